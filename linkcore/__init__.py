@@ -1,0 +1,1 @@
+"""Record linkage and pseudonymisation for NHS Integrated Care Systems."""

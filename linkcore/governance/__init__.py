@@ -1,0 +1,1 @@
+"""Governance: what a programme may do, and what leaves it."""

@@ -1,0 +1,1 @@
+"""Linkage: from sources to the statement which records are of the same person."""

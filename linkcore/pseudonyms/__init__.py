@@ -1,0 +1,1 @@
+"""Pseudonyms: keyed hashes of identifiers, and the keys they are made under."""

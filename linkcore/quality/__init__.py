@@ -1,0 +1,1 @@
+"""Quality: how good a linkage is, and for whom it is worse."""

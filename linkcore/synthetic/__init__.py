@@ -1,0 +1,1 @@
+"""A synthetic Integrated Care System with known truth: people, providers, and the errors they make."""
