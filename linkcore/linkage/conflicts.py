@@ -1,0 +1,124 @@
+"""Conflicts: a record carries a person's NHS Number, but its name and birth date say that it is of somebody else.
+
+A check digit is not an identity: a mistyped number may be another's, and a mother's is sometimes given for her baby. So
+every link by number is held against the demographics of its person. What one person's records really disagree on, over
+years and providers, is no conflict: a swapped or mistyped date, a nickname, a married name, a move.
+"""
+
+from typing import Final
+
+import polars as pl
+
+__all__ = ["COMPARED", "contradict"]
+
+COMPARED: Final = ("given_name", "family_name", "birth_date", "birth_date_text", "gender", "postcode")
+"""Identifiers that :func:`contradict` reads, of the record and, with the suffix ``_person``, of the person."""
+
+# NHS England's linkage counts two names as agreeing above a Jaro-Winkler similarity of 0.88, where a disagreement only
+# lowers a score. Here it would break a link, so the bar to call names different is higher.
+_SIMILAR: Final = 0.80
+
+
+def contradict(pairs: pl.DataFrame) -> pl.Series:
+    """Say of each record whether its demographics contradict those of the person whose number it carries.
+
+    Birth dates *differ* when fewer than two of year, month and day agree and day and month are not swapped. Then the
+    record is of somebody else unless both its names agree with the person's or, where it has no name, its postcode does
+    and its gender does not differ. Where a birth date is missing, both names must differ. With too little to compare,
+    nothing is contradicted.
+
+    Parameters
+    ----------
+    pairs : polars.DataFrame
+        One row a record: the columns of ``COMPARED`` as the record has them, and with the suffix ``_person`` as the
+        person does.
+
+    Returns
+    -------
+    polars.Series
+        Boolean, no nulls, one value a row.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> import polars as pl
+    >>> person = {"given_name": "ANNA", "family_name": "SMITH", "birth_date": dt.date(1980, 2, 3)}
+    >>> records = [
+    ...     person | {"family_name": "JONES", "birth_date": dt.date(1980, 3, 2)},  # married, and a swapped date
+    ...     person | {"given_name": "PETER", "birth_date": dt.date(2011, 7, 28)},  # her son
+    ... ]
+    >>> columns = {name: pl.String for name in COMPARED} | {"birth_date": pl.Date}
+    >>> pairs = pl.concat(
+    ...     [pl.DataFrame(records, schema=columns),
+    ...      pl.DataFrame([person] * 2, schema=columns).rename(lambda name: f"{name}_person")],
+    ...     how="horizontal",
+    ... )
+    >>> contradict(pairs).to_list()
+    [False, True]
+    """
+    # Nearly all records agree on the birth date to the day; only the rest are looked at closely.
+    doubtful = pairs.select(pl.col("birth_date").eq(pl.col("birth_date_person")).fill_null(False).not_()).to_series()
+    verdict = pl.Series("conflict", [False], dtype=pl.Boolean).new_from_index(0, pairs.height)
+    if not doubtful.any():
+        return verdict
+    closely = _with_name_agreement(pairs.filter(doubtful)).select(_contradiction()).to_series()
+    return verdict.scatter(doubtful.arg_true(), closely)
+
+
+def _with_name_agreement(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Add whether given names agree, family names agree, and the two are swapped; null where one is missing."""
+    given, family = pl.col("given_name"), pl.col("family_name")
+    given_person, family_person = pl.col("given_name_person"), pl.col("family_name_person")
+    return pairs.with_columns(
+        _alike(pairs, "given_name", "given_name_person").alias("given_agrees"),
+        _alike(pairs, "family_name", "family_name_person").alias("family_agrees"),
+        ((given == family_person) & (family == given_person)).alias("swapped"),
+    )
+
+
+def _alike(pairs: pl.DataFrame, left: str, right: str) -> pl.Expr:
+    record, person = pl.col(left), pl.col(right)
+    similar = pl.lit(_jaro_winkler(pairs[left], pairs[right])) >= _SIMILAR
+    # An initial, a truncated name or one part of a double name agrees.
+    return similar | record.str.starts_with(person) | person.str.starts_with(record) | _share_a_part(record, person)
+
+
+def _share_a_part(left: pl.Expr, right: pl.Expr) -> pl.Expr:
+    return left.str.split(" ").list.set_intersection(right.str.split(" ")).list.len() > 0
+
+
+def _jaro_winkler(left: pl.Series, right: pl.Series) -> pl.Series:
+    """Give the Jaro-Winkler similarity of each pair of texts (0 to 1, null where either is null), by DuckDB's own."""
+    import duckdb
+
+    # No temporary directory: names must not be spilled to disk.
+    with duckdb.connect(config={"temp_directory": ""}) as connection:
+        connection.register("pairs", pl.DataFrame({"a": left, "b": right}).with_row_index("i"))
+        return connection.sql("SELECT jaro_winkler_similarity(a, b) AS s FROM pairs ORDER BY i").pl()["s"]
+
+
+def _contradiction() -> pl.Expr:
+    differ = _birth_dates_differ()
+    names_agree = (pl.col("given_agrees") & pl.col("family_agrees")) | pl.col("swapped")
+    same_home = pl.col("postcode").eq(pl.col("postcode_person")).fill_null(False) & ~(
+        pl.col("gender").ne(pl.col("gender_person")).fill_null(False)
+    )
+    one_name = pl.coalesce("given_agrees", "family_agrees")
+    is_somebody_else = ~pl.coalesce(names_agree, one_name, same_home)
+    other_names = ~(pl.col("given_agrees") | pl.col("family_agrees") | pl.col("swapped"))
+    return pl.when(differ.is_null()).then(other_names.fill_null(False)).otherwise(differ & is_somebody_else)
+
+
+def _birth_dates_differ() -> pl.Expr:
+    """Fewer than two parts agree, and day and month are not swapped; null where either date is missing."""
+    year, month, day = _parts("birth_date", "birth_date_text")
+    year_person, month_person, day_person = _parts("birth_date_person", "birth_date_text_person")
+    agreeing = pl.sum_horizontal(year == year_person, month == month_person, day == day_person)
+    swapped = (year == year_person) & (month == day_person) & (day == month_person)
+    return pl.when(year.is_not_null() & year_person.is_not_null()).then((agreeing < 2) & ~swapped)
+
+
+def _parts(date: str, text: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
+    # A date that cannot be (31 February) still has parts to compare.
+    full = pl.coalesce(pl.col(date).dt.to_string("%Y-%m-%d"), pl.col(text))
+    return full.str.slice(0, 4), full.str.slice(5, 2), full.str.slice(8, 2)

@@ -1,0 +1,163 @@
+"""The linkage, from sources to links."""
+
+import datetime as dt
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from linkcore.errors import ProgrammeError
+from linkcore.linkage.exact import Exact, link_exactly
+from linkcore.linkage.placement import Placement, stand_alone
+from linkcore.linkage.sources import Source
+from linkcore.linkage.standardise import Records, standardise
+from linkcore.quality.measures import Quality, measure
+from linkcore.schema import LINKS
+
+__all__ = ["Linkage", "link"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Linkage:
+    """Which records are of the same person, and how that is known.
+
+    Parameters
+    ----------
+    links : polars.DataFrame
+        LINKS of :mod:`linkcore.schema`: one row a record of every source.
+    persons : polars.DataFrame
+        PERSONS of :mod:`linkcore.schema`. It holds identifiers, and stays with the trusted team.
+    quality : Quality
+        What became of every record and every identifier.
+    sources : tuple of Source
+        What was linked, in the order given.
+    rows : mapping of str to polars.Series
+        For each source, the positions of its records in the order of its links: how payload finds its person.
+    """
+
+    links: pl.DataFrame
+    persons: pl.DataFrame
+    quality: Quality
+    sources: tuple[Source, ...]
+    rows: Mapping[str, pl.Series] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        """Say how much there is; never what."""
+        return f"Linkage({self.links.height} records of {len(self.sources)} sources, {self.persons.height} persons)"
+
+    def links_of(self, source: str) -> pl.DataFrame:
+        """Give the links of one source, with ``row``, in the order of its rows.
+
+        Parameters
+        ----------
+        source : str
+            Its name.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``row`` (UInt32), then the columns of LINKS.
+
+        Raises
+        ------
+        ProgrammeError
+            If no source has that name.
+        """
+        if source not in self.rows:
+            raise ProgrammeError(f"no source {source!r} was linked; there are {', '.join(self.rows)}")
+        rows = self.rows[source]
+        return self.links.filter(pl.col("source") == source).insert_column(0, rows.alias("row")).sort("row")
+
+
+def link(
+    sources: Sequence[Source],
+    *,
+    exact: Exact | None = None,
+    fallback: None = None,
+    reference_date: dt.date | None = None,
+    seed: int = 0,
+    progress: Callable[[str], None] | None = None,
+) -> Linkage:
+    """Find which records of all sources are of the same person.
+
+    Records are linked exactly on the NHS Number, those without a usable one by a local patient identifier that stands
+    on numbered records of one person; whatever is left stands as a person of its own.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        The extracts; at most one is the spine, which defines who exists.
+    exact : Exact, optional
+        Settings of the exact linkage.
+    fallback : None
+        Probabilistic linkage of the records without a usable number is not there yet: only ``None`` is taken.
+    reference_date : datetime.date, optional
+        The date by which ages are judged implausible and two-digit years read; today's date is never used.
+    seed : int
+        Of whatever is sampled.
+    progress : callable of str, optional
+        Told the name of each step as it begins.
+
+    Returns
+    -------
+    Linkage
+        The same for the same data, whatever the number of threads; where records have ids, also in any order of rows.
+
+    Raises
+    ------
+    ProgrammeError
+        If a setting makes no sense, two sources have one name, or more than one is the spine.
+    SourceError
+        If data cannot be read.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["943 476 5919"], "family_name": ["Smith"]}), spine=True)
+    >>> emergency = Source("emergency", pl.DataFrame({"nhs_number": ["9434765919", None]}))
+    >>> link([gp, emergency]).links.select("source", "record_id", "person_id", "method").rows()
+    [('gp', '0', 0, 'spine'), ('emergency', '0', 0, 'nhs_number'), ('emergency', '1', 1, 'unlinked')]
+    """
+    del fallback, seed
+    _check(sources)
+    exact = exact or Exact()
+    tell = progress or (lambda _step: None)
+    records = []
+    for source in sources:
+        tell(f"read {source.name}")
+        records.append(standardise(source, usable=exact.usable, reference_date=reference_date))
+    tell("link on the NHS Number")
+    placement = stand_alone(records, link_exactly(records, exact))
+    tell("count")
+    return _linkage(records, placement)
+
+
+def _check(sources: Sequence[Source]) -> None:
+    names = [source.name for source in sources]
+    if not names:
+        raise ProgrammeError("no sources; give at least one")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ProgrammeError(f"two sources are called {', '.join(repeated)}; a source's name is its own")
+    spines = [source.name for source in sources if source.spine]
+    if len(spines) > 1:
+        raise ProgrammeError(f"{', '.join(spines)} are all the spine; at most one source defines who exists")
+
+
+def _linkage(sources: Sequence[Records], placement: Placement) -> Linkage:
+    links = pl.concat(
+        [
+            records.frame.select(pl.lit(records.source.name).alias("source"), "record_id", "nhs_number_status")
+            .hstack(placement.links[records.source.name])
+            .select(*LINKS)
+            for records in sources
+        ]
+    )
+    set_aside = pl.concat([records.set_aside for records in sources])
+    return Linkage(
+        links=links,
+        persons=placement.persons,
+        quality=measure(links, set_aside, placement.persons.height),
+        sources=tuple(records.source for records in sources),
+        rows={records.source.name: records.frame["row"] for records in sources},
+    )

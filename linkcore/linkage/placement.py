@@ -1,0 +1,140 @@
+"""Placement: which person each record is of, so far; and its last step, in which the unplaced stand as persons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from linkcore.linkage.standardise import Records
+from linkcore.pseudonyms.keys import Key
+from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.schema import FURTHER, METHOD, PERSONS
+
+__all__ = ["PLACED", "Placement", "stand_alone", "unplaced"]
+
+PLACED: Final = pl.Schema(
+    {
+        "person_id": pl.UInt32(),
+        "method": METHOD,
+        "match_weight": pl.Float64(),
+        "match_probability": pl.Float64(),
+        "conflict": pl.Boolean(),
+    }
+)
+"""Columns of the links of one source while they are being made; ``person_id`` and ``method`` are null until placed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """The persons known, and the person of each record as far as it is known.
+
+    Parameters
+    ----------
+    persons : polars.DataFrame
+        PERSONS of :mod:`linkcore.schema`; a person's id is its position.
+    links : mapping of str to polars.DataFrame
+        For each source, PLACED: a row for each of its RECORDS, in their order.
+    """
+
+    persons: pl.DataFrame = field(repr=False)
+    links: Mapping[str, pl.DataFrame] = field(repr=False)
+
+
+def unplaced(records: Records, placement: Placement) -> pl.DataFrame:
+    """Give the records of a source that are still to be placed.
+
+    Parameters
+    ----------
+    records : Records
+        Of one source.
+    placement : Placement
+        The state of the linkage.
+
+    Returns
+    -------
+    polars.DataFrame
+        Some of the rows of ``records.frame``, and ``at`` (UInt32), their positions there.
+    """
+    open_rows = placement.links[records.source.name]["person_id"].is_null()
+    return records.frame.with_row_index("at").filter(open_rows)
+
+
+def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
+    """Make a person of its own of every record that is still unplaced.
+
+    A record that could have been recognised is ``new_person``; one with too little to say anything is ``unlinked``.
+    Each new person has a token in place of an NHS Number.
+
+    Parameters
+    ----------
+    sources : sequence of Records
+        RECORDS of each source.
+    placement : Placement
+        The state of the linkage.
+
+    Returns
+    -------
+    Placement
+        With every record placed, and the new persons after those there were.
+    """
+    persons, links = [placement.persons], dict(placement.links)
+    known = placement.persons.height
+    for records in sources:
+        alone = unplaced(records, placement)
+        if alone.is_empty():
+            continue
+        ids = pl.int_range(known, known + alone.height, dtype=pl.UInt32, eager=True).alias("person_id")
+        known += alone.height
+        columns = [name for name in alone.columns if name in PERSONS or name.startswith(FURTHER)]
+        persons.append(
+            alone.select(columns).with_columns(
+                ids,
+                pl.lit(None, pl.Int64).alias("nhs_number"),
+                pl.lit(records.source.name).alias("source"),
+                tokens(records, alone["record_id"]),
+            )
+        )
+        placed, method = links[records.source.name], alone.select(_recognisable().alias("method")).to_series()
+        links[records.source.name] = placed.with_columns(
+            placed["person_id"].scatter(alone["at"], ids), placed["method"].scatter(alone["at"], method)
+        )
+    everyone = pl.concat(persons, how="diagonal")
+    return Placement(everyone.select(*PERSONS, pl.col(f"^{FURTHER}.*$")), links)
+
+
+def _recognisable() -> pl.Expr:
+    """Whether somebody could be told by this record: a birth date and a name, or both names and a postcode."""
+    date, given, family, postcode = (
+        pl.col(name).is_not_null() for name in ("birth_date", "given_name", "family_name", "postcode")
+    )
+    enough = (date & (given | family)) | (given & family & postcode)
+    return pl.when(enough).then(pl.lit("new_person", METHOD)).otherwise(pl.lit("unlinked", METHOD))
+
+
+def tokens(records: Records, record_ids: pl.Series) -> pl.Series:
+    """Name persons who have no NHS Number by the record that defines them.
+
+    A token is a digest of the source, the record id and, where the record id is only a row number, the fingerprint of
+    the extract, so that two extracts' row 17 never share one. It is no secret: pseudonyms are made from it under a key,
+    as from an NHS Number.
+
+    Parameters
+    ----------
+    records : Records
+        Of the source.
+    record_ids : polars.Series
+        String; the defining records.
+
+    Returns
+    -------
+    polars.Series
+        String, 32 hex characters each.
+    """
+    extract = records.fingerprint if records.source.record_id_column is None else ""
+    # A separator that no source's name can hold keeps ("a", "b") apart from any other split of the same characters.
+    names = pl.DataFrame({"id": record_ids}).select(
+        pl.format("{}/{}/{}", pl.lit(records.source.name), pl.lit(extract), "id")
+    )
+    public = Key.from_bytes("person-token", b"linkcore: the token of a person.")
+    return pseudonymise(names.to_series(), public).alias("token")

@@ -1,0 +1,259 @@
+"""From a source to RECORDS: its identifiers in standard form, and a count of every value that was set aside."""
+
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from linkcore.errors import SourceError
+from linkcore.identifiers import address, birth_date, gender, names, nhs_number, postcode
+from linkcore.linkage.sources import FurtherKind, Source
+from linkcore.schema import ATTRIBUTE, FURTHER, RECORDS, SET_ASIDE, USABLE_STATUSES
+
+__all__ = ["Records", "standardise"]
+
+_FINGERPRINT_ROWS: Final = 1 << 16
+_FINGERPRINT_BYTES: Final = 4 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Records:
+    """RECORDS of one source, in order of record id, and what was set aside on the way.
+
+    Parameters
+    ----------
+    source : Source
+        Where they come from.
+    frame : polars.DataFrame
+        RECORDS of :mod:`linkcore.schema`, then ``further_*`` and ``attribute_*`` columns.
+    set_aside : polars.DataFrame
+        SET_ASIDE of :mod:`linkcore.schema`: how many records have which status of each identifier.
+    """
+
+    source: Source
+    frame: pl.DataFrame = field(repr=False)
+    set_aside: pl.DataFrame = field(repr=False)
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """32 hex characters that tell two extracts apart: of the files, or of the mapped columns of a frame."""
+        from xxhash import xxh3_128
+
+        digest = xxh3_128()
+        for part in _file_parts(self.source.files) if self.source.files else self._frame_parts():
+            digest.update(part)
+        return digest.hexdigest()
+
+    def _frame_parts(self) -> Iterator[bytes]:
+        # As text, so that neither chunks nor the version of a binary format can show.
+        for rows in self.frame.iter_slices(_FINGERPRINT_ROWS):
+            yield rows.write_csv().encode()
+
+
+def _file_parts(files: Sequence[Path]) -> Iterator[bytes]:
+    for file in files:
+        with file.open("rb") as raw:
+            while part := raw.read(_FINGERPRINT_BYTES):
+                yield part
+
+
+def standardise(
+    source: Source, *, usable: Sequence[str] = USABLE_STATUSES, reference_date: dt.date | None = None
+) -> Records:
+    """Read a source's identifiers and bring them to standard form.
+
+    Only mapped columns are read. A bad value never raises: it becomes null, and its reason is counted.
+
+    Parameters
+    ----------
+    source : Source
+        The extract.
+    usable : sequence of str
+        Statuses of NHS Numbers that may link.
+    reference_date : datetime.date, optional
+        The date by which ages are judged; two-digit years are not later than it.
+
+    Returns
+    -------
+    Records
+        One row a record, in order of record id (of the row number, where the source has no record ids).
+
+    Raises
+    ------
+    SourceError
+        If the data cannot be read, or a record id is missing or stands on two rows.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> extract = pl.DataFrame({"nhs_number": ["943 476 5919", "943 476 5918"], "family_name": ["O'Brien", "Ng"]})
+    >>> records = standardise(Source("outpatient", extract))
+    >>> records.frame.select("record_id", "nhs_number", "nhs_number_status", "family_name").rows()
+    [('0', 9434765919, 'valid', 'OBRIEN'), ('1', None, 'check_digit', 'NG')]
+    >>> records.set_aside.filter(identifier="nhs_number").select("status", "records").sort("status").rows()
+    [('check_digit', 1), ('valid', 1)]
+    """
+    with source.reading():
+        own = source.scan(_own_columns(source))
+        dtypes = own.collect_schema()
+        frame = (
+            own.with_row_index("row")
+            .select(pl.col("row").cast(pl.UInt32), *_raw_columns(source))
+            .with_columns(*_parsed(source, dtypes, reference_date))
+            .with_columns(*_numbers(source, dtypes))
+            .select(*_record_columns(source, usable), *_statuses(source))
+            .collect(engine="streaming")
+        )
+    statuses = [name for name in frame.columns if name.startswith(_STATUS)]
+    set_aside = _count(source.name, frame.select(statuses))
+    return Records(source, _in_order(source, frame.drop(statuses)), set_aside)
+
+
+# Names that no source's own column can collide with: each is prefixed, and the own ones are renamed first.
+_RAW: Final = "raw:"
+_PARSED: Final = "parsed:"
+_STATUS: Final = "status:"
+
+_PARSERS: Final[Mapping[str, Callable[[pl.Expr], pl.Expr]]] = {
+    "given_name": partial(names.standardise, kind="given"),
+    "family_name": partial(names.standardise, kind="family"),
+    "gender": gender.standardise,
+    "postcode": postcode.standardise,
+    "address": address.standardise,
+}
+
+
+def _own_columns(source: Source) -> list[str]:
+    wanted = [*source.identifier_columns.values(), *(source.further or ()), *(source.attributes or {}).values()]
+    if source.record_id_column is not None:
+        wanted.append(source.record_id_column)
+    return list(dict.fromkeys(wanted))
+
+
+def _raw_columns(source: Source) -> Iterator[pl.Expr]:
+    if source.record_id_column is None:
+        yield pl.col("row").cast(pl.String).alias(f"{_RAW}record_id")
+    else:
+        yield pl.col(source.record_id_column).cast(pl.String).alias(f"{_RAW}record_id")
+    for standard, column in source.identifier_columns.items():
+        yield pl.col(column).alias(_RAW + standard)
+    for column in source.further or ():
+        yield pl.col(column).alias(f"{_RAW}{FURTHER}{column}")
+    for name, column in (source.attributes or {}).items():
+        yield pl.col(column).cast(pl.String).alias(f"{_RAW}{ATTRIBUTE}{name}")
+
+
+def _parsed(source: Source, dtypes: Mapping[str, pl.DataType], reference_date: dt.date | None) -> Iterator[pl.Expr]:
+    for standard, column in source.identifier_columns.items():
+        raw = pl.col(_RAW + standard)
+        if standard == "birth_date":
+            yield birth_date.standardise(
+                raw, reference_date=reference_date, day_first=source.day_first, dtype=dtypes[column]
+            ).alias(_PARSED + standard)
+        elif standard in _PARSERS:
+            yield _PARSERS[standard](raw).alias(_PARSED + standard)
+    for column, kind in (source.further or {}).items():
+        raw = pl.col(f"{_RAW}{FURTHER}{column}")
+        yield _further(raw, kind, source.day_first, dtypes[column]).alias(f"{_PARSED}{FURTHER}{column}")
+
+
+def _further(raw: pl.Expr, kind: FurtherKind, day_first: bool, dtype: pl.DataType) -> pl.Expr:
+    if kind == "date":
+        return birth_date.standardise(raw, day_first=day_first, dtype=dtype).struct.field("value")
+    if kind == "number":
+        return raw.cast(pl.Float64, strict=False)
+    if kind == "text":
+        return address.standardise(raw).struct.field("value")
+    exact = raw.cast(pl.String).str.to_uppercase().str.replace_all(r"\s+", " ").str.strip_chars()
+    return pl.when(exact != "").then(exact)
+
+
+def _numbers(source: Source, dtypes: Mapping[str, pl.DataType]) -> Iterator[pl.Expr]:
+    column = source.identifier_columns.get("nhs_number")
+    if column is not None:
+        known = "birth_date" in source.identifier_columns
+        yield nhs_number.standardise(
+            pl.col(f"{_RAW}nhs_number"),
+            birth_date=pl.col(f"{_PARSED}birth_date").struct.field("value") if known else None,
+            dtype=dtypes[column],
+        ).alias(f"{_PARSED}nhs_number")
+
+
+def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
+    for name, dtype in RECORDS.items():
+        present = name in source.identifier_columns
+        parsed = pl.col(_PARSED + name).struct.field("value")
+        if name == "row":
+            yield pl.col("row")
+        elif name == "record_id":
+            yield pl.col(f"{_RAW}record_id").alias(name)
+        elif name == "nhs_number" and present:
+            status = pl.col(_PARSED + name).struct.field("status")
+            yield pl.when(status.is_in(list(usable))).then(parsed).alias(name)
+        elif name == "nhs_number_status":
+            number = pl.col(f"{_PARSED}nhs_number").struct.field("status")
+            yield (number if "nhs_number" in source.identifier_columns else pl.lit("missing", dtype)).alias(name)
+        elif name == "birth_date_text" and "birth_date" in source.identifier_columns:
+            yield pl.col(f"{_PARSED}birth_date").struct.field("text").alias(name)
+        elif name == "local_patient_id" and present:
+            text = pl.col(_RAW + name).cast(pl.String).str.strip_chars()
+            yield pl.when(text != "").then(text).alias(name)
+        elif present:
+            yield parsed.alias(name)
+        else:
+            yield pl.lit(None, dtype).alias(name)
+    for column in source.further or ():
+        yield pl.col(f"{_PARSED}{FURTHER}{column}").alias(FURTHER + column)
+    for name in source.attributes or ():
+        yield pl.col(f"{_RAW}{ATTRIBUTE}{name}").alias(ATTRIBUTE + name)
+
+
+def _statuses(source: Source) -> Iterator[pl.Expr]:
+    presence = pl.Enum(["valid", "missing"])
+    for standard in source.identifier_columns:
+        if standard == "local_patient_id":
+            text = pl.col(_RAW + standard).cast(pl.String).str.strip_chars()
+            filled = pl.when(text != "").then(pl.lit("valid", presence)).otherwise(pl.lit("missing", presence))
+            yield filled.alias(_STATUS + standard)
+        else:
+            yield pl.col(_PARSED + standard).struct.field("status").alias(_STATUS + standard)
+
+
+def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:
+    counts = [
+        statuses.group_by(pl.col(name).cast(pl.String).alias("status"))
+        .len("records")
+        .select(
+            pl.lit(source).alias("source"),
+            pl.lit(name.removeprefix(_STATUS)).alias("identifier"),
+            "status",
+            pl.col("records").cast(pl.UInt32),
+        )
+        .sort("status")
+        for name in statuses.columns
+    ]
+    return pl.concat([pl.DataFrame(schema=SET_ASIDE), *counts])
+
+
+def _in_order(source: Source, frame: pl.DataFrame) -> pl.DataFrame:
+    if source.record_id_column is None:
+        return frame.sort("row")
+    if frame["record_id"].null_count():
+        row = frame.filter(pl.col("record_id").is_null())["row"].min()
+        raise _record_id_error(source, [row], "is empty; give every record an id, or let the row number serve")
+    ordered = frame.sort("record_id")
+    repeated = ordered["record_id"] == ordered["record_id"].shift()
+    if repeated.any():
+        at = repeated.arg_true()[0]
+        rows = sorted(ordered["row"][at - 1 : at + 1])
+        raise _record_id_error(source, rows, "stands on more than one row; name a column that is unique")
+    return ordered
+
+
+def _record_id_error(source: Source, rows: Sequence[object], what: str) -> SourceError:
+    places = " and ".join(source.place_of_row(int(str(row))) for row in rows)
+    return SourceError(f"source {source.name!r}, {places}: record id in column {source.record_id_column!r} {what}")
