@@ -1,0 +1,171 @@
+"""The programme file: all that is linked and released for one ICS, in one TOML file that is checked before anything runs."""
+
+import datetime as dt
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from linkcore.errors import ProgrammeError
+from linkcore.governance.agreements import Agreement
+from linkcore.linkage.exact import Exact
+from linkcore.linkage.sources import FurtherKind, Source
+from linkcore.schema import USABLE_STATUSES
+
+__all__ = ["Programme"]
+
+
+class _Table(BaseModel):
+    # An unknown key is a spelling mistake, and a mistake here could release or withhold what it should not.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class _About(_Table):
+    name: str
+    synthetic: bool = False
+    reference_date: dt.date | None = None
+    seed: int = 0
+
+
+class _Numbers(_Table):
+    usable: tuple[Literal["valid", "scotland", "northern_ireland", "test"], ...] = USABLE_STATUSES
+    superseded: str | None = None
+
+
+class _LinkageSettings(_Table):
+    conflicts: Literal["fallback", "keep"] = "fallback"
+
+
+class _SourceTable(_Table):
+    name: str
+    data: str
+    spine: bool = False
+    record_id: str | None = None
+    encoding: str = "utf-8"
+    separator: str = ","
+    day_first: bool = True
+    practice: str | None = None
+    one_record_per_person: bool = False
+    columns: dict[str, str] | None = None
+    further: dict[str, FurtherKind] | None = None
+    attributes: dict[str, str] | None = None
+
+
+class _RecipientTable(_Table):
+    name: str
+    key: str
+    purpose: str = ""
+    columns: dict[str, tuple[str, ...]]
+
+
+class Programme(_Table):
+    """One programme, as its file states it.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "programme.toml"
+    ...     _ = file.write_text('[programme]\\nname = "Example"\\n[[source]]\\nname = "gp"\\ndata = "gp.csv"\\nspin = true')
+    ...     Programme.load(file)
+    Traceback (most recent call last):
+    linkcore.errors.ProgrammeError: ...programme.toml, source[1].spin: no such key
+    """
+
+    programme: _About
+    numbers: _Numbers = _Numbers()
+    linkage: _LinkageSettings = _LinkageSettings()
+    source: tuple[_SourceTable, ...] = Field(min_length=1)
+    recipient: tuple[_RecipientTable, ...] = ()
+    folder: Path = Field(default=Path(), exclude=True)
+
+    @classmethod
+    def load(cls, file: str | Path) -> "Programme":
+        """Read and check a programme file.
+
+        Parameters
+        ----------
+        file : path
+            The TOML file; paths in it are relative to its folder.
+
+        Returns
+        -------
+        Programme
+
+        Raises
+        ------
+        ProgrammeError
+            Naming the key, its place, and what is allowed there.
+        """
+        file = Path(file)
+        try:
+            stated = tomllib.loads(file.read_text("utf-8"))
+        except OSError:
+            raise ProgrammeError(f"{file}: no such programme file, or it may not be read; check the path") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ProgrammeError(f"{file}: not a TOML file: {error}") from None
+        if "folder" in stated:
+            raise ProgrammeError(f"{file}, folder: no such key")
+        try:
+            return cls.model_validate(stated | {"folder": file.parent})
+        except ValidationError as error:
+            wrong = "; ".join(f"{_place(each['loc'])}: {_reason(each)}" for each in error.errors())
+            raise ProgrammeError(f"{file}, {wrong}") from None
+
+    def sources(self) -> list[Source]:
+        """Open the sources; only the names of their columns are read.
+
+        Returns
+        -------
+        list of Source
+
+        Raises
+        ------
+        ProgrammeError, SourceError
+            If a source's settings make no sense, or its files or columns are not there.
+        """
+        stated = (dict(table) for table in self.source)
+        return [Source(**(table | {"data": str(self.folder / table["data"])})) for table in stated]
+
+    def exact(self) -> Exact:
+        """Give the settings of the exact linkage.
+
+        Returns
+        -------
+        Exact
+        """
+        superseded = None
+        if self.numbers.superseded is not None:
+            file = self.folder / self.numbers.superseded
+            try:
+                superseded = pl.read_csv(file, infer_schema=False)
+            except (OSError, pl.exceptions.PolarsError):
+                raise ProgrammeError(
+                    f"numbers.superseded: {file} cannot be read; it is a CSV file with the columns old and new"
+                ) from None
+        return Exact(usable=self.numbers.usable, superseded=superseded, conflicts=self.linkage.conflicts)
+
+    def agreements(self) -> list[Agreement]:
+        """Give what each recipient may have.
+
+        Returns
+        -------
+        list of Agreement
+        """
+        return [Agreement(each.name, each.key, each.columns, each.purpose) for each in self.recipient]
+
+
+def _place(location: tuple[str | int, ...]) -> str:
+    # As a person counts: the first [[source]] is source[1].
+    return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
+
+
+def _reason(error: object) -> str:
+    assert isinstance(error, dict)
+    if error["type"] == "extra_forbidden":
+        return "no such key"
+    if error["type"] == "missing":
+        return "is required"
+    return str(error["msg"])

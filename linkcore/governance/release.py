@@ -1,0 +1,213 @@
+"""Release: one recipient's payload under its own pseudonyms; the only way by which de-identified data leaves."""
+
+import hashlib
+import json
+import platform
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import polars as pl
+
+from linkcore.errors import RefusedError, SourceError
+from linkcore.files import new_folder
+from linkcore.governance.agreements import Agreement
+from linkcore.governance.rows import Buckets, keyed_row_hash
+from linkcore.identifiers.nhs_number import digits
+from linkcore.identifiers.nhs_number import nhs_number_status
+from linkcore.linkage.link import Linkage
+from linkcore.linkage.sources import Source
+from linkcore.pseudonyms.keys import Key
+from linkcore.pseudonyms.pseudonymise import pseudonymise
+
+__all__ = ["PERSON_PREFIX", "Release", "person_pseudonyms", "release"]
+
+PERSON_PREFIX: Final = "linkcore:person:"
+"""Before a person's token, so that no token can be hashed as if it were an NHS Number."""
+
+_ROW_GROUP_ROWS: Final = 131_072
+# Numbers that are mistyped into another range are rare; real extracts hold no test numbers at all.
+_SYNTHETIC_SHARE: Final = 0.99
+
+
+@dataclass(frozen=True)
+class Release:
+    """What was written for one recipient.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it lies.
+    manifest : mapping
+        The content of its ``manifest.json``.
+    """
+
+    folder: Path
+    manifest: MappingProxyType[str, Any]
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """Rows released, by source."""
+        return {file["source"]: file["rows"] for file in self.manifest["files"]}
+
+
+def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -> Release:
+    """Write a recipient's payload, with pseudonyms in place of everything that identifies.
+
+    Each source becomes one Parquet file: ``pseudonym``, ``link_method``, ``match_probability``, then the agreement's
+    columns of it, in the order of pseudonyms and then of a keyed hash of the row, so that nothing of the source's order
+    is left. Payload is streamed: memory does not grow with it.
+
+    Until opt-outs can be applied, only synthetic data is released: at least 99 in 100 of the NHS Numbers must lie in
+    the range that is set aside for testing.
+
+    Parameters
+    ----------
+    linkage : Linkage
+        Of the sources.
+    agreement : Agreement
+        What the recipient may have.
+    key : Key
+        The recipient's own key.
+    out : path
+        The folder to write; what was there is replaced when the new release is complete.
+
+    Returns
+    -------
+    Release
+
+    Raises
+    ------
+    RefusedError
+        If the data are not synthetic, the key is not the agreement's, or a column identifies people.
+    ProgrammeError
+        If the agreement names a source or column that is not there.
+    SourceError
+        If a source has changed since it was linked.
+    """
+    agreement.check(linkage.sources)
+    if key.id != agreement.key:
+        raise RefusedError(
+            f"agreement with {agreement.recipient!r}: it is for key {agreement.key!r}, and the key given is {key.id!r}"
+        )
+    _refuse_real_data(linkage)
+    persons = person_pseudonyms(linkage.persons, key)
+    out = Path(out)
+    with new_folder(out) as folder:
+        files = []
+        for source in linkage.sources:
+            if source.name in agreement.columns:
+                file = folder / f"{source.name}.parquet"
+                _write(linkage, source, agreement.columns[source.name], persons, key, file)
+                files.append(_described(file, source.name))
+        manifest = _manifest(linkage, agreement, files)
+        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (folder / "manifest.json").chmod(0o600)
+    return Release(out, MappingProxyType(manifest))
+
+
+def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
+    """Give each person's pseudonym under a key, and its place in the order of pseudonyms.
+
+    Parameters
+    ----------
+    persons : polars.DataFrame
+        PERSONS of :mod:`linkcore.schema`.
+    key : Key
+        The recipient's.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``pseudonym`` (String, 32 hex characters) and ``rank`` (UInt32), a row a person in the order of person ids.
+    """
+    named = persons.select(
+        pl.coalesce(digits(pl.col("nhs_number")), pl.lit(PERSON_PREFIX) + pl.col("token")).alias("name")
+    )
+    return named.select(pseudonymise("name", key).alias("pseudonym")).with_columns(
+        (pl.col("pseudonym").rank("ordinal") - 1).cast(pl.UInt32).alias("rank")
+    )
+
+
+def _refuse_real_data(linkage: Linkage) -> None:
+    numbers = linkage.persons.select(digits(pl.col("nhs_number").drop_nulls()).alias("number"))
+    test = numbers.select((nhs_number_status("number") == "test").sum()).item()
+    if not numbers.height or test / numbers.height < _SYNTHETIC_SHARE:
+        raise RefusedError(
+            "this version releases synthetic data only, whose NHS Numbers lie in the test range; opt-outs and the terms "
+            "of agreements cannot be applied yet, so data of real people stay where they are"
+        )
+
+
+def _write(
+    linkage: Linkage, source: Source, columns: tuple[str, ...], persons: pl.DataFrame, key: Key, file: Path
+) -> None:
+    links = linkage.links_of(source.name)
+    links = links.select(
+        "record_id",
+        persons["rank"][links["person_id"]].alias("rank"),
+        persons["pseudonym"][links["person_id"]].alias("pseudonym"),
+        pl.col("method").alias("link_method"),
+        "match_probability",
+    )
+    with source.reading(), Buckets(file.with_suffix(".work"), links.height, persons.height) as buckets:
+        for batch in _payload_beside_links(source, columns, links):
+            hashed = batch.select(keyed_row_hash(columns, key)).to_series()
+            buckets.add(batch.with_columns(hashed.alias("row_hash")))
+        released = ["pseudonym", "link_method", "match_probability", *columns]
+        buckets.sorted("rank", "row_hash").select(released).sink_parquet(file, row_group_size=_ROW_GROUP_ROWS)
+    file.chmod(stat.S_IRUSR | stat.S_IWUSR)
+
+
+def _payload_beside_links(source: Source, columns: tuple[str, ...], links: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Give payload batch by batch beside the links of its rows; refuse if the source is not what was linked."""
+    record_id = source.record_id_column
+    read = source.scan([*columns, *([record_id] if record_id else [])])
+    changed = SourceError(f"source {source.name!r}: its data have changed since they were linked; link them again")
+    start = 0
+    for batch in read.collect_batches(maintain_order=True):
+        beside = links[start : start + batch.height]
+        start += batch.height
+        if beside.height < batch.height:
+            raise changed
+        if record_id and not batch[record_id].cast(pl.String).equals(beside["record_id"]):
+            raise changed
+        yield pl.concat([beside.drop("record_id"), batch.select(columns)], how="horizontal")
+    if start < links.height:
+        raise changed
+
+
+def _described(file: Path, source: str) -> dict[str, Any]:
+    schema = pl.scan_parquet(file).collect_schema()
+    with file.open("rb") as raw:
+        digest = hashlib.file_digest(raw, "sha256").hexdigest()
+    return {
+        "file": file.name,
+        "source": source,
+        "rows": pl.scan_parquet(file).select(pl.len()).collect().item(),
+        "columns": {name: str(dtype) for name, dtype in schema.items()},
+        "bytes": file.stat().st_size,
+        "sha256": digest,
+    }
+
+
+def _manifest(linkage: Linkage, agreement: Agreement, files: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "format": 1,
+        "recipient": agreement.recipient,
+        "purpose": agreement.purpose,
+        "key": agreement.key,
+        "pseudonym": "HMAC-SHA-256 under the recipient's key, leftmost 128 bits, lower-case hex",
+        "synthetic": True,
+        "records_linked": linkage.links.height,
+        "files": files,
+        "versions": {
+            "linkcore": version("linkcore"),
+            "polars": pl.__version__,
+            "python": platform.python_version(),
+        },
+    }

@@ -1,0 +1,128 @@
+"""Rows in an order that tells nothing: sorted by what only the recipient's key gives, in bounded memory."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import polars as pl
+
+from linkcore.pseudonyms.keys import Key
+from linkcore.pseudonyms.pseudonymise import pseudonymise
+
+__all__ = ["Buckets", "keyed_row_hash"]
+
+_BUCKET_BYTES: Final = 256 << 20
+
+
+def keyed_row_hash(columns: Sequence[str], key: Key) -> pl.Expr:
+    """Hash each row's values under a key.
+
+    Rows of one person are put in the order of this hash, which depends on nothing but the key and the values, so that
+    neither the source's order nor the order of two recipients' rows can be matched.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Of any dtypes.
+    key : Key
+        The recipient's.
+
+    Returns
+    -------
+    polars.Expr
+        Binary, 16 bytes a row.
+    """
+    # As JSON every dtype has one text, nested ones too, and no two rows share a text unless they are equal.
+    values = pl.struct(columns).struct.json_encode() if columns else pl.lit("{}")
+    return pseudonymise(pl.lit("linkcore:row:") + values, key, output="binary")
+
+
+class Buckets:
+    """Rows split by the range of their rank, so that each part can be sorted in memory.
+
+    While everything fits one bucket, nothing is written. Otherwise the buckets lie in a private folder, which is gone at
+    the end, whatever happens; they hold what the release will hold, and no identifier.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where to spill to.
+    rows : int
+        How many rows there will be.
+    ranks : int
+        Ranks are below this.
+    bucket_bytes : int
+        About how large a bucket may be in memory.
+    """
+
+    def __init__(self, folder: Path, rows: int, ranks: int, *, bucket_bytes: int = _BUCKET_BYTES) -> None:
+        self._folder = folder
+        self._rows = rows
+        self._ranks = ranks
+        self._bucket_bytes = bucket_bytes
+        self._count = 0
+        self._parts = 0
+        self._kept: list[pl.DataFrame] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def add(self, rows: pl.DataFrame) -> None:
+        """Take some rows.
+
+        Parameters
+        ----------
+        rows : polars.DataFrame
+            With ``rank`` (UInt32) and any other columns, the same at every call.
+        """
+        if self._count == 0 and rows.height:
+            expected = rows.estimated_size() / rows.height * self._rows
+            self._count = 1 + int(expected // self._bucket_bytes)
+            if self._count > 1:
+                self._folder.mkdir(mode=0o700)
+        if self._count <= 1:
+            self._kept.append(rows)
+            return
+        # Ranks are a permutation of the persons, so equal ranges of ranks hold about equally many persons.
+        bucket = (pl.col("rank").cast(pl.UInt64) * self._count // max(self._ranks, 1)).alias("bucket")
+        for (number,), part in (
+            rows.with_columns(bucket).partition_by("bucket", as_dict=True, include_key=False).items()
+        ):
+            part.write_ipc(self._folder / f"{number}-{self._parts}.arrow", compression="lz4")
+        self._parts += 1
+        self._kept = self._kept or [rows.clear()]
+
+    def sorted(self, *by: str) -> pl.LazyFrame:
+        """Give all rows in order, lazily: one bucket is in memory at a time.
+
+        Parameters
+        ----------
+        *by : str
+            Columns to sort by, ``rank`` first.
+
+        Returns
+        -------
+        polars.LazyFrame
+        """
+        from polars.io.plugins import register_io_source
+
+        if self._count <= 1:
+            return pl.concat(self._kept).lazy().sort(by)
+
+        def read(
+            with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch_rows: int | None
+        ) -> Iterator[pl.DataFrame]:
+            assert n_rows is None
+            for number in range(self._count):
+                parts = sorted(self._folder.glob(f"{number}-*.arrow"))
+                if parts:
+                    rows = pl.concat(map(pl.read_ipc, parts)).sort(by)
+                    rows = rows if predicate is None else rows.filter(predicate)
+                    yield rows if with_columns is None else rows.select(with_columns)
+
+        return register_io_source(read, schema=self._kept[0].schema)
