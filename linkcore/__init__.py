@@ -1,1 +1,3 @@
 """Record linkage and pseudonymisation for NHS Integrated Care Systems."""
+
+__version__ = "0.1.0"

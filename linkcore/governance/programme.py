@@ -2,6 +2,7 @@
 
 import datetime as dt
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from linkcore.errors import ProgrammeError
 from linkcore.governance.agreements import Agreement
 from linkcore.linkage.exact import Exact
+from linkcore.linkage.link import Linkage, link
 from linkcore.linkage.sources import FurtherKind, Source
 from linkcore.schema import USABLE_STATUSES
 
@@ -146,6 +148,26 @@ class Programme(_Table):
                     f"numbers.superseded: {file} cannot be read; it is a CSV file with the columns old and new"
                 ) from None
         return Exact(usable=self.numbers.usable, superseded=superseded, conflicts=self.linkage.conflicts)
+
+    def link(self, *, progress: Callable[[str], None] | None = None) -> Linkage:
+        """Link the programme's sources.
+
+        Parameters
+        ----------
+        progress : callable of str, optional
+            Told the name of each step as it begins.
+
+        Returns
+        -------
+        Linkage
+        """
+        return link(
+            self.sources(),
+            exact=self.exact(),
+            reference_date=self.programme.reference_date,
+            seed=self.programme.seed,
+            progress=progress,
+        )
 
     def agreements(self) -> list[Agreement]:
         """Give what each recipient may have.

@@ -6,7 +6,6 @@ import platform
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -17,8 +16,7 @@ from linkcore.errors import RefusedError, SourceError
 from linkcore.files import new_folder
 from linkcore.governance.agreements import Agreement
 from linkcore.governance.rows import Buckets, keyed_row_hash
-from linkcore.identifiers.nhs_number import digits
-from linkcore.identifiers.nhs_number import nhs_number_status
+from linkcore.identifiers.nhs_number import digits, nhs_number_status
 from linkcore.linkage.link import Linkage
 from linkcore.linkage.sources import Source
 from linkcore.pseudonyms.keys import Key
@@ -196,6 +194,8 @@ def _described(file: Path, source: str) -> dict[str, Any]:
 
 
 def _manifest(linkage: Linkage, agreement: Agreement, files: list[dict[str, Any]]) -> dict[str, Any]:
+    from importlib.metadata import version
+
     return {
         "format": 1,
         "recipient": agreement.recipient,

@@ -67,20 +67,28 @@ def contradict(pairs: pl.DataFrame) -> pl.Series:
 
 def _with_name_agreement(pairs: pl.DataFrame) -> pl.DataFrame:
     """Add whether given names agree, family names agree, and the two are swapped; null where one is missing."""
-    given, family = pl.col("given_name"), pl.col("family_name")
-    given_person, family_person = pl.col("given_name_person"), pl.col("family_name_person")
+    swapped = (pl.col("given_name") == pl.col("family_name_person")) & (
+        pl.col("family_name") == pl.col("given_name_person")
+    )
     return pairs.with_columns(
         _alike(pairs, "given_name", "given_name_person").alias("given_agrees"),
         _alike(pairs, "family_name", "family_name_person").alias("family_agrees"),
-        ((given == family_person) & (family == given_person)).alias("swapped"),
+        swapped.alias("swapped"),
     )
 
 
 def _alike(pairs: pl.DataFrame, left: str, right: str) -> pl.Expr:
     record, person = pl.col(left), pl.col(right)
-    similar = pl.lit(_jaro_winkler(pairs[left], pairs[right])) >= _SIMILAR
-    # An initial, a truncated name or one part of a double name agrees.
-    return similar | record.str.starts_with(person) | person.str.starts_with(record) | _share_a_part(record, person)
+    similar = [
+        pl.lit(_jaro_winkler(pairs[left], pairs[right])) >= _SIMILAR,
+        # ANNE and ANNA MARIE: the one may have been asked for a first name, the other for all of them.
+        pl.lit(_jaro_winkler(*(pairs[name].str.extract(r"^(\S+)") for name in (left, right)))) >= _SIMILAR,
+        # An initial or a truncated name, and one part of a double name.
+        record.str.starts_with(person),
+        person.str.starts_with(record),
+        _share_a_part(record, person),
+    ]
+    return pl.any_horizontal(similar)
 
 
 def _share_a_part(left: pl.Expr, right: pl.Expr) -> pl.Expr:

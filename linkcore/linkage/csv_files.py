@@ -121,7 +121,7 @@ class CsvFile:
         except pa.ArrowInvalid as error:
             if bad_rows:
                 raise self._error(
-                    f"row {bad_rows[0]}: not as many values as the header has columns; mend the file or ask for it again"
+                    f"row {bad_rows[0]}: not as many values as the header has columns; mend it or ask for the file again"
                 ) from None
             if "UTF8" in str(error):
                 raise self._wrong_encoding() from None
@@ -150,8 +150,9 @@ class CsvFile:
             _batch_rows: int | None,
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
-            # A query that needs no column (a count of rows) still needs one read.
-            for batch in self.batches(with_columns or columns[:1]):
+            # None asks for all columns; a query that needs none (a count of rows) still needs one read.
+            asked = columns if with_columns is None else with_columns or columns[:1]
+            for batch in self.batches(asked):
                 kept = batch if left is None else batch.head(left)
                 left = None if left is None else left - kept.height
                 yield kept if predicate is None else kept.filter(predicate)

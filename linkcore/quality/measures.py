@@ -1,8 +1,10 @@
 """Measures of a linkage: every record accounted for, by source."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import polars as pl
+
+from linkcore.schema import METHOD
 
 __all__ = ["Quality", "measure"]
 
@@ -29,7 +31,23 @@ class Quality:
     numbers: pl.DataFrame
     conflicts: pl.DataFrame
     set_aside: pl.DataFrame
-    persons: int = field(default=0)
+    persons: int
+
+    def by_method(self) -> pl.DataFrame:
+        """Lay the records out with a row a source, a column a method, and totals.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``source``, one column for each method that occurs, ``records``, ``conflicts``.
+        """
+        wide = self.records.pivot("method", index="source", values="records", maintain_order=True).fill_null(0)
+        methods = [method for method in METHOD.categories if method in wide.columns]
+        wide = wide.select("source", *methods, pl.sum_horizontal(methods).alias("records")).join(
+            self.conflicts, on="source", maintain_order="left"
+        )
+        total = wide.select(pl.lit("all").alias("source"), pl.exclude("source").sum())
+        return pl.concat([wide, total], how="vertical_relaxed")
 
 
 def measure(links: pl.DataFrame, set_aside: pl.DataFrame, persons: int) -> Quality:

@@ -1,0 +1,152 @@
+"""The demonstration: a synthetic ICS, made, linked, released to one recipient, and judged against its truth."""
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from linkcore.governance.programme import Programme
+from linkcore.governance.release import Release, release
+from linkcore.linkage.evaluation import compare_with_truth
+from linkcore.linkage.link import Linkage
+from linkcore.pseudonyms.keys import Key
+from linkcore.quality.text import as_text
+from linkcore.synthetic import synthesise
+
+__all__ = ["Demonstration", "run_demo"]
+
+
+@dataclass(frozen=True, eq=False)
+class Demonstration:
+    """What the demonstration did.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where everything is.
+    linkage : Linkage
+        Of the twelve sources.
+    released : Release
+        To the one recipient.
+    judged : polars.DataFrame
+        What :func:`linkcore.linkage.evaluation.compare_with_truth` found.
+    seconds : dict of str to float
+        By step.
+    peak_bytes : int
+        The most memory the process ever held.
+    """
+
+    folder: Path
+    linkage: Linkage
+    released: Release
+    judged: pl.DataFrame
+    seconds: dict[str, float]
+    peak_bytes: int
+
+    def text(self) -> str:
+        """Say it all in plain text.
+
+        Returns
+        -------
+        str
+        """
+        records, persons = self.linkage.links.height, self.linkage.persons.height
+        times = pl.DataFrame({"step": list(self.seconds), "seconds": list(self.seconds.values())})
+        return "\n\n".join(
+            [
+                f"{records:,} records in, {persons:,} persons. How each record came to its person:",
+                as_text(self.linkage.quality.by_method()),
+                "Against the truth (precision: linked to the right person, of those linked; recall: of those that have "
+                "another record to be linked to):",
+                as_text(accuracy(self.judged)),
+                as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
+                f"sources and programme file  {self.folder / 'ics'}\n"
+                f"released data and manifest  {self.released.folder}\n"
+                f"the recipient's key         {self.folder / 'keys'}",
+            ]
+        )
+
+
+def accuracy(judged: pl.DataFrame) -> pl.DataFrame:
+    """Turn counts of right and wrong links into precision and recall, by source and in all.
+
+    Parameters
+    ----------
+    judged : polars.DataFrame
+        What :func:`linkcore.linkage.evaluation.compare_with_truth` found.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``source``, the counts, ``precision`` and ``recall``.
+    """
+    counts = judged.group_by("source", maintain_order=True).agg(pl.exclude("method").sum())
+    counts = pl.concat([counts, counts.select(pl.lit("all").alias("source"), pl.exclude("source").sum())])
+    return counts.with_columns(
+        (pl.col("linked") - pl.col("right")).alias("wrong"),
+        _share("right", "linked").alias("precision"),
+        _share("found", "findable").alias("recall"),
+    )
+
+
+def _share(part: str, whole: str) -> pl.Expr:
+    return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
+
+
+def run_demo(
+    folder: Path, *, people: int = 50_000, seed: int = 1, progress: Callable[[str], None] | None = None
+) -> Demonstration:
+    """Make a synthetic ICS, link it, release it to one recipient, and judge the links against the truth.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where to write: ``ics/`` (sources, programme file, truth), ``keys/`` and ``release/``.
+    people : int
+        How many people live there.
+    seed : int
+        Of the synthetic data.
+    progress : callable of str, optional
+        Told the name of each step as it begins.
+
+    Returns
+    -------
+    Demonstration
+    """
+    tell = progress or (lambda _step: None)
+    seconds: dict[str, float] = {}
+
+    with _timed(seconds, "synthesise"):
+        made = synthesise(folder / "ics", people=people, seed=seed, progress=tell)
+    with _timed(seconds, "link"):
+        programme = Programme.load(made.programme)
+        linkage = programme.link(progress=tell)
+    (agreement,) = programme.agreements()
+    key = Key.generate(agreement.key)
+    key.write(folder / "keys" / f"{agreement.key}.json")
+    tell("release")
+    with _timed(seconds, "release"):
+        released = release(linkage, agreement, key, folder / "release" / agreement.recipient)
+    tell("judge")
+    with _timed(seconds, "judge"):
+        truth = pl.read_parquet(made.truth, columns=["source", "record_id", "entity"])
+        judged = compare_with_truth(linkage, truth)
+    return Demonstration(folder, linkage, released, judged, seconds, _peak_bytes())
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], step: str) -> Iterator[None]:
+    began = time.perf_counter()
+    yield
+    seconds[step] = time.perf_counter() - began
+
+
+def _peak_bytes() -> int:
+    # Linux counts in KiB, macOS in bytes.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024

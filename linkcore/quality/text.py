@@ -1,0 +1,58 @@
+"""Measures as plain text, for a terminal, a log or a pipe."""
+
+from typing import Final
+
+import polars as pl
+
+__all__ = ["as_text"]
+
+# Wider than any of our tables, so that nothing is ever folded or cut.
+_WIDTH: Final = 1000
+
+
+def as_text(frame: pl.DataFrame, *, decimals: int = 4) -> str:
+    """Lay a small table out as text, whole, whatever the width of the terminal.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        Of counts, rates and names; never of identifiers.
+    decimals : int
+        Digits after the point of Float columns.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> print(as_text(pl.DataFrame({"source": ["gp", "ambulance"], "records": [1200000, 5], "precision": [0.5, None]})))
+    source       records  precision
+    -------------------------------
+    gp         1,200,000     0.5000
+    ambulance          5          –
+    """
+    from io import StringIO
+
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name, dtype in frame.schema.items():
+        table.add_column(Text(name), justify="right" if dtype.is_numeric() else "left")
+    for row in frame.iter_rows():
+        table.add_row(*(Text(_cell(value, decimals)) for value in row))
+    page = StringIO()
+    Console(file=page, width=_WIDTH, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+
+
+def _cell(value: object, decimals: int) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, float):
+        return f"{value:,.{decimals}f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

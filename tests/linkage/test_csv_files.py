@@ -1,0 +1,84 @@
+"""CSV files: what a lenient reader would let pass, and silently misplace, is refused by row."""
+
+import csv
+import io
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkcore.errors import SourceError
+from linkcore.linkage.csv_files import CsvFile
+
+
+def csv_file(folder: Path, content: bytes, **settings: str) -> CsvFile:
+    path = folder / "a.csv"
+    path.write_bytes(content)
+    return CsvFile("east", path, **settings)
+
+
+def read(file: CsvFile, *columns: str) -> pl.DataFrame:
+    return pl.concat(file.batches(columns))
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"A,B,C\n1,2,3\n4,5,6,SECRET\n", "row 2: not as many values"),
+        (b"A,B,C\n1,2,3\nSECRET,5\n", "row 2: not as many values"),
+        (b'A,B\n1,2\n3,"SECRET\n5,6\n', "line 3: a quotation mark that never closes"),
+        (b"A,B\n1,SECRET\xe9\n", "not utf-8 text"),
+    ],
+)
+def test_a_bad_row_is_refused_by_number_and_never_quoted(tmp_path: Path, content: bytes, says: str) -> None:
+    file = csv_file(tmp_path, content)
+    with pytest.raises(SourceError, match=says) as caught:
+        read(file, "A", "B")
+    assert "'east'" in str(caught.value)
+    assert str(file.path) in str(caught.value)
+    assert "SECRET" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+def test_bytes_that_windows_1252_does_not_know_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="not windows-1252 text"):
+        read(csv_file(tmp_path, b"A,B\n1,\x81\n", encoding="windows-1252"), "B")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "the file is empty"), (b"A,B,A\n1,2,3\n", r"names \['A'\] more than once"), (b"\xff\xfe", "not utf-8")],
+)
+def test_a_header_that_cannot_serve_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    with pytest.raises(SourceError, match=says):
+        csv_file(tmp_path, content).header()
+
+
+def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, b"\xef\xbb\xbfA,B\r\n")
+    assert file.header() == ("A", "B")
+    assert file.scan(file.header()).collect().equals(pl.DataFrame(schema={"A": pl.String, "B": pl.String}))
+
+
+def test_the_lazy_scan_counts_filters_and_limits(tmp_path: Path) -> None:
+    file = csv_file(tmp_path, b"A;B\n1;x\n2;y\n3;x\n", separator=";")
+    scan = file.scan(file.header())
+    assert scan.select(pl.len()).collect().item() == 3
+    assert scan.filter(pl.col("B") == "x").collect()["A"].to_list() == ["1", "3"]
+    assert scan.head(2).collect()["A"].to_list() == ["1", "2"]
+
+
+# No lone surrogates: they are no text; no carriage returns or NUL: the peer below folds or refuses them.
+_values = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=8)
+
+
+@given(st.lists(st.tuples(_values, _values.filter(bool)), min_size=1, max_size=20))
+def test_what_pythons_csv_module_writes_is_read_back(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
+    text = io.StringIO(newline="")
+    csv.writer(text).writerows([("A", "B"), *rows])
+    file = csv_file(tmp_path_factory.mktemp("csv"), text.getvalue().encode())
+    assert read(file, "A", "B").rows() == [(a or None, b) for a, b in rows]

@@ -1,0 +1,179 @@
+"""Sources: every format gives the same table, and whatever is wrong is named without a value."""
+
+from pathlib import Path
+
+import duckdb
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from linkcore.errors import ProgrammeError, SourceError
+from linkcore.linkage.sources import Source
+
+EXTRACT = pl.DataFrame(
+    {
+        "NHS_NO": ["0123456789", None, "943 476 5919"],
+        "SURNAME": ["Nuñez", 'O"Neill', "Line\nbreak, comma"],
+        "COST": ["1.50", "2", None],
+    }
+)
+COLUMNS = {"nhs_number": "NHS_NO", "family_name": "SURNAME"}
+
+
+def write(folder: Path, name: str, encoding: str = "utf-8") -> Path:
+    file = folder / name
+    if file.suffix == ".parquet":
+        EXTRACT.write_parquet(file)
+    elif file.suffix == ".arrow":
+        EXTRACT.write_ipc(file)
+    else:
+        file.write_bytes(EXTRACT.write_csv().encode(encoding))
+    return file
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "stated"),
+    [
+        ("a.parquet", "", "utf-8"),
+        ("a.arrow", "", "utf-8"),
+        ("a.csv", "utf-8", "utf-8"),
+        ("a.txt", "utf-8-sig", "utf-8"),
+        ("a.csv", "windows-1252", "windows-1252"),
+        ("a.csv", "utf-16", "utf-16"),
+    ],
+)
+def test_every_file_format_gives_the_same_table(tmp_path: Path, name: str, encoding: str, stated: str) -> None:
+    file = write(tmp_path, name, encoding)
+    source = Source("s", file, columns=COLUMNS, encoding=stated)
+    with source.reading():
+        assert source.scan(["NHS_NO", "SURNAME", "COST"]).collect().equals(EXTRACT)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        EXTRACT,
+        EXTRACT.lazy(),
+        EXTRACT.to_arrow(),
+        EXTRACT.to_pandas(),
+        duckdb.from_arrow(EXTRACT.to_arrow()),
+    ],
+    ids=["polars", "polars lazy", "pyarrow", "pandas", "duckdb relation"],
+)
+def test_every_frame_gives_the_same_table_each_time_it_is_read(given: object) -> None:
+    assert isinstance(given, pl.DataFrame | pl.LazyFrame | pa.Table | pd.DataFrame | duckdb.DuckDBPyRelation)
+    source = Source("s", given, columns=COLUMNS)
+    for _ in range(2):
+        assert source.scan(["NHS_NO", "SURNAME", "COST"]).collect().equals(EXTRACT)
+
+
+def test_a_glob_is_read_in_order_of_file_names_and_mixed_dtypes_become_text(tmp_path: Path) -> None:
+    pl.DataFrame({"NHS_NO": [9434765919], "X": [1]}).write_parquet(tmp_path / "b.parquet")
+    pl.DataFrame({"X": [2], "NHS_NO": ["943 476 5919"]}).write_parquet(tmp_path / "a.parquet")
+    source = Source("s", str(tmp_path / "*.parquet"), columns={"nhs_number": "NHS_NO"})
+    assert [file.name for file in source.files] == ["a.parquet", "b.parquet"]
+    assert source.scan(["NHS_NO"]).collect()["NHS_NO"].to_list() == ["943 476 5919", "9434765919"]
+
+
+def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
+    file = write(tmp_path, "a.parquet")
+    plan = Source("s", file, columns=COLUMNS).scan(["NHS_NO"]).explain()
+    assert "1/3 COLUMNS" in plan
+
+
+def test_without_columns_standard_names_are_used_and_further_ones_are_not_read_twice() -> None:
+    frame = pl.DataFrame({"nhs_number": [""], "postcode": [""], "record_id": ["x"], "cost": [1]})
+    source = Source("s", frame, further={"postcode": "exact"})
+    assert source.identifier_columns == {"nhs_number": "nhs_number"}
+    assert source.record_id_column == "record_id"
+    assert source.private_columns == {"nhs_number", "postcode", "record_id"}
+
+
+def test_with_columns_nothing_else_is_used() -> None:
+    frame = pl.DataFrame({"nhs_number": [""], "postcode": [""], "record_id": ["x"]})
+    source = Source("s", frame, columns={"nhs_number": "nhs_number"})
+    assert source.identifier_columns == {"nhs_number": "nhs_number"}
+    assert source.record_id_column is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"columns": {"nhs_no": "NHS_NO"}}, "not standard identifiers"),
+        ({"columns": COLUMNS, "further": {"COST": "money"}}, "kind 'money'"),
+        ({"columns": COLUMNS, "further": {"SURNAME": "text"}}, "both columns and further"),
+        ({"columns": COLUMNS, "encoding": "latin-99"}, "unknown encoding"),
+        ({"columns": COLUMNS, "separator": "::"}, "one character"),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused_when_the_source_is_made(
+    settings: dict[str, object], says: str
+) -> None:
+    with pytest.raises(ProgrammeError, match=says):
+        Source("s", EXTRACT, **settings)
+
+
+def test_a_name_that_could_not_name_a_file_is_refused() -> None:
+    with pytest.raises(ProgrammeError, match="a name is"):
+        Source("../s", EXTRACT, columns=COLUMNS)
+
+
+@pytest.mark.parametrize("setting", ["columns", "record_id", "practice", "attributes", "further"])
+def test_a_missing_column_is_named_with_source_file_and_setting(tmp_path: Path, setting: str) -> None:
+    settings = {
+        "columns": {"nhs_number": "NOPE"},
+        "record_id": "NOPE",
+        "practice": "NOPE",
+        "attributes": {"ethnic_group": "NOPE"},
+        "further": {"NOPE": "text"},
+    }
+    file = write(tmp_path, "a.csv")
+    with pytest.raises(SourceError) as caught:
+        Source("east", file, **({"columns": COLUMNS} | {setting: settings[setting]}))
+    for part in ("'east'", str(file), "'NOPE'", setting, "SURNAME"):
+        assert part in str(caught.value)
+
+
+def test_a_source_without_identifiers_is_refused() -> None:
+    with pytest.raises(SourceError, match="no identifiers"):
+        Source("s", pl.DataFrame({"cost": [1]}))
+
+
+@pytest.mark.parametrize("name", ["none.parquet", "*.csv"])
+def test_no_file_is_an_error_that_names_the_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SourceError, match="no file matches"):
+        Source("s", tmp_path / name, columns=COLUMNS)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow"])
+def test_a_file_that_is_not_what_its_ending_says_is_named(tmp_path: Path, ending: str) -> None:
+    file = tmp_path / f"a.{ending}"
+    file.write_text("NHS_NO\n9434765919\n")
+    with pytest.raises(SourceError, match="cannot be read") as caught:
+        Source("s", file, columns=COLUMNS)
+    assert str(file) in str(caught.value)
+    assert "9434765919" not in str(caught.value)
+
+
+def test_a_file_cut_short_is_named_when_it_is_read(tmp_path: Path) -> None:
+    whole = write(tmp_path, "a.parquet")
+    pl.concat([EXTRACT] * 20_000).write_parquet(whole, compression="uncompressed", row_group_size=1000)
+    source = Source("s", whole, columns=COLUMNS)
+    damaged = bytearray(whole.read_bytes())
+    damaged[8:5000] = bytes(4992)
+    whole.write_bytes(damaged)
+    with pytest.raises(SourceError, match=r"a\.parquet cannot be read"), source.reading():
+        source.scan(["NHS_NO"]).collect()
+
+
+def test_a_row_is_placed_by_file_and_number(tmp_path: Path) -> None:
+    write(tmp_path, "a.csv")
+    write(tmp_path, "b.csv")
+    source = Source("s", tmp_path / "?.csv", columns=COLUMNS)
+    assert source.place_of_row(4) == f"{tmp_path / 'b.csv'}, row 2"
+
+
+def test_something_that_is_no_table_is_refused() -> None:
+    with pytest.raises(ProgrammeError, match="PyCapsule"):
+        Source("s", [1, 2, 3], columns=COLUMNS)
