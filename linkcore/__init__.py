@@ -1,3 +1,38 @@
-"""Record linkage and pseudonymisation for NHS Integrated Care Systems."""
+"""Record linkage and pseudonymisation for NHS Integrated Care Systems.
+
+The public names, and nothing else; see each one's own documentation.
+"""
+
+from linkcore.errors import KeyMaterialError, LinkcoreError, ProgrammeError, RefusedError, SourceError
+from linkcore.governance.agreements import Agreement
+from linkcore.governance.release import Release, release
+from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
+from linkcore.linkage.exact import Exact
+from linkcore.linkage.link import Linkage, link
+from linkcore.linkage.sources import Source
+from linkcore.pseudonyms.keys import Key
+from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.quality.measures import Quality
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Agreement",
+    "Exact",
+    "Key",
+    "KeyMaterialError",
+    "Linkage",
+    "LinkcoreError",
+    "ProgrammeError",
+    "Quality",
+    "RefusedError",
+    "Release",
+    "Source",
+    "SourceError",
+    "__version__",
+    "link",
+    "nhs_number",
+    "nhs_number_status",
+    "pseudonymise",
+    "release",
+]

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 
 from linkcore import __version__
 from linkcore.errors import LinkcoreError, ProgrammeError
+from linkcore.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from linkcore.governance.programme import Programme
     from linkcore.linkage.link import Linkage
 
@@ -204,15 +203,16 @@ def _linkage(programme: "Programme") -> "Linkage":
 
 
 @contextmanager
-def _progress() -> "Iterator[Callable[[str], None]]":
-    """Show the step under way and the time it has taken, on stderr, if a person is looking."""
+def _progress() -> Iterator[Progress]:
+    """Show the step under way, on stderr, if a person is looking."""
     if not sys.stderr.isatty():
-        yield lambda _step: None
+        yield silent
         return
     from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda step: bar.update(task, description=step)
+        yield lambda step, done, steps: bar.update(task, description=step, completed=done, total=steps)

@@ -3,7 +3,7 @@
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from linkcore.governance.programme import Programme
 from linkcore.governance.release import Release, release
 from linkcore.linkage.evaluation import compare_with_truth
 from linkcore.linkage.link import Linkage
+from linkcore.progress import Progress, silent
 from linkcore.pseudonyms.keys import Key
 from linkcore.quality.text import as_text
 from linkcore.synthetic import synthesise
@@ -99,7 +100,7 @@ def _share(part: str, whole: str) -> pl.Expr:
 
 
 def run_demo(
-    folder: Path, *, people: int = 50_000, seed: int = 1, progress: Callable[[str], None] | None = None
+    folder: Path, *, people: int = 50_000, seed: int = 1, progress: Progress = silent
 ) -> Demonstration:
     """Make a synthetic ICS, link it, release it to one recipient, and judge the links against the truth.
 
@@ -111,32 +112,39 @@ def run_demo(
         How many people live there.
     seed : int
         Of the synthetic data.
-    progress : callable of str, optional
-        Told the name of each step as it begins.
+    progress : Progress
+        Told of each step.
 
     Returns
     -------
     Demonstration
     """
-    tell = progress or (lambda _step: None)
     seconds: dict[str, float] = {}
 
     with _timed(seconds, "synthesise"):
-        made = synthesise(folder / "ics", people=people, seed=seed, progress=tell)
+        made = synthesise(folder / "ics", people=people, seed=seed, progress=progress)
     with _timed(seconds, "link"):
         programme = Programme.load(made.programme)
-        linkage = programme.link(progress=tell)
+        linkage = programme.link(progress=progress)
     (agreement,) = programme.agreements()
-    key = Key.generate(agreement.key)
-    key.write(folder / "keys" / f"{agreement.key}.json")
-    tell("release")
+    key = _key(folder / "keys" / f"{agreement.key}.json")
+    progress("release", 0, 1)
     with _timed(seconds, "release"):
         released = release(linkage, agreement, key, folder / "release" / agreement.recipient)
-    tell("judge")
+    progress("judge", 0, 1)
     with _timed(seconds, "judge"):
         truth = pl.read_parquet(made.truth, columns=["source", "record_id", "entity"])
         judged = compare_with_truth(linkage, truth)
     return Demonstration(folder, linkage, released, judged, seconds, _peak_bytes())
+
+
+def _key(file: Path) -> Key:
+    """Give the key of an earlier demonstration, so that a second one releases the same pseudonyms, or a new one."""
+    if file.exists():
+        return Key.read(file)
+    key = Key.generate(file.stem)
+    key.write(file)
+    return key
 
 
 @contextmanager

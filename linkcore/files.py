@@ -15,7 +15,8 @@ __all__ = ["new_file", "new_folder"]
 def new_folder(place: Path) -> Iterator[Path]:
     """Fill a folder that appears at its place only when it is complete, instead of what was there.
 
-    A run that is killed leaves the folder that was there, or none, and a hidden one beside it that the next run removes.
+    A run that is killed leaves the folder that was there, or none; what it had begun lies hidden beside it until the
+    next run removes it.
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
-"""The programme file: all that is linked and released for one ICS, in one TOML file that is checked before anything runs."""
+"""The programme file: all that is linked and released for one ICS, checked before anything runs."""
 
 import datetime as dt
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +13,7 @@ from linkcore.governance.agreements import Agreement
 from linkcore.linkage.exact import Exact
 from linkcore.linkage.link import Linkage, link
 from linkcore.linkage.sources import FurtherKind, Source
+from linkcore.progress import Progress, silent
 from linkcore.schema import USABLE_STATUSES
 
 __all__ = ["Programme"]
@@ -63,14 +63,15 @@ class _RecipientTable(_Table):
 
 
 class Programme(_Table):
-    """One programme, as its file states it.
+    r"""One programme, as its file states it.
 
     Examples
     --------
     >>> import tempfile
+    >>> stated = '[programme]\nname = "Example"\n[[source]]\nname = "gp"\ndata = "gp.csv"\nspin = true'
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder) / "programme.toml"
-    ...     _ = file.write_text('[programme]\\nname = "Example"\\n[[source]]\\nname = "gp"\\ndata = "gp.csv"\\nspin = true')
+    ...     _ = file.write_text(stated)
     ...     Programme.load(file)
     Traceback (most recent call last):
     linkcore.errors.ProgrammeError: ...programme.toml, source[1].spin: no such key
@@ -79,7 +80,7 @@ class Programme(_Table):
     programme: _About
     numbers: _Numbers = _Numbers()
     linkage: _LinkageSettings = _LinkageSettings()
-    source: tuple[_SourceTable, ...] = Field(min_length=1)
+    source: tuple[_SourceTable, ...]
     recipient: tuple[_RecipientTable, ...] = ()
     folder: Path = Field(default=Path(), exclude=True)
 
@@ -149,13 +150,13 @@ class Programme(_Table):
                 ) from None
         return Exact(usable=self.numbers.usable, superseded=superseded, conflicts=self.linkage.conflicts)
 
-    def link(self, *, progress: Callable[[str], None] | None = None) -> Linkage:
+    def link(self, *, progress: Progress = silent) -> Linkage:
         """Link the programme's sources.
 
         Parameters
         ----------
-        progress : callable of str, optional
-            Told the name of each step as it begins.
+        progress : Progress
+            Told of each step.
 
         Returns
         -------

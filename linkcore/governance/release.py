@@ -98,9 +98,10 @@ def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -
     with new_folder(out) as folder:
         files = []
         for source in linkage.sources:
-            if source.name in agreement.columns:
+            columns = agreement.columns.get(source.name)
+            if columns is not None:
                 file = folder / f"{source.name}.parquet"
-                _write(linkage, source, agreement.columns[source.name], persons, key, file)
+                _write(linkage, source, file, columns=columns, persons=persons, key=key)
                 files.append(_described(file, source.name))
         manifest = _manifest(linkage, agreement, files)
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -136,13 +137,13 @@ def _refuse_real_data(linkage: Linkage) -> None:
     test = numbers.select((nhs_number_status("number") == "test").sum()).item()
     if not numbers.height or test / numbers.height < _SYNTHETIC_SHARE:
         raise RefusedError(
-            "this version releases synthetic data only, whose NHS Numbers lie in the test range; opt-outs and the terms "
-            "of agreements cannot be applied yet, so data of real people stay where they are"
+            "this version releases synthetic data only, whose NHS Numbers lie in the test range; opt-outs and the "
+            "terms of agreements cannot be applied yet, so data of real people stay where they are"
         )
 
 
 def _write(
-    linkage: Linkage, source: Source, columns: tuple[str, ...], persons: pl.DataFrame, key: Key, file: Path
+    linkage: Linkage, source: Source, file: Path, *, columns: tuple[str, ...], persons: pl.DataFrame, key: Key
 ) -> None:
     links = linkage.links_of(source.name)
     links = links.select(

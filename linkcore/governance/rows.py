@@ -42,8 +42,8 @@ def keyed_row_hash(columns: Sequence[str], key: Key) -> pl.Expr:
 class Buckets:
     """Rows split by the range of their rank, so that each part can be sorted in memory.
 
-    While everything fits one bucket, nothing is written. Otherwise the buckets lie in a private folder, which is gone at
-    the end, whatever happens; they hold what the release will hold, and no identifier.
+    While everything fits one bucket, nothing is written. Otherwise the buckets lie in a private folder, which is gone
+    at the end, whatever happens; they hold what the release will hold, and no identifier.
 
     Parameters
     ----------

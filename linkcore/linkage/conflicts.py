@@ -5,6 +5,7 @@ every link by number is held against the demographics of its person. What one pe
 years and providers, is no conflict: a swapped or mistyped date, a nickname, a married name, a move.
 """
 
+from collections.abc import Iterator
 from typing import Final
 
 import polars as pl
@@ -56,53 +57,42 @@ def contradict(pairs: pl.DataFrame) -> pl.Series:
     >>> contradict(pairs).to_list()
     [False, True]
     """
-    # Nearly all records agree on the birth date to the day; only the rest are looked at closely.
-    doubtful = pairs.select(pl.col("birth_date").eq(pl.col("birth_date_person")).fill_null(False).not_()).to_series()
-    verdict = pl.Series("conflict", [False], dtype=pl.Boolean).new_from_index(0, pairs.height)
-    if not doubtful.any():
-        return verdict
-    closely = _with_name_agreement(pairs.filter(doubtful)).select(_contradiction()).to_series()
-    return verdict.scatter(doubtful.arg_true(), closely)
+    if pairs.is_empty():
+        return pl.Series("conflict", dtype=pl.Boolean)
+    return pairs.with_columns(*_names_agree(pairs)).select(_contradiction().alias("conflict")).to_series()
 
 
-def _with_name_agreement(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Add whether given names agree, family names agree, and the two are swapped; null where one is missing."""
-    swapped = (pl.col("given_name") == pl.col("family_name_person")) & (
-        pl.col("family_name") == pl.col("given_name_person")
-    )
-    return pairs.with_columns(
-        _alike(pairs, "given_name", "given_name_person").alias("given_agrees"),
-        _alike(pairs, "family_name", "family_name_person").alias("family_agrees"),
-        swapped.alias("swapped"),
-    )
+def _names_agree(pairs: pl.DataFrame) -> Iterator[pl.Expr]:
+    """Say whether given names agree, family names agree, and the two are swapped; null where one is missing."""
+    similarities = _jaro_winkler(pairs)
+    for kind in ("given", "family"):
+        record, person = pl.col(f"{kind}_name"), pl.col(f"{kind}_name_person")
+        agree = [
+            pl.lit(similarities[kind]) >= _SIMILAR,
+            # ANNE and ANNA MARIE: the one may have been asked for a first name, the other for all of them.
+            pl.lit(similarities[f"first_{kind}"]) >= _SIMILAR,
+            # An initial or a truncated name, and one part of a double name.
+            record.str.starts_with(person),
+            person.str.starts_with(record),
+            record.str.split(" ").list.set_intersection(person.str.split(" ")).list.len() > 0,
+        ]
+        yield pl.any_horizontal(agree).alias(f"{kind}_agrees")
+    given, family = pl.col("given_name"), pl.col("family_name")
+    swapped = (given == pl.col("family_name_person")) & (family == pl.col("given_name_person"))
+    yield swapped.alias("swapped")
 
 
-def _alike(pairs: pl.DataFrame, left: str, right: str) -> pl.Expr:
-    record, person = pl.col(left), pl.col(right)
-    similar = [
-        pl.lit(_jaro_winkler(pairs[left], pairs[right])) >= _SIMILAR,
-        # ANNE and ANNA MARIE: the one may have been asked for a first name, the other for all of them.
-        pl.lit(_jaro_winkler(*(pairs[name].str.extract(r"^(\S+)") for name in (left, right)))) >= _SIMILAR,
-        # An initial or a truncated name, and one part of a double name.
-        record.str.starts_with(person),
-        person.str.starts_with(record),
-        _share_a_part(record, person),
-    ]
-    return pl.any_horizontal(similar)
-
-
-def _share_a_part(left: pl.Expr, right: pl.Expr) -> pl.Expr:
-    return left.str.split(" ").list.set_intersection(right.str.split(" ")).list.len() > 0
-
-
-def _jaro_winkler(left: pl.Series, right: pl.Series) -> pl.Series:
-    """Give the Jaro-Winkler similarity of each pair of texts (0 to 1, null where either is null), by DuckDB's own."""
+def _jaro_winkler(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Give the Jaro-Winkler similarity of given and family names, whole and of their first words, by DuckDB's own."""
     import duckdb
 
+    similarity = "jaro_winkler_similarity({0}_name, {0}_name_person) AS {0}"
+    of_first = "jaro_winkler_similarity(split_part({0}_name, ' ', 1), split_part({0}_name_person, ' ', 1)) AS first_{0}"
+    columns = ", ".join(each.format(kind) for kind in ("given", "family") for each in (similarity, of_first))
     # No temporary directory: names must not be spilled to disk.
     with duckdb.connect(config={"temp_directory": ""}) as connection:
-        connection.register("pairs", pl.DataFrame({"a": left, "b": right}).with_row_index("i"))
-        return connection.sql("SELECT jaro_winkler_similarity(a, b) AS s FROM pairs ORDER BY i").pl()["s"]
+        connection.register("pairs", pairs.select("^(given|family)_name.*$").with_row_index("i"))
+        return connection.sql(f"SELECT {columns} FROM pairs ORDER BY i").pl()  # noqa: S608
 
 
 def _contradiction() -> pl.Expr:

@@ -121,7 +121,7 @@ class CsvFile:
         except pa.ArrowInvalid as error:
             if bad_rows:
                 raise self._error(
-                    f"row {bad_rows[0]}: not as many values as the header has columns; mend it or ask for the file again"
+                    f"row {bad_rows[0]}: not as many values as the header has columns; mend the file"
                 ) from None
             if "UTF8" in str(error):
                 raise self._wrong_encoding() from None

@@ -39,11 +39,11 @@ def compare_with_truth(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
     >>> import polars as pl
     >>> from linkcore.linkage.link import link
     >>> from linkcore.linkage.sources import Source
-    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["9434765919"]}), spine=True)
-    >>> emergency = Source("emergency", pl.DataFrame({"nhs_number": ["9434765919", None]}))
-    >>> truth = pl.DataFrame({"source": ["gp", "emergency", "emergency"], "record_id": ["0", "0", "1"], "entity": [7, 7, 7]})
-    >>> compare_with_truth(link([gp, emergency]), truth).rows()
-    [('gp', 'spine', 1, 0, 0, 0, 0), ('emergency', 'nhs_number', 1, 1, 1, 1, 1), ('emergency', 'unlinked', 1, 0, 0, 1, 0)]
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> seen = Source("seen", pl.DataFrame({"nhs_number": ["4010232137", None]}))
+    >>> truth = pl.DataFrame({"source": ["gp", "seen", "seen"], "record_id": ["0", "0", "1"], "entity": [7, 7, 7]})
+    >>> compare_with_truth(link([gp, seen]), truth).rows()
+    [('gp', 'spine', 1, 0, 0, 0, 0), ('seen', 'nhs_number', 1, 1, 1, 1, 1), ('seen', 'unlinked', 1, 0, 0, 1, 0)]
     """
     judged = _beside_truth(linkage, truth)
     of_listed = judged.filter("defines").select("entity").unique().with_columns(pl.lit(True).alias("listed"))

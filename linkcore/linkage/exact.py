@@ -82,15 +82,21 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
     >>> import polars as pl
     >>> from linkcore.linkage.sources import Source
     >>> from linkcore.linkage.standardise import standardise
-    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["9434765919"]}), spine=True)
-    >>> emergency = Source("emergency", pl.DataFrame({"nhs_number": ["9434765919", None]}))
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> emergency = Source("emergency", pl.DataFrame({"nhs_number": ["4010232137", None]}))
     >>> linked = link_exactly([standardise(gp), standardise(emergency)], Exact())
     >>> linked.links["emergency"].select("person_id", "method", "conflict").rows()
     [(0, 'nhs_number', False), (None, None, False)]
     """
     current = [_with_current_numbers(records, exact) for records in sources]
-    persons = _persons(current)
-    links = {records.source.name: _link(records, persons, exact) for records in current}
+    found = _persons(current)
+    persons = found.select(*PERSONS, pl.col(f"^{FURTHER}.*$"))
+    placed = _by_number(current, found)
+    conflicts = _conflicts(placed, persons)
+    links = {
+        records.source.name: _link(records, frame, conflict, persons, exact)
+        for records, frame, conflict in zip(current, placed, conflicts, strict=True)
+    }
     return Placement(persons, links)
 
 
@@ -130,91 +136,93 @@ def _with_current_numbers(records: Records, exact: Exact) -> Records:
 
 
 def _persons(sources: Sequence[Records]) -> pl.DataFrame:
-    """PERSONS: one for each spine record (for each number on the spine), then one for each number seen elsewhere."""
-    spine = [_candidates(records, order) for order, records in enumerate(sources) if records.source.spine]
-    others = [_candidates(records, order) for order, records in enumerate(sources) if not records.source.spine]
-    listed = pl.concat(spine, how="diagonal") if spine else None
-    if listed is not None:
-        listed = listed.filter(pl.col("nhs_number").is_null() | pl.col("nhs_number").is_first_distinct())
-        others = [frame.join(listed, on="nhs_number", how="anti") for frame in others]
-    found = [_most_agreed(pl.concat(numbered, how="diagonal"))] if (numbered := _numbered(others)) else []
-    persons = pl.concat([*([] if listed is None else [listed]), *found], how="diagonal")
+    """PERSONS: one for each spine record (for each number on the spine), then one for each number seen elsewhere.
+
+    With ``order`` and ``at``: the source and the position in it of the record that defines the person.
+    """
+    every = [_candidates(records, order) for order, records in enumerate(sources)]
+    numbered = [frame.filter(pl.col("nhs_number").is_not_null()) for frame in every]
+    groups = []
+    for records, frame in zip(sources, every, strict=True):
+        if records.source.spine:
+            groups.append(_listed(frame, numbered))
+            listed = groups[-1].select("nhs_number")
+            numbered = [one.join(listed, on="nhs_number", how="anti") for one in numbered]
+    elsewhere = pl.concat(numbered, how="diagonal")
+    groups.append(_most_agreed(elsewhere, elsewhere))
     return (
-        persons.drop("order")
+        pl.concat(groups, how="diagonal")
         .with_row_index("person_id")
         .with_columns(pl.lit(None, pl.String).alias("token"))
-        .select(*PERSONS, pl.col(f"^{FURTHER}.*$"))
     )
 
 
 def _candidates(records: Records, order: int) -> pl.DataFrame:
     kept = [name for name in records.frame.columns if name in PERSONS or name.startswith(FURTHER)]
-    return records.frame.select(kept).with_columns(
-        pl.lit(records.source.name).alias("source"), pl.lit(order, pl.UInt32).alias("order")
-    )
+    named = records.frame.select(kept).with_row_index("at")
+    return named.with_columns(pl.lit(records.source.name).alias("source"), pl.lit(order, pl.UInt32).alias("order"))
 
 
-def _numbered(frames: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
-    return [frame.filter(pl.col("nhs_number").is_not_null()) for frame in frames]
+def _listed(spine: pl.DataFrame, numbered: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Give the spine's records, only one of each number."""
+    repeated = pl.col("nhs_number").is_duplicated() & pl.col("nhs_number").is_not_null()
+    doubtful = spine.filter(repeated)
+    if doubtful.is_empty():
+        return spine
+    evidence = [
+        frame.select("nhs_number", "birth_date").join(doubtful.select("nhs_number"), on="nhs_number", how="semi")
+        for frame in numbered
+    ]
+    return pl.concat([spine.filter(~repeated), _most_agreed(doubtful, pl.concat(evidence))]).sort("at")
 
 
-def _most_agreed(candidates: pl.DataFrame) -> pl.DataFrame:
-    """One record for each number: the first of those with the birth date that most of its records have.
+def _most_agreed(candidates: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
+    """Choose one record of each number: the first of those with the birth date that most of its records have.
 
     A single record with a wrong number must not define the person to whom all the others belong.
     """
+    agreeing = evidence.group_by("nhs_number", "birth_date").len("agreeing")
     return (
-        candidates.with_columns(pl.len().over("nhs_number", "birth_date").alias("agreeing"))
-        .sort("nhs_number", "agreeing", "order", "record_id", descending=[False, True, False, False])
+        candidates.join(agreeing, on=["nhs_number", "birth_date"], how="left", nulls_equal=True)
+        .sort("nhs_number", "agreeing", "order", "at", descending=[False, True, False, False])
         .unique("nhs_number", keep="first", maintain_order=True)
-        .sort("order", "record_id")
+        .sort("order", "at")
         .drop("agreeing")
     )
 
 
-def _link(records: Records, persons: pl.DataFrame, exact: Exact) -> pl.DataFrame:
-    placed = _by_number(records, persons).with_columns(
-        pl.when(pl.col("person_id").is_null())
-        .then(None)
-        .when(pl.col("defines") & pl.lit(records.source.spine))
-        .then(pl.lit("spine"))
-        .otherwise(pl.lit("nhs_number"))
-        .cast(METHOD)
-        .alias("method")
-    )
-    conflict = _conflicts(placed, persons)
-    placed = placed.with_columns(conflict)
-    if exact.conflicts == "fallback":
-        kept = ~pl.col("conflict")
-        placed = placed.with_columns(pl.when(kept).then("person_id"), pl.when(kept).then("method"))
-    if "local_patient_id" in records.source.identifier_columns:
-        placed = _by_local_patient_id(placed, persons)
-    return placed.with_columns(
-        pl.lit(None, pl.Float64).alias("match_weight"),
-        pl.when(pl.col("method").is_not_null()).then(1.0).alias("match_probability"),
-    ).select(*PLACED)
+def _by_number(sources: Sequence[Records], persons: pl.DataFrame) -> list[pl.DataFrame]:
+    """Give each source's records with the ``person_id`` of their number, and whether each *defines* that person."""
+    of_number = persons.filter(pl.col("nhs_number").is_not_null()).select("nhs_number", "person_id")
+    numbers = pl.concat([records.frame.select("nhs_number") for records in sources])
+    # One join for all sources: building its hash table is most of its cost.
+    found = numbers.join(of_number, on="nhs_number", how="left", maintain_order="left")["person_id"]
+    placed, begin = [], 0
+    for order, records in enumerate(sources):
+        person_id = found[begin : begin + records.frame.height]
+        begin += records.frame.height
+        defining = persons.filter(pl.col("order") == order)
+        defines = pl.repeat(False, records.frame.height, eager=True).scatter(defining["at"], True)
+        person_id = person_id.scatter(defining["at"], defining["person_id"])
+        placed.append(records.frame.with_columns(person_id.alias("person_id"), defines.alias("defines")))
+    return placed
 
 
-def _by_number(records: Records, persons: pl.DataFrame) -> pl.DataFrame:
-    """The records with the ``person_id`` of their number, and whether each *defines* that person."""
-    by_number = persons.filter(pl.col("nhs_number").is_not_null()).select("nhs_number", "person_id")
-    defined = persons.filter(pl.col("source") == records.source.name).select(
-        "record_id", pl.col("person_id").alias("defined")
-    )
-    frame = records.frame.join(by_number, on="nhs_number", how="left", maintain_order="left")
-    if records.source.spine or defined.height:
-        frame = frame.join(defined, on="record_id", how="left", maintain_order="left")
-    else:
-        frame = frame.with_columns(pl.lit(None, pl.UInt32).alias("defined"))
-    return frame.with_columns(
-        pl.coalesce("defined", "person_id").alias("person_id"), pl.col("defined").is_not_null().alias("defines")
-    ).drop("defined")
-
-
-def _conflicts(placed: pl.DataFrame, persons: pl.DataFrame) -> pl.Series:
-    judged = (placed["person_id"].is_not_null() & ~placed["defines"]).arg_true()
-    verdict = contradict(_beside_persons(placed[judged], placed["person_id"][judged], persons))
-    return pl.Series("conflict", [False]).new_from_index(0, placed.height).scatter(judged, verdict).alias("conflict")
+def _conflicts(placed: Sequence[pl.DataFrame], persons: pl.DataFrame) -> list[pl.Series]:
+    """Say of each record of each source whether it contradicts the person that it would be linked to by number."""
+    doubtful, pairs = [], []
+    for frame in placed:
+        # Nearly all records agree on the birth date to the day, which settles it; only the rest are held side by side.
+        same_day = frame["birth_date"] == persons["birth_date"].gather(frame["person_id"])
+        doubt = (frame["person_id"].is_not_null() & ~frame["defines"] & ~same_day.fill_null(False)).arg_true()
+        doubtful.append(doubt)
+        pairs.append(_beside_persons(frame[doubt], frame["person_id"][doubt], persons))
+    verdicts, begin, conflicts = contradict(pl.concat(pairs)), 0, []
+    for frame, doubt in zip(placed, doubtful, strict=True):
+        none = pl.repeat(False, frame.height, eager=True)
+        conflicts.append(none.scatter(doubt, verdicts[begin : begin + doubt.len()]).alias("conflict"))
+        begin += doubt.len()
+    return conflicts
 
 
 def _beside_persons(records: pl.DataFrame, person_ids: pl.Series, persons: pl.DataFrame) -> pl.DataFrame:
@@ -223,27 +231,44 @@ def _beside_persons(records: pl.DataFrame, person_ids: pl.Series, persons: pl.Da
     return pl.concat([records.select(COMPARED), beside], how="horizontal")
 
 
+def _link(
+    records: Records, placed: pl.DataFrame, conflict: pl.Series, persons: pl.DataFrame, exact: Exact
+) -> pl.DataFrame:
+    by_spine = pl.col("defines") & pl.lit(records.source.spine)
+    method = pl.when(by_spine).then(pl.lit("spine", METHOD)).otherwise(pl.lit("nhs_number", METHOD))
+    links = pl.col("person_id").is_not_null()
+    if exact.conflicts == "fallback":
+        links &= ~conflict
+    placed = placed.with_columns(
+        pl.when(links).then("person_id").alias("person_id"), pl.when(links).then(method).alias("method")
+    )
+    if "local_patient_id" in records.source.identifier_columns:
+        placed = _by_local_patient_id(placed, persons)
+    return placed.with_columns(
+        conflict,
+        pl.lit(None, pl.Float64).alias("match_weight"),
+        pl.when(pl.col("method").is_not_null()).then(1.0).alias("match_probability"),
+    ).select(*PLACED)
+
+
 def _by_local_patient_id(placed: pl.DataFrame, persons: pl.DataFrame) -> pl.DataFrame:
     """Place a record by its local patient identifier, where that stands on records of one person and no other.
 
     Not where the record's own name and birth date contradict that person: a hospital re-uses identifiers, and mixes up
     labels, as it does with NHS Numbers.
     """
+    wanted = pl.col("person_id").is_null() & pl.col("local_patient_id").is_not_null()
+    open_records = placed.with_row_index("at").filter(wanted)
     known = (
-        placed.filter(pl.col("method").is_not_null() & pl.col("local_patient_id").is_not_null())
+        placed.filter(pl.col("person_id").is_not_null())
+        .join(open_records.select("local_patient_id"), on="local_patient_id", how="semi")
         .group_by("local_patient_id")
         .agg(pl.col("person_id").min().alias("of"), pl.col("person_id").n_unique().alias("persons"))
         .filter(pl.col("persons") == 1)
-        .drop("persons")
     )
-    open_rows = placed["person_id"].is_null()
-    candidates = (
-        placed.with_row_index("at").filter(open_rows).join(known, on="local_patient_id", how="inner").sort("at")
-    )
+    candidates = open_records.join(known, on="local_patient_id").sort("at")
     sound = candidates.filter(~contradict(_beside_persons(candidates, candidates["of"], persons)))
+    method = pl.repeat("local_patient_id", sound.height, dtype=METHOD, eager=True)
     return placed.with_columns(
-        placed["person_id"].scatter(sound["at"], sound["of"]),
-        placed["method"].scatter(
-            sound["at"], pl.Series(["local_patient_id"], dtype=METHOD).new_from_index(0, sound.height)
-        ),
+        placed["person_id"].scatter(sound["at"], sound["of"]), placed["method"].scatter(sound["at"], method)
     )

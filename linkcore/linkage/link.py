@@ -1,7 +1,7 @@
 """The linkage, from sources to links."""
 
 import datetime as dt
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -11,6 +11,7 @@ from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
+from linkcore.progress import Progress, silent
 from linkcore.quality.measures import Quality, measure
 from linkcore.schema import LINKS
 
@@ -76,7 +77,7 @@ def link(
     fallback: None = None,
     reference_date: dt.date | None = None,
     seed: int = 0,
-    progress: Callable[[str], None] | None = None,
+    progress: Progress = silent,
 ) -> Linkage:
     """Find which records of all sources are of the same person.
 
@@ -95,8 +96,8 @@ def link(
         The date by which ages are judged implausible and two-digit years read; today's date is never used.
     seed : int
         Of whatever is sampled.
-    progress : callable of str, optional
-        Told the name of each step as it begins.
+    progress : Progress
+        Told of each step.
 
     Returns
     -------
@@ -113,23 +114,25 @@ def link(
     Examples
     --------
     >>> import polars as pl
-    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["943 476 5919"], "family_name": ["Smith"]}), spine=True)
-    >>> emergency = Source("emergency", pl.DataFrame({"nhs_number": ["9434765919", None]}))
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["401 023 2137"], "family_name": ["Smith"]}), spine=True)
+    >>> emergency = Source("emergency", pl.DataFrame({"nhs_number": ["4010232137", None]}))
     >>> link([gp, emergency]).links.select("source", "record_id", "person_id", "method").rows()
     [('gp', '0', 0, 'spine'), ('emergency', '0', 0, 'nhs_number'), ('emergency', '1', 1, 'unlinked')]
     """
     del fallback, seed
     _check(sources)
     exact = exact or Exact()
-    tell = progress or (lambda _step: None)
+    steps = len(sources) + 2
     records = []
-    for source in sources:
-        tell(f"read {source.name}")
+    for done, source in enumerate(sources):
+        progress(f"read {source.name}", done, steps)
         records.append(standardise(source, usable=exact.usable, reference_date=reference_date))
-    tell("link on the NHS Number")
+    progress("link on the NHS Number", len(sources), steps)
     placement = stand_alone(records, link_exactly(records, exact))
-    tell("count")
-    return _linkage(records, placement)
+    progress("count", steps - 1, steps)
+    linkage = _linkage(records, placement)
+    progress("linked", steps, steps)
+    return linkage
 
 
 def _check(sources: Sequence[Source]) -> None:

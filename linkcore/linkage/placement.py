@@ -63,8 +63,8 @@ def unplaced(records: Records, placement: Placement) -> pl.DataFrame:
 def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
     """Make a person of its own of every record that is still unplaced.
 
-    A record that could have been recognised is ``new_person``; one with too little to say anything is ``unlinked``.
-    Each new person has a token in place of an NHS Number.
+    A record that could have been recognised is ``new_person``, on the spine ``spine``; one with too little to say
+    anything is ``unlinked``. Each new person has a token in place of an NHS Number.
 
     Parameters
     ----------
@@ -92,14 +92,17 @@ def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
                 ids,
                 pl.lit(None, pl.Int64).alias("nhs_number"),
                 pl.lit(records.source.name).alias("source"),
-                tokens(records, alone["record_id"]),
             )
         )
-        placed, method = links[records.source.name], alone.select(_recognisable().alias("method")).to_series()
+        method = pl.lit("spine", METHOD) if records.source.spine else _recognisable()
+        probability = pl.lit(1.0 if records.source.spine else None, pl.Float64)
+        own = alone.select(method.alias("method"), probability.alias("match_probability"), pl.col("at"))
+        placed = links[records.source.name]
         links[records.source.name] = placed.with_columns(
-            placed["person_id"].scatter(alone["at"], ids), placed["method"].scatter(alone["at"], method)
+            placed["person_id"].scatter(own["at"], ids),
+            *(placed[name].scatter(own["at"], own[name]) for name in ("method", "match_probability")),
         )
-    everyone = pl.concat(persons, how="diagonal")
+    everyone = _with_tokens(sources, pl.concat(persons, how="diagonal"))
     return Placement(everyone.select(*PERSONS, pl.col(f"^{FURTHER}.*$")), links)
 
 
@@ -112,29 +115,25 @@ def _recognisable() -> pl.Expr:
     return pl.when(enough).then(pl.lit("new_person", METHOD)).otherwise(pl.lit("unlinked", METHOD))
 
 
+def _with_tokens(sources: Sequence[Records], persons: pl.DataFrame) -> pl.DataFrame:
+    """Give everybody without an NHS Number a token."""
+    tokens = pl.repeat(None, persons.height, dtype=pl.String, eager=True).alias("token")
+    for records in sources:
+        of_source = (persons["source"] == records.source.name) & persons["nhs_number"].is_null()
+        tokens = tokens.scatter(of_source.arg_true(), tokens(records, persons["record_id"].filter(of_source)))
+    return persons.with_columns(tokens)
+
+
 def tokens(records: Records, record_ids: pl.Series) -> pl.Series:
     """Name persons who have no NHS Number by the record that defines them.
 
     A token is a digest of the source, the record id and, where the record id is only a row number, the fingerprint of
     the extract, so that two extracts' row 17 never share one. It is no secret: pseudonyms are made from it under a key,
     as from an NHS Number.
-
-    Parameters
-    ----------
-    records : Records
-        Of the source.
-    record_ids : polars.Series
-        String; the defining records.
-
-    Returns
-    -------
-    polars.Series
-        String, 32 hex characters each.
     """
     extract = records.fingerprint if records.source.record_id_column is None else ""
     # A separator that no source's name can hold keeps ("a", "b") apart from any other split of the same characters.
-    names = pl.DataFrame({"id": record_ids}).select(
-        pl.format("{}/{}/{}", pl.lit(records.source.name), pl.lit(extract), "id")
-    )
+    prefix = pl.lit(f"{records.source.name}/{extract}/")
+    names = pl.DataFrame({"id": record_ids}).select(prefix + pl.col("id"))
     public = Key.from_bytes("person-token", b"linkcore: the token of a person.")
-    return pseudonymise(names.to_series(), public).alias("token")
+    return pseudonymise(names.to_series(), public)

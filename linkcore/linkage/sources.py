@@ -81,7 +81,7 @@ class Source:
     Examples
     --------
     >>> import polars as pl
-    >>> extract = pl.DataFrame({"NHS_NO": ["943 476 5919"], "DOB": ["03/04/1980"], "COST": [12.5]})
+    >>> extract = pl.DataFrame({"NHS_NO": ["401 023 2137"], "DOB": ["03/04/1980"], "COST": [12.5]})
     >>> source = Source("outpatient", extract, columns={"nhs_number": "NHS_NO", "birth_date": "DOB"})
     >>> source.identifier_columns
     {'nhs_number': 'NHS_NO', 'birth_date': 'DOB'}
@@ -238,7 +238,7 @@ class Source:
         Examples
         --------
         >>> import polars as pl
-        >>> Source("gp", pl.DataFrame({"nhs_number": ["9434765919"], "cost": [1]})).scan(["cost"]).collect().rows()
+        >>> Source("gp", pl.DataFrame({"nhs_number": ["4010232137"], "cost": [1]})).scan(["cost"]).collect().rows()
         [(1,)]
         """
         if not self.files:
@@ -252,8 +252,8 @@ class Source:
         if hasattr(self.data, "__arrow_c_stream__"):
             return pl.scan_arrow_c_stream(self.data)
         raise ProgrammeError(
-            f"source {self.name!r}: data is a {type(self.data).__name__}; give a path, a Polars frame, or an object with "
-            "the Arrow PyCapsule interface"
+            f"source {self.name!r}: data is a {type(self.data).__name__}; give a path, a Polars frame, or an object "
+            "with the Arrow PyCapsule interface"
         )
 
     def _scan_file(self, file: Path) -> pl.LazyFrame:
@@ -279,7 +279,7 @@ class Source:
         Examples
         --------
         >>> import polars as pl
-        >>> source = Source("gp", pl.DataFrame({"nhs_number": ["9434765919"]}))
+        >>> source = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}))
         >>> with source.reading():
         ...     source.scan(["nhs_number"]).collect().height
         1
@@ -325,7 +325,7 @@ class Source:
         Examples
         --------
         >>> import polars as pl
-        >>> Source("gp", pl.DataFrame({"nhs_number": ["9434765919"]})).place_of_row(0)
+        >>> Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]})).place_of_row(0)
         'row 1'
         """
         for file in self.files:

@@ -90,10 +90,10 @@ def standardise(
     Examples
     --------
     >>> import polars as pl
-    >>> extract = pl.DataFrame({"nhs_number": ["943 476 5919", "943 476 5918"], "family_name": ["O'Brien", "Ng"]})
+    >>> extract = pl.DataFrame({"nhs_number": ["401 023 2137", "401 023 2138"], "family_name": ["O'Brien", "Ng"]})
     >>> records = standardise(Source("outpatient", extract))
     >>> records.frame.select("record_id", "nhs_number", "nhs_number_status", "family_name").rows()
-    [('0', 9434765919, 'valid', 'OBRIEN'), ('1', None, 'check_digit', 'NG')]
+    [('0', 4010232137, 'valid', 'OBRIEN'), ('1', None, 'check_digit', 'NG')]
     >>> records.set_aside.filter(identifier="nhs_number").select("status", "records").sort("status").rows()
     [('check_digit', 1), ('valid', 1)]
     """

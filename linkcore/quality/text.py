@@ -28,10 +28,10 @@ def as_text(frame: pl.DataFrame, *, decimals: int = 4) -> str:
     --------
     >>> import polars as pl
     >>> print(as_text(pl.DataFrame({"source": ["gp", "ambulance"], "records": [1200000, 5], "precision": [0.5, None]})))
-    source       records  precision
-    -------------------------------
-    gp         1,200,000     0.5000
-    ambulance          5          –
+    source        records   precision
+    ─────────────────────────────────
+    gp          1,200,000      0.5000
+    ambulance           5           –
     """
     from io import StringIO
 

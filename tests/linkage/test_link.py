@@ -1,0 +1,191 @@
+"""The linkage as a whole: every record accounted for, and the same answer however it is asked."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.governance.programme import Programme
+from linkcore.linkage.evaluation import compare_with_truth
+from linkcore.schema import LINKS, PERSONS
+from linkcore.synthetic import synthesise
+
+
+@pytest.fixture(scope="module")
+def ics(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ics")
+    synthesise(folder, people=3000, seed=7)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def linkage(ics: Path) -> lc.Linkage:
+    return Programme.load(ics / "programme.toml").link()
+
+
+def test_links_have_exactly_the_columns_of_the_contract(linkage: lc.Linkage) -> None:
+    assert linkage.links.schema == LINKS
+    assert linkage.persons.schema == PERSONS
+
+
+def test_every_record_is_linked_once_in_order_of_sources_and_record_ids(ics: Path, linkage: lc.Linkage) -> None:
+    truth = pl.read_parquet(ics / "truth.parquet")
+    assert linkage.links.height == truth.height
+    assert linkage.links.join(truth, on=["source", "record_id"], how="anti").is_empty()
+    assert not linkage.links.select("source", "record_id").is_duplicated().any()
+    sources = Programme.load(ics / "programme.toml").sources()
+    assert linkage.links["source"].unique(maintain_order=True).to_list() == [source.name for source in sources]
+    for source in sources:
+        ids = linkage.links.filter(pl.col("source") == source.name)["record_id"]
+        assert (ids if source.record_id_column else ids.cast(pl.UInt32)).is_sorted()
+
+
+def test_person_ids_are_positions_and_every_person_has_a_number_or_a_token(linkage: lc.Linkage) -> None:
+    persons = linkage.persons
+    assert persons["person_id"].to_list() == list(range(persons.height))
+    assert persons.filter(pl.col("nhs_number").is_null() == pl.col("token").is_null()).is_empty()
+    assert not persons["token"].drop_nulls().is_duplicated().any()
+    assert not persons["nhs_number"].drop_nulls().is_duplicated().any()
+    assert set(linkage.links["person_id"]) == set(persons["person_id"])
+
+
+def test_probabilities_are_those_of_the_methods(linkage: lc.Linkage) -> None:
+    exact = linkage.links.filter(pl.col("method").is_in(["spine", "nhs_number", "local_patient_id"]))
+    assert exact.height > 0
+    assert (exact["match_probability"] == 1.0).all()
+    alone = linkage.links.filter(pl.col("method").is_in(["new_person", "unlinked"]))
+    assert alone["match_probability"].null_count() == alone.height
+
+
+def test_measures_add_up_to_the_links(linkage: lc.Linkage) -> None:
+    quality = linkage.quality
+    assert quality.records["records"].sum() == linkage.links.height
+    assert quality.numbers["records"].sum() == linkage.links.height
+    assert quality.conflicts["conflicts"].sum() == linkage.links["conflict"].sum()
+    by_identifier = quality.set_aside.group_by("source", "identifier").agg(pl.col("records").sum())
+    sizes = linkage.links.group_by("source").len("size")
+    assert by_identifier.join(sizes, on="source").filter(pl.col("records") != pl.col("size")).is_empty()
+    assert quality.by_method().filter(source="all")["records"].item() == linkage.links.height
+
+
+def test_no_exact_link_is_wrong_but_where_the_number_was(ics: Path, linkage: lc.Linkage) -> None:
+    judged = compare_with_truth(linkage, pl.read_parquet(ics / "truth.parquet"))
+    by_number = judged.filter(pl.col("method") == "nhs_number")
+    assert by_number["right"].sum() / by_number["linked"].sum() > 0.999
+
+
+LINK_TO_BYTES = """
+import hashlib, sys
+from linkcore.governance.programme import Programme
+linkage = Programme.load(sys.argv[1]).link()
+print(hashlib.sha256(linkage.links.write_csv().encode() + linkage.persons.write_csv().encode()).hexdigest())
+"""
+
+
+def test_one_and_two_threads_give_the_same_bytes(ics: Path) -> None:
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", LINK_TO_BYTES, str(ics / "programme.toml")],
+            env=os.environ | {"POLARS_MAX_THREADS": threads},
+            check=True,
+            capture_output=True,
+        ).stdout
+        for threads in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def shuffled_frames(ics: Path, seed: int) -> list[lc.Source]:
+    """Take the programme's sources as frames, their rows in another order, where records have real ids."""
+    sources = []
+    for source in Programme.load(ics / "programme.toml").sources():
+        frame = source.scan(source.column_names).collect()
+        if source.record_id_column is not None:
+            frame = frame.sample(fraction=1, shuffle=True, seed=seed)
+        settings = {
+            name: getattr(source, name)
+            for name in ("columns", "record_id", "spine", "further", "attributes", "one_record_per_person", "practice")
+        }
+        sources.append(lc.Source(source.name, frame, **settings))
+    return sources
+
+
+def test_frames_in_another_order_of_rows_give_the_same_links(ics: Path, linkage: lc.Linkage) -> None:
+    programme = Programme.load(ics / "programme.toml")
+    again = lc.link(shuffled_frames(ics, 1), exact=programme.exact(), reference_date=programme.programme.reference_date)
+    assert again.links.equals(linkage.links)
+
+
+def test_pandas_arrow_and_duckdb_link_like_polars() -> None:
+    frame = pl.DataFrame({"nhs_number": ["4010232137", None, "4010232137"], "family_name": ["A", "B", "C"]})
+    expected = lc.link([lc.Source("s", frame)]).links
+    for given in (frame.to_pandas(), frame.to_arrow(), duckdb.from_arrow(frame.to_arrow())):
+        assert lc.link([lc.Source("s", given)]).links.equals(expected)
+
+
+def test_a_linkage_shows_counts_and_nothing_else(linkage: lc.Linkage) -> None:
+    assert repr(linkage).startswith("Linkage(")
+    assert str(linkage.links.height) in repr(linkage)
+    assert "SMITH" not in repr(linkage)
+
+
+def test_links_of_a_source_come_in_the_order_of_its_rows(ics: Path, linkage: lc.Linkage) -> None:
+    gp = next(source for source in Programme.load(ics / "programme.toml").sources() if source.name == "gp")
+    assert gp.record_id_column is not None
+    own = gp.scan([gp.record_id_column]).collect().to_series().cast(pl.String)
+    assert linkage.links_of("gp")["record_id"].equals(own, check_names=False)
+    with pytest.raises(lc.ProgrammeError, match="no source 'nope'"):
+        linkage.links_of("nope")
+
+
+def test_names_and_spines_are_checked() -> None:
+    frame = pl.DataFrame({"nhs_number": ["4010232137"]})
+    with pytest.raises(lc.ProgrammeError, match="no sources"):
+        lc.link([])
+    with pytest.raises(lc.ProgrammeError, match="two sources are called s"):
+        lc.link([lc.Source("s", frame), lc.Source("s", frame)])
+    with pytest.raises(lc.ProgrammeError, match="at most one"):
+        lc.link([lc.Source("a", frame, spine=True), lc.Source("b", frame, spine=True)])
+
+
+def test_empty_sources_link_to_nothing() -> None:
+    empty = pl.DataFrame(schema={"nhs_number": pl.String, "birth_date": pl.String})
+    linkage = lc.link([lc.Source("gp", empty, spine=True), lc.Source("seen", empty)])
+    assert linkage.links.is_empty()
+    assert linkage.links.schema == LINKS
+    assert linkage.persons.is_empty()
+
+
+def test_a_repeated_or_empty_record_id_is_named_by_file_and_row(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("ID,NHS\nSECRET,1\nx,2\nSECRET,3\n")
+    source = lc.Source("east", file, columns={"nhs_number": "NHS"}, record_id="ID")
+    with pytest.raises(lc.SourceError, match=r"a\.csv, row 1 and .*a\.csv, row 3: record id in column 'ID'") as caught:
+        lc.link([source])
+    assert "SECRET" not in str(caught.value)
+    file.write_text("ID,NHS\nx,1\n,2\n")
+    with pytest.raises(lc.SourceError, match=r"a\.csv, row 2: record id in column 'ID' is empty"):
+        lc.link([source])
+
+
+def test_row_numbers_of_two_extracts_never_share_a_token() -> None:
+    def tokens(*names: str) -> set[str]:
+        frame = pl.DataFrame({"family_name": names})
+        return set(lc.link([lc.Source("seen", frame)]).persons["token"])
+
+    assert tokens("ANNA", "PETER") == tokens("ANNA", "PETER")
+    assert tokens("ANNA", "PETER").isdisjoint(tokens("ANNA", "MARY"))
+
+
+def test_payload_is_never_read_to_link() -> None:
+    def explode(_: pl.Series) -> pl.Series:
+        raise AssertionError
+
+    payload = pl.col("nhs_number").map_batches(explode, return_dtype=pl.String).alias("cost")
+    frame = pl.DataFrame({"nhs_number": ["4010232137"]}).lazy().with_columns(payload)
+    assert lc.link([lc.Source("s", frame)]).links.height == 1

@@ -1,0 +1,42 @@
+"""A slow and obvious linker by NHS Number, one record at a time."""
+
+
+def ten_digits(nine: int) -> str:
+    """Append the Modulus 11 check digit; the nine digits must have one."""
+    digits = f"{nine:09d}"
+    check = 11 - sum(int(digit) * weight for digit, weight in zip(digits, range(10, 1, -1), strict=True)) % 11
+    assert check != 10
+    return digits + str(check % 11)
+
+
+def link_by_number(
+    sources: dict[str, list[str | None]], first_is_spine: bool
+) -> dict[str, list[tuple[int | None, str | None]]]:
+    """Place each record by its number, in order of record id, one record at a time."""
+    person_of: dict[str, int] = {}
+    persons = 0
+    links: dict[str, list[tuple[int | None, str | None]]] = {}
+    spine = next(iter(sources)) if first_is_spine else None
+    for name in [spine] if spine else []:
+        links[name] = []
+        for number in sources[name]:
+            if number is None or number not in person_of:
+                links[name].append((persons, "spine"))
+                if number is not None:
+                    person_of[number] = persons
+                persons += 1
+            else:
+                links[name].append((person_of[number], "nhs_number"))
+    for name, numbers in sources.items():
+        if name == spine:
+            continue
+        links[name] = []
+        for number in numbers:
+            if number is None:
+                links[name].append((None, None))
+                continue
+            if number not in person_of:
+                person_of[number] = persons
+                persons += 1
+            links[name].append((person_of[number], "nhs_number"))
+    return links
