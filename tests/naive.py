@@ -152,7 +152,7 @@ def name(text: str | None, kind: str) -> tuple[str | None, str]:
 
 
 def latin_name(text: str) -> str:
-    whole = folded("".join(" " if c in SPACES else c for c in text))
+    whole = folded(re.sub(f"[{SPACES}]+", " ", text))
     while whole and not is_letter(whole[0]):
         whole = whole[1:]
     outside, inside = "", False
@@ -166,10 +166,8 @@ def latin_name(text: str) -> str:
             outside += c
     if re.match("KNOWN AS +", outside) and is_letter(outside[8:].lstrip(" ")[:1] or " "):
         outside = outside[8:].lstrip(" ")
-    for alias in ("KNOWN AS", "AKA", "A.K.A.", "A.K.A", "NEE"):
-        for separator in " ,":
-            if separator + alias + " " in outside:
-                outside = outside[: outside.index(separator + alias + " ")]
+    aliases = [separator + alias + " " for separator in " ," for alias in ("KNOWN AS", "AKA", "A.K.A.", "A.K.A", "NEE")]
+    outside = outside[: min([outside.index(alias) for alias in aliases if alias in outside], default=None)]
     before, comma, after = outside.rpartition(",")
     if comma and after.strip(" ").removesuffix(".") in names.TITLES:
         outside = before
@@ -259,7 +257,11 @@ def without_time(text: str) -> str:
                 with_colon = rest[:1] == ":" and consists_of(rest[1:3], DIGITS) and len(rest) >= 3
                 dots = rest[:1] + rest[3:4] == ".." and all(consists_of(p, DIGITS) for p in (rest[1:3], rest[4:6]))
                 if consists_of(time[:hours], DIGITS) and (with_colon or (dots and len(rest) >= 6)):
-                    return text[:position]
+                    return without_time_in_digits(text[:position])
+    return without_time_in_digits(text)
+
+
+def without_time_in_digits(text: str) -> str:
     date, time = text[:8], text[8:].removeprefix("T")
     if consists_of(date, DIGITS) and len(date) == 8 and consists_of(time, DIGITS) and len(time) in (4, 6):
         return date
@@ -317,7 +319,7 @@ def of_words(shape: str, parts: list[str]) -> tuple[str, int, int] | None:
         allowed = shape in ("9A-A9", "9A-A-9")
     elif shape.startswith("9") and len(parts) == 3:
         day, month, year = parts
-        if month_number(month) is None and month[:2] in ordinals:  # 3RDFEB2001
+        if shape[1] == "A" and month[:2] in ordinals and month_number(month) is None:  # 3RDFEB2001
             month = month[2:]
         allowed = shape in ("9A9", "9-A9", "9A-9", "9-A-9")
     elif shape.startswith("A") and len(parts) == 3:
@@ -389,7 +391,9 @@ def shape_of(letters: str) -> str:
 
 def is_postcode(letters: str) -> bool:
     outward, inward = shape_of(letters[:-3]), shape_of(letters[-3:])
-    return inward == "9AA" and (outward in ("A9", "A99", "A9A", "AA9", "AA99", "AA9A") or letters[:-3] == "GIR")
+    if inward != "9AA" or outward not in ("A9", "A99", "A9A", "AA9", "AA99", "AA9A"):
+        return inward == "9AA" and letters[:-3] == "GIR"
+    return letters[1] not in "0I" and not (len(outward) > 2 and letters[len(outward) - 1] in "IO")
 
 
 def repair(letters: str) -> str:

@@ -1,0 +1,211 @@
+"""Every row of an Arrow array is hashed as `hmac` hashes it, however the array is laid out and whatever hashes it."""
+
+import hashlib
+import hmac
+import struct
+import traceback
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkcore.errors import LinkcoreError
+from linkcore.pseudonyms import columns
+from linkcore.pseudonyms.columns import LANES, hash_array, lanes_of_host
+from linkcore.pseudonyms.keys import Secret, midstates
+from tests.pseudonyms.reference import pseudonym
+
+KEY = bytes(range(100, 132))
+STAGE = midstates(Secret(KEY))
+
+# RFC 4231, section 4: key, text, HMAC-SHA-256.
+RFC_4231 = {
+    1: (b"\x0b" * 20, b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+    2: (b"Jefe", b"what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+    3: (b"\xaa" * 20, b"\xdd" * 50, "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe"),
+    4: (bytes(range(1, 26)), b"\xcd" * 50, "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b"),
+    5: (b"\x0c" * 20, b"Test With Truncation", "a3b6167473100ee06e0c796c2955552b"),
+    6: (
+        b"\xaa" * 131,
+        b"Test Using Larger Than Block-Size Key - Hash Key First",
+        "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+    ),
+    7: (
+        b"\xaa" * 131,
+        b"This is a test using a larger than block-size key and a larger than block-size data. The key needs to be "
+        b"hashed before being used by the HMAC algorithm.",
+        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+    ),
+}
+
+texts = st.lists(st.none() | st.text(max_size=12) | st.text(max_size=300), max_size=40)
+
+
+def string_views(rows: list[bytes | None]) -> pa.Array:
+    """String views of any bytes: the published texts are not all UTF-8."""
+    array = pa.array(rows, pa.binary_view())
+    return pa.Array.from_buffers(pa.string_view(), len(array), array.buffers(), array.null_count)
+
+
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("case", RFC_4231)
+def test_published_answers(case: int, lanes: int) -> None:
+    key, text, digest = RFC_4231[case]
+    hashed = hash_array(string_views([text] * 37), [midstates(Secret(key))], width=len(digest), lanes=lanes)
+    assert hashed.to_pylist() == [digest] * 37
+
+
+@settings(deadline=None)
+@given(
+    texts,
+    st.lists(st.binary(max_size=200), min_size=1, max_size=3),
+    st.sampled_from(LANES),
+    st.integers(8, 32),
+    st.data(),
+)
+def test_any_text_under_any_keys(
+    rows: list[str | None], keys: list[bytes], lanes: int, size: int, data: st.DataObject
+) -> None:
+    stages = [midstates(Secret(key)) for key in keys]
+    array = pa.concat_arrays([pa.array(rows, pa.string_view()), pa.array(rows[::-1], pa.string_view())])
+    start = data.draw(st.integers(0, len(array)))
+    array = array.slice(start, data.draw(st.integers(0, len(array) - start)))
+    expected = [None if row is None else pseudonym(row, *keys, bits=8 * size) for row in array.to_pylist()]
+
+    spelled = hash_array(array, stages, width=2 * size, lanes=lanes)
+    raw = hash_array(array, stages, width=size, hexadecimal=False, lanes=lanes)
+    spelled.validate(full=True)
+    raw.validate(full=True)
+    assert spelled.to_pylist() == expected
+    assert raw.to_pylist() == [None if row is None else bytes.fromhex(row) for row in expected]
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_every_length_up_to_300_bytes(lanes: int) -> None:
+    rows = ["x" * length for length in range(301)]
+    expected = [pseudonym(row, KEY) for row in rows]
+    assert hash_array(pa.array(rows, pa.string_view()), [STAGE], lanes=lanes).to_pylist() == expected
+    for row, answer in zip(rows, expected, strict=True):  # and beside texts of its own length only
+        alike = hash_array(pa.array([row] * lanes, pa.string_view()), [STAGE], lanes=lanes)
+        assert alike.to_pylist() == [answer] * lanes
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.none() | st.integers(0, 9_999_999_999), max_size=40),
+    st.sampled_from(LANES),
+    st.sampled_from([pa.int64(), pa.uint64()]),
+    st.integers(0, 40),
+)
+def test_numbers_are_hashed_as_ten_digits(rows: list[int | None], lanes: int, kind: pa.DataType, start: int) -> None:
+    array = pa.array(rows, kind).slice(start)
+    expected = [None if row is None else pseudonym(f"{row:010}", KEY) for row in rows[start:]]
+    assert hash_array(array, [STAGE], lanes=lanes).to_pylist() == expected
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_what_follows_a_short_text_in_its_view_does_not_matter(lanes: int) -> None:
+    views = b"".join(struct.pack("<i", length) + b"abcdefghijkl" for length in range(13)) * 3
+    array = pa.Array.from_buffers(pa.string_view(), 39, [None, pa.py_buffer(views)])
+    expected = [pseudonym("abcdefghijkl"[:length], KEY) for length in range(13)] * 3
+    assert hash_array(array, [STAGE], lanes=lanes).to_pylist() == expected
+
+
+@pytest.mark.parametrize("hexadecimal", [True, False])
+@pytest.mark.parametrize("width", [8, 32])
+@pytest.mark.parametrize("lanes", LANES)
+def test_nothing_of_a_value_behind_a_null_is_read_or_written(lanes: int, width: int, hexadecimal: bool) -> None:
+    # Null rows point nowhere: reading them would crash. Every third row is null.
+    nowhere, here = struct.pack("<iiii", 1 << 30, 0, 77, 1 << 30), struct.pack("<i", 4) + b"here".ljust(12, b"\0")
+    rows = 50
+    views = b"".join(nowhere if row % 3 == 0 else here for row in range(rows))
+    bits = sum(1 << row for row in range(rows) if row % 3).to_bytes(8, "little")
+    array = pa.Array.from_buffers(pa.string_view(), rows, [pa.py_buffer(bits), pa.py_buffer(views)])
+
+    hashed = hash_array(array, [STAGE], width=width, hexadecimal=hexadecimal, lanes=lanes)
+    assert [row is None for row in hashed.to_pylist()] == [row % 3 == 0 for row in range(rows)]
+    _, views_out, *data = hashed.buffers()
+    for row in range(0, rows, 3):
+        assert views_out.to_pybytes()[16 * row : 16 * row + 16] == bytes(16)
+        assert not data or data[0].to_pybytes()[width * row : width * (row + 1)] == bytes(width)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_threads_do_not_change_the_answer(threads: int) -> None:
+    rows = [str(number) if number % 7 else None for number in range(9_000_000_000, 9_000_300_000)]
+    expected = [None if row is None else pseudonym(row, KEY) for row in rows]
+    assert hash_array(pa.array(rows, pa.string_view()), [STAGE], threads=threads).to_pylist() == expected
+
+
+def test_a_text_of_many_megabytes() -> None:
+    long = "0123456789abcdef" * 300_000
+    assert hash_array(pa.array([long, "short"], pa.string_view()), [STAGE]).to_pylist() == [
+        pseudonym(long, KEY),
+        pseudonym("short", KEY),
+    ]
+
+
+def test_buffers_that_may_not_be_written_to_are_read() -> None:
+    array = pa.array(["9434765919", "x" * 40], pa.string_view())
+    copied = [buffer and pa.py_buffer(buffer.to_pybytes()) for buffer in array.buffers()]
+    assert not any(buffer.is_mutable for buffer in copied if buffer)
+    hashed = hash_array(pa.Array.from_buffers(pa.string_view(), 2, copied), [STAGE])
+    assert hashed.to_pylist() == [pseudonym("9434765919", KEY), pseudonym("x" * 40, KEY)]
+
+
+def test_an_empty_array_has_an_empty_answer() -> None:
+    assert hash_array(pa.array([], pa.string_view()), [STAGE]).type == pa.string_view()
+    assert hash_array(pa.array([], pa.string_view()), [STAGE], hexadecimal=False).type == pa.binary_view()
+
+
+def test_midstates_are_the_states_after_the_key_blocks_of_hmac() -> None:
+    """Finishing from them by hand gives HMAC, for keys shorter and longer than a block."""
+    from linkcore.pseudonyms.sha256 import compress
+
+    for key in (b"", KEY, bytes(64), bytes(range(65)), bytes(200)):
+        words = midstates(Secret(key)).reveal()
+        inner, outer = words[:8], words[8:]
+        for size in (0, 55):
+            text = bytes(range(size))
+            ended = text.ljust(56, b"\0")
+            block = ended[:size] + b"\x80" + ended[size + 1 :] + (8 * (64 + size)).to_bytes(8, "big")
+            digest = b"".join(word.to_bytes(4, "big") for word in compress(inner, block))
+            block = digest + b"\x80" + bytes(23) + (8 * 96).to_bytes(8, "big")
+            digest = b"".join(word.to_bytes(4, "big") for word in compress(outer, block))
+            assert digest == hmac.new(key, text, hashlib.sha256).digest()
+
+
+@pytest.fixture
+def published_answers_altered(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    columns._check_answers.cache_clear()
+    altered = [(key, text, "00" + digest[2:]) for key, text, digest in columns._ANSWERS]
+    monkeypatch.setattr(columns, "_ANSWERS", altered)
+    yield
+    columns._check_answers.cache_clear()
+
+
+@pytest.mark.usefixtures("published_answers_altered")
+def test_a_kernel_that_disagrees_with_the_published_answers_hashes_nothing() -> None:
+    for _ in range(2):  # refused again, not only once
+        with pytest.raises(LinkcoreError, match="nothing was pseudonymised"):
+            hash_array(pa.array(["9434765919"], pa.string_view()), [STAGE])
+
+
+def test_a_traceback_with_local_variables_shows_no_midstate() -> None:
+    with pytest.raises(Exception) as caught:  # noqa: PT011 -- whatever pyarrow raises
+        hash_array(pa.array(["9434765919"], pa.string_view()), [STAGE], width=1 << 62)
+    report = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+    assert "words = <Secret>" in report  # it was there to be shown
+    for word in STAGE.reveal():
+        assert str(word) not in report
+        assert f"{word:x}" not in report
+
+
+def test_the_processor_decides_how_many_lanes() -> None:
+    import llvmlite.binding
+
+    features = llvmlite.binding.get_host_cpu_features()
+    widest = {"avx512f": 16, "avx2": 8}
+    assert lanes_of_host() == max([4, *(lanes for feature, lanes in widest.items() if features.get(feature))])

@@ -1,0 +1,197 @@
+"""The compiled kernel: in new processes, forked and spawned ones, on lesser processors, and as it lies on disk."""
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import linkcore
+from linkcore.pseudonyms.keys import Secret, midstates
+from linkcore.pseudonyms.sha256 import ROUND_CONSTANTS
+from tests.pseudonyms.reference import pseudonym
+
+MATERIAL = bytes(range(7, 47))
+
+# What each program below begins with. A failed assertion in it fails the test.
+BEGIN = """
+import hmac, os, sys
+import polars as pl
+from linkcore.pseudonyms.keys import Key
+from linkcore.pseudonyms.pseudonymise import pseudonymise
+
+material = bytes(range(7, 47))
+key = Key.from_bytes("k", material)
+texts = [str(9_000_000_000 + row) for row in range(int(sys.argv[1]))] + ["", None, "x" * 40, "x" * 400]
+series = pl.Series("n", texts)
+expected = [None if text is None else hmac.digest(material, text.encode(), "sha256").hex()[:32] for text in texts]
+"""
+
+
+def run(program: str, folder: Path, *, rows: int = 100, **environment: str) -> str:
+    script = folder / "program.py"
+    script.write_text(BEGIN + program)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-W", "ignore:This process:DeprecationWarning", str(script), str(rows)],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that holds the kernel as a process that used keys left it."""
+    folder = tmp_path_factory.mktemp("cache")
+    run(
+        "assert pseudonymise(series, key, key).null_count() == 1\n"
+        "assert pseudonymise(series, key).to_list() == expected",
+        folder,
+        NUMBA_CACHE_DIR=str(folder),
+    )
+    return folder
+
+
+def test_the_kernel_on_disk_holds_no_key_and_no_midstate(cache: Path) -> None:
+    files = [path.read_bytes() for path in cache.rglob("*.nb?")]
+    words = midstates(Secret(MATERIAL)).reveal()
+    blocks = [bytes(byte ^ pad for byte in MATERIAL) for pad in (0x36, 0x5C)]
+    traces = [MATERIAL[:8], MATERIAL[-8:], MATERIAL.hex()[:16].encode(), *(block[:8] for block in blocks)]
+    traces += [word.to_bytes(4, order) for word in words for order in ("little", "big")]
+    traces += [str(word).encode() for word in words]
+    assert not [trace for trace in traces if any(trace in file for file in files)]
+    # The same search finds what is known to be there.
+    assert any(ROUND_CONSTANTS[20].to_bytes(4, "little") in file for file in files)
+
+
+def test_a_new_process_loads_the_kernel_and_compiles_none(cache: Path) -> None:
+    before = {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")}
+    run(
+        "assert pseudonymise(series, key).to_list() == expected\n"
+        "from linkcore.pseudonyms.kernels import hash_rows\n"
+        "assert sum(hash_rows.stats.cache_hits.values()) == 1 and not hash_rows.stats.cache_misses",
+        cache,
+        NUMBA_CACHE_DIR=str(cache),
+    )
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.nb?")} == before
+
+
+def test_one_compilation_serves_every_column() -> None:
+    import polars as pl
+
+    from linkcore.pseudonyms.columns import lanes_of_host
+    from linkcore.pseudonyms.kernels import hash_rows
+    from linkcore.pseudonyms.keys import Key
+    from linkcore.pseudonyms.pseudonymise import pseudonymise
+
+    key = Key.generate("k")
+    for series in (pl.Series(["a", None, "b" * 20]), pl.Series([1, 2]), pl.Series(["a"] * 50)[3:]):
+        pseudonymise(series, key)
+        pseudonymise(series, key, key, output="binary", length=64)
+    lanes = lanes_of_host()
+    assert len([signature for signature in hash_rows.signatures if len(signature[0]) == lanes]) == 1  # type: ignore[attr-defined]
+
+
+def test_first_used_by_many_threads_at_once(cache: Path) -> None:
+    run(
+        """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+barrier = Barrier(4)
+
+def task(number):
+    barrier.wait()
+    return pseudonymise(series, key).to_list() == expected
+
+with ThreadPoolExecutor(4) as pool:
+    assert all(pool.map(task, range(4)))
+""",
+        cache,
+        rows=250_000,  # enough to be shared out between threads
+        NUMBA_CACHE_DIR=str(cache),
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("used_before", [True, False])
+def test_after_fork(cache: Path, used_before: bool) -> None:
+    run(
+        f"""
+if {used_before}:
+    assert pseudonymise(series, key).to_list() == expected
+children = []
+for _ in range(2):
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if pseudonymise(series, key).to_list() == expected else 9)
+    children.append(child)
+assert pseudonymise(series, key).to_list() == expected
+assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
+""",
+        cache,
+        rows=250_000,
+        NUMBA_CACHE_DIR=str(cache),
+    )
+
+
+def test_in_spawned_processes(cache: Path) -> None:
+    run(
+        """
+import multiprocessing
+
+def task(part):
+    return pseudonymise(pl.Series(part), Key.from_bytes("k", material)).to_list()
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        assert pool.map(task, [texts[:50], texts[50:]]) == [expected[:50], expected[50:]]
+""",
+        cache,
+        NUMBA_CACHE_DIR=str(cache),
+    )
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="processors of another kind")
+@pytest.mark.parametrize("processor", ["x86-64", "haswell"])  # SSE2; AVX2
+def test_lesser_processors_give_the_same_answers(processor: str, tmp_path: Path) -> None:
+    out = run(
+        """
+import pyarrow as pa
+from linkcore.pseudonyms.columns import hash_array
+texts = ["x" * length for length in range(200)] + [None]
+print(hash_array(pa.array(texts, pa.string_view()), [key._midstates] * 2, lanes=8).to_pylist())
+""",
+        tmp_path,
+        NUMBA_CACHE_DIR=str(tmp_path),
+        NUMBA_CPU_NAME=processor,
+        NUMBA_CPU_FEATURES="",
+    )
+    assert out.strip() == str([*(pseudonym("x" * length, MATERIAL, MATERIAL) for length in range(200)), None])
+
+
+@pytest.mark.parametrize("home_is_writable", [True, False])
+def test_an_installation_that_cannot_be_written_to(tmp_path: Path, home_is_writable: bool) -> None:
+    installed = tmp_path / "site" / "linkcore"
+    shutil.copytree(Path(linkcore.__file__).parent, installed, ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in (installed, installed / "pseudonyms"):
+        (folder / "__pycache__").touch()  # a file, where the folder would be: not even root can write below it
+    home = tmp_path / "home"
+    home.mkdir() if home_is_writable else home.touch()
+    run(
+        f"import linkcore; assert linkcore.__file__ == {str(installed / '__init__.py')!r}\n"
+        "assert pseudonymise(series, key).to_list() == expected",
+        tmp_path,
+        PYTHONPATH=str(tmp_path / "site"),
+        HOME=str(home),
+        XDG_CACHE_HOME=str(home / "cache"),
+        NUMBA_CACHE_DIR="",
+    )
+    assert bool([*home.rglob("*.nbi")]) == home_is_writable
