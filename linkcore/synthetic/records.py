@@ -1,0 +1,266 @@
+"""From people to records: who comes when, what the provider gets wrong, and how it writes it down."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from linkcore.synthetic.errors import spoil
+from linkcore.synthetic.names import letters_beyond
+from linkcore.synthetic.payload import Visits, written
+from linkcore.synthetic.population import Population
+from linkcore.synthetic.provider import Provider
+from linkcore.synthetic.rates import ErrorRates
+
+__all__ = ["ProviderRecords", "build_records"]
+
+_WINDOW_DAYS: Final = 730
+# Where there is a patient index, most errors are made when a patient is entered in it, and then stand in all records.
+_MADE_IN_THE_INDEX: Final = 0.7
+_ENTERED_TWICE: Final = 0.015
+_MISFILED: Final = 0.0003  # records with the local identifier of somebody else
+_LOCAL_IDS: Final = 99_999_989  # a prime, so that multiplying by anything is a permutation
+_ABBREVIATIONS: Final = {"Road": "Rd", "Street": "St", "Avenue": "Ave", "Close": "Cl", "Gardens": "Gdns", "Drive": "Dr"}
+
+
+@dataclass(frozen=True)
+class ProviderRecords:
+    """One provider's extract and the truth about it.
+
+    Parameters
+    ----------
+    frame : polars.DataFrame
+        As the provider sends it.
+    truth : polars.DataFrame
+        ``source``, ``record_id`` (the row number, from 0, where the provider has none), ``entity``, ``listed``,
+        ``number_wrong``; a row a record, in the same order.
+    """
+
+    frame: pl.DataFrame
+    truth: pl.DataFrame
+
+
+def build_records(
+    seeds: Iterator[np.random.SeedSequence],
+    provider: Provider,
+    population: Population,
+    rates: ErrorRates,
+    *,
+    number_range: tuple[int, int],
+    encoding: str,
+    reference_date: date,
+) -> ProviderRecords:
+    """Make the extract of one provider.
+
+    Parameters
+    ----------
+    seeds : iterator of numpy.random.SeedSequence
+        A seed is taken for each step.
+    provider : Provider
+        Whose.
+    population : Population
+        Its patients, and others.
+    rates : ErrorRates
+        How often what goes wrong.
+    number_range : (int, int)
+        The first nine digits that NHS Numbers are of.
+    encoding : str
+        What the letters of a CSV file can be.
+    reference_date : datetime.date
+        The last day of the two years that are extracted.
+
+    Returns
+    -------
+    ProviderRecords
+    """
+    step = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
+    entity = _listed(next(step), population) if provider.spine else _patients(next(step), provider, population)
+    day = _days(next(step), population.people["age"].gather(entity).to_numpy(), reference_date)
+    if not provider.spine:
+        order = np.argsort(day, kind="stable")
+        entity, day = entity[order], day[order]
+    visits = Visits(pl.Series("entity", entity, dtype=pl.UInt32), day, population, provider.dates)
+    if provider.trust:
+        records = _through_an_index(
+            next(step), provider, population, rates, number_range=number_range, entity=visits.entity
+        )
+    else:
+        records = spoil(next(step), _true(population, visits.entity), population, rates, number_range=number_range)
+    record_id = _record_ids(provider, len(records))
+    # Digits lost in typing are not filled up again, but where numbers begin with 0 that is no digit lost.
+    digits = 10 if number_range[0] < 100_000_000 else 1
+    identifiers = _identifiers(provider, records, encoding, digits)
+    payload = {name: column.column(next(step), visits) for name, column in provider.payload.items()}
+    named = {} if provider.record_id is None else {provider.record_id: record_id}
+    truth = pl.DataFrame(
+        {
+            "source": pl.repeat(provider.name, len(records), dtype=pl.String, eager=True),
+            "record_id": record_id,
+            "entity": visits.entity,
+            "listed": population.people["listed"].gather(visits.entity),
+            "number_wrong": records["number_wrong"],
+        }
+    )
+    return ProviderRecords(pl.DataFrame({**named, **identifiers, **payload}), truth)
+
+
+def _listed(rng: np.random.Generator, population: Population) -> npt.NDArray[np.int64]:
+    """Everybody on the GP list, practice by practice."""
+    people = population.people.select(
+        "listed", "practice", entity=pl.int_range(pl.len()), key=pl.Series(rng.random(len(population.people)))
+    )
+    return people.filter("listed").sort("practice", "key")["entity"].to_numpy()
+
+
+def _patients(rng: np.random.Generator, provider: Provider, population: Population) -> npt.NDArray[np.int64]:
+    """Of whom the records are, in no order: those in need of much care come often."""
+    people = population.people
+    use = people["need"].to_numpy() * np.interp(people["age"].to_numpy(), *provider.by_age)
+    use = np.where(people["listed"], use, use * provider.unlisted)
+    counts = rng.poisson(use * provider.records_per_person / (use.mean() or 1))
+    return rng.permutation(np.repeat(np.arange(len(people)), counts))
+
+
+def _days(rng: np.random.Generator, age: npt.NDArray[np.float64], reference_date: date) -> npt.NDArray[np.datetime64]:
+    """When: some day of the window, none before birth."""
+    possible = np.minimum(_WINDOW_DAYS, np.floor(age * 365.2425) + 1)
+    back = np.floor(rng.random(len(age)) * possible).astype("timedelta64[D]")
+    days: npt.NDArray[np.datetime64] = np.datetime64(reference_date, "D") - back
+    return days
+
+
+def _true(population: Population, entity: pl.Series) -> pl.DataFrame:
+    """Write what a provider would write down if it made no mistake."""
+    people = population.people
+    home = people["dwelling"].gather(entity)
+    known = ("nhs_number", "given_name", "family_name", "birth_date", "gender")
+    return pl.DataFrame(
+        {
+            "entity": entity,
+            **{name: people[name].gather(entity) for name in known},
+            "postcode": population.places.dwellings["postcode"].gather(home),
+            "address": population.places.dwellings["address"].gather(home),
+        }
+    ).with_columns(
+        no_number=pl.col("nhs_number").is_null(),
+        number_wrong=pl.lit(value=False),
+        impossible_date=pl.lit(value=False),
+    )
+
+
+def _through_an_index(
+    rng: np.random.Generator,
+    provider: Provider,
+    population: Population,
+    rates: ErrorRates,
+    *,
+    number_range: tuple[int, int],
+    entity: pl.Series,
+) -> pl.DataFrame:
+    """Copy records from a patient index with its errors, and then with errors of their own."""
+    patients, patient = np.unique(entity.to_numpy(), return_inverse=True)
+    twice = np.flatnonzero(rng.random(len(patients)) < _ENTERED_TWICE)
+    second = np.full(len(patients), -1)
+    second[twice] = len(patients) + np.arange(len(twice))
+    # Either entry of somebody entered twice may be the one that is found.
+    other = (second[patient] >= 0) & (rng.random(len(patient)) < 0.5)
+    entry = np.where(other, second[patient], patient)
+    entries = np.concatenate([patients, patients[twice]])
+    # Number-less entries are to have more errors by the ratio that holds for number-less records in the end, of which
+    # some lost their number after the index: solved for the ratio r of each go, r·(s + (1-s)²) + s·(1-s) = ratio.
+    s, ratio = _MADE_IN_THE_INDEX, rates.without_number
+    each = replace(rates, without_number=max(1.0, (ratio - s * (1 - s)) / (s + (1 - s) ** 2)))
+    index = spoil(
+        rng,
+        _true(population, pl.Series(entries, dtype=pl.UInt32)),
+        population,
+        each,
+        number_range=number_range,
+        part=s,
+        no_number=s * rates.no_number,
+        weight=np.bincount(entry, minlength=len(entries)).astype(np.float64),
+    )
+    key = entries.astype(np.int64) + np.where(np.arange(len(entries)) < len(patients), 0, len(population.people))
+    index = index.with_columns(local_patient_id=_local_ids(provider, key))
+    records = spoil(rng, index[entry], population, each, number_range=number_range, part=1 - s)
+    misfiled = np.flatnonzero(rng.random(len(records)) < _MISFILED)
+    elsewhere = records["local_patient_id"].gather(rng.integers(0, max(len(records), 1), size=len(misfiled)))
+    return records.with_columns(local_patient_id=records["local_patient_id"].scatter(misfiled, elsewhere))
+
+
+def _local_ids(provider: Provider, key: npt.NDArray[np.int64]) -> pl.Series:
+    """Local patient identifiers: one a key, and the same in every provider of a trust."""
+    trust = str(provider.trust)
+    multiplier = zlib.crc32(trust.encode()) % (_LOCAL_IDS - 1) + 1
+    numbers = pl.Series((key + 1) * multiplier % _LOCAL_IDS).cast(pl.String).str.zfill(8)
+    return pl.select(pl.lit(trust[0].upper()) + numbers).to_series()
+
+
+def _record_ids(provider: Provider, count: int) -> pl.Series:
+    """Name the records as the truth does: by the provider's own identifier, or by the row number."""
+    rows = pl.int_range(count, eager=True)
+    if provider.record_id is None:
+        return rows.cast(pl.String)
+    prefix = "".join(word[0] for word in provider.name.split("_")).upper()
+    return pl.select(pl.lit(prefix) + (rows + 10_000_000).cast(pl.String)).to_series()
+
+
+def _identifiers(provider: Provider, records: pl.DataFrame, encoding: str, digits: int) -> dict[str, pl.Series]:
+    """Write the identifiers as the provider does, under its own names."""
+    letters = "ascii" if not provider.accents else encoding if provider.data.endswith(".csv") else "utf-8"
+    result = {}
+    for standard, own in provider.columns.items():
+        column = records[standard]
+        match standard:
+            case "nhs_number":
+                column = _write_numbers(provider, column, digits)
+            case "given_name" | "family_name":
+                column = _write_names(provider, _plain(column, letters))
+            case "birth_date":
+                column = _write_dates(provider, column, records["impossible_date"])
+            case "gender":
+                column = column.replace_strict(dict(provider.gender), return_dtype=pl.String)
+            case "address" if not provider.title_case:
+                column = _abbreviated(column)
+        result[own] = column
+    return result
+
+
+def _plain(names: pl.Series, encoding: str) -> pl.Series:
+    """Names in the letters of an encoding."""
+    table = letters_beyond(encoding)
+    return names.str.replace_many(list(table), list(table.values())) if table else names
+
+
+def _write_numbers(provider: Provider, numbers: pl.Series, digits: int) -> pl.Series:
+    if provider.number == "integer":
+        return numbers
+    text = numbers.cast(pl.String).str.zfill(digits)
+    text = pl.select(pl.when(numbers == 0).then(pl.lit("0000000000")).otherwise(text)).to_series()
+    if provider.number == "plain":
+        return text
+    return text.str.slice(0, 3) + " " + text.str.slice(3, 3) + " " + text.str.slice(6)
+
+
+def _write_names(provider: Provider, names: pl.Series) -> pl.Series:
+    names = names.str.slice(0, 35)
+    return names.str.to_titlecase() if provider.title_case else names
+
+
+def _write_dates(provider: Provider, dates: pl.Series, impossible: pl.Series) -> pl.Series:
+    if provider.dates is None:
+        return dates.set(impossible, None)
+    text = written(dates, provider.dates)
+    rows = impossible.arg_true()
+    never = written(dates.gather(rows), provider.dates.replace("%d", "30"))
+    return text.scatter(rows, never) if len(rows) else text
+
+
+def _abbreviated(addresses: pl.Series) -> pl.Series:
+    short = [f" {word}," for word in _ABBREVIATIONS], [f" {word}," for word in _ABBREVIATIONS.values()]
+    return addresses.str.replace_many(*short).str.to_uppercase()
