@@ -99,9 +99,7 @@ def _share(part: str, whole: str) -> pl.Expr:
     return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
 
 
-def run_demo(
-    folder: Path, *, people: int = 50_000, seed: int = 1, progress: Progress = silent
-) -> Demonstration:
+def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Progress = silent) -> Demonstration:
     """Make a synthetic ICS, link it, release it to one recipient, and judge the links against the truth.
 
     Parameters

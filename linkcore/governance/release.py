@@ -4,7 +4,7 @@ import hashlib
 import json
 import platform
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -143,7 +143,7 @@ def _refuse_real_data(linkage: Linkage) -> None:
 
 
 def _write(
-    linkage: Linkage, source: Source, file: Path, *, columns: tuple[str, ...], persons: pl.DataFrame, key: Key
+    linkage: Linkage, source: Source, file: Path, *, columns: Sequence[str], persons: pl.DataFrame, key: Key
 ) -> None:
     links = linkage.links_of(source.name)
     links = links.select(
@@ -162,7 +162,7 @@ def _write(
     file.chmod(stat.S_IRUSR | stat.S_IWUSR)
 
 
-def _payload_beside_links(source: Source, columns: tuple[str, ...], links: pl.DataFrame) -> Iterator[pl.DataFrame]:
+def _payload_beside_links(source: Source, columns: Sequence[str], links: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Give payload batch by batch beside the links of its rows; refuse if the source is not what was linked."""
     record_id = source.record_id_column
     read = source.scan([*columns, *([record_id] if record_id else [])])

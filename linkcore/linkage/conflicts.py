@@ -92,7 +92,8 @@ def _jaro_winkler(pairs: pl.DataFrame) -> pl.DataFrame:
     # No temporary directory: names must not be spilled to disk.
     with duckdb.connect(config={"temp_directory": ""}) as connection:
         connection.register("pairs", pairs.select("^(given|family)_name.*$").with_row_index("i"))
-        return connection.sql(f"SELECT {columns} FROM pairs ORDER BY i").pl()  # noqa: S608
+        similarities: pl.DataFrame = connection.sql(f"SELECT {columns} FROM pairs ORDER BY i").pl()
+    return similarities
 
 
 def _contradiction() -> pl.Expr:

@@ -1,0 +1,174 @@
+"""Arrow columns through the hash kernel: buffers, threads, and the proof that the kernel is right."""
+
+import functools
+import hmac
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import llvmlite.binding
+import numpy as np
+import pyarrow as pa
+
+from linkcore.errors import LinkcoreError
+from linkcore.pseudonyms.kernels import INLINE, Column, Pseudonyms, Stages, hash_rows
+from linkcore.pseudonyms.keys import Secret, midstates
+
+__all__ = ["LANES", "MOST_ROWS", "hash_array", "lanes_of_host"]
+
+LANES: Final = (4, 8, 16)
+"""How many messages may be hashed side by side."""
+
+MOST_ROWS: Final = 1 << 24
+"""How many rows an array may have: offsets are 32-bit, and a row of output is up to 64 bytes."""
+
+_SLICE: Final = 1 << 16  # rows that a thread takes at once: a few milliseconds of work
+_FEW: Final = 3  # slices that are not worth a thread; a streaming engine's pieces are no larger, and it has threads
+
+Midstates = Secret[tuple[int, ...]]
+
+
+@functools.cache
+def lanes_of_host() -> int:
+    """Return how many messages this processor hashes side by side.
+
+    Returns
+    -------
+    int
+        16 with AVX-512, 8 with AVX2, else 4.
+
+    Examples
+    --------
+    >>> lanes_of_host() in LANES
+    True
+    """
+    try:
+        features = llvmlite.binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this processor
+        return 4
+    return 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
+
+
+def hash_array(
+    array: pa.Array,
+    stages: Sequence[Midstates],
+    *,
+    width: int = 32,
+    hexadecimal: bool = True,
+    threads: int = 1,
+    lanes: int | None = None,
+) -> pa.Array:
+    """Hash each row of an Arrow array, under one key after another.
+
+    Between two keys, what is hashed is the 32 lower-case hex digits of the leftmost 128 bits.
+
+    Parameters
+    ----------
+    array : pyarrow.Array
+        At most `MOST_ROWS` rows of string view; or of 64-bit integers of up to ten digits, hashed as ten digits.
+    stages : sequence of Secret
+        `linkcore.pseudonyms.keys.midstates` of each key.
+    width : int
+        Bytes of output a row, leftmost: up to 64 of hex, up to 32 otherwise.
+    hexadecimal : bool
+        Whether to write hex digits, or the bytes themselves.
+    threads : int
+        How many threads may work. The answer does not depend on it.
+    lanes : int, optional
+        How many messages to hash side by side, one of `LANES`; by default what suits the processor. The answer does
+        not depend on it.
+
+    Returns
+    -------
+    pyarrow.Array
+        Of string view or binary view; null where the row is null.
+
+    Raises
+    ------
+    LinkcoreError
+        If the kernel gives a wrong answer to a question whose answer is published. Nothing is hashed then.
+
+    Examples
+    --------
+    The second test case of RFC 4231, its leftmost 128 bits:
+
+    >>> text = pa.array(["what do ya want for nothing?", None], pa.string_view())
+    >>> hash_array(text, [midstates(Secret(b"Jefe"))]).to_pylist()
+    ['5bdcc146bf60754e6a042426089575c7', None]
+    """
+    lanes = lanes or lanes_of_host()
+    _check_answers(lanes, os.getpid())
+    return _hash_array(array, stages, width=width, hexadecimal=hexadecimal, threads=threads, lanes=lanes)
+
+
+def _hash_array(
+    array: pa.Array, stages: Sequence[Midstates], *, width: int, hexadecimal: bool, threads: int, lanes: int
+) -> pa.Array:
+    assert array.type in (pa.string_view(), pa.int64(), pa.uint64()), "the kernel reads nothing else"
+    kind, rows = pa.string_view() if hexadecimal else pa.binary_view(), len(array)
+    if rows == 0:
+        return pa.array([], kind)
+    numeric = array.type != pa.string_view()
+    _, values, *buffers = array.buffers()
+    addresses = np.array([buffer.address for buffer in buffers], np.int64)
+    words = Secret(np.array([secret.reveal() for secret in stages], np.uint32))
+    validity = array.is_valid().buffers()[1] if array.null_count else None
+    data = [pa.allocate_buffer(rows * width)] if width > INLINE else []
+    views = pa.allocate_buffer(rows * 16)
+    # Addresses only, since a traceback may show what a frame holds.
+    column = Column(
+        values=values.address + array.offset * (8 if numeric else 16),
+        numeric=numeric,
+        validity=validity.address if validity else 0,
+        buffers=addresses.ctypes.data,
+    )
+    under = Stages(words.reveal().ctypes.data, len(stages))
+    pseudonyms = Pseudonyms(data[0].address if data else 0, views.address, width, hexadecimal)
+
+    def hash_slice(begin: int) -> None:
+        hash_rows((None,) * lanes, column, under, pseudonyms, begin, min(begin + _SLICE, rows))
+
+    begins = range(0, rows, _SLICE)
+    if threads == 1 or len(begins) <= _FEW:
+        for begin in begins:
+            hash_slice(begin)
+    else:
+        with ThreadPoolExecutor(min(threads, len(begins))) as pool:
+            list(pool.map(hash_slice, begins))
+    return pa.Array.from_buffers(kind, rows, [validity, views, *data], array.null_count)
+
+
+# RFC 4231, test cases 1, 2 and 7: key, text, digest.
+_ANSWERS: Final = (
+    (b"\x0b" * 20, "Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+    (b"Jefe", "what do ya want for nothing?", "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843"),
+    (
+        b"\xaa" * 131,
+        "This is a test using a larger than block-size key and a larger than block-size data. The key needs to be "
+        "hashed before being used by the HMAC algorithm.",
+        "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+    ),
+)
+
+
+@functools.cache
+def _check_answers(lanes: int, _process: int) -> None:
+    """Refuse to run if the kernel is wrong, which would break every join without a sign; once a process."""
+    rows = lanes + 1  # a full group and one that is not
+    answer = functools.partial(_hash_array, threads=1, lanes=lanes)
+    wrong = 0
+    for key, text, digest in _ANSWERS:
+        texts, numbers = pa.array([text] * rows, pa.string_view()), pa.array([12345678] * rows, pa.uint64())
+        of_number = hmac.digest(key, b"0012345678", "sha256").hex()
+        twice = hmac.digest(key, digest[:32].encode(), "sha256").hex()
+        stage = midstates(Secret(key))
+        wrong += answer(texts, [stage], width=64, hexadecimal=True).to_pylist() != [digest] * rows
+        wrong += answer(texts, [stage], width=32, hexadecimal=False).to_pylist() != [bytes.fromhex(digest)] * rows
+        wrong += answer(texts, [stage, stage], width=32, hexadecimal=True).to_pylist() != [twice[:32]] * rows
+        wrong += answer(numbers, [stage], width=32, hexadecimal=True).to_pylist() != [of_number[:32]] * rows
+    if wrong:
+        raise LinkcoreError(
+            "the hash kernel gives wrong answers on this machine, so nothing was pseudonymised: clear Numba's cache "
+            "(__pycache__, NUMBA_CACHE_DIR) and try again; if that does not help, report it"
+        )

@@ -1,0 +1,497 @@
+"""HMAC-SHA-256 of a column of short texts, in vector registers.
+
+SHA-256 is one long chain of operations, so a processor that hashes one message waits most of the time. Here several
+are hashed side by side: a value in the code below is an LLVM vector that holds one 32-bit word of each of 4, 8 or 16
+messages, a *lane* each. LLVM lowers the same code to AVX-512, AVX2, SSE or NEON. All 64 rounds are unrolled, so that
+state and schedule stay in registers; plain loops over arrays LLVM did not vectorise, and they ran thirty times slower.
+
+HMAC (RFC 2104) is SHA-256 twice, an inner hash and an outer, and the first block of each is made of the key alone. The
+states after those two blocks, the *midstates*, are worked out once a key. A text of up to 55 bytes then costs two
+compressions. Polars keeps a text of up to 12 bytes inside its 16-byte string view, so a column of NHS Numbers is hashed
+where it lies; of longer texts the blocks are laid out first. What comes out of one stage is the text of the next
+without being written to a column.
+
+Everything is passed by address: nothing is copied, an Arrow buffer may be read-only, and no Python frame holds a key's
+words. Nor does the compiled code that Numba keeps on disk, which it would if they were a global. That cache notices
+changes to the file of the kernel only, hence all that is compiled is here.
+
+This module takes a third of a second to import, and seconds to compile once an installation: import it in functions.
+"""
+# ruff: noqa: PLR0917 -- kernels hand each other addresses
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, ParamSpec, TypeVar
+
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from linkcore.pseudonyms.sha256 import ROUND_CONSTANTS
+
+__all__ = ["INLINE", "Column", "Pseudonyms", "Stages", "hash_rows"]
+
+INLINE: Final = 12
+"""How many bytes a string view holds itself; of a longer text it says where it is."""
+
+Lanes = tuple[None, ...]
+"""As many None as messages are hashed side by side: 4, 8 or 16. The length is part of the type."""
+
+
+class Column(NamedTuple):
+    """What to hash."""
+
+    values: int
+    """Address of string views (16 bytes each), or of 64-bit numbers below 10 :sup:`10`, hashed as ten digits."""
+    numeric: bool
+    """Whether they are numbers."""
+    validity: int
+    """Address of the validity bitmap; 0 where no row is null."""
+    buffers: int
+    """Address of the addresses of the string views' data buffers."""
+
+
+class Stages(NamedTuple):
+    """Under what to hash."""
+
+    midstates: int
+    """Address of 16 words a stage: eight of the inner midstate, eight of the outer."""
+    total: int
+    """How many stages."""
+
+
+class Pseudonyms(NamedTuple):
+    """Where to write."""
+
+    data: int
+    """Address of the data buffer, ``width`` bytes a row; not written to where views hold it all."""
+    views: int
+    """Address of the string views."""
+    width: int
+    """Bytes a row, leftmost: up to 64 of hex, up to 32 of bytes."""
+    hexadecimal: bool
+    """Whether to write hex digits."""
+
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_WORD: Final = ir.IntType(32)
+
+# --- SHA-256 (FIPS 180-4) on vectors ---------------------------------------------------------------------------------
+
+
+class _Vectors:
+    """Emits LLVM instructions on vectors: one 32-bit word of each of ``lanes`` messages."""
+
+    def __init__(self, builder: Any, lanes: int) -> None:
+        self.builder = builder
+        self.lanes = lanes
+        self.type = ir.VectorType(_WORD, lanes)
+
+    def constant(self, value: int) -> Any:
+        return ir.Constant(self.type, [ir.Constant(_WORD, value)] * self.lanes)
+
+    def broadcast(self, word: Any) -> Any:
+        undefined = ir.Constant(self.type, ir.Undefined)
+        first = self.builder.insert_element(undefined, word, ir.Constant(_WORD, 0))
+        return self.builder.shuffle_vector(first, undefined, self.constant(0))
+
+    def _places(self, address: Any, kind: Any, count: int) -> list[Any]:
+        pointer = self.builder.inttoptr(address, kind.as_pointer())
+        indices = [ir.Constant(ir.IntType(64), index) for index in range(count)]
+        return [self.builder.gep(pointer, [index], source_etype=kind) for index in indices]
+
+    def load(self, address: Any, count: int) -> list[Any]:
+        """Load ``count`` vectors that lie one after another."""
+        return [self.builder.load(at, align=4, typ=self.type) for at in self._places(address, self.type, count)]
+
+    def load_words(self, address: Any, count: int) -> list[Any]:
+        """Load ``count`` words, each the same for all lanes."""
+        words = [self.builder.load(at, align=4, typ=_WORD) for at in self._places(address, _WORD, count)]
+        return [self.broadcast(word) for word in words]
+
+    def store(self, vectors: Sequence[Any], address: Any) -> None:
+        for vector, at in zip(vectors, self._places(address, self.type, len(vectors)), strict=True):
+            self.builder.store(vector, at, align=4)
+
+    def _call(self, name: str, *operands: Any) -> Any:
+        function_type = ir.FunctionType(self.type, [self.type] * len(operands))
+        name = f"llvm.{name}.v{self.lanes}i32"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, function_type, name), operands)
+
+    def swap_bytes(self, x: Any) -> Any:
+        return self._call("bswap", x)
+
+    def rotate(self, x: Any, right: int) -> Any:
+        return self._call("fshr", x, x, self.constant(right))
+
+    def shift(self, x: Any, right: int) -> Any:
+        return self.builder.lshr(x, self.constant(right))
+
+    def xor(self, x: Any, y: Any, z: Any) -> Any:
+        return self.builder.xor(self.builder.xor(x, y), z)
+
+    def sum(self, *terms: Any) -> Any:
+        return functools.reduce(self.builder.add, terms)
+
+    def _shuffle(self, x: Any, y: Any, order: Iterable[int]) -> Any:
+        mask = ir.Constant(self.type, [ir.Constant(_WORD, index) for index in order])
+        return self.builder.shuffle_vector(x, y, mask)
+
+    def columns(self, rows: list[Any]) -> list[Any]:
+        """Turn messages that lie one after another in memory into their first words, their second words, ..."""
+        if len(rows) == 1:
+            return rows
+        pairs = list(zip(rows[0::2], rows[1::2], strict=True))
+        even = self.columns([self._shuffle(x, y, range(0, 2 * self.lanes, 2)) for x, y in pairs])
+        odd = self.columns([self._shuffle(x, y, range(1, 2 * self.lanes, 2)) for x, y in pairs])
+        return [word for pair in zip(even, odd, strict=True) for word in pair]
+
+    def rows(self, columns: list[Any]) -> list[Any]:
+        """Undo `columns`."""
+        if len(columns) == 1:
+            return columns
+        halves = [range(self.lanes // 2), range(self.lanes // 2, self.lanes)]
+        pairs = zip(self.rows(columns[0::2]), self.rows(columns[1::2]), strict=True)
+        return [
+            self._shuffle(x, y, [index for lane in half for index in (lane, lane + self.lanes)])
+            for x, y in pairs
+            for half in halves
+        ]
+
+
+def _compress(v: _Vectors, state: list[Any], block: list[Any]) -> list[Any]:
+    """Apply the compression function (FIPS 180-4, 6.2.2) to a state of 8 words and a block of 16."""
+    builder, schedule = v.builder, list(block)
+    a, b, c, d, e, f, g, h = state
+    for t, constant in enumerate(ROUND_CONSTANTS):
+        if t >= 16:
+            x, y = schedule[t - 15], schedule[t - 2]
+            expand_0 = v.xor(v.rotate(x, 7), v.rotate(x, 18), v.shift(x, 3))
+            expand_1 = v.xor(v.rotate(y, 17), v.rotate(y, 19), v.shift(y, 10))
+            schedule.append(v.sum(expand_1, schedule[t - 7], builder.add(expand_0, schedule[t - 16])))
+        sum_1 = v.xor(v.rotate(e, 6), v.rotate(e, 11), v.rotate(e, 25))
+        choice = builder.xor(g, builder.and_(e, builder.xor(f, g)))
+        step = v.sum(h, builder.add(schedule[t], v.constant(constant)), choice, sum_1)
+        sum_0 = v.xor(v.rotate(a, 2), v.rotate(a, 13), v.rotate(a, 22))
+        # One operation cheaper than the textbook's: a ^ b of this round is b ^ c of the next.
+        majority = builder.xor(b, builder.and_(builder.xor(a, b), builder.xor(b, c)))
+        a, b, c, d, e, f, g, h = v.sum(step, builder.add(sum_0, majority)), a, b, c, builder.add(d, step), e, f, g
+    return [builder.add(before, after) for before, after in zip(state, (a, b, c, d, e, f, g, h), strict=True)]
+
+
+def _end_text(v: _Vectors, words: Sequence[Any], length: Any) -> list[Any]:
+    """Put the bit 1 after the end of a text and zeros from there on; ``length`` is in bytes, negative if long over."""
+    builder, ended = v.builder, []
+    for index, word in enumerate(words):
+        rest = builder.sub(length, v.constant(4 * index))
+        within = builder.shl(builder.and_(rest, v.constant(3)), v.constant(3))
+        kept = builder.and_(word, builder.not_(builder.lshr(v.constant(0xFFFFFFFF), within)))
+        closed = builder.or_(kept, builder.lshr(v.constant(0x80000000), within))
+        inside = builder.icmp_unsigned("<", rest, v.constant(4))
+        over = builder.icmp_signed("<", rest, v.constant(0))
+        # Where the end is the one from the block before, nothing but zeros is left.
+        ended.append(builder.select(inside, closed, builder.select(over, v.constant(0), word)))
+    return ended
+
+
+def _hex_digits(v: _Vectors, word: Any) -> list[Any]:
+    """Spell a word as eight hex digits: two words of four characters, big-endian as SHA-256 reads them."""
+    characters = ir.VectorType(ir.IntType(8), 4 * v.lanes)
+
+    def constant(value: int) -> Any:
+        return ir.Constant(characters, [ir.Constant(characters.element, value)] * characters.count)
+
+    spelled = []
+    for half in (v.shift(word, 16), v.builder.and_(word, v.constant(0xFFFF))):
+        spread = half
+        for bits, mask in ((8, 0x00FF00FF), (4, 0x0F0F0F0F)):
+            spread = v.builder.and_(v.builder.or_(spread, v.builder.shl(spread, v.constant(bits))), v.constant(mask))
+        digits = v.builder.bitcast(spread, characters)
+        letter = v.builder.icmp_unsigned(">", digits, constant(9))
+        base = v.builder.select(letter, constant(ord("a") - 10), constant(ord("0")))
+        spelled.append(v.builder.bitcast(v.builder.add(digits, base), v.type))
+    return spelled
+
+
+# --- The vector code, callable from the kernel -----------------------------------------------------------------------
+#
+# Each takes the lanes, then addresses and integers, and returns an integer or nothing of use. A `state` is eight
+# vectors; a `midstate` is eight words that all lanes start from.
+
+
+def _vector_code(emit: Callable[..., Any]) -> Any:
+    """Make ``emit(v, *arguments)`` callable from a kernel as ``(lanes, *arguments)``."""
+
+    def typed(_context: Any, lanes: Any, *arguments: Any) -> Any:
+        def generate(_context: Any, builder: Any, _signature: Any, values: Any) -> Any:
+            return emit(_Vectors(builder, len(lanes)), *values[1:]) or ir.Constant(ir.IntType(64), 0)
+
+        return types.int64(lanes, *[types.int64 for _ in arguments]), generate
+
+    # Numba wants every parameter by name.
+    fixed, parameters = inspect.signature(typed).parameters, inspect.signature(emit).parameters
+    typed.__signature__ = inspect.Signature([*fixed.values()][:2] + [*parameters.values()][1:])  # type: ignore[attr-defined]
+    typed.__name__ = emit.__name__
+    return intrinsic(typed)
+
+
+@_vector_code
+def _tile(v: _Vectors) -> Any:
+    """Set aside 64 bytes a lane on the stack of the kernel."""
+    tile = cgutils.alloca_once(v.builder, ir.ArrayType(ir.IntType(8), 64 * v.lanes))
+    tile.align = 64
+    return v.builder.ptrtoint(tile, ir.IntType(64))
+
+
+@_vector_code
+def _copy(v: _Vectors, source: Any, count: Any, target: Any) -> None:
+    byte = ir.IntType(8).as_pointer()
+    cgutils.raw_memcpy(v.builder, v.builder.inttoptr(target, byte), v.builder.inttoptr(source, byte), count, 1)
+
+
+@_vector_code
+def _clear(v: _Vectors, target: Any, count: Any) -> None:
+    cgutils.memset(v.builder, v.builder.inttoptr(target, ir.IntType(8).as_pointer()), count, 0)
+
+
+def _load(v: _Vectors, address: Any, bits: int) -> Any:
+    kind = ir.IntType(bits)
+    return v.builder.load(v.builder.inttoptr(address, kind.as_pointer()), align=bits // 8, typ=kind)
+
+
+@_vector_code
+def _byte(v: _Vectors, address: Any) -> Any:
+    return v.builder.zext(_load(v, address, 8), ir.IntType(64))
+
+
+@_vector_code
+def _word(v: _Vectors, address: Any) -> Any:
+    return v.builder.zext(_load(v, address, 32), ir.IntType(64))
+
+
+@_vector_code
+def _long(v: _Vectors, address: Any) -> Any:
+    return _load(v, address, 64)
+
+
+@_vector_code
+def _longest(v: _Vectors, views: Any) -> Any:
+    """Return the length of the longest text."""
+    lengths = v.columns(v.load(views, 4))[0]
+    name, function_type = f"llvm.vector.reduce.umax.v{v.lanes}i32", ir.FunctionType(_WORD, [v.type])
+    longest = v.builder.call(cgutils.get_or_insert_function(v.builder.module, function_type, name), [lengths])
+    return v.builder.zext(longest, ir.IntType(64))
+
+
+@_vector_code
+def _view_numbers(v: _Vectors, numbers: Any, views: Any) -> None:
+    """Write 64-bit numbers as string views of ten digits."""
+    long = ir.VectorType(ir.IntType(64), v.lanes)
+    number = v.builder.load(v.builder.inttoptr(numbers, long.as_pointer()), align=8, typ=long)
+    split = ir.Constant(long, [ir.Constant(ir.IntType(64), 10**8)] * v.lanes)
+    digits: list[Any] = []
+    for part, count in ((v.builder.urem(number, split), 8), (v.builder.udiv(number, split), 2)):
+        rest = v.builder.trunc(part, v.type)
+        for _ in range(count):
+            digits.insert(0, v.builder.urem(rest, v.constant(10)))
+            rest = v.builder.udiv(rest, v.constant(10))
+    text = []
+    for start in (0, 4, 8):
+        placed = [v.builder.shl(digit, v.constant(8 * place)) for place, digit in enumerate(digits[start : start + 4])]
+        text.append(v.sum(v.constant(int.from_bytes(b"0" * len(placed), "little")), *placed))
+    v.store(v.rows([v.constant(10), *text]), views)
+
+
+@_vector_code
+def _hash_views(v: _Vectors, views: Any, midstate: Any, state: Any) -> None:
+    """Hash one text of up to 12 bytes a lane, as it lies inside its string view."""
+    length, *text = v.columns(v.load(views, 4))
+    text = _end_text(v, [*map(v.swap_bytes, text), v.constant(0)], length)
+    bits = v.builder.shl(v.builder.add(length, v.constant(64)), v.constant(3))
+    v.store(_compress(v, v.load_words(midstate, 8), [*text, *[v.constant(0)] * 11, bits]), state)
+
+
+@_vector_code
+def _start(v: _Vectors, midstate: Any, state: Any) -> None:
+    v.store(v.load_words(midstate, 8), state)
+
+
+@_vector_code
+def _hash_blocks(v: _Vectors, blocks: Any, start: Any, views: Any, state: Any) -> None:
+    """Hash one more block a lane, the bytes from ``start`` of a text of any length, unless the text ended before."""
+    length = v.columns(v.load(views, 4))[0]
+    start = v.broadcast(v.builder.trunc(start, _WORD))
+    rest = v.builder.sub(length, start)
+    block = _end_text(v, [v.swap_bytes(word) for word in v.columns(v.load(blocks, 16))], rest)
+    last = v.builder.icmp_signed("<", rest, v.constant(56))
+    size = v.builder.add(length, v.constant(64))
+    block[14] = v.builder.select(last, v.shift(size, 29), block[14])
+    block[15] = v.builder.select(last, v.builder.shl(size, v.constant(3)), block[15])
+    before = v.load(state, 8)
+    after = _compress(v, before, block)
+    ended = v.builder.icmp_signed("<=", rest, v.constant(-9 & 0xFFFFFFFF))
+    v.store([v.builder.select(ended, old, new) for old, new in zip(before, after, strict=True)], state)
+
+
+@_vector_code
+def _hash_words(v: _Vectors, text: Any, midstate: Any, state: Any) -> None:
+    """Hash 32 bytes a lane: an inner hash for the outer one, or the pseudonym of the stage before."""
+    padding = [v.constant(0x80000000), *[v.constant(0)] * 6, v.constant(8 * (64 + 32))]
+    v.store(_compress(v, v.load_words(midstate, 8), v.load(text, 8) + padding), state)
+
+
+@_vector_code
+def _spell(v: _Vectors, words: Any, text: Any) -> None:
+    """Spell four words a lane as 32 hex digits, which are eight words."""
+    v.store([characters for word in v.load(words, 4) for characters in _hex_digits(v, word)], text)
+
+
+@_vector_code
+def _lay_out(v: _Vectors, words: Any, rows: Any) -> None:
+    """Write eight words a lane as 32 bytes a row."""
+    v.store(v.rows([v.swap_bytes(word) for word in v.load(words, 8)]), rows)
+
+
+@_vector_code
+def _point(v: _Vectors, words: Any, width: Any, row: Any, views: Any) -> None:
+    """Write string views of ``width`` bytes a row, from ``row`` on, in data buffer 0."""
+    width, row = (v.broadcast(v.builder.trunc(value, _WORD)) for value in (width, row))
+    row = v.builder.add(row, ir.Constant(v.type, [ir.Constant(_WORD, lane) for lane in range(v.lanes)]))
+    prefix = v.swap_bytes(v.load(words, 1)[0])
+    v.store(v.rows([width, prefix, v.constant(0), v.builder.mul(row, width)]), views)
+
+
+# --- The kernel ------------------------------------------------------------------------------------------------------
+
+
+def _compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Compile when first called; keep what was compiled beside this file, else with the user's caches, else nowhere.
+
+    Never ``parallel=True``: Numba's own threads abort the process when two Python threads start them at once.
+    """
+    compiler = functools.partial(njit, nogil=True, error_model="numpy")
+    try:
+        kernel: Callable[_P, _R] = compiler(cache=True)(function)
+    except RuntimeError:  # no directory that could be written to
+        kernel = compiler()(function)
+    return kernel
+
+
+_inlined: Final[Callable[[Callable[_P, _R]], Callable[_P, _R]]] = njit(inline="always")
+
+
+@_inlined
+def _nulls(lanes: Lanes, validity: int, first: int, count: int) -> int:
+    """Return a bit a lane: 1 where the row is null."""
+    if validity == 0:
+        return 0
+    bits = 0
+    for byte in range(first >> 3, (first + count + 7) >> 3):
+        bits |= _byte(lanes, validity + byte) << 8 * (byte - (first >> 3))
+    return ~(bits >> (first & 7)) & ((1 << count) - 1)
+
+
+@_inlined
+def _gather(lanes: Lanes, column: Column, nulls: int, first: int, count: int, group: int) -> None:
+    """Make string views of numbers, or of fewer rows than lanes; a null, or no row, is the empty text."""
+    _clear(lanes, group, 64 * len(lanes))
+    if column.numeric:
+        numbers = group + 16 * len(lanes)
+        _copy(lanes, column.values + 8 * first, 8 * count, numbers)
+        _view_numbers(lanes, numbers, group)
+    else:
+        _copy(lanes, column.values + 16 * first, 16 * count, group)
+    for lane in range(count):
+        if nulls >> lane & 1:
+            _clear(lanes, group + 16 * lane, 16)
+
+
+@_inlined
+def _hash_texts(lanes: Lanes, column: Column, views: int, longest: int, blocks: int, state: int) -> None:
+    """Hash texts of any length, a block of each at a time."""
+    for start in range(0, longest + 9, 64):
+        for lane in range(len(lanes)):
+            view = views + 16 * lane
+            length = _word(lanes, view)
+            if start < length:
+                text = view + 4
+                if length > 12:
+                    text = _long(lanes, column.buffers + 8 * _word(lanes, view + 8)) + _word(lanes, view + 12)
+                _copy(lanes, text + start, min(length - start, 64), blocks + 64 * lane)
+        _hash_blocks(lanes, blocks, start, views, state)
+
+
+@_inlined
+def _write(lanes: Lanes, pseudonyms: Pseudonyms, rows: int, group: int, nulls: int, first: int, count: int) -> None:
+    """Write the first ``width`` bytes of each row, and its string view; of a null, zeros."""
+    width = pseudonyms.width
+    _copy(lanes, group, 16 * count, pseudonyms.views + 16 * first)
+    for lane in range(count):
+        row, view = rows + 32 * lane, pseudonyms.views + 16 * (first + lane)
+        target = pseudonyms.data + width * (first + lane)
+        if width <= INLINE:  # the view holds it all
+            _clear(lanes, view + 4, 12)
+            target = view + 4
+        _copy(lanes, row, min(width, 32), target)
+        if width > 32:
+            _copy(lanes, row + 32 * len(lanes), width - 32, target + 32)
+        if nulls >> lane & 1:
+            _clear(lanes, target, width)
+            _clear(lanes, view, 16)
+
+
+@_compiled
+def hash_rows(lanes: Lanes, column: Column, stages: Stages, pseudonyms: Pseudonyms, begin: int, end: int) -> None:
+    """Hash rows ``begin`` to ``end`` of a column.
+
+    Parameters
+    ----------
+    lanes : tuple of None
+        As many as messages are to be hashed side by side.
+    column : Column
+        What to hash.
+    stages : Stages
+        Under what.
+    pseudonyms : Pseudonyms
+        Where to write.
+    begin, end : int
+        The first row, and the one after the last.
+    """
+    n = len(lanes)
+    group, blocks, state, text, rows = _tile(lanes), _tile(lanes), _tile(lanes), _tile(lanes), _tile(lanes)
+    for first in range(begin, end, n):
+        count = min(n, end - first)
+        nulls = _nulls(lanes, column.validity, first, count)
+        message = column.values + 16 * first
+        if column.numeric or nulls or count < n:
+            _gather(lanes, column, nulls, first, count, group)
+            message = group
+        longest = _longest(lanes, message)
+        if longest <= INLINE:
+            _hash_views(lanes, message, stages.midstates, state)
+        else:
+            _start(lanes, stages.midstates, state)
+            _hash_texts(lanes, column, message, longest, blocks, state)
+        for step in range(1, 2 * stages.total):  # outer hash, inner hash of the next stage, its outer hash, ...
+            message = state
+            if step % 2 == 0:
+                _spell(lanes, state, text)
+                message = text
+            _hash_words(lanes, message, stages.midstates + 32 * step, state)
+        message = state
+        if pseudonyms.hexadecimal:
+            _spell(lanes, state, text)
+            message = text
+        if pseudonyms.width == 32 and count == n and not nulls:
+            _lay_out(lanes, message, pseudonyms.data + 32 * first)
+            _point(lanes, message, 32, first, pseudonyms.views + 16 * first)
+        else:
+            _lay_out(lanes, message, rows)
+            _point(lanes, message, pseudonyms.width, first, group)
+            if pseudonyms.width > 32:
+                _spell(lanes, state + 16 * n, text)
+                _lay_out(lanes, text, rows + 32 * n)
+            _write(lanes, pseudonyms, rows, group, nulls, first, count)
