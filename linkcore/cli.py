@@ -84,6 +84,13 @@ def _parser() -> argparse.ArgumentParser:
     pseudonymise.add_argument("--encoding", default="utf-8", help="of a CSV file (utf-8)")
     pseudonymise.add_argument("--test-numbers", action="store_true", help="the data are synthetic: take test numbers")
     pseudonymise.set_defaults(run=_pseudonymise)
+
+    keys = commands.add_parser("keys", help="make the key of a recipient")
+    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
+    new = actions.add_parser("new", help="write a new random key to a file that only you may read")
+    new.add_argument("id", metavar="ID", help="names the key, as in the programme file")
+    new.add_argument("--out", type=Path, required=True, help="file to write; never overwritten")
+    new.set_defaults(run=_new_key)
     return parser
 
 
@@ -189,6 +196,13 @@ def _pseudonymise(chosen: argparse.Namespace) -> None:
         source.scan([chosen.column, *chosen.keep]).select(pseudonym, *chosen.keep).sink_parquet(file)
         counts = pl.scan_parquet(file).select(pl.len(), pl.col("pseudonym").null_count().alias("none")).collect().row(0)
     print(f"{counts[0]:,} rows, {counts[1]:,} of them with no usable number and so no pseudonym: {chosen.out}")
+
+
+def _new_key(chosen: argparse.Namespace) -> None:
+    from linkcore.pseudonyms.keys import Key
+
+    Key.generate(chosen.id).write(chosen.out)
+    print(f"key {chosen.id}: {chosen.out} (whoever has it can reverse its pseudonyms: keep it apart from the data)")
 
 
 def _load(place: Path) -> "Programme":

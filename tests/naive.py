@@ -64,11 +64,11 @@ def folded(text: str) -> str:
 
 
 def own_script(text: str) -> str | None:
-    upper = unicodedata.normalize("NFKC", text).upper()
-    if not any(map(is_letter, upper)):
+    normal = unicodedata.normalize("NFKC", text)
+    if not any(map(is_letter, normal)):
         return None
-    belong = "".join(c for c in upper if unicodedata.category(c)[0] in "LM" or unicodedata.category(c) == "Nd")
-    return split_into_words(upper, belong)
+    belong = "".join(c for c in normal if unicodedata.category(c)[0] in "LM" or unicodedata.category(c) == "Nd")
+    return split_into_words(normal, belong).upper()
 
 
 # --- NHS Number -------------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def check_digit(first_nine: str) -> int:
     return {0: 0, 1: 10}.get(total % 11, 11 - total % 11)
 
 
-def nhs_number(text: str | None, birth_date: dt.date | None = None) -> tuple[int | None, str]:
+def nhs_number(text: str | None, birth_date: dt.date | None = None) -> tuple[int | None, str]:  # noqa: PLR0911
     if text is None or compact(text) in MISSING_WORDS:
         return None, "missing"
     digits = digits_within(ascii_digits(text))
@@ -108,9 +108,10 @@ def nhs_number(text: str | None, birth_date: dt.date | None = None) -> tuple[int
 def digits_within(text: str) -> str:
     mantissa, _, exponent = text.lstrip(SPACES + "'\"=").rstrip(SPACES + '"').upper().partition("E")
     decimals = mantissa[2:]
-    if exponent.removeprefix("+").lstrip("0") == "9" and consists_of(mantissa[:1], DIGITS) and mantissa[1:2] in (".", ","):
-        if consists_of(decimals, DIGITS) and len(decimals) >= 9 and set(decimals[9:]) <= {"0"}:
-            return mantissa[0] + decimals[:9]
+    is_float = exponent.removeprefix("+").lstrip("0") == "9" and mantissa[1:2] in (".", ",")
+    exact = len(decimals) >= 9 and set(decimals[9:]) <= {"0"}
+    if is_float and exact and consists_of(mantissa[0] + decimals, DIGITS):
+        return mantissa[0] + decimals[:9]
     left = "".join(
         c
         for c in text
@@ -179,7 +180,7 @@ def without_titles(text: str) -> str:
     for title in names.TITLES:
         after = text.removeprefix(title)
         rest = after.removeprefix(".").lstrip(" ")
-        if after != text and rest != after and rest and is_letter(rest[0]):
+        if after not in (text, rest) and rest and is_letter(rest[0]):
             return without_titles(rest)
     return text
 
@@ -190,14 +191,14 @@ def is_non_name(words: str, kind: str) -> bool:
         return True
     if first[:2] in ("XX", "ZZ") and first.lstrip("XZ").startswith("TEST"):
         return True
-    if first in ("BABY", "INFANT", "NEWBORN", "CHILD", "SON", "DAUGHTER") and others:
-        if others[0] == "OF" or (others[0] in ("BOY", "GIRL") and others[1:2] == ["OF"]):
-            return True
+    child = first in ("BABY", "INFANT", "NEWBORN", "CHILD", "SON", "DAUGHTER")
+    if child and (others[:1] == ["OF"] or others[:2] in (["BOY", "OF"], ["GIRL", "OF"])):
+        return True
     if kind == "family":
         return False
     if words in names.NON_NAMES_GIVEN or (first in ("TWIN", "TRIPLET") and others):
         return True
-    of_baby = "BOY GIRL MALE FEMALE TWIN ONE TWO THREE A B C".split()
+    of_baby = ["BOY", "GIRL", "MALE", "FEMALE", "TWIN", "ONE", "TWO", "THREE", "A", "B", "C"]
     return first in ("BABY", "INFANT", "NEWBORN") and bool(others) and (others[0] in of_baby or set(others[0]) == {"I"})
 
 

@@ -60,12 +60,13 @@ def test_link_writes_private_links(ics: Path, tmp_path: Path) -> None:
 
 def test_release_writes_what_the_recipient_may_have(ics: Path, tmp_path: Path) -> None:
     recipient = lc_programme(ics)["recipient"][0]
-    key = lc.Key.from_bytes(recipient["key"], bytes(32 * [7]))
-    key.write(tmp_path / "key.json")
+    assert run("keys", "new", recipient["key"], "--out", tmp_path / "key.json").returncode == 0
+    assert run("keys", "new", recipient["key"], "--out", tmp_path / "key.json").returncode == 4
     arguments = ("release", ics, "--recipient", recipient["name"], "--key-file", tmp_path / "key.json", "--out")
     assert run(*arguments, tmp_path / "one").returncode == 0
     assert run(*arguments, tmp_path / "two").returncode == 0
     assert digests(tmp_path / "one") == digests(tmp_path / "two")
+    assert oct((tmp_path / "key.json").stat().st_mode)[-3:] == "600"
     assert {f"{name}.parquet" for name in recipient["columns"]} | {"manifest.json"} == set(digests(tmp_path / "one"))
 
 

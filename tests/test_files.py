@@ -28,9 +28,8 @@ def test_a_folder_replaces_what_was_there_only_when_complete(tmp_path: Path) -> 
 def test_an_error_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "old").touch()
-    with pytest.raises(IsADirectoryError), new_folder(tmp_path / "out") as folder:
-        (folder / "new").mkdir()
-        (folder / "new").write_text("half")
+    with pytest.raises(UnicodeEncodeError), new_folder(tmp_path / "out") as folder:
+        (folder / "new").write_text("half \ud800", "utf-8")
     with pytest.raises(UnicodeEncodeError), new_file(tmp_path / "file") as file:
         file.write_text("half \ud800", "utf-8")
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["out", "out/old"]

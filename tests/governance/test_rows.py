@@ -49,9 +49,14 @@ def test_sorted_in_parts_equals_sorted_whole(
 
 def test_the_spill_is_private_and_gone_after_an_error(tmp_path: Path) -> None:
     rows = pl.DataFrame({"rank": pl.Series([1, 2, 3], dtype=pl.UInt32)})
-    with pytest.raises(ZeroDivisionError), Buckets(tmp_path / "work", 3, 4, bucket_bytes=1) as buckets:
-        buckets.add(rows)
-        assert oct((tmp_path / "work").stat().st_mode)[-3:] == "700"
-        assert list((tmp_path / "work").iterdir())
-        raise ZeroDivisionError
+
+    def fail(buckets: Buckets) -> None:
+        with buckets:
+            buckets.add(rows)
+            assert oct((tmp_path / "work").stat().st_mode)[-3:] == "700"
+            assert list((tmp_path / "work").iterdir())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail(Buckets(tmp_path / "work", 3, 4, bucket_bytes=1))
     assert not (tmp_path / "work").exists()

@@ -11,7 +11,7 @@ from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
 from linkcore.schema import PERSONS
 
-COLUMNS = {name: pl.String for name in ("nhs_number", "given_name", "family_name", "postcode")} | {
+COLUMNS = dict.fromkeys(("nhs_number", "given_name", "family_name", "postcode"), pl.String) | {
     "birth_date": pl.Date
 }
 

@@ -1,0 +1,175 @@
+"""Birth dates: the forms they come in, and those that cannot be."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkcore.identifiers import birth_date
+from tests import naive
+from tests.identifiers.texts import columns, parsed
+
+X = pl.col("x")
+DATE = dt.date(2001, 2, 3)
+FORMS = [
+    *("2001-02-03", "2001-2-3", "2001/02/03", "2001.02.03", "20010203", "2001-Feb-03", "2001 02 03"),
+    *("03/02/2001", "3/2/2001", "03-02-2001", "03.02.2001", "03 02 2001", "3 / 2 / 2001", "3\\2\\2001", "3|2|2001"),
+    *("03022001", "3022001", "3/2/01", "03-02-01", "3.2.01"),
+    *("03-Feb-2001", "03-FEB-2001", "3 February 2001", "03FEB2001", "3rd February 2001", "03-feb-01", "3rdFeb2001"),
+    *("February 3, 2001", "Feb 3rd, 2001", "FEB-03-2001"),
+    *("2001-02-03T00:00:00", "2001-02-03 00:00:00.000", "2001-02-03T00:00:00Z", "03/02/2001 00:00", "3/2/01 0:00"),
+    *("03-FEB-01 12.00.00.000000 AM", "20010203000000", "200102030000", "20010203T000000"),
+    *("36925", "36925.0", "36925.5", "20010203.0"),
+    *(" 2001-02-03 ", "2001–02–03", "２００１-０２-０３", "٢٠٠١-٠٢-٠٣", "03/02/2001\u00a000:00"),
+]
+
+
+@pytest.mark.parametrize("text", FORMS)
+def test_one_date_in_many_forms(text: str) -> None:
+    assert parsed([text], birth_date.standardise(X)) == [(DATE, None, "valid")]
+
+
+@pytest.mark.parametrize("month", range(1, 13))
+def test_every_month_by_its_name(month: int) -> None:
+    date = dt.date(1984, month, 28)
+    texts = [f"{date:%d %B %Y}", f"{date:%d-%b-%Y}", f"{date:%d%b%y}".upper(), f"{date:%B %d, %Y}".lower()]
+    assert parsed(texts, birth_date.standardise(X)) == [(date, None, "valid")] * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "kept", "status"),
+    [
+        ("31/02/2001", None, "2001-02-31", "impossible"),
+        ("2001-02-31", None, "2001-02-31", "impossible"),
+        ("20010231", None, "2001-02-31", "impossible"),
+        ("31 Feb 2001", None, "2001-02-31", "impossible"),
+        ("29/02/1900", None, "1900-02-29", "impossible"),
+        ("29/02/2000", dt.date(2000, 2, 29), None, "valid"),
+        ("13/14/2001", None, "2001-14-13", "impossible"),
+        ("2001-13-01", None, "2001-13-01", "impossible"),
+        ("1954-00-00", None, "1954-00-00", "impossible"),
+        ("0000-01-01", None, "0000-01-01", "impossible"),
+        ("1900-01-01", None, None, "default"),
+        ("01/01/1900 00:00", None, None, "default"),
+        ("1 Jan 1800", None, None, "default"),
+        ("1901-01-01", dt.date(1901, 1, 1), None, "valid"),
+        ("1849-12-31", dt.date(1849, 12, 31), None, "implausible"),
+        ("1850-01-01", dt.date(1850, 1, 1), None, "valid"),
+        ("2950-01-01", dt.date(2950, 1, 1), None, "valid"),
+        ("00/00/0000", None, None, "missing"),
+        ("0000-00-00", None, None, "missing"),
+        ("", None, None, "missing"),
+        (" - ", None, None, "missing"),
+        ("NULL", None, None, "missing"),
+        ("Not known", None, None, "missing"),
+        (None, None, None, "missing"),
+        ("2001", None, None, "unreadable"),
+        ("9999", None, None, "unreadable"),
+        ("99999", None, None, "unreadable"),
+        ("3 Frimaire 2001", None, None, "unreadable"),
+        ("3/2/1", None, None, "unreadable"),
+        ("3/2/201", None, None, "unreadable"),
+        ("03/02/2001 or 04/02/2001", None, None, "unreadable"),
+        ("+2001-02-03", None, None, "unreadable"),
+        ("9434765919", None, None, "unreadable"),
+    ],
+)
+def test_status(text: str | None, value: dt.date | None, kept: str | None, status: str) -> None:
+    assert parsed([text], birth_date.standardise(X)) == [(value, kept, status)]
+
+
+@pytest.mark.parametrize(
+    ("text", "day_first", "month_first"),
+    [
+        ("03/02/2001", dt.date(2001, 2, 3), dt.date(2001, 3, 2)),
+        ("03022001", dt.date(2001, 2, 3), dt.date(2001, 3, 2)),
+        ("02/13/2001", dt.date(2001, 2, 13), dt.date(2001, 2, 13)),
+        ("2132001", dt.date(2001, 2, 13), dt.date(2001, 2, 13)),
+        ("13/02/2001", dt.date(2001, 2, 13), dt.date(2001, 2, 13)),
+        ("13022001", dt.date(2001, 2, 13), dt.date(2001, 2, 13)),
+        ("2001-02-03", dt.date(2001, 2, 3), dt.date(2001, 2, 3)),
+        ("3 Feb 2001", dt.date(2001, 2, 3), dt.date(2001, 2, 3)),
+    ],
+)
+def test_day_or_month_first(text: str, day_first: dt.date, month_first: dt.date) -> None:
+    assert parsed([text], birth_date.standardise(X)) == [(day_first, None, "valid")]
+    assert parsed([text], birth_date.standardise(X, day_first=False)) == [(month_first, None, "valid")]
+
+
+REFERENCE = dt.date(2024, 6, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "status"),
+    [
+        ("2024-06-30", dt.date(2024, 6, 30), "valid"),
+        ("2024-07-01", dt.date(2024, 7, 1), "implausible"),
+        ("1904-06-30", dt.date(1904, 6, 30), "valid"),
+        ("1904-06-29", dt.date(1904, 6, 29), "implausible"),
+        ("30/06/24", dt.date(2024, 6, 30), "valid"),
+        ("01/07/24", dt.date(1924, 7, 1), "valid"),
+        ("01/07/23", dt.date(2023, 7, 1), "valid"),
+    ],
+)
+def test_the_reference_date_judges(text: str, value: dt.date, status: str) -> None:
+    assert parsed([text], birth_date.standardise(X, reference_date=REFERENCE)) == [(value, None, status)]
+
+
+def test_without_a_reference_date_two_digits_have_a_fixed_century() -> None:
+    found = parsed(["01/01/29", "01/01/30"], birth_date.standardise(X))
+    assert [value for value, *_ in found] == [dt.date(2029, 1, 1), dt.date(1930, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([DATE, dt.date(1900, 1, 1), None], pl.Date),
+        ([dt.datetime(2001, 2, 3, 23, 59), dt.datetime(1900, 1, 1), None], pl.Datetime("ms")),
+        ([dt.datetime(2001, 2, 3, 0, 30), dt.datetime(1900, 1, 1), None], pl.Datetime("us", "Europe/London")),
+        ([20010203, 19000101, None], pl.Int32),
+        ([20010203.0, 19000101.0, float("nan")], pl.Float64),
+        (["2001-02-03", "1900-01-01", ""], pl.Categorical()),
+    ],
+    ids=str,
+)
+def test_a_date_is_the_same_in_every_dtype(values: list[object], dtype: pl.DataType) -> None:
+    series = pl.Series("x", values, dtype=dtype)
+    expected = [(DATE, None, "valid"), (None, None, "default"), (None, None, "missing")]
+    assert series.to_frame().select(birth_date.standardise(X)).unnest("x").rows() == expected
+    assert series.to_frame().select(birth_date.standardise(X, dtype=series.dtype)).unnest("x").rows() == expected
+
+
+def test_dates_outside_the_calendar_are_unreadable() -> None:
+    days = pl.Series("x", [-719_529, 2_932_897]).cast(pl.Date)  # 31 December of year -1, 1 January of year 10000
+    found = days.to_frame().select(birth_date.standardise(X)).unnest("x")
+    assert found.rows() == [(None, None, "unreadable")] * 2
+
+
+def test_excel_counts_days() -> None:
+    days = pl.DataFrame({"x": [10_000, 60_000, 9_999, 60_001]}).select(birth_date.standardise(X)).unnest("x")
+    # What Excel shows for these two numbers.
+    assert days["value"].to_list() == [dt.date(1927, 5, 18), dt.date(2064, 4, 8), None, None]
+
+
+@given(st.dates(dt.date(1850, 1, 2)), st.sampled_from(["%Y-%m-%d", "%d/%m/%Y", "%d %B %Y", "%d-%b-%Y", "%B %d %Y"]))
+def test_every_date_is_read_back(date: dt.date, form: str) -> None:
+    [(value, text, status)] = parsed([date.strftime(form)], birth_date.standardise(X))
+    assert (value, text) == (None if date == dt.date(1900, 1, 1) else date, None)
+    assert status in ("valid", "default")
+
+
+FRAGMENTS = [
+    *("2001", "1999", "19", "20", "03", "3", "13", "31", "02", "2", "12", "0", "00", "Feb", "FEBRUARY", "sept", "may"),
+    *("-", "/", ".", ",", "\\", "|", " ", "T", "00:00", "12:30:00", "10.00.00", "st", "RD", "th", "36925", "NULL"),
+    *("20010203", "03022001", "2132001", "1900-01-01", "31/02/", "-02-29", "1800", "1850"),
+]
+
+
+@given(columns(FRAGMENTS), st.none() | st.dates(dt.date(1990, 1, 1), dt.date(2030, 1, 1)), st.booleans())
+def test_any_text_is_read_as_the_slow_way_reads_it(
+    values: list[str | None], reference_date: dt.date | None, day_first: bool
+) -> None:
+    found = parsed(values, birth_date.standardise(X, reference_date=reference_date, day_first=day_first))
+    assert found == [naive.birth_date(value, reference_date, day_first) for value in values]
