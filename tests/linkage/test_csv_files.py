@@ -3,6 +3,7 @@
 import csv
 import io
 from pathlib import Path
+from unittest import mock
 
 import polars as pl
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkcore.errors import SourceError
+from linkcore.linkage import csv_files
 from linkcore.linkage.csv_files import CsvFile
 
 
@@ -74,11 +76,42 @@ def test_the_lazy_scan_counts_filters_and_limits(tmp_path: Path) -> None:
 _values = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=8)
 
 
-@given(st.lists(st.tuples(_values, _values.filter(bool)), min_size=1, max_size=20))
-def test_what_pythons_csv_module_writes_is_read_back(
-    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+@given(
+    st.lists(st.tuples(_values, _values.filter(bool)), min_size=1, max_size=20),
+    st.sampled_from([8, 50, csv_files._BLOCK_BYTES]),
+    st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+)
+def test_what_pythons_csv_module_writes_is_read_back_whatever_the_blocks(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], block_bytes: int, encoding: str
 ) -> None:
     text = io.StringIO(newline="")
     csv.writer(text).writerows([("A", "B"), *rows])
-    file = csv_file(tmp_path_factory.mktemp("csv"), text.getvalue().encode())
-    assert read(file, "A", "B").rows() == [(a or None, b) for a, b in rows]
+    stated = "utf-8" if encoding == "utf-8-sig" else encoding
+    file = csv_file(tmp_path_factory.mktemp("csv"), text.getvalue().encode(encoding), encoding=stated)
+    with mock.patch.object(csv_files, "_BLOCK_BYTES", block_bytes):
+        assert read(file, "A", "B").rows() == [(a or None, b) for a, b in rows]
+
+
+@pytest.mark.parametrize("bad", range(1, 40, 7))
+def test_rows_and_lines_are_counted_through_all_blocks(tmp_path: Path, bad: int) -> None:
+    rows = [b'%d,"two\nlines"' % i for i in range(1, 41)]
+    with mock.patch.object(csv_files, "_BLOCK_BYTES", 30):
+        surplus = [*rows[: bad - 1], b"x,y,z", *rows[bad:]]
+        with pytest.raises(SourceError, match=f"row {bad}: not as many"):
+            read(csv_file(tmp_path, b"\n".join([b"A,B", *surplus])), "A")
+        opened = rows[: bad - 1] + [b'x,"y'] + [b"1,2"] * 9
+        with pytest.raises(SourceError, match=f"line {2 * bad}: a quotation mark"):
+            read(csv_file(tmp_path, b"\n".join([b"A,B", *opened])), "A")
+
+
+def test_a_row_that_never_ends_does_not_fill_the_memory(tmp_path: Path) -> None:
+    endless = b'A,B\n1,"' + b"x\n" * 100_000
+    with mock.patch.multiple(csv_files, _BLOCK_BYTES=100, _LONGEST_ROW_BYTES=1000):
+        file = csv_file(tmp_path, endless)
+        with pytest.raises(SourceError, match="line 2: a quotation mark"):
+            read(file, "A")
+
+
+def test_an_empty_line_is_a_record_only_where_it_can_be_one(tmp_path: Path) -> None:
+    assert read(csv_file(tmp_path, b"A\n1\n\n2\n"), "A")["A"].to_list() == ["1", None, "2"]
+    assert read(csv_file(tmp_path, b"A,B\n1,x\n\n2,y\n"), "A")["A"].to_list() == ["1", "2"]
