@@ -84,13 +84,13 @@ RECORDS: Final = pl.Schema(
         "record_id": pl.String(),
         "nhs_number": pl.Int64(),  # null unless usable
         "nhs_number_status": NHS_NUMBER_STATUS,
-        "given_name": pl.String(),  # A-Z and single spaces
-        "family_name": pl.String(),  # A-Z and single spaces
+        "given_name": pl.String(),  # A-Z and single spaces, or its own script where that has no A-Z
+        "family_name": pl.String(),  # likewise
         "birth_date": pl.Date(),
         "birth_date_text": pl.String(),  # YYYY-MM-DD of a date that cannot be (31 February), for edit distance only
         "gender": GENDER,
         "postcode": pl.String(),  # "EX1 2AB"
-        "address": pl.String(),  # A-Z, 0-9 and single spaces
+        "address": pl.String(),  # A-Z, 0-9 and single spaces, or its own script
         "local_patient_id": pl.String(),
     }
 )

@@ -27,13 +27,13 @@ LATEST_TWO_DIGIT_YEAR: Final = 2029
 """The last year that two digits can mean where there is no reference date: 00 to 29 are 2000 to 2029, 30 is 1930."""
 
 _CHEAP: Final = (
-    ("^[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}.*)?$", 10, "%Y-%m-%d"),
+    ("^[12][0-9]{3}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}.*)?$", 10, "%Y-%m-%d"),
     ("^(?:1[89]|20)[0-9]{2}(?:0[0-9]|1[0-2])[0-3][0-9]$", 8, "%Y%m%d"),
-    ("^[0-9]{2}-[A-Za-z]{3}-[0-9]{4}$", 11, "%d-%b-%Y"),
+    ("^[0-9]{2}-[A-Za-z]{3}-[12][0-9]{3}$", 11, "%d-%b-%Y"),
 )
 """Forms in which nearly every date comes, how many characters of each to read, and in what format."""
 
-_SLASHED: Final = "^[0-9]{2}/[0-9]{2}/[0-9]{4}(?: [0-9]{2}:[0-9]{2}.*)?$"
+_SLASHED: Final = "^[0-9]{2}/[0-9]{2}/[12][0-9]{3}(?: [0-9]{2}:[0-9]{2}.*)?$"
 
 _TIME: Final = r"(?s)(?:T|\s)\s*[0-9]{1,2}(?::[0-9]{2}.*|\.[0-9]{2}\.[0-9]{2}.*)$"
 _TIME_DIGITS: Final = "^([0-9]{8})T?[0-9]{4}(?:[0-9]{2})?$"
@@ -115,8 +115,13 @@ def standardise(
 
 def _standardise(column: pl.Expr, dtype: pl.DataType, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
     if dtype in (pl.Date, pl.Datetime):
+        # Dates before year 1 and after year 9999 exist in Polars, but in no calendar that anybody is born by.
         date = column if dtype == pl.Date else column.dt.date()
-        read = pl.struct(date=date, text=pl.lit(None, dtype=pl.String), missing=date.is_null())
+        read = pl.struct(
+            date=pl.when(date.dt.year().is_between(1, 9999)).then(date),
+            text=pl.lit(None, dtype=pl.String),
+            missing=column.is_null(),
+        )
     else:
         read = _of_text(as_text(column, dtype), reference_date, day_first)
     return _judged(read, reference_date)

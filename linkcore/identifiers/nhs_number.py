@@ -221,8 +221,8 @@ def _standardise(column: pl.Expr, dtype: pl.DataType, birth_date: pl.Expr | None
 def _of_numbers(column: pl.Expr, number: pl.Expr) -> pl.Expr:
     """Read numbers, which have lost their leading zeros."""
     return pl.struct(
-        number=pl.when(number.is_between(0, 9_999_999_999)).then(number),
-        ten_digits=number >= 1_000_000_000,
+        number=number,
+        ten_digits=number.is_between(1_000_000_000, 9_999_999_999),
         nine_digits=number.is_between(100_000_000, 999_999_999),
         missing=column.is_null(),
     )

@@ -142,7 +142,7 @@ def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     Returns
     -------
     polars.Expr
-        String; null where ``column`` is null or not a number.
+        String; null where ``column`` is null, not a number, a date outside the years 1 to 9999, or a duration.
 
     Examples
     --------
@@ -152,6 +152,10 @@ def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """
     if dtype == pl.String:
         return column
+    if dtype == pl.Duration:
+        return pl.when(column.is_null()).then(pl.lit(None, dtype=pl.String))
+    if dtype in (pl.Date, pl.Datetime):  # Polars panics at writing a date far from our calendar
+        column = pl.when(column.dt.year().is_between(1, 9999)).then(column)
     if not dtype.is_float():
         return column.cast(pl.String)
     whole = pl.when(column == column.round()).then(column).cast(pl.Int64, strict=False)

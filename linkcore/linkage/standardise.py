@@ -100,6 +100,7 @@ def standardise(
     with source.reading():
         own = source.scan(_own_columns(source))
         dtypes = own.collect_schema()
+        _check(source, dtypes)
         frame = (
             own.with_row_index("row")
             .select(pl.col("row").cast(pl.UInt32), *_raw_columns(source))
@@ -132,6 +133,15 @@ def _own_columns(source: Source) -> list[str]:
     if source.record_id_column is not None:
         wanted.append(source.record_id_column)
     return list(dict.fromkeys(wanted))
+
+
+def _check(source: Source, dtypes: Mapping[str, pl.DataType]) -> None:
+    for column, dtype in dtypes.items():
+        if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
+            raise SourceError(
+                f"source {source.name!r}: column {column!r} is {dtype}, and holds no identifier that can be read; "
+                "give it as text, numbers or dates"
+            )
 
 
 def _raw_columns(source: Source) -> Iterator[pl.Expr]:

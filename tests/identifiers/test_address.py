@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from linkcore.identifiers import address
 from tests import naive
@@ -62,6 +62,7 @@ FRAGMENTS = [
 ]
 
 
+@settings(max_examples=40)
 @given(columns(FRAGMENTS))
 def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
     assert parsed(values, address.standardise(X)) == [naive.address(value) for value in values]

@@ -4,7 +4,7 @@ import datetime as dt
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.identifiers import birth_date
@@ -153,6 +153,7 @@ def test_excel_counts_days() -> None:
     assert days["value"].to_list() == [dt.date(1927, 5, 18), dt.date(2064, 4, 8), None, None]
 
 
+@settings(max_examples=40)
 @given(st.dates(dt.date(1850, 1, 2)), st.sampled_from(["%Y-%m-%d", "%d/%m/%Y", "%d %B %Y", "%d-%b-%Y", "%B %d %Y"]))
 def test_every_date_is_read_back(date: dt.date, form: str) -> None:
     [(value, text, status)] = parsed([date.strftime(form)], birth_date.standardise(X))
@@ -167,6 +168,7 @@ FRAGMENTS = [
 ]
 
 
+@settings(max_examples=40)
 @given(columns(FRAGMENTS), st.none() | st.dates(dt.date(1990, 1, 1), dt.date(2030, 1, 1)), st.booleans())
 def test_any_text_is_read_as_the_slow_way_reads_it(
     values: list[str | None], reference_date: dt.date | None, day_first: bool

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from linkcore.identifiers import gender
 from tests import naive
@@ -64,6 +64,7 @@ FRAGMENTS = [
 ]
 
 
+@settings(max_examples=40)
 @given(columns(FRAGMENTS))
 def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
     assert parsed(values, gender.standardise(X)) == [naive.gender(value) for value in values]

@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.identifiers import names
@@ -117,6 +117,7 @@ FRAGMENTS = [
 ]
 
 
+@settings(max_examples=40)
 @given(columns(FRAGMENTS), st.sampled_from(["given", "family"]))
 def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None], kind: names.Kind) -> None:
     assert parsed(values, names.standardise(X, kind=kind)) == [naive.name(value, kind) for value in values]

@@ -4,7 +4,7 @@ import datetime as dt
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError
@@ -204,6 +204,7 @@ def test_numbers_that_cannot_be_are_malformed(values: list[object], dtype: pl.Da
     assert found.rows() == [(None, "malformed")] * len(values)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 10_000_000_000), min_size=1))
 def test_integers_are_read_as_their_text_is(numbers: list[int]) -> None:
     assert parsed(numbers, nhs_number.standardise(X)) == [naive.nhs_number(str(number)) for number in numbers]
@@ -215,11 +216,13 @@ FRAGMENTS = [
 ]
 
 
+@settings(max_examples=40)
 @given(columns(FRAGMENTS))
 def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
     assert parsed(values, nhs_number.standardise(X)) == [naive.nhs_number(value) for value in values]
 
 
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.dates(dt.date(1930, 1, 1), dt.date(2029, 12, 31)), st.integers(0, 999)), min_size=1))
 def test_lost_zeros_are_found_as_the_slow_way_finds_them(cases: list[tuple[dt.date, int]]) -> None:
     texts = [f"{born:%d%m%y}{serial:03}{serial % 11 % 10}".removeprefix("0") for born, serial in cases]

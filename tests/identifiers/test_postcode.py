@@ -2,7 +2,7 @@
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from linkcore.identifiers import postcode
 from tests import naive
@@ -87,11 +87,13 @@ FRAGMENTS = [
 ]
 
 
+@settings(max_examples=40)
 @given(columns(FRAGMENTS))
 def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
     assert parsed(values, postcode.standardise(X)) == [naive.postcode(value) for value in values]
 
 
+@settings(max_examples=40)
 @given(columns(FRAGMENTS))
 def test_a_postcode_in_standard_form_stays_as_it_is(values: list[str | None]) -> None:
     first = [value for value, *_ in parsed(values, postcode.standardise(X)) if value is not None]

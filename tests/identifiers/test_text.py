@@ -5,7 +5,7 @@ import unicodedata
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 
 from linkcore.identifiers import text
 from tests import naive
@@ -22,7 +22,8 @@ X = pl.col("x")
         ([9434765919.0, 0.5, float("nan"), float("inf"), None], pl.Float64, ["9434765919", "0.5", None, "inf", None]),
         ([1e16, -0.0], pl.Float64, ["10000000000000000", "0"]),
         ([True, None], pl.Boolean, ["true", None]),
-        ([dt.date(2001, 2, 3)], pl.Date, ["2001-02-03"]),
+        ([dt.date(2001, 2, 3), None], pl.Date, ["2001-02-03", None]),
+        ([dt.timedelta(1), None], pl.Duration, [None, None]),
         (["a", None], pl.Categorical(), ["a", None]),
         ([None], pl.Null, [None]),
     ],
@@ -41,6 +42,7 @@ def test_every_decimal_digit_of_unicode_is_known() -> None:
     assert found == [str(unicodedata.decimal(digit)) for digit in digits]
 
 
+@settings(max_examples=40)
 @given(columns(["Zoë", "O’Brien", "Størmer", "ẞ", "ǅ", "'", "`", "e\u0301", " \u0301"]))
 def test_characters_are_folded_as_the_slow_way_folds_them(values: list[str | None]) -> None:
     frame = pl.DataFrame({"x": pl.Series(values, dtype=pl.String)})
@@ -56,6 +58,7 @@ def test_characters_are_folded_as_the_slow_way_folds_them(values: list[str | Non
 PAIR = pl.Struct({"text": pl.String, "length": pl.UInt32})
 
 
+@settings(max_examples=40)
 @given(columns(["a", "bc"]))
 def test_values_are_evaluated_apart_from_nulls(values: list[str | None]) -> None:
     frame = pl.DataFrame({"x": pl.Series(values, dtype=pl.String)})

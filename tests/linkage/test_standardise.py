@@ -6,6 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from linkcore.errors import SourceError
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import standardise
 from linkcore.schema import RECORDS, SET_ASIDE
@@ -115,3 +116,9 @@ def test_the_lost_zero_of_a_chi_number_is_found_by_the_birth_date() -> None:
     standard = standardise(Source("s", frame)).frame.rows_by_key("record_id", named=True, unique=True)
     assert standard["0"]["nhs_number_status"] in {"scotland", "check_digit"}
     assert standard["1"]["nhs_number_status"] == "malformed"
+
+
+@pytest.mark.parametrize("values", [[b"\xff"], [["9434765919"]], [{"n": 1}]])
+def test_a_column_that_can_hold_no_identifier_is_refused_by_name(values: list[object]) -> None:
+    with pytest.raises(SourceError, match="source 's': column 'nhs_number' is"):
+        standardise(Source("s", pl.DataFrame({"nhs_number": values})))
