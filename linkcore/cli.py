@@ -104,10 +104,9 @@ def _programme(parser: argparse.ArgumentParser) -> None:
 
 
 def _positive(text: str) -> int:
-    number = int(text.replace("_", ""))
-    if number <= 0:
-        raise ValueError
-    return number
+    if not text.isascii() or not text.replace("_", "").isdigit() or not int(text):
+        raise argparse.ArgumentTypeError("give a whole number above 0")
+    return int(text)
 
 
 def _demo(chosen: argparse.Namespace) -> None:

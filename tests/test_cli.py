@@ -97,8 +97,8 @@ def test_pseudonymise_gives_pseudonyms_and_only_what_is_kept(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["demo", "--people", "none"], 2, "invalid"),
-        (["demo", "--people", "0"], 2, "invalid"),
+        (["demo", "--people", "none"], 2, "give a whole number above 0"),
+        (["demo", "--people", "0"], 2, "give a whole number above 0"),
         (["nonsense"], 2, "invalid choice"),
         ([], 2, "required"),
         (["check", "nowhere.toml"], 2, "no such programme file"),
