@@ -11,9 +11,7 @@ from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
 from linkcore.schema import PERSONS
 
-COLUMNS = dict.fromkeys(("nhs_number", "given_name", "family_name", "postcode"), pl.String) | {
-    "birth_date": pl.Date
-}
+COLUMNS = dict.fromkeys(("nhs_number", "given_name", "family_name", "postcode"), pl.String) | {"birth_date": pl.Date}
 
 
 def records(name: str, *rows: dict[str, object], spine: bool = False) -> Records:
