@@ -9,6 +9,7 @@ from typing import Final
 
 import llvmlite.binding
 import numpy as np
+import polars as pl
 import pyarrow as pa
 
 from linkcore.errors import LinkcoreError
@@ -110,10 +111,13 @@ def _hash_array(
     if rows == 0:
         return pa.array([], kind)
     numeric = array.type != pa.string_view()
-    _, values, *buffers = array.buffers()
+    validity, values, *buffers = array.buffers()
     addresses = np.array([buffer.address for buffer in buffers], np.int64)
     words = Secret(np.array([secret.reveal() for secret in stages], np.uint32))
-    validity = array.is_valid().buffers()[1] if array.null_count else None
+    if array.null_count == 0:
+        validity = None
+    elif array.offset:  # the rows' bits from the first bit of a byte on
+        validity = array.is_valid().buffers()[1]
     data = [pa.allocate_buffer(rows * width)] if width > INLINE else []
     views = pa.allocate_buffer(rows * 16)
     # Addresses only, since a traceback may show what a frame holds.
@@ -155,11 +159,11 @@ _ANSWERS: Final = (
 @functools.cache
 def _check_answers(lanes: int, _process: int) -> None:
     """Refuse to run if the kernel is wrong, which would break every join without a sign; once a process."""
-    rows = lanes + 1  # a full group and one that is not
+    rows, newest = lanes + 1, pl.CompatLevel.newest()  # a full group of lanes, and one that is not
     answer = functools.partial(_hash_array, threads=1, lanes=lanes)
     wrong = 0
     for key, text, digest in _ANSWERS:
-        texts, numbers = pa.array([text] * rows, pa.string_view()), pa.array([12345678] * rows, pa.uint64())
+        texts, numbers = (pl.Series([value] * rows).to_arrow(compat_level=newest) for value in (text, 12345678))
         of_number = hmac.digest(key, b"0012345678", "sha256").hex()
         twice = hmac.digest(key, digest[:32].encode(), "sha256").hex()
         stage = midstates(Secret(key))
