@@ -8,6 +8,7 @@ from linkcore.governance.agreements import Agreement
 from linkcore.governance.release import Release, release
 from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
 from linkcore.linkage.exact import Exact
+from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.link import Linkage, link
 from linkcore.linkage.sources import Source
 from linkcore.pseudonyms.keys import Key
@@ -19,6 +20,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Agreement",
     "Exact",
+    "Fallback",
     "Key",
     "KeyMaterialError",
     "Linkage",

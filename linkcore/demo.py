@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -20,6 +21,9 @@ from linkcore.quality.text import as_text
 from linkcore.synthetic import synthesise
 
 __all__ = ["Demonstration", "run_demo"]
+
+
+_LEFT_TO_THE_FALLBACK: Final = ("probabilistic", "new_person", "unlinked")
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +69,8 @@ class Demonstration:
                 "Against the truth (precision: linked to the right person, of those linked; recall: of those that have "
                 "another record to be linked to):",
                 as_text(accuracy(self.judged)),
+                "Of these, what was left to the fallback: records without a usable number, and conflicts:",
+                as_text(accuracy(self.judged.filter(pl.col("method").is_in(_LEFT_TO_THE_FALLBACK)))),
                 as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
                 f"sources and programme file  {self.folder / 'ics'}\n"
                 f"released data and manifest  {self.released.folder}\n"

@@ -71,7 +71,9 @@ def test_splink_is_imported_in_one_module_only() -> None:
     assert importers <= {"linkcore.linkage.fallback"}
 
 
-@pytest.mark.parametrize("heavy", ["numba", "llvmlite", "splink", "duckdb", "pyarrow", "pandas", "pydantic", "rich"])
+@pytest.mark.parametrize(
+    "heavy", ["numpy", "numba", "llvmlite", "splink", "duckdb", "pyarrow", "pandas", "pydantic", "rich"]
+)
 def test_import_linkcore_does_not_load(heavy: str) -> None:
     probe = f"import sys, linkcore; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from linkcore.errors import ProgrammeError
 from linkcore.governance.agreements import Agreement
 from linkcore.linkage.exact import Exact
+from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.link import Linkage, link
 from linkcore.linkage.sources import FurtherKind, Source
 from linkcore.progress import Progress, silent
@@ -38,6 +39,10 @@ class _Numbers(_Table):
 
 class _LinkageSettings(_Table):
     conflicts: Literal["fallback", "keep"] = "fallback"
+    probabilistic: bool = True
+    accept: float | None = None
+    model: str | None = None
+    memory: str | None = None
 
 
 class _SourceTable(_Table):
@@ -150,6 +155,19 @@ class Programme(_Table):
                 ) from None
         return Exact(usable=self.numbers.usable, superseded=superseded, conflicts=self.linkage.conflicts)
 
+    def fallback(self) -> Fallback | None:
+        """Give the settings of the probabilistic linkage, or None where the programme leaves it out.
+
+        Returns
+        -------
+        Fallback or None
+        """
+        if not self.linkage.probabilistic:
+            return None
+        stated = {name: getattr(self.linkage, name) for name in ("accept", "memory")}
+        model = None if self.linkage.model is None else self.folder / self.linkage.model
+        return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
+
     def link(self, *, progress: Progress = silent) -> Linkage:
         """Link the programme's sources.
 
@@ -165,6 +183,7 @@ class Programme(_Table):
         return link(
             self.sources(),
             exact=self.exact(),
+            fallback=self.fallback(),
             reference_date=self.programme.reference_date,
             seed=self.programme.seed,
             progress=progress,

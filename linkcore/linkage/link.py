@@ -1,14 +1,20 @@
 """The linkage, from sources to links."""
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError
+from linkcore.files import new_file
 from linkcore.linkage.exact import Exact, link_exactly
+from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.placement import Placement, stand_alone
+from linkcore.linkage.probabilistic import Probabilistic, link_probabilistically
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
 from linkcore.progress import Progress, silent
@@ -16,6 +22,8 @@ from linkcore.quality.measures import Quality, measure
 from linkcore.schema import LINKS
 
 __all__ = ["Linkage", "link"]
+
+_FALLBACK: Final = Fallback()
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,6 +42,8 @@ class Linkage:
         What was linked, in the order given.
     rows : mapping of str to polars.Series
         For each source, the positions of its records in the order of its links: how payload finds its person.
+    probabilistic : Probabilistic, optional
+        What the fallback did: the model it learned, how sure it was, and everyone that a record might be of.
     """
 
     links: pl.DataFrame
@@ -41,10 +51,31 @@ class Linkage:
     quality: Quality
     sources: tuple[Source, ...]
     rows: Mapping[str, pl.Series] = field(default_factory=dict)
+    probabilistic: Probabilistic | None = None
 
     def __repr__(self) -> str:
         """Say how much there is; never what."""
         return f"Linkage({self.links.height} records of {len(self.sources)} sources, {self.persons.height} persons)"
+
+    def save_model(self, path: str | Path) -> None:
+        """Save the model that the fallback learned, as Splink's own JSON: it holds weights, and no identifiers.
+
+        Splink opens it, and draws its charts; ``Fallback(model=path)`` links by it without learning again.
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
+
+        Raises
+        ------
+        ProgrammeError
+            If nothing was learned.
+        """
+        if self.probabilistic is None or not self.probabilistic.model:
+            raise ProgrammeError("there is no model to save: no record was left for the probabilistic linkage")
+        with new_file(Path(path)) as file:
+            file.write_text(json.dumps(self.probabilistic.model, indent=2) + "\n", "utf-8")
 
     def links_of(self, source: str) -> pl.DataFrame:
         """Give the links of one source, with ``row``, in the order of its rows.
@@ -74,7 +105,7 @@ def link(
     sources: Sequence[Source],
     *,
     exact: Exact | None = None,
-    fallback: None = None,
+    fallback: Fallback | None = _FALLBACK,
     reference_date: dt.date | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -82,7 +113,8 @@ def link(
     """Find which records of all sources are of the same person.
 
     Records are linked exactly on the NHS Number, those without a usable one by a local patient identifier that stands
-    on numbered records of one person; whatever is left stands as a person of its own.
+    on numbered records of one person, or else on all their other identifiers, by Splink. Whatever is nobody's stands as
+    a person, alone or with other such records.
 
     Parameters
     ----------
@@ -90,8 +122,8 @@ def link(
         The extracts; at most one is the spine, which defines who exists.
     exact : Exact, optional
         Settings of the exact linkage.
-    fallback : None
-        Probabilistic linkage of the records without a usable number is not there yet: only ``None`` is taken.
+    fallback : Fallback, optional
+        Settings of the probabilistic linkage of records without a usable number; None leaves it out.
     reference_date : datetime.date, optional
         The date by which ages are judged implausible and two-digit years read; today's date is never used.
     seed : int
@@ -119,18 +151,27 @@ def link(
     >>> link([gp, emergency]).links.select("source", "record_id", "person_id", "method").rows()
     [('gp', '0', 0, 'spine'), ('emergency', '0', 0, 'nhs_number'), ('emergency', '1', 1, 'unlinked')]
     """
-    del fallback, seed
     _check(sources)
     exact = exact or Exact()
-    steps = len(sources) + 2
+    steps = len(sources) + 5
     records = []
     for done, source in enumerate(sources):
         progress(f"read {source.name}", done, steps)
         records.append(standardise(source, usable=exact.usable, reference_date=reference_date))
     progress("link on the NHS Number", len(sources), steps)
-    placement = stand_alone(records, link_exactly(records, exact))
+    placement = link_exactly(records, exact)
+    probabilistic = None
+    if fallback is not None:
+        probabilistic = link_probabilistically(
+            records,
+            placement,
+            fallback,
+            seed=seed,
+            progress=lambda step, done, _: progress(step, len(sources) + 1 + done, steps),
+        )
+        placement = probabilistic.placement
     progress("count", steps - 1, steps)
-    linkage = _linkage(records, placement)
+    linkage = _linkage(records, stand_alone(records, placement), probabilistic)
     progress("linked", steps, steps)
     return linkage
 
@@ -147,7 +188,7 @@ def _check(sources: Sequence[Source]) -> None:
         raise ProgrammeError(f"{', '.join(spines)} are all the spine; at most one source defines who exists")
 
 
-def _linkage(sources: Sequence[Records], placement: Placement) -> Linkage:
+def _linkage(sources: Sequence[Records], placement: Placement, probabilistic: Probabilistic | None) -> Linkage:
     links = pl.concat(
         [
             records.frame.select(pl.lit(records.source.name).alias("source"), "record_id", "nhs_number_status")
@@ -163,4 +204,5 @@ def _linkage(sources: Sequence[Records], placement: Placement) -> Linkage:
         quality=measure(links, set_aside, placement.persons.height),
         sources=tuple(records.source for records in sources),
         rows={records.source.name: records.frame["row"] for records in sources},
+        probabilistic=probabilistic,
     )

@@ -76,6 +76,15 @@ def test_a_whole_file_is_read_as_it_is_meant(folder: Path) -> None:
     assert programme.link().links.select("method", "nhs_number_status").rows() == [("spine", "test")]
 
 
+def test_the_fallback_can_be_left_out_or_set(folder: Path) -> None:
+    assert load(folder, WHOLE).fallback() is not None
+    stated = WHOLE.replace("[linkage]", '[linkage]\naccept = 0.95\nmemory = "1GB"')
+    fallback = load(folder, stated).fallback()
+    assert fallback is not None
+    assert (fallback.accept, fallback.memory) == (0.95, "1GB")
+    assert load(folder, WHOLE.replace("[linkage]", "[linkage]\nprobabilistic = false")).fallback() is None
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

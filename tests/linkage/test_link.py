@@ -190,3 +190,62 @@ def test_payload_is_never_read_to_link() -> None:
     payload = pl.col("nhs_number").map_batches(explode, return_dtype=pl.String).alias("cost")
     frame = pl.DataFrame({"nhs_number": ["4010232137"]}).lazy().with_columns(payload)
     assert lc.link([lc.Source("s", frame)]).links.height == 1
+
+
+def test_the_fallback_finds_records_without_a_number_and_leaves_exact_links_alone(
+    ics: Path, linkage: lc.Linkage
+) -> None:
+    programme = Programme.load(ics / "programme.toml")
+    exact_only = lc.link(
+        programme.sources(),
+        exact=programme.exact(),
+        fallback=None,
+        reference_date=programme.programme.reference_date,
+    )
+    assert exact_only.probabilistic is None
+    assert "probabilistic" not in exact_only.links["method"].cast(pl.String).to_list()
+    both = exact_only.links.hstack(linkage.links.select(pl.all().name.suffix("_fallback")))
+    by_exact = both.filter(pl.col("method").is_in(["spine", "nhs_number", "local_patient_id"]))
+    # A spine record whose number is somebody else's may be found to be a person that others' records define.
+    by_exact = by_exact.filter(~pl.col("conflict") | (pl.col("method") != "spine"))
+    assert by_exact.filter(pl.col("method") != pl.col("method_fallback")).is_empty()
+    found = both.filter(pl.col("method_fallback") == "probabilistic")
+    assert found.height > 100
+    assert found.filter(
+        pl.col("match_weight_fallback").is_null() | ~pl.col("match_probability_fallback").is_between(0.5, 1)
+    ).is_empty()
+    judged = compare_with_truth(linkage, pl.read_parquet(ics / "truth.parquet")).filter(method="probabilistic")
+    assert judged["right"].sum() >= 0.99 * judged["linked"].sum()
+
+
+def test_a_saved_model_gives_the_same_links_and_holds_no_identifier(
+    ics: Path, linkage: lc.Linkage, tmp_path: Path
+) -> None:
+    linkage.save_model(tmp_path / "model.json")
+    assert oct((tmp_path / "model.json").stat().st_mode)[-3:] == "600"
+    text = (tmp_path / "model.json").read_text()
+    names = linkage.persons["family_name"].drop_nulls().unique()
+    assert not [name for name in names if len(name) > 6 and f"'{name}'" in text]
+    programme = Programme.load(ics / "programme.toml")
+    again = lc.link(
+        programme.sources(),
+        exact=programme.exact(),
+        fallback=lc.Fallback(model=tmp_path / "model.json"),
+        reference_date=programme.programme.reference_date,
+    )
+    assert again.links.equals(linkage.links)
+
+
+def test_a_model_that_was_never_learned_cannot_be_saved(tmp_path: Path) -> None:
+    linkage = lc.link([lc.Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)])
+    with pytest.raises(lc.ProgrammeError, match="no model to save"):
+        linkage.save_model(tmp_path / "model.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 10])
+def test_few_records_are_linked_without_learning_much(rows: int) -> None:
+    people = [("ANNA", "NG", "1980-02-03"), ("JOHN", "OKORO", "1975-11-30"), ("MARY", "SMITH", "1990-01-15")] * 4
+    frame = pl.DataFrame(people[:rows], schema=["given_name", "family_name", "birth_date"], orient="row")
+    linkage = lc.link([lc.Source("gp", frame.unique(), spine=True), lc.Source("seen", frame)])
+    assert linkage.links.height == frame.unique().height + rows

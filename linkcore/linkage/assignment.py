@@ -1,0 +1,412 @@
+"""From scored pairs to decisions: which person a record is of, and which records without a person hold together.
+
+Weights are in bits: log2 of a Bayes factor, or of odds. They come from Splink; nothing here imports it.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+__all__ = ["Assignment", "assign", "components", "group", "pair_odds", "significant"]
+
+_ROUNDS: Final = 1000
+_CONVERGED: Final = 1e-7  # a tenth of the sixth significant digit, to which what is learned is rounded
+
+# Sums of weights must not depend on their order, so they are taken over whole numbers of this many parts of a bit.
+_PARTS_OF_A_BIT: Final = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """What became of the records that were compared with persons.
+
+    Parameters
+    ----------
+    candidates : polars.DataFrame
+        ``record``, ``person``, ``weight`` as given, and ``probability``: that this record is of this person.
+    accepted : polars.DataFrame
+        The rows of ``candidates`` that are links: at most one a record.
+    pi : mapping of int to float
+        By source: the chance that the person of one of its records is among the persons.
+    """
+
+    candidates: pl.DataFrame = field(repr=False)
+    accepted: pl.DataFrame = field(repr=False)
+    pi: Mapping[int, float]
+
+
+def assign(
+    candidates: pl.DataFrame,
+    records: pl.DataFrame,
+    *,
+    persons: int,
+    accept: float,
+    exclusive: frozenset[int] = frozenset(),
+    taken: pl.DataFrame | None = None,
+) -> Assignment:
+    """Decide which person each record is of, if any.
+
+    With N persons, π the chance that a record's person is among them, and BF_i the Bayes factor of its i-th candidate,
+    the probability of that candidate is (π/N)·BF_i / ((1-π) + Σ_j (π/N)·BF_j). So candidates compete: two that are
+    equally good get at most a half each. π is estimated for each source by expectation maximisation on these records
+    themselves, and leans by one record's worth on that of all sources, so that a source of few records has one too.
+
+    Parameters
+    ----------
+    candidates : polars.DataFrame
+        ``record`` (UInt32), ``person`` (UInt32), ``weight`` (Float64, log2 of the Bayes factor), each pair once.
+    records : polars.DataFrame
+        ``record`` (UInt32), ``source`` (any integer) of every record that was looked for, with candidates or without.
+    persons : int
+        How many persons there are.
+    accept : float
+        Probability from which a candidate is a link; it must be likelier than not, too.
+    exclusive : frozenset of int
+        Sources in which no two records are of one person. Where several of their records claim one person, the best is
+        linked if it is as much better than the others together as a link must be, and otherwise none.
+    taken : polars.DataFrame, optional
+        ``source``, ``person``: persons who have a record of an exclusive source already, and so are no candidates.
+
+    Returns
+    -------
+    Assignment
+        The same for any order of rows.
+
+    Examples
+    --------
+    >>> candidates = pl.DataFrame({"record": [0, 1, 1], "person": [7, 8, 9], "weight": [30.0, 28.0, 28.0]})
+    >>> records = pl.DataFrame({"record": [0, 1, 2], "source": [0, 0, 0]})
+    >>> found = assign(candidates, records, persons=1000, accept=0.9)
+    >>> found.accepted.select("record", "person").rows()  # record 1 is of one of two twins
+    [(0, 7)]
+    """
+    candidates = candidates.sort("record", "person")
+    if taken is not None:
+        sourced = candidates.join(records, on="record", how="left", maintain_order="left")
+        candidates = sourced.join(taken, on=["source", "person"], how="anti", maintain_order="left").drop("source")
+    evidence = _evidence(candidates, records.with_columns(pl.lit(persons).alias("others")))
+    pi = _estimate_pi(evidence)
+    log_odds = pl.col("source").replace_strict(_log2_odds_of(pi), return_dtype=pl.Float64)
+    # Of all that a record may be of, in units of its being of nobody here: Σ_j odds_j.
+    scored = (
+        candidates.join(evidence, on="record", how="left", maintain_order="left")
+        .with_columns((pl.col("weight") - math.log2(persons) + log_odds).alias("odds"))
+        .with_columns((pl.col("total") + log_odds).alias("all"))
+        .with_columns(_probability().alias("probability"))
+    )
+    best = (
+        scored.filter((pl.col("probability") >= accept) & (pl.col("probability") > 0.5))
+        .sort("record", "probability", "person", descending=[False, True, False])
+        .unique("record", keep="first", maintain_order=True)
+    )
+    columns = ["record", "person", "weight", "probability"]
+    return Assignment(
+        candidates=scored.select(columns),
+        accepted=_undisputed(best, accept, exclusive).select(columns),
+        pi={int(source): share for source, share in pi.items()},
+    )
+
+
+def _evidence(candidates: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+    """For each record: ``total``, log2 of the sum over its candidates of BF/N; minus infinity where it has none.
+
+    N is ``others``.
+    """
+    highest = pl.col("weight").max()
+    totals = candidates.group_by("record", maintain_order=True).agg(
+        (highest + (2.0 ** (pl.col("weight") - highest)).sum().log(2)).alias("sum")
+    )
+    return (
+        records.join(totals, on="record", how="left", maintain_order="left")
+        .with_columns((pl.col("sum") - pl.col("others").log(2)).fill_null(-math.inf).alias("total"))
+        .drop("sum")
+    )
+
+
+def _estimate_pi(evidence: pl.DataFrame) -> dict[int, float]:
+    pooled = _expectation_maximisation(evidence.with_columns(pl.lit(0).alias("source")), 0.5)[0]
+    return _expectation_maximisation(evidence, pooled)
+
+
+def _expectation_maximisation(evidence: pl.DataFrame, leaning: float) -> dict[int, float]:
+    """For each source, the share of its records that explains their evidence best."""
+    # To three digits there are few different evidences to go through in each round.
+    counted = (
+        evidence.select("source", pl.col("total").round(3))
+        .group_by("source", "total")
+        .len()
+        .sort("source", "total")
+        .with_columns(pl.lit(leaning).alias("pi"), pl.col("len").sum().over("source").alias("records"))
+    )
+    odds = 2.0 ** (pl.col("total") + (pl.col("pi") / (1 - pl.col("pi"))).log(2)).clip(None, 1000)
+    found = (odds / (1 + odds) * pl.col("len")).sum().over("source")
+    # However many were found, half a record more might not have been, or might.
+    half = 0.5 / (pl.col("records") + 1)
+    share = ((found + leaning) / (pl.col("records") + 1)).clip(half, 1 - half)
+    for _ in range(_ROUNDS):
+        before, counted = counted["pi"], counted.with_columns(share.alias("pi"))
+        if not ((counted["pi"] - before).abs() >= _CONVERGED).any():
+            break
+    by_source = counted.group_by("source", maintain_order=True).agg(pl.col("pi").first())
+    # The last clip keeps what six digits would round to certainty from being it.
+    return {source: min(significant(pi), 1 - 1e-6) for source, pi in by_source.iter_rows()}
+
+
+def _probability() -> pl.Expr:
+    """odds_i / (1 + Σ_j odds_j), from ``odds`` and ``all`` in bits, without overflow."""
+    largest = pl.max_horizontal("all", pl.lit(0.0))
+    ratio = 2.0 ** (pl.col("odds") - largest) / (2.0 ** (-largest) + 2.0 ** (pl.col("all") - largest))
+    return ratio.clip(0.0, 1.0)
+
+
+def _undisputed(best: pl.DataFrame, accept: float, exclusive: frozenset[int]) -> pl.DataFrame:
+    highest = pl.col("weight").max()
+    claims = ["source", "person"]
+    share = 2.0 ** (pl.col("weight") - highest) / (2.0 ** (pl.col("weight") - highest)).sum()
+    return best.filter(
+        ~pl.col("source").is_in(list(exclusive)) | (share.over(claims) >= accept) | (pl.len().over(claims) == 1)
+    )
+
+
+def pair_odds(
+    pairs: pl.DataFrame, records: pl.DataFrame, *, exclusive: frozenset[int] = frozenset()
+) -> tuple[pl.DataFrame, float]:
+    """Turn the weights of pairs of records into odds that the two are of one person.
+
+    Two thoughts are weighed for each of the two records, and the record that gives the pair less decides. The prior of
+    :func:`assign`, with the other records in the place of the persons: a record that has no other to belong to is the
+    likelier to belong to this one, and the less so the better its others are. And the share of all pairs that are of
+    one person: a record may belong to several. The second does not hold for a source in which no two records are of one
+    person: there, of two records that are equally good, neither is better than evens.
+
+    Parameters
+    ----------
+    pairs : polars.DataFrame
+        ``a``, ``b`` (UInt32) and ``weight`` (Float64, log2 of the Bayes factor), each pair once.
+    records : polars.DataFrame
+        ``record`` (UInt32), ``source`` of every record that was looked for.
+    exclusive : frozenset of int
+        Sources in which no two records are of one person.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``a``, ``b`` and ``odds`` (Float64, log2), in the order of ``pairs``.
+    float
+        The odds of a pair of which nothing is known, log2.
+
+    Examples
+    --------
+    >>> pairs = pl.DataFrame({"a": [0, 1, 1], "b": [7, 8, 9], "weight": [30.0, 28.0, 28.0]})
+    >>> records = pl.DataFrame({"record": range(10), "source": [0] * 5 + [1] * 5})
+    >>> odds, _ = pair_odds(pairs, records, exclusive=frozenset({0, 1}))
+    >>> (2 ** odds["odds"]).round(3).to_list()[1:]
+    [1.0, 1.0]
+    """
+    sized = _with_others(records, exclusive)
+    there_are = int(sized["others"].sum()) // 2
+    matching = _share_of_pairs(pairs["weight"], max(there_are, 1))
+    sides = pl.concat(
+        pairs.select(pl.col(one).alias("record"), pl.col(other).alias("other"), "weight")
+        for one, other in (("a", "b"), ("b", "a"))
+    )
+    evidence = _evidence(sides, sized)
+    pi = _estimate_pi(evidence)
+    sides = sides.join(evidence, on="record", how="left", maintain_order="left").join(
+        records.select(other="record", target="source"), on="other", how="left", maintain_order="left"
+    )
+    share = pl.col("source").replace_strict(pi, return_dtype=pl.Float64)
+    # The weights are those of one pair, so 2^1000 is far beyond them: no sum of them can overflow.
+    factor = 2.0 ** pl.col("weight")
+    single = pl.col("target").is_in(list(exclusive))
+    rivals = pl.when(single).then(factor.sum().over("record", "target")).otherwise(factor.sum().over("record"))
+    alone = share / pl.col("others") / ((1 - share) + share / pl.col("others") * (rivals - factor).clip(0, None))
+    prior = sides.select(pl.when(single).then(alone).otherwise(pl.max_horizontal(alone, pl.lit(matching))).log(2))
+    ofa, ofb = (prior.to_series()[start : start + pairs.height] for start in (0, pairs.height))
+    odds = pairs.select("a", "b", (pl.col("weight") + pl.min_horizontal(ofa, ofb)).alias("odds"))
+    return odds, _log2_odds(matching)
+
+
+def _with_others(records: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:
+    """Add ``others``: how many records a record may be of one person with, at least one."""
+    same = pl.when(pl.col("source").is_in(list(exclusive))).then(pl.len().over("source")).otherwise(1)
+    return records.with_columns((pl.len() - same).cast(pl.Int64).clip(1, None).alias("others"))
+
+
+def _share_of_pairs(weights: pl.Series, there_are: int) -> float:
+    """Estimate, by expectation maximisation, the share of all pairs, scored or not, that are of one person."""
+    counted = weights.round(3).alias("weight").to_frame().group_by("weight").len().sort("weight")
+    share = 0.5 / (there_are + 1)
+    for _ in range(_ROUNDS):
+        odds = 2.0 ** (pl.col("weight") + _log2_odds(share)).clip(None, 1000)
+        found = counted.select((odds / (1 + odds) * pl.col("len")).sum()).item()
+        # Half a pair more might be, or might not.
+        before, share = share, min(found + 0.5, there_are + 0.5) / (there_are + 1)
+        if abs(share - before) < _CONVERGED * share:
+            break
+    return significant(share)
+
+
+def components(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Give the connected components of a graph.
+
+    Parameters
+    ----------
+    pairs : polars.DataFrame
+        ``a`` and ``b`` (UInt32): its edges.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``record`` and ``component`` (UInt32), the least record of its component; in order of record.
+
+    Examples
+    --------
+    >>> components(pl.DataFrame({"a": [1, 2, 5], "b": [2, 3, 6]})).rows()
+    [(1, 1), (2, 1), (3, 1), (5, 5), (6, 5)]
+    """
+    edges = pl.concat([pairs.select("a", "b"), pairs.select(pl.col("b").alias("a"), pl.col("a").alias("b"))])
+    labels = edges.select(pl.col("a").alias("record")).unique().sort("record")
+    labels = labels.with_columns(pl.col("record").alias("component"))
+    while True:
+        # The least label of the neighbours, and then the label that this label has: paths halve with each round.
+        nearer = (
+            edges.join(labels, left_on="b", right_on="record")
+            .group_by("a")
+            .agg(pl.col("component").min().alias("near"))
+        )
+        least = labels.join(nearer, left_on="record", right_on="a").select(
+            "record", pl.min_horizontal("component", "near").alias("component")
+        )
+        jumped = (
+            least.join(least.rename({"record": "component", "component": "further"}), on="component", how="left")
+            .select("record", pl.min_horizontal("component", "further").alias("component"))
+            .sort("record")
+        )
+        if jumped.equals(labels):
+            return labels
+        labels = jumped
+
+
+def group(pairs: pl.DataFrame, *, accept: float, unknown: float, exclusive: pl.DataFrame) -> pl.DataFrame:
+    """Join records into groups that hold together as groups.
+
+    Groups are joined, the best two first, as long as the mean odds (in bits) between their records are those of a
+    link: so a record that links to one member of a group and contradicts the others stays out, and chains do not form.
+    (Average linkage; joining all mutually best pairs at once gives the same tree: Murtagh 1983, "A survey of recent
+    advances in hierarchical clustering algorithms".)
+
+    Parameters
+    ----------
+    pairs : polars.DataFrame
+        ``a`` < ``b`` (UInt32), ``odds`` (Float64, log2 of the odds that the two are of one person), each pair once.
+    accept : float
+        Probability from which the mean is a link.
+    unknown : float
+        The odds, in bits, of a pair that is not there.
+    exclusive : polars.DataFrame
+        ``record`` (UInt32), ``source``: records of sources that have at most one record in a group.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``record`` and ``group`` (UInt32), the least record of its group; groups of two and more; in order of record.
+
+    Examples
+    --------
+    >>> pairs = pl.DataFrame({"a": [0, 0, 1, 2], "b": [1, 2, 2, 3], "odds": [10.0, 10.0, 10.0, 10.0]})
+    >>> nobody = pl.DataFrame(schema={"record": pl.UInt32, "source": pl.Int32})
+    >>> group(pairs.cast({"a": pl.UInt32, "b": pl.UInt32}), accept=0.9, unknown=-20.0, exclusive=nobody).rows()
+    [(0, 0), (1, 0), (2, 0)]
+    """
+    # Evens are not enough: of two that are equally good, neither is joined.
+    bar = max(_parts(_log2_odds(accept)), 1)
+    links = pairs.select(
+        "a",
+        "b",
+        (pl.col("odds") * _PARTS_OF_A_BIT).round().cast(pl.Int64).alias("total"),
+        pl.lit(1, pl.Int64).alias("seen"),
+    )
+    groups = (
+        pl.concat([pairs["a"], pairs["b"]])
+        .unique()
+        .sort()
+        .to_frame("record")
+        .with_columns(pl.col("record").alias("group"))
+        .join(exclusive, on="record", how="left", maintain_order="left")
+    )
+    while True:
+        merges = _mutually_best(links, groups, _parts(unknown), bar)
+        if merges.is_empty():
+            break
+        groups = groups.with_columns(_merged(pl.col("group"), merges))
+        links = _joined(links.with_columns(_merged(pl.col("a"), merges), _merged(pl.col("b"), merges)))
+    return groups.filter(pl.len().over("group") > 1).select("record", "group")
+
+
+def _mutually_best(links: pl.DataFrame, groups: pl.DataFrame, unknown: int, bar: int) -> pl.DataFrame:
+    """Pairs of groups that may be joined and are each other's best."""
+    facts = groups.group_by("group").agg(pl.len().cast(pl.Int64).alias("size"), pl.col("source").drop_nulls())
+    all_pairs = pl.col("size") * pl.col("size_b")
+    possible = (
+        links.join(facts, left_on="a", right_on="group")
+        .join(facts, left_on="b", right_on="group", suffix="_b")
+        .filter(pl.col("source").list.set_intersection("source_b").list.len() == 0)
+        .with_columns(((pl.col("total") + (all_pairs - pl.col("seen")) * unknown) / all_pairs).alias("mean"))
+        .filter(pl.col("mean") >= bar)
+        # A total order, so that there is always a pair that is best for both.
+        .sort("mean", "a", "b", descending=[True, False, False])
+        .select("a", "b", pl.int_range(pl.len()).alias("rank"))
+    )
+    sides = pl.concat([possible.select(pl.col(side).alias("group"), "rank") for side in ("a", "b")])
+    best = sides.group_by("group").agg(pl.col("rank").min())
+    chosen = best.group_by("rank").len().filter(pl.col("len") == 2)
+    return possible.join(chosen, on="rank", how="semi").select("a", "b")
+
+
+def _merged(column: pl.Expr, merges: pl.DataFrame) -> pl.Expr:
+    return column.replace(merges["b"], merges["a"])
+
+
+def _joined(links: pl.DataFrame) -> pl.DataFrame:
+    return (
+        links.filter(pl.col("a") != pl.col("b"))
+        .select(pl.min_horizontal("a", "b").alias("a"), pl.max_horizontal("a", "b").alias("b"), "total", "seen")
+        .group_by("a", "b")
+        .agg(pl.col("total").sum(), pl.col("seen").sum())
+    )
+
+
+def significant(value: float) -> float:
+    """Round to six significant digits, so that the order in which something was summed cannot show.
+
+    Parameters
+    ----------
+    value : float
+        Something learned.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> significant(0.000123456789)
+    0.000123457
+    """
+    return float(f"{value:.6g}")
+
+
+def _log2_odds_of(pi: Mapping[int, float]) -> dict[int, float]:
+    return {source: _log2_odds(share) for source, share in pi.items()}
+
+
+def _log2_odds(probability: float) -> float:
+    return math.log2(probability / (1 - probability))
+
+
+def _parts(bits: float) -> int:
+    return round(bits * _PARTS_OF_A_BIT)

