@@ -5,7 +5,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.governance.rows import can_be_hashed
 from linkcore.linkage.sources import Source
+from linkcore.schema import IDENTIFIERS
 
 __all__ = ["ADDED_COLUMNS", "Agreement"]
 
@@ -46,6 +48,9 @@ class Agreement:
     purpose: str = ""
 
     def __post_init__(self) -> None:
+        for source, names in self.columns.items():
+            if isinstance(names, str):
+                raise ProgrammeError(f"agreement with {self.recipient!r}: the columns of {source!r} must be a list")
         columns = {source: tuple(names) for source, names in self.columns.items()}
         if not columns:
             raise ProgrammeError(f"agreement with {self.recipient!r}: it names no source, so nothing could be released")
@@ -75,12 +80,17 @@ class Agreement:
             if name not in by_name:
                 raise ProgrammeError(f"{where}: there is no such source; there are {', '.join(by_name)}")
             source = by_name[name]
-            private = [column for column in columns if column in source.private_columns]
+            # A column that has an identifier's standard name is one, whether or not it was mapped.
+            private = [column for column in columns if column in source.private_columns or column in IDENTIFIERS]
             if private:
                 raise RefusedError(f"{where}: {private} identify people, and no release carries them; take them out")
             missing = [column for column in columns if column not in source.column_names]
             if missing:
                 raise ProgrammeError(f"{where}: the source has no columns {missing}; correct or take them out")
+            dtypes = source.scan(list(columns)).collect_schema() if columns else {}
+            odd = [column for column, dtype in dtypes.items() if not can_be_hashed(dtype)]
+            if odd:
+                raise ProgrammeError(f"{where}: {odd} hold bytes in lists, or objects, which no release can carry")
             taken = [column for column in columns if column in ADDED_COLUMNS]
             if taken:
                 raise ProgrammeError(f"{where}: every release adds {taken} itself; rename the source's own")

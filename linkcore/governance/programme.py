@@ -1,18 +1,20 @@
 """The programme file: all that is linked and released for one ICS, checked before anything runs."""
 
 import datetime as dt
+import glob
 import tomllib
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from linkcore.errors import ProgrammeError
 from linkcore.governance.agreements import Agreement
+from linkcore.linkage.csv_files import CsvFile
 from linkcore.linkage.exact import Exact
 from linkcore.linkage.fallback import Fallback
-from linkcore.linkage.link import Linkage, link
+from linkcore.linkage.link import Linkage, check_sources, link
 from linkcore.linkage.sources import FurtherKind, Source
 from linkcore.progress import Progress, silent
 from linkcore.schema import USABLE_STATUSES
@@ -89,6 +91,26 @@ class Programme(_Table):
     recipient: tuple[_RecipientTable, ...] = ()
     folder: Path = Field(default=Path(), exclude=True)
 
+    @field_validator("source")
+    @classmethod
+    def _is_there(cls, source: tuple[_SourceTable, ...]) -> tuple[_SourceTable, ...]:
+        if not source:
+            raise ValueError("there is none; state at least one [[source]]")
+        return source
+
+    @field_validator("recipient")
+    @classmethod
+    def _are_apart(cls, recipient: tuple[_RecipientTable, ...]) -> tuple[_RecipientTable, ...]:
+        """Refuse recipients who share a name, or a key: they could put together what each of them has."""
+        for what in ("name", "key"):
+            first: dict[str, int] = {}
+            for number, each in enumerate(recipient, start=1):
+                value = getattr(each, what)
+                before = first.setdefault(value, number)
+                if before != number:
+                    raise ValueError(f"[{before}].{what} and [{number}].{what} are both {value!r}; each has its own")
+        return recipient
+
     @classmethod
     def load(cls, file: str | Path) -> "Programme":
         """Read and check a programme file.
@@ -135,24 +157,35 @@ class Programme(_Table):
             If a source's settings make no sense, or its files or columns are not there.
         """
         stated = (dict(table) for table in self.source)
-        return [Source(**(table | {"data": str(self.folder / table["data"])})) for table in stated]
+        return [Source(**(table | {"data": self._pattern(table["data"])})) for table in stated]
+
+    def _pattern(self, data: str) -> str:
+        # Brackets in the name of the programme's own folder, unlike those that its file states, are no pattern.
+        place = self.folder / data
+        literal = place.is_file() or Path(data).is_absolute()
+        return str(place) if literal else str(Path(glob.escape(str(self.folder))) / data)
 
     def exact(self) -> Exact:
-        """Give the settings of the exact linkage.
+        """Give the settings of the exact linkage; the table of superseded numbers is read.
 
         Returns
         -------
         Exact
+
+        Raises
+        ------
+        ProgrammeError, SourceError
+            If there is no such table, it cannot be read, or it makes no sense.
         """
         superseded = None
         if self.numbers.superseded is not None:
             file = self.folder / self.numbers.superseded
-            try:
-                superseded = pl.read_csv(file, infer_schema=False)
-            except (OSError, pl.exceptions.PolarsError):
+            if not file.is_file():
                 raise ProgrammeError(
-                    f"numbers.superseded: {file} cannot be read; it is a CSV file with the columns old and new"
-                ) from None
+                    f"numbers.superseded: there is no file {file}; it is a CSV file with the columns old and new"
+                )
+            table = CsvFile("numbers.superseded", file)
+            superseded = pl.concat(table.batches(table.header()))
         return Exact(usable=self.numbers.usable, superseded=superseded, conflicts=self.linkage.conflicts)
 
     def fallback(self) -> Fallback | None:
@@ -167,6 +200,28 @@ class Programme(_Table):
         stated = {name: getattr(self.linkage, name) for name in ("accept", "memory")}
         model = None if self.linkage.model is None else self.folder / self.linkage.model
         return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
+
+    def check(self) -> list[Source]:
+        """Check all that can be checked before the sources are read: no linkage or release is refused later for it.
+
+        Returns
+        -------
+        list of Source
+            Those of :meth:`sources`.
+
+        Raises
+        ------
+        ProgrammeError, SourceError, RefusedError
+            If a setting makes no sense, a file or a column is not there, the sources cannot be linked together, or a
+            recipient is to have what no release carries.
+        """
+        sources = self.sources()
+        check_sources(sources)
+        self.exact()
+        self.fallback()
+        for agreement in self.agreements():
+            agreement.check(sources)
+        return sources
 
     def link(self, *, progress: Progress = silent) -> Linkage:
         """Link the programme's sources.
@@ -210,4 +265,7 @@ def _reason(error: object) -> str:
         return "no such key"
     if error["type"] == "missing":
         return "is required"
+    if error["type"] == "value_error":
+        # One of ours, without what pydantic says before it.
+        return str(error["ctx"]["error"])
     return str(error["msg"])

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import platform
-import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,15 @@ import polars as pl
 
 from linkcore.errors import RefusedError, SourceError
 from linkcore.files import new_folder
-from linkcore.governance.agreements import Agreement
-from linkcore.governance.rows import Buckets, keyed_row_hash
-from linkcore.identifiers.nhs_number import digits, nhs_number_status
+from linkcore.governance.agreements import ADDED_COLUMNS, Agreement
+from linkcore.governance.rows import RANK, ROW_HASH, Buckets, keyed_row_hash
+from linkcore.identifiers.nhs_number import digits
 from linkcore.linkage.link import Linkage
 from linkcore.linkage.sources import Source
+from linkcore.linkage.standardise import raw_columns, raw_row_hash
 from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.schema import USABLE_STATUSES
 
 __all__ = ["PERSON_PREFIX", "Release", "person_pseudonyms", "release"]
 
@@ -28,7 +29,7 @@ PERSON_PREFIX: Final = "linkcore:person:"
 """Before a person's token, so that no token can be hashed as if it were an NHS Number."""
 
 _ROW_GROUP_ROWS: Final = 131_072
-# Numbers that are mistyped into another range are rare; real extracts hold no test numbers at all.
+# A synthetic number is seldom mistyped into another range; a real extract holds next to no test numbers.
 _SYNTHETIC_SHARE: Final = 0.99
 
 
@@ -60,8 +61,8 @@ def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -
     columns of it, in the order of pseudonyms and then of a keyed hash of the row, so that nothing of the source's order
     is left. Payload is streamed: memory does not grow with it.
 
-    Until opt-outs can be applied, only synthetic data is released: at least 99 in 100 of the NHS Numbers must lie in
-    the range that is set aside for testing.
+    Until opt-outs can be applied, only synthetic data is released: of the NHS Numbers in each source at least 99 in 100
+    must lie in the range that is set aside for testing, and most records must have one.
 
     Parameters
     ----------
@@ -95,7 +96,7 @@ def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -
     _refuse_real_data(linkage)
     persons = person_pseudonyms(linkage.persons, key)
     out = Path(out)
-    with new_folder(out) as folder:
+    with new_folder(out, ours=_is_of_a_release) as folder:
         files = []
         for source in linkage.sources:
             columns = agreement.columns.get(source.name)
@@ -105,8 +106,15 @@ def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -
                 files.append(_described(file, source.name))
         manifest = _manifest(linkage, agreement, files)
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
-        (folder / "manifest.json").chmod(0o600)
     return Release(out, MappingProxyType(manifest))
+
+
+def _is_of_a_release(entry: Path) -> bool:
+    try:
+        manifest = json.loads((entry.parent / "manifest.json").read_text("utf-8"))
+        return entry.name in {"manifest.json", *(file["file"] for file in manifest["files"])}
+    except (OSError, ValueError, LookupError, TypeError):
+        return False
 
 
 def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
@@ -122,20 +130,24 @@ def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
     Returns
     -------
     polars.DataFrame
-        ``pseudonym`` (String, 32 hex characters) and ``rank`` (UInt32), a row a person in the order of person ids.
+        ``pseudonym`` (String, 32 hex characters) and ``RANK`` (UInt32), a row a person in the order of person ids.
     """
     named = persons.select(
         pl.coalesce(digits(pl.col("nhs_number")), pl.lit(PERSON_PREFIX) + pl.col("token")).alias("name")
     )
     return named.select(pseudonymise("name", key).alias("pseudonym")).with_columns(
-        (pl.col("pseudonym").rank("ordinal") - 1).cast(pl.UInt32).alias("rank")
+        (pl.col("pseudonym").rank("ordinal") - 1).cast(pl.UInt32).alias(RANK)
     )
 
 
 def _refuse_real_data(linkage: Linkage) -> None:
-    numbers = linkage.persons.select(digits(pl.col("nhs_number").drop_nulls()).alias("number"))
-    test = numbers.select((nhs_number_status("number") == "test").sum()).item()
-    if not numbers.height or test / numbers.height < _SYNTHETIC_SHARE:
+    test = pl.col("nhs_number_status") == "test"
+    numbered = test | pl.col("nhs_number_status").is_in(list(USABLE_STATUSES))
+    counts = linkage.links.group_by("source").agg(
+        pl.len().alias("records"), numbered.sum().alias("numbered"), test.sum().alias("test")
+    )
+    mixed = counts.filter(pl.col("test") < _SYNTHETIC_SHARE * pl.col("numbered"))
+    if mixed.height or 2 * counts["test"].sum() < counts["records"].sum():
         raise RefusedError(
             "this version releases synthetic data only, whose NHS Numbers lie in the test range; opt-outs and the "
             "terms of agreements cannot be applied yet, so data of real people stay where they are"
@@ -147,35 +159,41 @@ def _write(
 ) -> None:
     links = linkage.links_of(source.name)
     links = links.select(
-        "record_id",
-        persons["rank"][links["person_id"]].alias("rank"),
-        persons["pseudonym"][links["person_id"]].alias("pseudonym"),
+        "raw_row_hash",
+        persons[RANK][links["person_id"]],
+        persons["pseudonym"][links["person_id"]],
         pl.col("method").alias("link_method"),
         "match_probability",
     )
-    with source.reading(), Buckets(file.with_suffix(".work"), links.height, persons.height) as buckets:
+    released = [*ADDED_COLUMNS, *columns]
+    with Buckets(file.with_suffix(".work"), links.height, persons.height) as buckets:
         for batch in _payload_beside_links(source, columns, links):
-            hashed = batch.select(keyed_row_hash(columns, key)).to_series()
-            buckets.add(batch.with_columns(hashed.alias("row_hash")))
-        released = ["pseudonym", "link_method", "match_probability", *columns]
-        buckets.sorted("rank", "row_hash").select(released).sink_parquet(file, row_group_size=_ROW_GROUP_ROWS)
-    file.chmod(stat.S_IRUSR | stat.S_IWUSR)
+            buckets.add(batch.with_columns(keyed_row_hash(batch, released[1:], key)))
+        buckets.sorted(RANK, ROW_HASH).select(released).sink_parquet(file, row_group_size=_ROW_GROUP_ROWS)
 
 
 def _payload_beside_links(source: Source, columns: Sequence[str], links: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Give payload batch by batch beside the links of its rows; refuse if the source is not what was linked."""
-    record_id = source.record_id_column
-    read = source.scan([*columns, *([record_id] if record_id else [])])
-    changed = SourceError(f"source {source.name!r}: its data have changed since they were linked; link them again")
-    start = 0
-    for batch in read.collect_batches(maintain_order=True):
-        beside = links[start : start + batch.height]
-        start += batch.height
-        if beside.height < batch.height:
-            raise changed
-        if record_id and not batch[record_id].cast(pl.String).equals(beside["record_id"]):
-            raise changed
-        yield pl.concat([beside.drop("record_id"), batch.select(columns)], how="horizontal")
+    """Give payload batch by batch beside the links of its rows; refuse if the source is not what was linked.
+
+    Every row is known again by the hash of its mapped columns: a source that gives its rows in another order each time,
+    or has been edited since, would put one person's payload under another's pseudonym.
+    """
+    changed = SourceError(
+        f"source {source.name!r}: its data are not those that were linked, or come in another order each time; link "
+        "them again, from a file or a frame that stays as it is"
+    )
+    read = source.scan(list(dict.fromkeys([*columns, *raw_columns(source)])))
+    read = read.select(*columns, raw_row_hash(source).alias("linkcore:raw_row_hash"))
+    beside, start = links.drop("raw_row_hash"), 0
+    # Nothing of the writing is inside: what goes wrong there is not the source's fault.
+    with source.reading():
+        yield pl.concat([beside.clear(), pl.DataFrame(schema=read.collect_schema()).select(columns)], how="horizontal")
+        for batch in read.collect_batches(maintain_order=True):
+            stop = start + batch.height
+            if not batch["linkcore:raw_row_hash"].equals(links["raw_row_hash"][start:stop]):
+                raise changed
+            yield pl.concat([beside[start:stop], batch.select(columns)], how="horizontal")
+            start = stop
     if start < links.height:
         raise changed
 

@@ -4,19 +4,50 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 import polars as pl
 
 from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
-__all__ = ["Buckets", "keyed_row_hash"]
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
+__all__ = ["RANK", "ROW_HASH", "Buckets", "can_be_hashed", "keyed_row_hash"]
+
+# Names that no source's own column can be confused with.
+RANK: Final = "linkcore:rank"
+"""The column by which rows are sorted first: the place of their person in the order of pseudonyms."""
+
+ROW_HASH: Final = "linkcore:row_hash"
+"""The column by which rows of one person are sorted."""
+
+_BUCKET: Final = "linkcore:bucket"
 _BUCKET_BYTES: Final = 256 << 20
 
 
-def keyed_row_hash(columns: Sequence[str], key: Key) -> pl.Expr:
+def can_be_hashed(dtype: pl.DataType) -> bool:
+    """Say whether values of a dtype have a text by which rows can be put in order.
+
+    Parameters
+    ----------
+    dtype : polars.DataType
+        Of a payload column.
+
+    Returns
+    -------
+    bool
+        False for Python objects, and for bytes inside lists and structs.
+    """
+    if isinstance(dtype, pl.List | pl.Array):
+        return dtype.inner != pl.Binary and can_be_hashed(_instance(dtype.inner))
+    if isinstance(dtype, pl.Struct):
+        return all(field.dtype != pl.Binary and can_be_hashed(_instance(field.dtype)) for field in dtype.fields)
+    return dtype != pl.Object
+
+
+def keyed_row_hash(rows: pl.DataFrame, columns: Sequence[str], key: Key) -> pl.Series:
     """Hash each row's values under a key.
 
     Rows of one person are put in the order of this hash, which depends on nothing but the key and the values, so that
@@ -24,19 +55,41 @@ def keyed_row_hash(columns: Sequence[str], key: Key) -> pl.Expr:
 
     Parameters
     ----------
+    rows : polars.DataFrame
+        With these columns.
     columns : sequence of str
-        Of any dtypes.
+        All that is released of a row, so that rows with one hash are equal.
     key : Key
         The recipient's.
 
     Returns
     -------
-    polars.Expr
-        Binary, 16 bytes a row.
+    polars.Series
+        ``ROW_HASH``: Binary, 16 bytes a row.
     """
-    # As JSON every dtype has one text, nested ones too, and no two rows share a text unless they are equal.
-    values = pl.struct(columns).struct.json_encode() if columns else pl.lit("{}")
-    return pseudonymise(pl.lit("linkcore:row:") + values, key, output="binary")
+    # JSON has one text for NaN, the infinities and null, and none for bytes.
+    texts = [
+        pl.col(name).bin.encode("hex") if dtype == pl.Binary else pl.col(name).cast(_without_floats(dtype))
+        for name, dtype in ((name, rows.schema[name]) for name in columns)
+    ]
+    values = pl.lit("linkcore:row:") + pl.struct(texts).struct.json_encode()
+    return rows.select(pseudonymise(values, key, output="binary").alias(ROW_HASH)).to_series()
+
+
+def _without_floats(dtype: pl.DataType) -> pl.DataType:
+    if dtype.is_float():
+        return pl.String()
+    if isinstance(dtype, pl.List):
+        return pl.List(_without_floats(_instance(dtype.inner)))
+    if isinstance(dtype, pl.Array):
+        return pl.List(_without_floats(_instance(dtype.inner)))
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: _without_floats(_instance(field.dtype)) for field in dtype.fields})
+    return dtype
+
+
+def _instance(dtype: "PolarsDataType") -> pl.DataType:
+    return dtype() if isinstance(dtype, type) else dtype
 
 
 class Buckets:
@@ -78,7 +131,7 @@ class Buckets:
         Parameters
         ----------
         rows : polars.DataFrame
-            With ``rank`` (UInt32) and any other columns, the same at every call.
+            With ``RANK`` (UInt32) and any other columns, the same at every call; the first may have no rows.
         """
         if self._count == 0 and rows.height:
             expected = rows.estimated_size() / rows.height * self._rows
@@ -89,10 +142,8 @@ class Buckets:
             self._kept.append(rows)
             return
         # Ranks are a permutation of the persons, so equal ranges of ranks hold about equally many persons.
-        bucket = (pl.col("rank").cast(pl.UInt64) * self._count // max(self._ranks, 1)).alias("bucket")
-        for (number,), part in (
-            rows.with_columns(bucket).partition_by("bucket", as_dict=True, include_key=False).items()
-        ):
+        bucket = (pl.col(RANK).cast(pl.UInt64) * self._count // max(self._ranks, 1)).alias(_BUCKET)
+        for (number,), part in rows.with_columns(bucket).partition_by(_BUCKET, as_dict=True, include_key=False).items():
             part.write_ipc(self._folder / f"{number}-{self._parts}.arrow", compression="lz4")
         self._parts += 1
         self._kept = self._kept or [rows.clear()]
@@ -103,7 +154,7 @@ class Buckets:
         Parameters
         ----------
         *by : str
-            Columns to sort by, ``rank`` first.
+            Columns to sort by, ``RANK`` first.
 
         Returns
         -------

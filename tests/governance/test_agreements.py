@@ -5,7 +5,11 @@ import pytest
 
 import linkcore as lc
 
-SOURCE = lc.Source("seen", pl.DataFrame({"nhs_number": [""], "COST": [1], "pseudonym": [""]}))
+SOURCE = lc.Source(
+    "seen",
+    pl.DataFrame({"NUMBER": [""], "postcode": [""], "COST": [1], "pseudonym": [""], "SCANS": [[b""]]}),
+    columns={"nhs_number": "NUMBER"},
+)
 
 
 def test_a_sound_agreement_passes() -> None:
@@ -18,7 +22,9 @@ def test_a_sound_agreement_passes() -> None:
         ({"other": ["COST"]}, lc.ProgrammeError, "no such source; there are seen"),
         ({"seen": ["NOPE"]}, lc.ProgrammeError, "no columns"),
         ({"seen": ["pseudonym"]}, lc.ProgrammeError, "adds"),
-        ({"seen": ["nhs_number"]}, lc.RefusedError, "identify people"),
+        ({"seen": ["NUMBER"]}, lc.RefusedError, "identify people"),
+        ({"seen": ["postcode"]}, lc.RefusedError, "identify people"),
+        ({"seen": ["SCANS"]}, lc.ProgrammeError, "bytes in lists"),
     ],
 )
 def test_what_cannot_be_is_said(columns: dict[str, list[str]], error: type[Exception], says: str) -> None:
@@ -26,7 +32,7 @@ def test_what_cannot_be_is_said(columns: dict[str, list[str]], error: type[Excep
         lc.Agreement("partner", "key", columns).check([SOURCE])
 
 
-@pytest.mark.parametrize("columns", [{}, {"seen": ["COST", "COST"]}])
+@pytest.mark.parametrize("columns", [{}, {"seen": ["COST", "COST"]}, {"seen": "COST"}])
 def test_an_agreement_that_makes_no_sense_is_refused_when_it_is_made(columns: dict[str, list[str]]) -> None:
     with pytest.raises(lc.ProgrammeError):
         lc.Agreement("partner", "key", columns)

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import LinkcoreError, ProgrammeError, SourceError
 from linkcore.governance.programme import Programme
 
 WHOLE = """
@@ -67,7 +67,7 @@ def test_a_whole_file_is_read_as_it_is_meant(folder: Path) -> None:
     exact = programme.exact()
     assert exact.usable == ("valid", "test")
     assert exact.conflicts == "keep"
-    assert exact.superseded is not None
+    assert isinstance(exact.superseded, pl.DataFrame)
     assert exact.superseded.rows() == [(4010232137, 9990000018)]
     (agreement,) = programme.agreements()
     assert (agreement.recipient, agreement.key, agreement.purpose) == ("partner", "partner-2026", "a test")
@@ -92,6 +92,7 @@ def test_the_fallback_can_be_left_out_or_set(folder: Path) -> None:
         ("[linkage]", "[linking]", "linking: no such key"),
         ('name = "gp"\n', "", r"source\[1\]\.name: is required"),
         ('conflicts = "keep"', 'conflicts = "ignore"', "linkage.conflicts: Input should be 'fallback' or 'keep'"),
+        (WHOLE[WHOLE.index("[[source]]") : WHOLE.index("[[recipient]]")], "", "source: is required"),
         ('PHONE = "exact"', 'PHONE = "telephone"', r"source\[1\]\.further\.PHONE: Input should be"),
         ("seed = 3", 'seed = "three"', "programme.seed: Input should be a valid integer"),
         ("seed = 3", "seed = ", "not a TOML file"),
@@ -110,10 +111,126 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         Programme.load(tmp_path / "programme.toml")
 
 
-def test_a_table_of_superseded_numbers_that_cannot_be_read_is_named(folder: Path) -> None:
-    (folder / "superseded.csv").unlink()
-    with pytest.raises(ProgrammeError, match=r"numbers\.superseded: .*superseded\.csv cannot be read"):
-        load(folder, WHOLE).exact()
+def test_a_programme_without_sources_is_refused(folder: Path) -> None:
+    with pytest.raises(
+        ProgrammeError, match=r"programme\.toml, source: there is none; state at least one \[\[source\]\]"
+    ):
+        load(folder, 'source = []\n[programme]\nname = "Example"\n')
+
+
+OTHER_RECIPIENT = """
+[[recipient]]
+name = "other"
+key = "other-2026"
+[recipient.columns]
+gp = ["ETHNIC"]
+"""
+
+
+class TestRecipients:
+    def test_may_be_several(self, folder: Path) -> None:
+        assert [each.recipient for each in load(folder, WHOLE + OTHER_RECIPIENT).agreements()] == ["partner", "other"]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            (
+                "other-2026",
+                "partner-2026",
+                r"recipient: \[1\]\.key and \[2\]\.key are both 'partner-2026'; each has its own",
+            ),
+            ('"other"', '"partner"', r"recipient: \[1\]\.name and \[2\]\.name are both 'partner'; each has its own"),
+        ],
+    )
+    def test_share_neither_name_nor_key(self, folder: Path, old: str, new: str, says: str) -> None:
+        with pytest.raises(ProgrammeError, match=says) as caught:
+            load(folder, WHOLE + OTHER_RECIPIENT.replace(old, new))
+        assert str(folder / "programme.toml") in str(caught.value)
+
+
+SECOND_SOURCE = """
+[[source]]
+name = "seen"
+data = "gp.csv"
+[source.columns]
+nhs_number = "NHS"
+[source.further]
+PHONE = "exact"
+"""
+
+
+class TestCheck:
+    def test_gives_the_sources_of_what_can_be_linked(self, folder: Path) -> None:
+        assert [source.name for source in load(folder, WHOLE + SECOND_SOURCE).check()] == ["gp", "seen"]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ('"seen"', '"gp"', "two sources are called gp"),
+            ('name = "seen"', 'name = "seen"\nspine = true', "gp, seen are all the spine"),
+            ("[linkage]", "[linkage]\naccept = 7.0", "accept is 7.0"),
+            ("[linkage]", '[linkage]\nmodel = "none.json"', r"none\.json is no trained model"),
+            ('"superseded.csv"', '"none.csv"', r"numbers\.superseded: there is no file .*none\.csv"),
+            ('gp = ["ETHNIC"]', 'gp = ["DIAGNOSIS"]', "has no columns .*DIAGNOSIS"),
+            ('gp = ["ETHNIC"]', 'gp = ["PHONE"]', "identify people"),
+        ],
+    )
+    def test_finds_what_could_not_be_linked_or_released(self, folder: Path, old: str, new: str, says: str) -> None:
+        whole = WHOLE + SECOND_SOURCE
+        assert old in whole
+        programme = load(folder, whole.replace(old, new, 1))
+        with pytest.raises(LinkcoreError, match=says):
+            programme.check()
+
+    def test_finds_one_further_identifier_of_two_kinds(self, folder: Path) -> None:
+        programme = load(folder, WHOLE + SECOND_SOURCE.replace('"exact"', '"text"'))
+        with pytest.raises(ProgrammeError, match="'PHONE' is 'exact' in source 'gp' and 'text' in source 'seen'"):
+            programme.check()
+
+
+class TestSuperseded:
+    def test_a_file_that_is_not_there_is_named(self, folder: Path) -> None:
+        (folder / "superseded.csv").unlink()
+        with pytest.raises(ProgrammeError, match=r"numbers\.superseded: there is no file .*superseded\.csv"):
+            load(folder, WHOLE).exact()
+
+    def test_a_file_is_read_as_strictly_as_a_source(self, folder: Path) -> None:
+        (folder / "superseded.csv").write_text("old,new\n401 023 2137\n")
+        with pytest.raises(SourceError, match=r"numbers\.superseded.*superseded\.csv: row 1"):
+            load(folder, WHOLE).exact()
+
+    @pytest.mark.parametrize("before", ["", "\ufeff"])
+    def test_a_byte_order_mark_is_no_part_of_a_name(self, folder: Path, before: str) -> None:
+        (folder / "superseded.csv").write_text(f"{before}old,new\n401 023 2137,999 000 0018\n", "utf-8")
+        superseded = load(folder, WHOLE).exact().superseded
+        assert isinstance(superseded, pl.DataFrame)
+        assert superseded.rows() == [(4010232137, 9990000018)]
+
+
+class TestBrackets:
+    def test_in_the_name_of_the_folder_are_no_pattern(self, folder: Path) -> None:
+        named = folder / "ICS [2026]"
+        named.mkdir()
+        for file in ("gp.csv", "superseded.csv"):
+            (folder / file).rename(named / file)
+        for pattern in ("gp.csv", "g*.csv", "[g]p.csv"):
+            (source,) = load(named, WHOLE.replace('"gp.csv"', f'"{pattern}"')).sources()
+            assert source.files == (named / "gp.csv",)
+
+    def test_in_an_absolute_place_are_as_the_file_states_them(
+        self, folder: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        (folder / "gp.csv").rename(elsewhere / "gp.csv")
+        (source,) = load(folder, WHOLE.replace('"gp.csv"', f'"{elsewhere}/[g]p.csv"')).sources()
+        assert source.files == (elsewhere / "gp.csv",)
+
+    def test_in_the_name_of_a_file_that_is_there_are_no_pattern(self, folder: Path) -> None:
+        named = folder / "[1]"
+        named.mkdir()
+        (folder / "gp.csv").rename(named / "gp[1].csv")
+        (source,) = load(named, WHOLE.replace('"gp.csv"', '"gp[1].csv"')).sources()
+        assert source.files == (named / "gp[1].csv",)
 
 
 def test_paths_are_relative_to_the_file_not_to_where_it_is_called_from(

@@ -167,12 +167,31 @@ def test_another_key_than_the_agreements_is_refused(tmp_path: Path) -> None:
         lc.release(linked(), AGREEMENT, lc.Key.generate("another"), tmp_path / "out")
 
 
-def test_data_of_real_people_are_refused(tmp_path: Path) -> None:
-    frame = pl.DataFrame({"nhs_number": [ten_digits(400_000_001)], "cost": [1]})
-    for given in (frame, frame.with_columns(nhs_number=pl.lit(None, pl.String))):
-        linkage = lc.link([lc.Source("gp", given)])
-        with pytest.raises(lc.RefusedError, match="synthetic data only"):
-            lc.release(linkage, lc.Agreement("partner", KEY.id, {"gp": ["cost"]}), KEY, tmp_path / "out")
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [ten_digits(400_000_001)],
+        [None],
+        [ten_digits(400_000_001)] * 50 + [ten_digits(999_000_101)],
+        [None] * 50 + [ten_digits(999_000_101)],
+    ],
+)
+@pytest.mark.parametrize("usable", [["valid"], ["test"]])
+def test_data_of_real_people_are_refused(tmp_path: Path, numbers: list[str | None], usable: list[str]) -> None:
+    frame = pl.DataFrame(
+        {"nhs_number": numbers, "cost": range(len(numbers))}, schema_overrides={"nhs_number": pl.String}
+    )
+    linkage = lc.link([lc.Source("gp", frame)], exact=lc.Exact(usable=usable))
+    with pytest.raises(lc.RefusedError, match="synthetic data only"):
+        lc.release(linkage, lc.Agreement("partner", KEY.id, {"gp": ["cost"]}), KEY, tmp_path / "out")
+
+
+def test_one_source_of_real_people_among_synthetic_ones_is_refused(tmp_path: Path) -> None:
+    real = lc.Source("real", pl.DataFrame({"nhs_number": [ten_digits(400_000_001)], "cost": [1]}))
+    synthetic = lc.Source("gp", pl.DataFrame({"nhs_number": numbers()}))
+    linkage = lc.link([synthetic, real], exact=lc.Exact(usable=("valid", "test")))
+    with pytest.raises(lc.RefusedError, match="synthetic data only"):
+        lc.release(linkage, lc.Agreement("partner", KEY.id, {"real": ["cost"]}), KEY, tmp_path / "out")
 
 
 def test_data_that_changed_since_they_were_linked_are_refused(tmp_path: Path) -> None:
@@ -181,8 +200,72 @@ def test_data_that_changed_since_they_were_linked_are_refused(tmp_path: Path) ->
     source = lc.Source("seen", file, columns={"nhs_number": "NHS_NO"}, record_id="RECORD")
     agreement = lc.Agreement("partner", KEY.id, {"seen": ["COST"]})
     linkage = lc.link([source], exact=lc.Exact(usable=("valid", "test")))
-    for changed in (extract().reverse(), extract().head(5), pl.concat([extract(), extract()])):
+    for changed in (
+        extract().reverse(),
+        extract().head(5),
+        pl.concat([extract(), extract()]),
+        extract().with_columns(pl.col("NHS_NO").reverse()),
+    ):
         changed.write_parquet(file)
-        with pytest.raises(lc.SourceError, match="have changed since they were linked"):
+        with pytest.raises(lc.SourceError, match="not those that were linked"):
             lc.release(linkage, agreement, KEY, tmp_path / "out")
         assert not (tmp_path / "out").exists()
+
+
+def test_rows_without_ids_that_changed_places_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "seen.csv"
+    first, second, *_ = numbers()
+    file.write_text(f"nhs_number,cost\n{first},1\n{second},2\n")
+    linkage = lc.link([lc.Source("seen", file)], exact=lc.Exact(usable=("valid", "test")))
+    file.write_text(f"nhs_number,cost\n{second},2\n{first},1\n")
+    with pytest.raises(lc.SourceError, match="not those that were linked"):
+        lc.release(linkage, lc.Agreement("partner", KEY.id, {"seen": ["cost"]}), KEY, tmp_path / "out")
+
+
+def test_ties_of_payload_leave_no_order_either(tmp_path: Path) -> None:
+    first = numbers()[0]
+    frame = pl.DataFrame(
+        {
+            "ID": [str(i) for i in range(40)],
+            "NHS_NO": [first if i % 2 else None for i in range(40)],
+            "HOSPITAL": ["H1"] * 40,
+            "X": [None, float("nan"), float("inf"), 1.0] * 10,
+        }
+    )
+    columns = {"nhs_number": "NHS_NO", "local_patient_id": "HOSPITAL"}
+    agreement = lc.Agreement("partner", KEY.id, {"seen": ["X"]})
+    written = set()
+    for seed in range(4):
+        source = lc.Source("seen", frame.sample(fraction=1, shuffle=True, seed=seed), columns=columns, record_id="ID")
+        lc.release(lc.link([source], exact=lc.Exact(usable=("test",))), agreement, KEY, tmp_path / str(seed))
+        written.add((tmp_path / str(seed) / "seen.parquet").read_bytes())
+    assert len(written) == 1
+
+
+def test_payload_may_be_called_anything_but_what_a_release_adds(tmp_path: Path) -> None:
+    names = ["rank", "row_hash", "bucket", "row", "person_id", "record_id", "at", "source", "entity"]
+    frame = pl.DataFrame({"nhs_number": numbers()} | {name: range(PEOPLE) for name in names})
+    linkage = lc.link([lc.Source("gp", frame, columns={"nhs_number": "nhs_number"})], exact=lc.Exact(usable=("test",)))
+    lc.release(linkage, lc.Agreement("partner", KEY.id, {"gp": names}), KEY, tmp_path / "out")
+    released = pl.read_parquet(tmp_path / "out" / "gp.parquet")
+    assert all(sorted(released[name]) == list(range(PEOPLE)) for name in names)
+
+
+def test_an_empty_source_and_no_payload_can_be_released(tmp_path: Path) -> None:
+    gp = lc.Source("gp", pl.DataFrame({"nhs_number": numbers()}))
+    empty = lc.Source("empty", pl.DataFrame(schema={"nhs_number": pl.String, "cost": pl.Int64}))
+    linkage = lc.link([gp, empty], exact=lc.Exact(usable=("test",)))
+    release = lc.release(linkage, lc.Agreement("p", KEY.id, {"gp": [], "empty": ["cost"]}), KEY, tmp_path / "out")
+    assert release.rows == {"gp": PEOPLE, "empty": 0}
+    assert pl.read_parquet(tmp_path / "out" / "empty.parquet").columns[-1] == "cost"
+
+
+def test_a_release_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    lc.release(linked(), AGREEMENT, KEY, out)
+    lc.release(linked(), lc.Agreement("partner", KEY.id, {"seen": ["COST"]}), KEY, out)
+    assert sorted(file.name for file in out.iterdir()) == ["manifest.json", "seen.parquet"]
+    (out / "thesis.txt").write_text("mine")
+    with pytest.raises(lc.ProgrammeError, match=r"thesis\.txt"):
+        lc.release(linked(), AGREEMENT, KEY, out)
+    assert (out / "thesis.txt").read_text() == "mine"
