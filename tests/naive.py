@@ -240,7 +240,7 @@ def birth_date(
 def judged(date: dt.date, reference_date: dt.date | None) -> tuple[dt.date | None, str | None, str]:
     if date in birth_dates.DEFAULTS:
         return None, None, "default"
-    if date.year < 1850:
+    if date.year < 1850 or date.year > 2100:
         return date, None, "implausible"
     if reference_date is not None:
         birthday_at_120 = (date.year + 120, date.month, date.day)

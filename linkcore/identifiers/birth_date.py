@@ -9,16 +9,19 @@ import polars as pl
 
 from linkcore.identifiers.text import MISSING_WORDS, as_text, ascii_digits, by_dtype, compact, on_present
 
-__all__ = ["DEFAULTS", "EARLIEST", "LATEST_TWO_DIGIT_YEAR", "OLDEST_AGE", "STATUS", "standardise"]
+__all__ = ["DEFAULTS", "EARLIEST", "LATEST", "LATEST_TWO_DIGIT_YEAR", "OLDEST_AGE", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "default", "impossible", "unreadable", "implausible"])
 """What a birth date turned out to be. An implausible one keeps its value, an impossible one (31 February) its text."""
 
-DEFAULTS: Final = (dt.date(1800, 1, 1), dt.date(1900, 1, 1))
+DEFAULTS: Final = (dt.date(1800, 1, 1), dt.date(1900, 1, 1), dt.date(9999, 12, 31))
 """Dates that systems fill in where they have none. 1 January of other years is suspect, and kept."""
 
 EARLIEST: Final = dt.date(1850, 1, 1)
 """Birth dates before it are implausible, whatever the reference date."""
+
+LATEST: Final = dt.date(2100, 12, 31)
+"""Birth dates after it are implausible, without a reference date too."""
 
 OLDEST_AGE: Final = 120
 """Years; birth dates longer before the reference date are implausible."""
@@ -80,7 +83,7 @@ def standardise(
         Dates, date-times, text, or numbers (20010203, or Excel's of five digits).
     reference_date : datetime.date, optional
         The day by which age is judged: a later date, or one over 120 years earlier, is implausible. Two-digit years are
-        not later than it. Without it, see ``EARLIEST`` and ``LATEST_TWO_DIGIT_YEAR``.
+        not later than it. Without it, see ``EARLIEST``, ``LATEST`` and ``LATEST_TWO_DIGIT_YEAR``.
     day_first : bool
         Whether 03/02/2001 is 3 February; if its middle part is over 12, the date is read the other way round.
     dtype : polars.DataType, optional
@@ -233,7 +236,7 @@ def _is_possible(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
 def _judged(read: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
     """Give value and status to dates that were read."""
     date, text, status = pl.field("date"), pl.field("text"), pl.field("status")
-    implausible = date < EARLIEST
+    implausible = date.is_between(EARLIEST, LATEST).not_()
     if reference_date is not None:
         # 120 years before 29 February there may be no such day: its eve serves.
         day = 28 if (reference_date.month, reference_date.day) == (2, 29) else reference_date.day

@@ -11,6 +11,7 @@ aborts the process if that ends first.
 
 import codecs
 import csv
+import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,18 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.errors import SourceError
+from linkcore.identifiers import birth_date, postcode
 
-__all__ = ["CsvFile"]
+__all__ = ["NO_HEADER", "CsvFile", "looks_like_record"]
+
+NO_HEADER: Final = "the first line looks like a record; give the file a header"
+"""What to say instead of naming columns, where :func:`looks_like_record` says so."""
 
 _BLOCK_BYTES: Final = 4 << 20
 # A row that is longer has a quotation mark that never closes.
 _LONGEST_ROW_BYTES: Final = 64 << 20
+# As many as an NHS Number, a date or a telephone number has, and hardly a name of a column.
+_DIGITS_OF_A_VALUE: Final = 5
 
 
 @dataclass(frozen=True)
@@ -58,20 +65,25 @@ class CsvFile:
         Raises
         ------
         SourceError
-            If the file is empty, not of its encoding, or names a column twice.
+            If the file is empty, not of its encoding, or names a column twice. It quotes no name: the first line may
+            be a record.
         """
+        rows = io.TextIOWrapper(io.BytesIO(next(self._blocks(), b"")), encoding="utf-8", newline="")
         try:
-            with self.path.open(encoding=self._codec(), newline="") as text:
-                names = next(csv.reader(text, delimiter=self.separator), [])
-        except UnicodeError:
-            raise self._wrong_encoding() from None
-        except (OSError, csv.Error):
-            raise self._error("cannot be read; is it whole, and a CSV file?") from None
+            names = next(csv.reader(rows, delimiter=self.separator), [])
+        except csv.Error:
+            names = None
+        # Raised here and not above, as everywhere below: an error that is being handled, which may hold values, would
+        # go with the new one as its context.
+        if names is None:
+            raise self._error("cannot be read; is it whole, and a CSV file?")
         if not names:
             raise self._error("the file is empty; it must begin with a header line")
-        repeated = sorted({name for name in names if names.count(name) > 1})
+        repeated = [str(number) for number, name in enumerate(names, start=1) if names.count(name) > 1]
+        if repeated and looks_like_record(names):
+            raise self._error(NO_HEADER)
         if repeated:
-            raise self._error(f"the header names {repeated} more than once; rename all but one")
+            raise self._error(f"the header repeats names, in columns {', '.join(repeated)}; rename all but one of each")
         return tuple(names)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
@@ -134,28 +146,52 @@ class CsvFile:
 
     def _blocks(self) -> Iterator[bytes]:
         """Cut the file into parts of whole rows, in UTF-8: a line that ends inside quotation marks ends no row."""
-        decode = codecs.getincrementaldecoder(self._codec())().decode
-        rest, line = b"", 1
+        rest: list[bytes] = []
+        inside = False
+        line = 1
+        for text in self._texts():
+            end = _end_of_rows(text, inside)
+            inside ^= bool(text.count(b'"') % 2)
+            if end:
+                block = b"".join((*rest, text[:end]))
+                yield block
+                line += block.count(b"\n")
+                rest = []
+            rest.append(text[end:])
+            if sum(map(len, rest)) > _LONGEST_ROW_BYTES:
+                raise self._never_ends(b"".join(rest), line)
+        last = b"".join(rest)
+        if inside:
+            raise self._never_ends(last, line)
+        if last:
+            yield last
+
+    def _texts(self) -> Iterator[bytes]:
+        """Read the file part by part, in UTF-8."""
+        decoder = codecs.getincrementaldecoder(self._codec())()
+        line = 1
         try:
             with self.path.open("rb") as raw:
                 while part := raw.read(_BLOCK_BYTES):
-                    rest += decode(part).encode()
-                    end = _end_of_rows(rest)
-                    if end == 0 and len(rest) > _LONGEST_ROW_BYTES:
-                        raise self._never_closes(rest, line)
-                    if end:
-                        yield rest[:end]
-                        line += rest.count(b"\n", 0, end)
-                        rest = rest[end:]
-                rest += decode(b"", True).encode()
-        except UnicodeError:
-            raise self._wrong_encoding() from None
+                    text = decoder.decode(part).encode()
+                    yield text
+                    line += text.count(b"\n")
+                yield decoder.decode(b"", True).encode()
+            return
+        except UnicodeError as error:
+            line += self._lines_before(error)
+            what = f"line {line}: not {self.encoding} text; say which it is, as in encoding='windows-1252'"
         except OSError:
-            raise self._error("cannot be read; check that it is still there and may be read") from None
-        if rest.count(b'"') % 2:
-            raise self._never_closes(rest, line)
-        if rest:
-            yield rest
+            what = "cannot be read; check that it is still there and may be read"
+        raise self._error(what)
+
+    def _lines_before(self, error: UnicodeError) -> int:
+        """Count the line ends between the beginning of the part that was being decoded and the byte that is wrong."""
+        if not isinstance(error, UnicodeDecodeError):
+            return 0
+        # Python calls every encoding that it has as a table "charmap".
+        encoding = self.encoding if error.encoding == "charmap" else error.encoding
+        return error.object[: error.start].decode(encoding, "replace").count("\n")
 
     def _parse(self, block: bytes, names: Sequence[str], columns: Sequence[str], begun: int) -> pl.DataFrame:
         import pyarrow as pa
@@ -188,14 +224,12 @@ class CsvFile:
                     null_values=[""],
                 ),
             )
-        except pa.ArrowInvalid as error:
-            if bad_rows:
-                raise self._error(
-                    f"row {begun + bad_rows[0]}: not as many values as the header has columns; mend the file"
-                ) from None
-            if "UTF8" in str(error):
-                raise self._wrong_encoding() from None
-            raise self._error("cannot be read; is it whole, and a CSV file?") from None
+        except pa.ArrowInvalid:
+            table = None
+        if bad_rows:
+            raise self._error(f"row {begun + bad_rows[0]}: not as many values as the header has columns; mend the file")
+        if table is None:
+            raise self._error("cannot be read; is it whole, and a CSV file?")
         frame = pl.from_arrow(table)
         assert isinstance(frame, pl.DataFrame)
         return frame
@@ -204,21 +238,55 @@ class CsvFile:
         # With or without byte order mark.
         return "utf-8-sig" if codecs.lookup(self.encoding).name == "utf-8" else self.encoding
 
-    def _never_closes(self, rows: bytes, line: int) -> SourceError:
+    def _never_ends(self, rows: bytes, line: int) -> SourceError:
         """Say where a quotation mark opens that would swallow all rows after it as one value."""
         odd = [number for number, each in enumerate(rows.split(b"\n")) if each.count(b'"') % 2]
-        return self._error(f"line {line + odd[-1]}: a quotation mark that never closes; mend the file")
-
-    def _wrong_encoding(self) -> SourceError:
-        return self._error(f"not {self.encoding} text; say which it is, as in encoding='windows-1252'")
+        if odd:
+            return self._error(f"line {line + odd[-1]}: a quotation mark that never closes; mend the file")
+        return self._error(
+            f"line {line}: a row that never ends; is it a CSV file, with line ends that are not CR alone?"
+        )
 
     def _error(self, what: str) -> SourceError:
         return SourceError(f"source {self.source!r}, {self.path}: {what}")
 
 
-def _end_of_rows(text: bytes) -> int:
-    """Find where the last whole row ends, given that the first begins where the text does."""
-    end = text.rfind(b"\n") + 1
-    while end and text.count(b'"', 0, end) % 2:
-        end = text.rfind(b"\n", 0, end - 1) + 1
-    return end
+def looks_like_record(names: Sequence[str]) -> bool:
+    """Say whether what should be the names of the columns are the values of a record, so that none may be quoted.
+
+    Parameters
+    ----------
+    names : sequence of str
+        The values of the first line of a file.
+
+    Returns
+    -------
+    bool
+        True where one is empty, has five or more digits, or is a date or a postcode.
+
+    Examples
+    --------
+    >>> looks_like_record(["NHS_NO", "SURNAME", "DOB"]), looks_like_record(["Smith", "3 Feb 80"])
+    (False, True)
+    """
+    name = pl.col("name")
+    dated = birth_date.standardise(name, dtype=pl.String()).struct.field("status") != "unreadable"
+    placed = postcode.standardise(name).struct.field("status") == "valid"
+    value = dated | placed | (name.str.count_matches("[0-9]") >= _DIGITS_OF_A_VALUE)
+    return bool(pl.DataFrame({"name": names}, schema={"name": pl.String}).select(value.any()).item())
+
+
+def _end_of_rows(text: bytes, inside: bool) -> int:
+    """Find where the last whole row ends, in text that begins inside quotation marks or outside; 0 where none does.
+
+    From the end back, from one quotation mark to the one before: every other stretch is outside.
+    """
+    inside ^= bool(text.count(b'"') % 2)
+    end = len(text)
+    while end >= 0:
+        begin = text.rfind(b'"', 0, end) + 1
+        line_end = -1 if inside else text.rfind(b"\n", begin, end)
+        if line_end >= 0:
+            return line_end + 1
+        end, inside = begin - 1, not inside
+    return 0

@@ -1,10 +1,9 @@
 """Sources: one provider's extract each, read lazily and only where a column is asked for."""
 
-import codecs
 import glob
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Final, Literal, get_args
 import polars as pl
 
 from linkcore.errors import LinkcoreError, ProgrammeError, SourceError
-from linkcore.linkage.csv_files import CsvFile
+from linkcore.linkage.csv_files import NO_HEADER, CsvFile, looks_like_record
 from linkcore.schema import IDENTIFIERS
 
 __all__ = ["FurtherKind", "Source"]
@@ -30,6 +29,8 @@ _FORMATS: Final = {
     ".feather": "ipc",
     ".ipc": "ipc",
 }
+# Of the files that lack a column; there may be one for each practice.
+_MOST_NAMED: Final = 5
 # A source's name becomes the name of a file in every release.
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -45,8 +46,9 @@ class Source:
     name : str
         Names the source in links, reports and releases: letters, digits, ``_`` and ``-``.
     data : str, path, polars.DataFrame, polars.LazyFrame or Arrow PyCapsule object
-        A file or a glob of files (Parquet; CSV as ``.csv`` or ``.txt``; Arrow IPC as ``.arrow``, ``.feather`` or
-        ``.ipc``), a Polars frame, or anything with ``__arrow_c_stream__`` (pyarrow, pandas, a DuckDB relation).
+        A file or a glob of files, ``**`` for folders in folders (Parquet; CSV as ``.csv`` or ``.txt``; Arrow IPC as
+        ``.arrow``, ``.feather`` or ``.ipc``), a Polars frame, or anything with ``__arrow_c_stream__`` that can be read
+        more than once (pyarrow, pandas, a DuckDB relation).
     columns : mapping of str to str, optional
         Standard identifier to the source's own column. With none given, columns that have standard names are used;
         with it given, nothing else is.
@@ -132,30 +134,31 @@ class Source:
         shared = sorted(set(self.further or ()) & set((self.columns or {}).values()))
         if shared:
             raise ProgrammeError(f"source {self.name!r}: {shared} are in both columns and further; choose one")
-        if len(self.separator) != 1:
-            raise ProgrammeError(f"source {self.name!r}: separator must be one character")
-        try:
-            codecs.lookup(self.encoding)
-        except LookupError:
+        if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '"\r\n\0':
+            raise ProgrammeError(
+                f"source {self.name!r}: separator must be one ASCII character, and no quotation mark or line end"
+            )
+        if not _is_text_encoding(self.encoding):
             raise ProgrammeError(
                 f"source {self.name!r}: unknown encoding {self.encoding!r}; try 'utf-8' or 'windows-1252'"
-            ) from None
+            )
 
     def _check_columns(self) -> None:
         wanted: dict[str, str] = {}
         wanted |= {own: f"columns[{standard!r}]" for standard, own in (self.columns or {}).items()}
         wanted |= dict.fromkeys(self.further or (), "further")
         wanted |= {own: f"attributes[{name!r}]" for name, own in (self.attributes or {}).items()}
-        if self.record_id is not None:
-            wanted[self.record_id] = "record_id"
+        if self.record_id_column is not None:
+            wanted[self.record_id_column] = "record_id"
         if self.practice is not None:
             wanted[self.practice] = "practice"
         for place, names in self._columns_by_place.items():
             for own, setting in wanted.items():
                 if own not in names:
+                    headed = not looks_like_record(names)
                     raise SourceError(
-                        f"source {self.name!r}, {place}: no column {own!r}, which {setting} names; its columns are "
-                        f"{', '.join(names)}"
+                        f"source {self.name!r}, {place}: no column {own!r}, which {setting} names; "
+                        + (f"its columns are {', '.join(names)}" if headed else NO_HEADER)
                     )
         if not self.identifier_columns and not self.further:
             raise SourceError(
@@ -169,7 +172,9 @@ class Source:
         if not isinstance(self.data, str | Path):
             return ()
         pattern = str(self.data)
-        found = (Path(pattern),) if Path(pattern).is_file() else tuple(map(Path, sorted(glob.glob(pattern))))
+        # A file's own name may have the brackets of a glob.
+        matching = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
+        found = tuple(map(Path, matching))
         if not found:
             raise SourceError(f"source {self.name!r}: no file matches {pattern!r}; check the path")
         for file in found:
@@ -186,16 +191,26 @@ class Source:
         """Standard identifier to the source's own column, as it will be read."""
         if self.columns is not None:
             return {standard: self.columns[standard] for standard in IDENTIFIERS if standard in self.columns}
-        taken = set(self.further or ())
-        names = set.intersection(*map(set, self._columns_by_place.values()))
-        return {standard: standard for standard in IDENTIFIERS if standard in names - taken}
+        untaken = [standard for standard in IDENTIFIERS if standard not in (self.further or ())]
+        return {standard: standard for standard in untaken if self._is_column(standard)}
 
     @cached_property
     def record_id_column(self) -> str | None:
         """The column that names a record; None where the row number does."""
         if self.record_id is None and self.columns is None:
-            return "record_id" if all("record_id" in names for names in self._columns_by_place.values()) else None
+            return "record_id" if self._is_column("record_id") else None
         return self.record_id
+
+    def _is_column(self, standard: str) -> bool:
+        """Say whether there is a column that has a standard name, and refuse one that only some files have."""
+        lacking = [place for place, names in self._columns_by_place.items() if standard not in names]
+        if lacking and len(lacking) < len(self._columns_by_place):
+            named = ", ".join(lacking[:_MOST_NAMED]) + (" and others" if len(lacking) > _MOST_NAMED else "")
+            raise SourceError(
+                f"source {self.name!r}: no column {standard!r} in {named}, though its other files have it; make the "
+                "files alike, or say with columns= which to use"
+            )
+        return not lacking
 
     @property
     def private_columns(self) -> frozenset[str]:
@@ -212,15 +227,16 @@ class Source:
     def _columns_by_place(self) -> dict[str, tuple[str, ...]]:
         if self.files:
             return {str(file): self._columns_of(file) for file in self.files}
-        return {"the frame given": tuple(self._scan_memory().collect_schema().names())}
+        with self.reading():
+            return {"the frame given": tuple(self._scan_memory().collect_schema().names())}
 
     def _columns_of(self, file: Path) -> tuple[str, ...]:
         if _format_of(file) == "csv":
             return self._csv(file).header()
-        try:
+        # Raised after the library's error and not from it, so that its message, which may quote a value, is gone.
+        with suppress(pl.exceptions.PolarsError, OSError):
             return tuple(_scan_binary(file).collect_schema().names())
-        except (pl.exceptions.PolarsError, OSError):
-            raise self._unreadable(file) from None
+        raise self._unreadable(file)
 
     def scan(self, columns: Sequence[str]) -> pl.LazyFrame:
         """Give the named columns of the source, lazily, in the order of its rows.
@@ -249,6 +265,11 @@ class Source:
     def _scan_memory(self) -> pl.LazyFrame:
         if isinstance(self.data, pl.DataFrame | pl.LazyFrame):
             return self.data.lazy()
+        if hasattr(self.data, "read_next_batch"):
+            raise ProgrammeError(
+                f"source {self.name!r}: data is a {type(self.data).__name__}, which can be read only once; give its "
+                "table, as in reader.read_all()"
+            )
         if hasattr(self.data, "__arrow_c_stream__"):
             return pl.scan_arrow_c_stream(self.data)
         raise ProgrammeError(
@@ -286,16 +307,33 @@ class Source:
         """
         try:
             yield
-        except LinkcoreError:
+            return
+        except (LinkcoreError, MemoryError):
             raise
-        except (pl.exceptions.PolarsError, OSError):
-            # The library's message may quote a value, so it is dropped and what is wrong is looked for anew.
+        # Data in memory are read by whoever made them (pyarrow, pandas, DuckDB), with errors of their own.
+        except (Exception, pl.exceptions.PanicException):
+            error = self._what_is_wrong()
+        try:
+            raise error
+        finally:
+            # A with statement hands on what it caught, values and all, as the context of what is raised instead.
+            error.__context__ = None
+
+    def _what_is_wrong(self) -> LinkcoreError:
+        """Look for it anew: the library's message may quote a value, so it is dropped."""
+        try:
             for file in self.files:
                 self._read_through(file)
-            raise SourceError(
-                f"source {self.name!r}: its data cannot be read; check that all its files have the same columns of "
-                "the same types"
-            ) from None
+        except LinkcoreError as error:
+            return error
+        if self.files:
+            what = "its data cannot be read; check that all its files have the same columns of the same types"
+        else:
+            what = (
+                f"the {type(self.data).__name__} given cannot be read; check that every column holds values of one "
+                "type, and that nothing is still to be computed that can fail"
+            )
+        return SourceError(f"source {self.name!r}: {what}")
 
     def _read_through(self, file: Path) -> None:
         if _format_of(file) == "csv":
@@ -303,11 +341,11 @@ class Source:
             for _ in self._csv(file).batches(self._columns_by_place[str(file)]):
                 pass
             return
-        try:
+        with suppress(pl.exceptions.PolarsError, OSError):
             for _ in _scan_binary(file).collect_batches():
                 pass
-        except (pl.exceptions.PolarsError, OSError):
-            raise self._unreadable(file) from None
+            return
+        raise self._unreadable(file)
 
     def place_of_row(self, row: int) -> str:
         """Say where a row lies, for an error: its file and its number there, counted from 1.
@@ -329,11 +367,19 @@ class Source:
         'row 1'
         """
         for file in self.files:
-            height = self._scan_file(file).select(pl.len()).collect().item()
+            with self.reading():
+                height = self._scan_file(file).select(pl.len()).collect().item()
             if row < height:
                 return f"{file}, row {row + 1}"
             row -= height
         return f"row {row + 1}"
+
+
+def _is_text_encoding(name: str) -> bool:
+    # Python's codecs that turn text into other text, or bytes into bytes (rot13, zip), refuse to encode a string.
+    with suppress(LookupError, ValueError):
+        return isinstance("".encode(name), bytes)
+    return False
 
 
 def _format_of(file: Path) -> str | None:

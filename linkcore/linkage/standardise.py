@@ -11,10 +11,11 @@ import polars as pl
 
 from linkcore.errors import SourceError
 from linkcore.identifiers import address, birth_date, gender, names, nhs_number, postcode
+from linkcore.identifiers.text import MISSING_WORDS, as_text, compact
 from linkcore.linkage.sources import FurtherKind, Source
 from linkcore.schema import ATTRIBUTE, FURTHER, RECORDS, SET_ASIDE, USABLE_STATUSES
 
-__all__ = ["Records", "standardise"]
+__all__ = ["Records", "raw_columns", "raw_row_hash", "standardise"]
 
 _FINGERPRINT_ROWS: Final = 1 << 16
 _FINGERPRINT_BYTES: Final = 4 << 20
@@ -32,11 +33,15 @@ class Records:
         RECORDS of :mod:`linkcore.schema`, then ``further_*`` and ``attribute_*`` columns.
     set_aside : polars.DataFrame
         SET_ASIDE of :mod:`linkcore.schema`: how many records have which status of each identifier.
+    row_hashes : polars.Series
+        UInt64, one for each row of ``frame``: :func:`raw_row_hash` of what was read, by which a later reading of the
+        source shows whether its rows are still those that were linked.
     """
 
     source: Source
     frame: pl.DataFrame = field(repr=False)
     set_aside: pl.DataFrame = field(repr=False)
+    row_hashes: pl.Series = field(default_factory=partial(pl.Series, dtype=pl.UInt64), repr=False)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -98,26 +103,82 @@ def standardise(
     [('check_digit', 1), ('valid', 1)]
     """
     with source.reading():
-        own = source.scan(_own_columns(source))
+        own = source.scan(raw_columns(source))
         dtypes = own.collect_schema()
         _check(source, dtypes)
         frame = (
-            own.with_row_index("row")
-            .select(pl.col("row").cast(pl.UInt32), *_raw_columns(source))
+            own.select(*_renamed(source), raw_row_hash(source).alias(_HASH))
+            .with_row_index(_ROW)
             .with_columns(*_parsed(source, dtypes, reference_date))
             .with_columns(*_numbers(source, dtypes))
-            .select(*_record_columns(source, usable), *_statuses(source))
+            .select(*_record_columns(source, usable), *_statuses(source), _HASH)
             .collect(engine="streaming")
         )
     statuses = [name for name in frame.columns if name.startswith(_STATUS)]
     set_aside = _count(source.name, frame.select(statuses))
-    return Records(source, _in_order(source, frame.drop(statuses)), set_aside)
+    ordered = _in_order(source, frame.drop(statuses))
+    return Records(source, ordered.drop(_HASH), set_aside, ordered[_HASH].alias("row_hash"))
+
+
+def raw_columns(source: Source) -> list[str]:
+    """Name the columns that are read to link: identifiers, further ones, attributes and the record id.
+
+    Parameters
+    ----------
+    source : Source
+        The extract.
+
+    Returns
+    -------
+    list of str
+        The source's own names, each once.
+
+    Examples
+    --------
+    >>> raw_columns(Source("gp", pl.DataFrame({"record_id": ["a"], "nhs_number": [""], "cost": [1]})))
+    ['nhs_number', 'record_id']
+    """
+    wanted = [*source.identifier_columns.values(), *(source.further or ()), *(source.attributes or {}).values()]
+    if source.record_id_column is not None:
+        wanted.append(source.record_id_column)
+    return list(dict.fromkeys(wanted))
+
+
+def raw_row_hash(source: Source) -> pl.Expr:
+    """Hash each row of :func:`raw_columns` as it was read.
+
+    Equal rows have equal hashes wherever they stand, in this process and any other with this version of Polars. The
+    hash has no key and is of identifiers: it must never leave the process.
+
+    Parameters
+    ----------
+    source : Source
+        The extract.
+
+    Returns
+    -------
+    polars.Expr
+        UInt64, for a frame that has those columns under the names and dtypes that ``source.scan`` gives them. A null
+        is not an empty text, and a category is its name.
+
+    Examples
+    --------
+    >>> source = Source("gp", pl.DataFrame({"nhs_number": ["4010232137", ""], "family_name": [None, "Ng"]}))
+    >>> again = source.scan(raw_columns(source)).select(raw_row_hash(source)).collect().to_series()
+    >>> again.to_list() == standardise(source).row_hashes.to_list()
+    True
+    """
+    return pl.struct(raw_columns(source)).hash(0)
 
 
 # Names that no source's own column can collide with: each is prefixed, and the own ones are renamed first.
 _RAW: Final = "raw:"
 _PARSED: Final = "parsed:"
 _STATUS: Final = "status:"
+_ROW: Final = f"{_RAW}row"
+_HASH: Final = f"{_RAW}hash"
+_FILLER: Final = "^(?:0+|9+)$"
+_PRESENCE: Final = pl.Enum(["valid", "missing"])
 
 _PARSERS: Final[Mapping[str, Callable[[pl.Expr], pl.Expr]]] = {
     "given_name": partial(names.standardise, kind="given"),
@@ -126,13 +187,6 @@ _PARSERS: Final[Mapping[str, Callable[[pl.Expr], pl.Expr]]] = {
     "postcode": postcode.standardise,
     "address": address.standardise,
 }
-
-
-def _own_columns(source: Source) -> list[str]:
-    wanted = [*source.identifier_columns.values(), *(source.further or ()), *(source.attributes or {}).values()]
-    if source.record_id_column is not None:
-        wanted.append(source.record_id_column)
-    return list(dict.fromkeys(wanted))
 
 
 def _check(source: Source, dtypes: Mapping[str, pl.DataType]) -> None:
@@ -144,10 +198,8 @@ def _check(source: Source, dtypes: Mapping[str, pl.DataType]) -> None:
             )
 
 
-def _raw_columns(source: Source) -> Iterator[pl.Expr]:
-    if source.record_id_column is None:
-        yield pl.col("row").cast(pl.String).alias(f"{_RAW}record_id")
-    else:
+def _renamed(source: Source) -> Iterator[pl.Expr]:
+    if source.record_id_column is not None:
         yield pl.col(source.record_id_column).cast(pl.String).alias(f"{_RAW}record_id")
     for standard, column in source.identifier_columns.items():
         yield pl.col(column).alias(_RAW + standard)
@@ -164,11 +216,23 @@ def _parsed(source: Source, dtypes: Mapping[str, pl.DataType], reference_date: d
             yield birth_date.standardise(
                 raw, reference_date=reference_date, day_first=source.day_first, dtype=dtypes[column]
             ).alias(_PARSED + standard)
+        elif standard == "local_patient_id":
+            yield _local_patient_id(raw, dtypes[column]).alias(_PARSED + standard)
         elif standard in _PARSERS:
             yield _PARSERS[standard](raw).alias(_PARSED + standard)
     for column, kind in (source.further or {}).items():
         raw = pl.col(f"{_RAW}{FURTHER}{column}")
         yield _further(raw, kind, source.day_first, dtypes[column]).alias(f"{_PARSED}{FURTHER}{column}")
+
+
+def _local_patient_id(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Keep an id as it is written, but not what is filled in where there is none: it would link strangers."""
+    text = as_text(raw, dtype).str.strip_chars()
+    word = compact(text)
+    # Null for a null, which when() leaves out too.
+    given = (word.is_in(MISSING_WORDS) | word.str.contains(_FILLER)).not_()
+    status = pl.when(given).then(pl.lit("valid", _PRESENCE)).otherwise(pl.lit("missing", _PRESENCE))
+    return pl.struct(value=pl.when(given).then(text), status=status)
 
 
 def _further(raw: pl.Expr, kind: FurtherKind, day_first: bool, dtype: pl.DataType) -> pl.Expr:
@@ -198,9 +262,10 @@ def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
         present = name in source.identifier_columns
         parsed = pl.col(_PARSED + name).struct.field("value")
         if name == "row":
-            yield pl.col("row")
+            yield pl.col(_ROW).cast(dtype).alias(name)
         elif name == "record_id":
-            yield pl.col(f"{_RAW}record_id").alias(name)
+            named_by = _ROW if source.record_id_column is None else f"{_RAW}record_id"
+            yield pl.col(named_by).cast(dtype).alias(name)
         elif name == "nhs_number" and present:
             status = pl.col(_PARSED + name).struct.field("status")
             yield pl.when(status.is_in(list(usable))).then(parsed).alias(name)
@@ -209,9 +274,6 @@ def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
             yield (number if "nhs_number" in source.identifier_columns else pl.lit("missing", dtype)).alias(name)
         elif name == "birth_date_text" and "birth_date" in source.identifier_columns:
             yield pl.col(f"{_PARSED}birth_date").struct.field("text").alias(name)
-        elif name == "local_patient_id" and present:
-            text = pl.col(_RAW + name).cast(pl.String).str.strip_chars()
-            yield pl.when(text != "").then(text).alias(name)
         elif present:
             yield parsed.alias(name)
         else:
@@ -223,14 +285,8 @@ def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
 
 
 def _statuses(source: Source) -> Iterator[pl.Expr]:
-    presence = pl.Enum(["valid", "missing"])
     for standard in source.identifier_columns:
-        if standard == "local_patient_id":
-            text = pl.col(_RAW + standard).cast(pl.String).str.strip_chars()
-            filled = pl.when(text != "").then(pl.lit("valid", presence)).otherwise(pl.lit("missing", presence))
-            yield filled.alias(_STATUS + standard)
-        else:
-            yield pl.col(_PARSED + standard).struct.field("status").alias(_STATUS + standard)
+        yield pl.col(_PARSED + standard).struct.field("status").alias(_STATUS + standard)
 
 
 def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:

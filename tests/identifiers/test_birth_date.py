@@ -57,7 +57,11 @@ def test_every_month_by_its_name(month: int) -> None:
         ("1901-01-01", dt.date(1901, 1, 1), None, "valid"),
         ("1849-12-31", dt.date(1849, 12, 31), None, "implausible"),
         ("1850-01-01", dt.date(1850, 1, 1), None, "valid"),
-        ("2950-01-01", dt.date(2950, 1, 1), None, "valid"),
+        ("2100-12-31", dt.date(2100, 12, 31), None, "valid"),
+        ("2101-01-01", dt.date(2101, 1, 1), None, "implausible"),
+        ("9999-12-31", None, None, "default"),
+        ("31/12/9999", None, None, "default"),
+        ("9999-12-30", dt.date(9999, 12, 30), None, "implausible"),
         ("00/00/0000", None, None, "missing"),
         ("0000-00-00", None, None, "missing"),
         ("", None, None, "missing"),
@@ -125,7 +129,7 @@ def test_without_a_reference_date_two_digits_have_a_fixed_century() -> None:
 @pytest.mark.parametrize(
     ("values", "dtype"),
     [
-        ([DATE, dt.date(1900, 1, 1), None], pl.Date),
+        ([DATE, dt.date(9999, 12, 31), None], pl.Date),
         ([dt.datetime(2001, 2, 3, 23, 59), dt.datetime(1900, 1, 1), None], pl.Datetime("ms")),
         ([dt.datetime(2001, 2, 3, 0, 30), dt.datetime(1900, 1, 1), None], pl.Datetime("us", "Europe/London")),
         ([20010203, 19000101, None], pl.Int32),
@@ -157,14 +161,15 @@ def test_excel_counts_days() -> None:
 @given(st.dates(dt.date(1850, 1, 2)), st.sampled_from(["%Y-%m-%d", "%d/%m/%Y", "%d %B %Y", "%d-%b-%Y", "%B %d %Y"]))
 def test_every_date_is_read_back(date: dt.date, form: str) -> None:
     [(value, text, status)] = parsed([date.strftime(form)], birth_date.standardise(X))
-    assert (value, text) == (None if date == dt.date(1900, 1, 1) else date, None)
-    assert status in ("valid", "default")
+    filler = date in (dt.date(1900, 1, 1), dt.date(9999, 12, 31))
+    assert (value, text) == (None if filler else date, None)
+    assert status == ("default" if filler else "implausible" if date.year > 2100 else "valid")
 
 
 FRAGMENTS = [
     *("2001", "1999", "19", "20", "03", "3", "13", "31", "02", "2", "12", "0", "00", "Feb", "FEBRUARY", "sept", "may"),
     *("-", "/", ".", ",", "\\", "|", " ", "T", "00:00", "12:30:00", "10.00.00", "st", "RD", "th", "36925", "NULL"),
-    *("20010203", "03022001", "2132001", "1900-01-01", "31/02/", "-02-29", "1800", "1850"),
+    *("20010203", "03022001", "2132001", "1900-01-01", "31/02/", "-02-29", "1800", "1850", "9999", "31/12/"),
 ]
 
 

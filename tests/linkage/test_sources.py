@@ -103,14 +103,22 @@ def test_with_columns_nothing_else_is_used() -> None:
         ({"columns": COLUMNS, "further": {"COST": "money"}}, "kind 'money'"),
         ({"columns": COLUMNS, "further": {"SURNAME": "text"}}, "both columns and further"),
         ({"columns": COLUMNS, "encoding": "latin-99"}, "unknown encoding"),
-        ({"columns": COLUMNS, "separator": "::"}, "one character"),
+        ({"columns": COLUMNS, "encoding": "rot13"}, "unknown encoding"),
+        ({"columns": COLUMNS, "encoding": "zip"}, "unknown encoding"),
+        ({"columns": COLUMNS, "encoding": "undefined"}, "unknown encoding"),
+        ({"columns": COLUMNS, "separator": "::"}, "one ASCII character"),
+        ({"columns": COLUMNS, "separator": ""}, "one ASCII character"),
+        ({"columns": COLUMNS, "separator": "§"}, "one ASCII character"),
+        ({"columns": COLUMNS, "separator": '"'}, "no quotation mark"),
+        ({"columns": COLUMNS, "separator": "\n"}, "no quotation mark"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused_when_the_source_is_made(
     settings: dict[str, object], says: str
 ) -> None:
-    with pytest.raises(ProgrammeError, match=says):
+    with pytest.raises(ProgrammeError, match=says) as caught:
         Source("s", EXTRACT, **settings)
+    assert_bare(caught.value)
 
 
 def test_a_name_that_could_not_name_a_file_is_refused() -> None:
@@ -153,6 +161,7 @@ def test_a_file_that_is_not_what_its_ending_says_is_named(tmp_path: Path, ending
         Source("s", file, columns=COLUMNS)
     assert str(file) in str(caught.value)
     assert "4010232137" not in str(caught.value)
+    assert_bare(caught.value)
 
 
 def test_a_file_cut_short_is_named_when_it_is_read(tmp_path: Path) -> None:
@@ -162,8 +171,96 @@ def test_a_file_cut_short_is_named_when_it_is_read(tmp_path: Path) -> None:
     damaged = bytearray(whole.read_bytes())
     damaged[8:5000] = bytes(4992)
     whole.write_bytes(damaged)
-    with pytest.raises(SourceError, match=r"a\.parquet cannot be read"), source.reading():
+    with pytest.raises(SourceError, match=r"a\.parquet cannot be read") as caught, source.reading():
         source.scan(["NHS_NO"]).collect()
+    assert_bare(caught.value)
+
+
+@pytest.mark.parametrize(
+    "rows", [b"1,SECRET,3,4\n", b'1,"SECRET\n', b"1,SECRET\xe9,3\n"], ids=["too wide", "never closes", "no UTF-8"]
+)
+def test_a_csv_file_that_breaks_is_refused_with_nothing_behind_the_error(tmp_path: Path, rows: bytes) -> None:
+    file = write(tmp_path, "a.csv")
+    source = Source("s", file, columns=COLUMNS)
+    file.write_bytes(file.read_bytes() + rows)
+    with pytest.raises(SourceError) as caught, source.reading():
+        source.scan(["NHS_NO"]).collect()
+    assert_bare(caught.value)
+
+
+def assert_bare(error: BaseException) -> None:
+    assert "SECRET" not in str(error)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+def test_a_pandas_column_of_mixed_types_is_refused_without_its_values() -> None:
+    frame = pd.DataFrame({"NHS_NO": pd.Series([1, "SECRET"], dtype=object), "SURNAME": ["a", "b"]})
+    with pytest.raises(SourceError, match="source 's': the DataFrame given cannot be read") as caught:
+        Source("s", frame, columns=COLUMNS)
+    assert_bare(caught.value)
+
+
+def test_a_duckdb_query_that_fails_is_refused_without_its_values() -> None:
+    with duckdb.connect() as connection:
+        query = connection.sql(
+            "SELECT CAST(text AS INTEGER) AS NHS_NO, text AS SURNAME FROM (VALUES ('1'), ('SECRET')) AS given(text)"
+        )
+        with pytest.raises(SourceError, match="source 's': the DuckDBPyRelation given cannot be read") as caught:
+            Source("s", query, columns=COLUMNS)
+    assert_bare(caught.value)
+
+
+def test_what_linkcore_itself_refuses_passes_through_reading() -> None:
+    refusal = ProgrammeError("x")
+    with pytest.raises(ProgrammeError) as caught, Source("s", EXTRACT, columns=COLUMNS).reading():
+        raise refusal
+    assert caught.value is refusal
+
+
+@pytest.mark.parametrize("first", ["9990000018,Smith,1980-02-03", "Smith,,", "Smith,Jones,EX1 2AB", "Smith,Smith,1"])
+def test_a_file_without_a_header_is_refused_without_its_values(tmp_path: Path, first: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(f"{first}\n9990000026,Jones,1990-01-01\n")
+    with pytest.raises(SourceError) as caught:
+        Source("s", file, columns=COLUMNS)
+    for value in ("9990000018", "Smith", "1980", "EX1"):
+        assert value not in str(caught.value)
+    assert str(file) in str(caught.value)
+    assert_bare(caught.value)
+
+
+def test_a_reader_that_can_be_read_once_is_refused() -> None:
+    reader = EXTRACT.to_arrow().to_reader()
+    with pytest.raises(ProgrammeError, match=r"can be read only once; give its table, as in reader\.read_all\(\)"):
+        Source("s", reader, columns=COLUMNS)
+    assert_reads_twice(reader.read_all())
+
+
+@pytest.mark.parametrize("name", ["family_name", "record_id"])
+def test_a_column_of_standard_name_that_only_some_files_have_is_refused(tmp_path: Path, name: str) -> None:
+    for file in ("a.csv", "b.csv", "c.csv"):
+        header, row = ("nhs_number", "1") if file == "b.csv" else (f"nhs_number,{name}", "1,x")
+        (tmp_path / file).write_text(f"{header}\n{row}\n")
+    with pytest.raises(SourceError, match=f"no column '{name}' in .*b\\.csv, though") as caught:
+        Source("s", tmp_path / "*.csv")
+    assert "a.csv" not in str(caught.value)
+    # Said which to use, the others may differ.
+    assert len(Source("s", tmp_path / "*.csv", columns={"nhs_number": "nhs_number"}).files) == 3
+
+
+def test_a_file_whose_own_name_has_brackets_is_itself(tmp_path: Path) -> None:
+    file = write(tmp_path, "gp [1].csv")
+    write(tmp_path, "gp 1.csv")
+    assert Source("s", file, columns=COLUMNS).files == (file,)
+
+
+def test_two_stars_stand_for_folders_in_folders(tmp_path: Path) -> None:
+    for folder in ("2024", "2025/01"):
+        (tmp_path / folder).mkdir(parents=True)
+        write(tmp_path / folder, "a.csv")
+    files = Source("s", tmp_path / "**" / "*.csv", columns=COLUMNS).files
+    assert files == (tmp_path / "2024/a.csv", tmp_path / "2025/01/a.csv")
 
 
 def test_a_row_is_placed_by_file_and_number(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from linkcore.errors import SourceError
 from linkcore.linkage.sources import Source
-from linkcore.linkage.standardise import standardise
+from linkcore.linkage.standardise import raw_columns, raw_row_hash, standardise
 from linkcore.schema import RECORDS, SET_ASIDE
 
 MESSY = pl.DataFrame(
@@ -122,3 +122,89 @@ def test_the_lost_zero_of_a_chi_number_is_found_by_the_birth_date() -> None:
 def test_a_column_that_can_hold_no_identifier_is_refused_by_name(values: list[object]) -> None:
     with pytest.raises(SourceError, match="source 's': column 'nhs_number' is"):
         standardise(Source("s", pl.DataFrame({"nhs_number": values})))
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype", "kept"),
+    [
+        (["A1", " A1 ", "UNKNOWN", "n/a", "-", "", None, "0", "0000", "99999", "09", "A0"], pl.String, "A1 A1 09 A0"),
+        ([0, 17, 9999, None], pl.Int64, "17"),
+        ([0.0, 17.0, float("nan"), 99.0, None], pl.Float64, "17"),
+        (["UNKNOWN", "A1"], pl.Categorical(), "A1"),
+    ],
+    ids=str,
+)
+def test_a_local_patient_id_that_is_filled_in_is_missing(values: list[object], dtype: pl.DataType, kept: str) -> None:
+    records = standardise(Source("s", pl.DataFrame({"local_patient_id": pl.Series(values, dtype=dtype)})))
+    found = records.frame.sort("row")["local_patient_id"].drop_nulls().to_list()
+    assert found == kept.split()
+    counts = dict(records.set_aside.select("status", "records").iter_rows())
+    assert counts == {"valid": len(found), "missing": len(values) - len(found)}
+
+
+@pytest.mark.parametrize("name", ["row", "raw:row", "raw:hash", "raw:record_id"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    frame = pl.DataFrame({name: ["b", "a"], "SURNAME": ["Smith", "Ng"]})
+    records = standardise(Source("s", frame, columns={"family_name": "SURNAME"}, record_id=name))
+    assert records.frame.select("row", "record_id", "family_name").rows() == [(1, "a", "NG"), (0, "b", "SMITH")]
+    assert standardise(Source("s", frame, columns={"family_name": name})).frame["family_name"].to_list() == ["B", "A"]
+
+
+TYPED = pl.DataFrame(
+    {
+        "ID": ["c", "a", "e", "b", "d"],
+        "NHS": pl.Series([4010232137, None, 4010232137, 0, 1], dtype=pl.Int64),
+        "SURNAME": pl.Series(["Smith", None, "Smith", "", "Ng"], dtype=pl.Categorical()),
+        "FORENAME": ["", None, "", None, ""],
+        "DOB": [dt.date(1980, 2, 3), None, dt.date(1980, 2, 3), dt.date(1, 1, 1), None],
+        "SCORE": [0.1, float("nan"), 0.1, None, 1e300],
+        "COST": [1, 2, 3, 4, 5],
+    }
+)
+TYPED_MAPPED = {
+    "columns": {"nhs_number": "NHS", "family_name": "SURNAME", "given_name": "FORENAME", "birth_date": "DOB"},
+    "further": {"SCORE": "number"},
+}
+
+
+@pytest.mark.parametrize("engine", ["in-memory", "streaming"])
+@pytest.mark.parametrize("batch_rows", [1, 2, 5])
+@pytest.mark.parametrize("settings", [TYPED_MAPPED, TYPED_MAPPED | {"record_id": "ID"}])
+def test_rows_that_are_read_anew_have_the_hashes_of_those_that_were_linked(
+    tmp_path: Path, engine: str, batch_rows: int, settings: dict[str, object]
+) -> None:
+    TYPED.write_parquet(tmp_path / "a.parquet", row_group_size=2)
+    linked = standardise(Source("s", tmp_path / "a.parquet", **settings))
+    assert linked.row_hashes.dtype == pl.UInt64
+    # The same rows from memory, in parts.
+    parts = [TYPED[at : at + batch_rows] for at in range(0, TYPED.height, batch_rows)]
+    anew = Source("s", pl.concat(parts, rechunk=False), **settings)
+    batch = anew.scan([*raw_columns(anew), "COST"]).with_row_index("row")
+    hashes = batch.select(raw_row_hash(anew)).collect(engine=engine).to_series()
+    assert hashes[linked.frame["row"]].to_list() == linked.row_hashes.to_list()
+
+
+def test_categories_hash_by_their_names_and_not_by_the_order_in_which_they_were_met() -> None:
+    first, second = (pl.Categorical(pl.Categories(name)) for name in ("first", "second"))
+    met_before = pl.Series(["Ng", "Smith"], dtype=second)
+    frames = [pl.DataFrame({"family_name": pl.Series(["Smith", "Ng"], dtype=dtype)}) for dtype in (first, second)]
+    codes = [frame["family_name"].to_physical().to_list() for frame in frames]
+    assert codes[0] != codes[1] == met_before.to_physical().to_list()[::-1]
+    hashes = [standardise(Source("s", frame)).row_hashes.to_list() for frame in frames]
+    assert hashes[0] == hashes[1]
+
+
+@pytest.mark.parametrize("column", ["ID", "NHS", "SURNAME", "FORENAME", "DOB", "SCORE"])
+def test_a_row_that_was_changed_has_another_hash(column: str) -> None:
+    source = Source("s", TYPED, **TYPED_MAPPED, record_id="ID")
+    hashes = TYPED.select(raw_row_hash(source)).to_series()
+    for changed in (TYPED[column].reverse(), pl.Series([None] * 5, dtype=TYPED[column].dtype)):
+        other = TYPED.with_columns(changed.alias(column))
+        same = (other[column].eq_missing(TYPED[column])).to_list()
+        assert (other.select(raw_row_hash(source)).to_series() == hashes).to_list() == same
+
+
+def test_a_null_hashes_unlike_an_empty_text_and_values_hash_by_their_columns() -> None:
+    rows = [("", ""), ("", None), (None, ""), (None, None), ("ab", ""), ("", "ab"), ("a", "b"), ("b", "a"), ("a", "a")]
+    frame = pl.DataFrame(rows, schema={"family_name": pl.String, "given_name": pl.String}, orient="row")
+    assert standardise(Source("s", frame)).row_hashes.n_unique() == len(rows)
