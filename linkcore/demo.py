@@ -13,7 +13,7 @@ import polars as pl
 
 from linkcore.governance.programme import Programme
 from linkcore.governance.release import Release, release
-from linkcore.linkage.evaluation import compare_with_truth
+from linkcore.linkage.evaluation import compare_with_truth, conflicts_found
 from linkcore.linkage.link import Linkage
 from linkcore.progress import Progress, silent
 from linkcore.pseudonyms.keys import Key
@@ -40,6 +40,8 @@ class Demonstration:
         To the one recipient.
     judged : polars.DataFrame
         What :func:`linkcore.linkage.evaluation.compare_with_truth` found.
+    conflicts : polars.DataFrame
+        What :func:`linkcore.linkage.evaluation.conflicts_found` found.
     seconds : dict of str to float
         By step.
     peak_bytes : int
@@ -50,6 +52,7 @@ class Demonstration:
     linkage: Linkage
     released: Release
     judged: pl.DataFrame
+    conflicts: pl.DataFrame
     seconds: dict[str, float]
     peak_bytes: int
 
@@ -71,6 +74,7 @@ class Demonstration:
                 as_text(accuracy(self.judged)),
                 "Of these, what was left to the fallback: records without a usable number, and conflicts:",
                 as_text(accuracy(self.judged.filter(pl.col("method").is_in(_LEFT_TO_THE_FALLBACK)))),
+                _of_conflicts(self.conflicts),
                 as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
                 f"sources and programme file  {self.folder / 'ics'}\n"
                 f"released data and manifest  {self.released.folder}\n"
@@ -105,6 +109,14 @@ def _share(part: str, whole: str) -> pl.Expr:
     return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
 
 
+def _of_conflicts(conflicts: pl.DataFrame) -> str:
+    wrong, found, true, alarms = conflicts.select(pl.col("wrong", "found", "true", "false_alarms").sum()).row(0)
+    return (
+        f"Conflicts: of {wrong:,} records that carry another person's NHS Number {found:,} were found out; of {true:,} "
+        f"links by number to the right person {alarms:,} were called a conflict."
+    )
+
+
 def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Progress = silent) -> Demonstration:
     """Make a synthetic ICS, link it, release it to one recipient, and judge the links against the truth.
 
@@ -137,9 +149,9 @@ def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Pro
         released = release(linkage, agreement, key, folder / "release" / agreement.recipient)
     progress("judge", 0, 1)
     with _timed(seconds, "judge"):
-        truth = pl.read_parquet(made.truth, columns=["source", "record_id", "entity"])
-        judged = compare_with_truth(linkage, truth)
-    return Demonstration(folder, linkage, released, judged, seconds, _peak_bytes())
+        truth = pl.read_parquet(made.truth)
+        judged, conflicts = compare_with_truth(linkage, truth), conflicts_found(linkage, truth)
+    return Demonstration(folder, linkage, released, judged, conflicts, seconds, _peak_bytes())
 
 
 def _key(file: Path) -> Key:

@@ -1,9 +1,14 @@
-"""Files that are there whole or not at all: written beside their place, flushed to disk, then renamed."""
+"""Files that are there whole or not at all: written beside their place, flushed to disk, then renamed.
+
+Everything written is for its owner only, and nothing is replaced but what an earlier run wrote there. The errors of the
+file system while a place is prepared and while what was written is put there become a ProgrammeError that names the
+place; those of the caller's own writing stay as they are.
+"""
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from linkcore.errors import ProgrammeError
@@ -11,55 +16,83 @@ from linkcore.errors import ProgrammeError
 __all__ = ["new_file", "new_folder"]
 
 
-@contextmanager
-def new_folder(place: Path) -> Iterator[Path]:
-    """Fill a folder that appears at its place only when it is complete, instead of what was there.
+def _nothing(_: Path) -> bool:
+    return False
 
-    A run that is killed leaves the folder that was there, or none; what it had begun lies hidden beside it until the
-    next run removes it.
+
+@contextmanager
+def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Iterator[Path]:
+    """Fill a folder that appears at its place only when it is complete, instead of what an earlier run left there.
+
+    A run that fails or is killed leaves the folder that was there, or none; what it had begun, and what it had set
+    aside, lies hidden beside the place until the next run, which puts the folder that was there back.
 
     Parameters
     ----------
     place : pathlib.Path
-        Where the folder will be; its parents are made. One writer at a time.
+        Where the folder will be; its parents are made, links are followed. One writer at a time.
+    ours : callable
+        Asked of the path of each entry of a folder that is there already: is it a part of an earlier output of this
+        kind, so that it may be deleted? One that is not, and the folder stays as it is. A name that many folders hold
+        (``*.parquet``) proves nothing: look into the folder (``entry.parent``) for the file that says what it is, such
+        as a manifest that lists the entry. By default only an empty folder is replaced.
 
     Yields
     ------
     pathlib.Path
-        An empty private folder (0700) to write to.
+        An empty private folder to write to. Files in it end with mode 0600 and folders with 0700, whoever made them.
 
     Raises
     ------
     ProgrammeError
-        If something that is no folder stands at the place.
+        If something that is no folder stands at the place, the folder there holds anything that is not ours, or the
+        file system refuses.
 
     Examples
     --------
     >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as parent:
-    ...     with new_folder(Path(parent) / "out") as folder:
-    ...         _ = (folder / "a.txt").write_text("whole")
-    ...     (Path(parent) / "out" / "a.txt").read_text()
-    'whole'
+    >>> parent = tempfile.TemporaryDirectory()
+    >>> out = Path(parent.name) / "out"
+    >>> for text in ("first", "second"):
+    ...     with new_folder(out, ours=lambda entry: entry.name == "a.txt") as folder:
+    ...         _ = (folder / "a.txt").write_text(text)
+    >>> (out / "a.txt").read_text()
+    'second'
+    >>> with new_folder(out, ours=lambda entry: entry.name == "b.txt") as folder:
+    ...     pass
+    Traceback (most recent call last):
+    linkcore.errors.ProgrammeError: ...out holds a.txt, which is no output of this command; choose another ...
+    >>> parent.cleanup()
     """
-    if place.exists() and not place.is_dir():
-        raise ProgrammeError(f"{place} is a file, and a folder is to be written there; choose another place")
-    partial, previous = (place.with_name(f".{place.name}.{state}") for state in ("partial", "previous"))
-    for stale in (partial, previous):
-        shutil.rmtree(stale, ignore_errors=True)
-    partial.mkdir(mode=0o700, parents=True)
+    with _refusals(place):
+        place = place.resolve()
+        if not place.name or place.is_mount():
+            raise ProgrammeError(f"{place} cannot be replaced as a whole; choose a folder inside it")
+        partial, previous = (_beside(place, state) for state in ("partial", "previous"))
+        _put_back(previous, place)
+        _check_replaceable(place, ours)
+        for stale in (partial, previous):
+            _remove(stale)
+        partial.mkdir(mode=0o700, parents=True)
     try:
         yield partial
-        for path in sorted(partial.rglob("*")):
-            _flush(path)
-        _flush(partial)
-        if place.exists():
-            place.rename(previous)
-        partial.rename(place)
-        _flush(place.parent)
+        with _refusals(place):
+            for path in sorted(partial.rglob("*")):
+                path.chmod(0o700 if path.is_dir() else 0o600)
+                _flush(path)
+            _flush(partial)
+            if place.exists():
+                place.rename(previous)
+            partial.rename(place)
+            _flush(place.parent)
+        # What cannot be deleted now is met again by the next run.
+        with suppress(OSError):
+            _remove(previous)
     finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(previous, ignore_errors=True)
+        with suppress(OSError):
+            _put_back(previous, place)
+        with suppress(OSError):
+            _remove(partial)
 
 
 @contextmanager
@@ -69,7 +102,7 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
     Parameters
     ----------
     place : pathlib.Path
-        Where the file will be; its parents are made. One writer at a time.
+        Where the file will be; its parents are made, links are followed. One writer at a time.
     mode : int
         Its permissions, from the first byte on.
 
@@ -77,6 +110,11 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
     ------
     pathlib.Path
         An empty file to write to.
+
+    Raises
+    ------
+    ProgrammeError
+        If a folder stands at the place, or the file system refuses.
 
     Examples
     --------
@@ -87,18 +125,70 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
     ...     (Path(parent) / "a.txt").read_text()
     'whole'
     """
-    place.parent.mkdir(parents=True, exist_ok=True)
-    partial = place.with_name(f".{place.name}.partial")
-    partial.unlink(missing_ok=True)
-    try:
+    with _refusals(place):
+        place = place.resolve()
+        if place.is_dir():
+            raise ProgrammeError(f"{place} is a folder, and a file is to be written there; choose another place")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = _beside(place, "partial")
+        _remove(partial)
         partial.touch(mode=mode, exist_ok=False)
         partial.chmod(mode)
+    try:
         yield partial
-        _flush(partial)
-        partial.replace(place)
-        _flush(place.parent)
+        with _refusals(place):
+            _flush(partial)
+            partial.replace(place)
+            _flush(place.parent)
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            _remove(partial)
+
+
+@contextmanager
+def _refusals(place: Path) -> Iterator[None]:
+    """Say of what the file system refuses where that was, and what to do."""
+    try:
+        yield
+    except (FileExistsError, NotADirectoryError):
+        raise ProgrammeError(
+            f"{place} cannot be written: a file is where a folder would have to be; choose another place"
+        ) from None
+    # Of a ring of links, Python 3.11 and 3.12 say RuntimeError.
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or "it leads back to itself"
+        raise ProgrammeError(
+            f"{place} cannot be written: {reason}; choose another place, or see to its disk and its permissions"
+        ) from None
+
+
+def _check_replaceable(place: Path, ours: Callable[[Path], bool]) -> None:
+    if os.path.lexists(place) and not place.is_dir():
+        raise ProgrammeError(f"{place} is a file, and a folder is to be written there; choose another place")
+    entries = sorted(place.iterdir()) if place.is_dir() else []
+    foreign = [entry.name for entry in entries if not ours(entry)]
+    if foreign:
+        raise ProgrammeError(
+            f"{place} holds {', '.join(foreign[:5])}{' and more' * (len(foreign) > 5)}, which is no output of this "
+            "command; choose another folder, or empty this one"
+        )
+
+
+def _beside(place: Path, state: str) -> Path:
+    return place.with_name(f".{place.name}.{state}")
+
+
+def _put_back(previous: Path, place: Path) -> None:
+    """Undo the first of two renames where the second did not follow."""
+    if previous.is_dir() and not previous.is_symlink() and not os.path.lexists(place):
+        previous.rename(place)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:

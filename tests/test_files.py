@@ -1,4 +1,4 @@
-"""Nothing half-written is ever visible."""
+"""Nothing half-written is ever visible, and nothing is replaced that is not ours."""
 
 import os
 import signal
@@ -12,27 +12,39 @@ from linkcore.errors import ProgrammeError
 from linkcore.files import new_file, new_folder
 
 
+def ours(entry: Path) -> bool:
+    return entry.name in {"old", "new"}
+
+
+def holding(place: Path, name: str) -> Path:
+    place.mkdir()
+    (place / name).write_text(name)
+    return place
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
 def test_a_folder_replaces_what_was_there_only_when_complete(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with new_folder(out) as folder:
         (folder / "old").touch()
         assert not out.exists()
-    with new_folder(out) as folder:
+    with new_folder(out, ours=ours) as folder:
         (folder / "new").touch()
-        assert [file.name for file in out.iterdir()] == ["old"]
-    assert [file.name for file in out.iterdir()] == ["new"]
+        assert names(out) == ["old"]
+    assert names(tmp_path) == ["out", "out/new"]
     assert out.stat().st_mode & 0o777 == 0o700
-    assert list(tmp_path.iterdir()) == [out]
 
 
 def test_an_error_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "old").touch()
-    with pytest.raises(UnicodeEncodeError), new_folder(tmp_path / "out") as folder:
+    holding(tmp_path / "out", "old")
+    with pytest.raises(UnicodeEncodeError), new_folder(tmp_path / "out", ours=ours) as folder:
         (folder / "new").write_text("half \ud800", "utf-8")
     with pytest.raises(UnicodeEncodeError), new_file(tmp_path / "file") as file:
         file.write_text("half \ud800", "utf-8")
-    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["out", "out/old"]
+    assert names(tmp_path) == ["out", "out/old"]
 
 
 def test_a_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
@@ -43,6 +55,14 @@ def test_a_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "file").stat().st_mode & 0o777 == 0o600
 
 
+def test_all_in_a_folder_is_for_its_owner_only(tmp_path: Path) -> None:
+    with new_folder(tmp_path / "out") as folder:
+        (folder / "deep").mkdir(mode=0o755)
+        (folder / "deep" / "a").touch(mode=0o644)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "out").rglob("*")}
+    assert modes == {"deep": 0o700, "a": 0o600}
+
+
 def test_a_file_in_the_way_of_a_folder_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(ProgrammeError, match="is a file"), new_folder(tmp_path / "out"):
@@ -50,14 +70,101 @@ def test_a_file_in_the_way_of_a_folder_is_not_touched(tmp_path: Path) -> None:
     assert (tmp_path / "out").read_text() == "mine"
 
 
+def test_a_folder_in_the_way_of_a_file_is_seen_before_the_work_begins(tmp_path: Path) -> None:
+    with pytest.raises(ProgrammeError, match="is a folder"), new_file(holding(tmp_path / "out", "mine")):
+        pytest.fail("the work began")
+    assert names(tmp_path) == ["out", "out/mine"]
+
+
+class TestWhatIsNotOurs:
+    def test_is_never_replaced(self, tmp_path: Path) -> None:
+        out = holding(tmp_path / "out", "old")
+        (out / "gp.csv").write_text("mine")
+        says = "holds gp.csv, which is no output of this command; choose another folder, or empty"
+        with pytest.raises(ProgrammeError, match=says), new_folder(out, ours=ours):
+            pytest.fail("the work began")
+        assert names(tmp_path) == ["out", "out/gp.csv", "out/old"]
+
+    def test_is_everything_where_nothing_is_said(self, tmp_path: Path) -> None:
+        with pytest.raises(ProgrammeError, match="holds old"), new_folder(holding(tmp_path / "out", "old")):
+            pass
+        assert names(tmp_path) == ["out", "out/old"]
+
+    def test_an_empty_folder_is_nobodys(self, tmp_path: Path) -> None:
+        (tmp_path / "out").mkdir()
+        with new_folder(tmp_path / "out") as folder:
+            (folder / "new").touch()
+        assert names(tmp_path) == ["out", "out/new"]
+
+
+class TestLinks:
+    def test_a_link_stays_and_the_folder_behind_it_is_replaced(self, tmp_path: Path) -> None:
+        real = holding(tmp_path / "real", "old")
+        (tmp_path / "link").symlink_to(real)
+        for _ in range(2):
+            with new_folder(tmp_path / "link", ours=ours) as folder:
+                (folder / "new").touch()
+        assert (tmp_path / "link").is_symlink()
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["link", "real"]
+        assert names(real) == ["new"]
+
+    def test_a_link_to_a_file_stays_too(self, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to(tmp_path / "real")
+        with new_file(tmp_path / "link") as file:
+            file.write_text("whole")
+        assert (tmp_path / "link").is_symlink()
+        assert (tmp_path / "real").read_text() == "whole"
+
+    @pytest.mark.parametrize("state", ["partial", "previous"])
+    def test_a_stale_link_is_removed_and_not_what_it_points_to(self, tmp_path: Path, state: str) -> None:
+        mine = holding(tmp_path / "mine", "mine")
+        (tmp_path / f".out.{state}").symlink_to(mine)
+        with new_folder(tmp_path / "out") as folder:
+            (folder / "new").touch()
+        assert names(tmp_path) == ["mine", "mine/mine", "out", "out/new"]
+
+
+AT_THE_SECOND_RENAME = """
+import os, pathlib, signal, sys
+renames = []
+def interfere(event, _):
+    if event == "os.rename":
+        renames.append(event)
+        if len(renames) == 2:
+            {happens}
+sys.addaudithook(interfere)
+from linkcore.files import new_folder
+with new_folder(pathlib.Path(sys.argv[1]), ours=lambda entry: entry.name == "old") as folder:
+    (folder / "new").touch()
+"""
+
+
+class TestBetweenTheRenames:
+    def run(self, out: Path, happens: str) -> subprocess.CompletedProcess[str]:
+        script = AT_THE_SECOND_RENAME.format(happens=happens)
+        return subprocess.run([sys.executable, "-c", script, out], check=False, capture_output=True, text=True)
+
+    def test_a_failure_puts_back_what_was_there(self, tmp_path: Path) -> None:
+        done = self.run(holding(tmp_path / "out", "old"), "raise OSError(28, 'No space left on device')")
+        assert "ProgrammeError" in done.stderr
+        assert "out cannot be written: No space left on device" in done.stderr
+        assert names(tmp_path) == ["out", "out/old"]
+
+    def test_what_was_there_outlives_a_kill_and_a_run_that_fails(self, tmp_path: Path) -> None:
+        out = holding(tmp_path / "out", "old")
+        assert self.run(out, "os.kill(os.getpid(), signal.SIGKILL)").returncode == -signal.SIGKILL
+        assert not out.exists()
+        with pytest.raises(ZeroDivisionError), new_folder(out, ours=ours):
+            _ = 1 / 0
+        assert names(tmp_path) == ["out", "out/old"]
+
+
 def test_a_killed_run_leaves_what_was_there_and_the_next_one_cleans_up(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    out.mkdir()
-    (out / "old").touch()
+    out = holding(tmp_path / "out", "old")
     script = (
         "import sys, time, pathlib\n"
         "from linkcore.files import new_folder\n"
-        "with new_folder(pathlib.Path(sys.argv[1])) as folder:\n"
+        "with new_folder(pathlib.Path(sys.argv[1]), ours=lambda _: True) as folder:\n"
         "    (folder / 'half').touch()\n"
         "    print('writing', flush=True)\n"
         "    time.sleep(60)\n"
@@ -66,7 +173,52 @@ def test_a_killed_run_leaves_what_was_there_and_the_next_one_cleans_up(tmp_path:
         assert child.stdout is not None
         assert child.stdout.readline() == b"writing\n"
         os.kill(child.pid, signal.SIGKILL)
-    assert [file.name for file in out.iterdir()] == ["old"]
-    with new_folder(out) as folder:
+    assert names(out) == ["old"]
+    with new_folder(out, ours=ours) as folder:
         (folder / "new").touch()
-    assert list(tmp_path.iterdir()) == [out]
+    assert names(tmp_path) == ["out", "out/new"]
+
+
+class TestPlaces:
+    @pytest.mark.parametrize("new", [new_folder, new_file])
+    def test_below_a_file_nothing_can_be_written(self, tmp_path: Path, new) -> None:  # type: ignore[no-untyped-def]
+        (tmp_path / "file.json").write_text("mine")
+        says = r"file\.json/x cannot be written: a file is where a folder would have to be"
+        with pytest.raises(ProgrammeError, match=says), new(tmp_path / "file.json" / "x"):
+            pass
+
+    @pytest.mark.parametrize("new", [new_folder, new_file])
+    def test_a_ring_of_links_leads_nowhere(self, tmp_path: Path, new) -> None:  # type: ignore[no-untyped-def]
+        (tmp_path / "one").symlink_to(tmp_path / "two")
+        (tmp_path / "two").symlink_to(tmp_path / "one")
+        with pytest.raises(ProgrammeError, match="choose another place"), new(tmp_path / "one"):
+            pytest.fail("the work began")
+
+    @pytest.mark.parametrize("new", [new_folder, new_file])
+    def test_what_the_file_system_refuses_is_said_with_its_reason(self, tmp_path: Path, new) -> None:  # type: ignore[no-untyped-def]
+        long = tmp_path / ("x" * 255)
+        with pytest.raises(ProgrammeError, match="xx cannot be written: File name too long; choose another"), new(long):
+            pytest.fail("the work began")
+        assert names(tmp_path) == []
+
+    def test_a_dot_is_the_folder_it_stands_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.chdir(holding(tmp_path / "out", "old"))
+        with new_folder(Path(), ours=ours) as folder:
+            (folder / "new").touch()
+        assert names(tmp_path) == ["out", "out/new"]
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ProgrammeError, match=r"holds .*out"), new_folder(Path("out/..")):
+            pass
+        with pytest.raises(ProgrammeError, match="is a folder"), new_file(Path()):
+            pass
+
+    def test_the_root_of_a_disk_is_refused(self) -> None:
+        with pytest.raises(ProgrammeError, match="choose a folder inside it"), new_folder(Path("/")):
+            pass
+
+    def test_what_the_caller_fails_to_write_is_the_callers_error(self, tmp_path: Path) -> None:
+        with pytest.raises(IsADirectoryError), new_folder(tmp_path / "out") as folder:
+            folder.write_text("a folder is no file")
+        with pytest.raises(FileNotFoundError), new_file(tmp_path / "file") as file:
+            (file.parent / "nowhere" / "a").touch()
+        assert names(tmp_path) == []

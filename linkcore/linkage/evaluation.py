@@ -1,27 +1,32 @@
 """Evaluation of a linkage against known truth: what was linked to the wrong person, and what was not linked at all."""
 
+from typing import Final
+
 import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.link import Linkage
 
-__all__ = ["compare_with_truth"]
+__all__ = ["compare_with_truth", "conflicts_found"]
+
+_RECORD: Final = ("source", "record_id")
 
 
 def compare_with_truth(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
-    """Count right, wrong and missed links by source.
+    """Count right, wrong and missed links by source and method.
 
-    A person is of the entity of the record that defines it. A record that defines its person makes no claim about any
-    other record, so it counts neither for precision nor for recall. Of the others, a record is *linked* if it is placed
-    with a person that another record defines, *right* if that person is of its own entity, and *findable* if another
-    record of its entity defines a person.
+    A person is of the entity of the record that defines it. For precision, a record is *linked* if another record
+    defines its person, and then *right* if that person is of its own entity; a record that defines its person makes no
+    claim about any other. For recall, each entity has one record to be found by, its reference: the spine's, else its
+    first in order of sources and record ids. All its other records are *findable*, and *found* if their person is of
+    their own entity and is the person of the reference.
 
     Parameters
     ----------
     linkage : Linkage
         To be judged.
     truth : polars.DataFrame
-        ``source``, ``record_id`` and ``entity`` of every record.
+        ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
 
     Returns
     -------
@@ -32,7 +37,7 @@ def compare_with_truth(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
     Raises
     ------
     ProgrammeError
-        If a record of the linkage is missing from the truth.
+        If the truth lacks a column or a record of the linkage, or holds a record twice.
 
     Examples
     --------
@@ -46,44 +51,108 @@ def compare_with_truth(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
     [('gp', 'spine', 1, 0, 0, 0, 0), ('seen', 'nhs_number', 1, 1, 1, 1, 1), ('seen', 'unlinked', 1, 0, 0, 1, 0)]
     """
     judged = _beside_truth(linkage, truth)
-    of_listed = judged.filter("defines").select("entity").unique().with_columns(pl.lit(True).alias("listed"))
-    judged = judged.join(of_listed, on="entity", how="left", maintain_order="left").with_columns(
-        pl.col("listed").fill_null(False)
+    spine = [source.name for source in linkage.sources if source.spine]
+    references = (
+        judged.with_row_index("at")
+        .sort(~pl.col("source").is_in(spine), "at")
+        .unique("entity", keep="first", maintain_order=True)
+        .select("entity", "at", pl.col("person_id").alias("person_of_reference"))
     )
-    # A record that stands alone defines its own person; it is findable if yet another record of its entity does too.
-    others = judged.filter("defines").group_by("entity").len("definers")
-    judged = judged.join(others, on="entity", how="left", maintain_order="left")
-    alone = pl.col("method").is_in(["new_person", "unlinked"])
+    judged = judged.with_row_index().join(references, on="entity", how="left", maintain_order="left")
     linked = ~pl.col("defines")
-    right = linked & (pl.col("entity") == pl.col("person_entity"))
-    findable = pl.when(alone).then(pl.col("definers") > 1).otherwise(linked & pl.col("listed"))
+    own = pl.col("entity") == pl.col("person_entity")
+    findable = pl.col("index") != pl.col("at")
+    found = findable & own & (pl.col("person_id") == pl.col("person_of_reference"))
     return (
         judged.group_by("source", "method", maintain_order=True)
         .agg(
             pl.len().alias("records"),
             linked.sum().alias("linked"),
-            right.sum().alias("right"),
+            (linked & own).sum().alias("right"),
             findable.sum().alias("findable"),
-            (findable & right).sum().alias("found"),
+            found.sum().alias("found"),
         )
         .with_columns(pl.exclude("source", "method").cast(pl.UInt32))
     )
 
 
-def _beside_truth(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
-    """Give each record's source, method, entity, its person's entity, and whether it defines its person."""
-    links = linkage.links.select("source", "record_id", "person_id", "method")
-    links = links.join(
-        truth.select("source", "record_id", "entity"), on=["source", "record_id"], how="left", maintain_order="left"
+def conflicts_found(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
+    """Count by source how many wrong numbers were seen to be wrong, and how many right ones were taken for wrong.
+
+    Parameters
+    ----------
+    linkage : Linkage
+        To be judged, whatever becomes of its conflicts.
+    truth : polars.DataFrame
+        ``source``, ``record_id``, ``entity`` and ``number_wrong`` (Boolean: the record's NHS Number is not its
+        entity's) of every record.
+
+    Returns
+    -------
+    polars.DataFrame
+        A row a source (UInt32): ``wrong``, the records that carry somebody else's number and that the number led, or
+        would have led, to another person; ``found``, those of them that are flagged as conflicts; ``true``, the records
+        that their own number led, or would have led, to a person; ``false_alarms``, those of them that are flagged. A
+        record that defines its person was led to nobody, and counts for neither.
+
+    Raises
+    ------
+    ProgrammeError
+        If the truth lacks a column or a record of the linkage, or holds a record twice.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from linkcore.linkage.link import link
+    >>> from linkcore.linkage.sources import Source
+    >>> people = pl.DataFrame({"nhs_number": ["4010232137"] * 2, "given_name": ["ANNA", "PETER"],
+    ...                        "family_name": ["SMITH", "OKAFOR"], "birth_date": ["1980-02-03", "2011-07-28"]})
+    >>> truth = pl.DataFrame({"source": ["gp", "seen", "seen"], "record_id": ["0", "0", "1"], "entity": [7, 7, 8],
+    ...                       "number_wrong": [False, False, True]})
+    >>> conflicts_found(link([Source("gp", people[:1], spine=True), Source("seen", people)]), truth).rows()
+    [('gp', 0, 0, 0, 0), ('seen', 1, 1, 1, 0)]
+    """
+    judged = _beside_truth(linkage, truth, "number_wrong")
+    own = pl.col("entity") == pl.col("person_entity")
+    by_number = (pl.col("method") == "nhs_number") & ~pl.col("defines")
+    wrong = pl.col("number_wrong") & (pl.col("conflict") | (by_number & ~own))
+    true = ~pl.col("number_wrong") & (pl.col("conflict") | (by_number & own))
+    return (
+        judged.group_by("source", maintain_order=True)
+        .agg(
+            wrong.sum().alias("wrong"),
+            (wrong & pl.col("conflict")).sum().alias("found"),
+            true.sum().alias("true"),
+            (true & pl.col("conflict")).sum().alias("false_alarms"),
+        )
+        .with_columns(pl.exclude("source").cast(pl.UInt32))
     )
-    unknown = links["entity"].null_count()
+
+
+def _beside_truth(linkage: Linkage, truth: pl.DataFrame, *further: str) -> pl.DataFrame:
+    """Give each link's entity (and what further the truth says), its person's entity, and whether it defines that."""
+    links = linkage.links.select(*_RECORD, "person_id", "method", "conflict")
+    links = links.join(_checked(truth, "entity", *further), on=_RECORD, how="left", maintain_order="left")
+    unknown = links.select(pl.any_horizontal(pl.col("entity", *further).is_null()).sum()).item()
     if unknown:
         raise ProgrammeError(f"the truth lacks {unknown} records of the linkage; is it of the same sources?")
-    defining = linkage.persons.select("person_id", "source", "record_id").join(
-        links.select("source", "record_id", pl.col("entity").alias("person_entity")), on=["source", "record_id"]
+    defining = linkage.persons.select("person_id", *_RECORD).join(
+        links.select(*_RECORD, pl.col("entity").alias("person_entity")), on=_RECORD
     )
     links = links.join(defining.select("person_id", "person_entity"), on="person_id", how="left", maintain_order="left")
-    defines = defining.select("source", "record_id", pl.lit(True).alias("defines"))
-    return links.join(defines, on=["source", "record_id"], how="left", maintain_order="left").with_columns(
+    defines = defining.select(*_RECORD, pl.lit(True).alias("defines"))
+    return links.join(defines, on=_RECORD, how="left", maintain_order="left").with_columns(
         pl.col("defines").fill_null(False)
     )
+
+
+def _checked(truth: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    missing = [name for name in (*_RECORD, *columns) if name not in truth.columns]
+    if missing:
+        raise ProgrammeError(f"the truth lacks the columns {', '.join(missing)}; it has {', '.join(truth.columns)}")
+    # The linkage has record ids as text; whoever made the truth may have them as row numbers.
+    truth = truth.select(pl.col(_RECORD).cast(pl.String), *columns)
+    repeated = truth.select(pl.struct(_RECORD).is_duplicated().sum()).item()
+    if repeated:
+        raise ProgrammeError(f"the truth: {repeated} of its rows share a source and record id; give one row a record")
+    return truth

@@ -1,7 +1,7 @@
 """Exact linkage: PERSONS from the spine and from numbers seen elsewhere, LINKS by one hash join on the NHS Number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal, get_args
 
 import polars as pl
@@ -29,8 +29,9 @@ class Exact:
     ----------
     usable : sequence of str
         Statuses of NHS Numbers that may link; add ``"test"`` for a synthetic programme.
-    superseded : polars.DataFrame, optional
-        Numbers that were merged into others: columns ``old`` and ``new``, in any written form.
+    superseded : polars.DataFrame or polars.LazyFrame, optional
+        Numbers that were merged into others: columns ``old`` and ``new``, in any written form. A new number has a
+        usable status. It is read, and kept as integers, when the settings are made.
     conflicts : {"fallback", "keep"}
         What becomes of a record whose name and birth date say that its number is somebody else's: ``"fallback"`` looks
         for its person by the other identifiers, ``"keep"`` links it by number all the same. Either way it is flagged.
@@ -47,11 +48,14 @@ class Exact:
     """
 
     usable: Sequence[str] = USABLE_STATUSES
-    superseded: pl.DataFrame | None = field(default=None, repr=False)
+    superseded: pl.DataFrame | pl.LazyFrame | None = field(default=None, repr=False)
     conflicts: ConflictPolicy = "fallback"
 
     def __post_init__(self) -> None:
         possible = (*USABLE_STATUSES, "test")
+        if isinstance(self.usable, str):
+            # Of a string, each letter would be taken for a status.
+            raise ProgrammeError(f"usable is the text {self.usable!r}; give a sequence, as in ('valid',)")
         wrong = sorted(set(self.usable) - set(possible))
         if wrong or not self.usable:
             raise ProgrammeError(f"usable holds {wrong or 'nothing'}; it may hold {', '.join(possible)}")
@@ -59,7 +63,7 @@ class Exact:
             raise ProgrammeError(f"conflicts is {self.conflicts!r}; it is 'fallback' or 'keep'")
         object.__setattr__(self, "usable", tuple(status for status in possible if status in self.usable))
         if self.superseded is not None:
-            object.__setattr__(self, "superseded", _resolve(self.superseded))
+            object.__setattr__(self, "superseded", _resolve(self.superseded, self.usable))
 
 
 def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
@@ -100,19 +104,23 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
     return Placement(persons, links)
 
 
-def _resolve(superseded: pl.DataFrame) -> pl.DataFrame:
+def _resolve(superseded: pl.DataFrame | pl.LazyFrame, usable: Sequence[str]) -> pl.DataFrame:
     """Give old → current as integers, following chains of supersessions to their end."""
+    if not isinstance(superseded, pl.DataFrame | pl.LazyFrame):
+        raise ProgrammeError(f"superseded is a {type(superseded).__name__}; give a Polars frame")
+    try:
+        superseded = superseded.lazy().collect()
+    except pl.exceptions.PolarsError:
+        raise ProgrammeError("superseded cannot be read; give a frame that can be collected") from None
     if set(superseded.columns) != {"old", "new"}:
         raise ProgrammeError(f"superseded must have the columns old and new; it has {', '.join(superseded.columns)}")
-    numbers = superseded.select(
-        standardise_number(pl.col(side)).struct.field("value").alias(side) for side in ("old", "new")
-    )
-    unusable = numbers.select(pl.any_horizontal(pl.all().is_null())).to_series()
-    if unusable.any():
-        raise ProgrammeError(
-            f"superseded: {unusable.sum()} rows hold something that is no NHS Number, the first in row "
-            f"{unusable.arg_true()[0] + 1}; take them out"
-        )
+    parsed = superseded.select(standardise_number(pl.col(side)).alias(side) for side in ("old", "new"))
+    numbers = parsed.select(pl.col("old", "new").struct.field("value").name.keep())
+    no_number = numbers.select(pl.any_horizontal(pl.all().is_null())).to_series()
+    _refuse_rows(no_number, "hold something that is no NHS Number")
+    # Its own status will not be looked at again: who is linked by it has the old number, and that one's status.
+    not_usable = ~parsed["new"].struct.field("status").is_in(usable)
+    _refuse_rows(not_usable, f"have a new number that is not {' or '.join(usable)}")
     numbers = numbers.unique(maintain_order=True)
     if numbers["old"].is_duplicated().any():
         raise ProgrammeError("superseded: a number is superseded by two different ones; keep one of them")
@@ -126,13 +134,22 @@ def _resolve(superseded: pl.DataFrame) -> pl.DataFrame:
     raise ProgrammeError("superseded: numbers supersede each other in a circle; take one of them out")
 
 
+def _refuse_rows(wrong: pl.Series, what: str) -> None:
+    if wrong.any():
+        first = wrong.arg_true()[0] + 1
+        raise ProgrammeError(f"superseded: {wrong.sum()} rows {what}, the first in row {first}; take them out")
+
+
 def _with_current_numbers(records: Records, exact: Exact) -> Records:
     if exact.superseded is None:
         return records
-    current = records.frame.join(
-        exact.superseded, left_on="nhs_number", right_on="old", how="left", maintain_order="left"
-    ).with_columns(pl.coalesce("new", "nhs_number").alias("nhs_number"))
-    return Records(records.source, current.drop("new"), records.set_aside)
+    current = (
+        records.frame.lazy()
+        .join(exact.superseded.lazy(), left_on="nhs_number", right_on="old", how="left", maintain_order="left")
+        .with_columns(pl.coalesce("new", "nhs_number").alias("nhs_number"))
+        .drop("new")
+    )
+    return replace(records, frame=current.collect())
 
 
 def _persons(sources: Sequence[Records]) -> pl.DataFrame:

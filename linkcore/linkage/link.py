@@ -21,7 +21,7 @@ from linkcore.progress import Progress, silent
 from linkcore.quality.measures import Quality, measure
 from linkcore.schema import LINKS
 
-__all__ = ["Linkage", "link"]
+__all__ = ["Linkage", "check_sources", "link"]
 
 _FALLBACK: Final = Fallback()
 
@@ -40,8 +40,9 @@ class Linkage:
         What became of every record and every identifier.
     sources : tuple of Source
         What was linked, in the order given.
-    rows : mapping of str to polars.Series
-        For each source, the positions of its records in the order of its links: how payload finds its person.
+    rows : mapping of str to polars.DataFrame
+        For each source, in the order of its links: ``row`` (UInt32), the position of the record, and ``raw_row_hash``
+        (UInt64), by which it is known again. So payload finds its person.
     probabilistic : Probabilistic, optional
         What the fallback did: the model it learned, how sure it was, and everyone that a record might be of.
     """
@@ -50,7 +51,7 @@ class Linkage:
     persons: pl.DataFrame
     quality: Quality
     sources: tuple[Source, ...]
-    rows: Mapping[str, pl.Series] = field(default_factory=dict)
+    rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     probabilistic: Probabilistic | None = None
 
     def __repr__(self) -> str:
@@ -78,7 +79,7 @@ class Linkage:
             file.write_text(json.dumps(self.probabilistic.model, indent=2) + "\n", "utf-8")
 
     def links_of(self, source: str) -> pl.DataFrame:
-        """Give the links of one source, with ``row``, in the order of its rows.
+        """Give the links of one source in the order of its rows.
 
         Parameters
         ----------
@@ -88,7 +89,7 @@ class Linkage:
         Returns
         -------
         polars.DataFrame
-            ``row`` (UInt32), then the columns of LINKS.
+            ``row`` (UInt32) and ``raw_row_hash`` (UInt64), then the columns of LINKS.
 
         Raises
         ------
@@ -97,8 +98,8 @@ class Linkage:
         """
         if source not in self.rows:
             raise ProgrammeError(f"no source {source!r} was linked; there are {', '.join(self.rows)}")
-        rows = self.rows[source]
-        return self.links.filter(pl.col("source") == source).insert_column(0, rows.alias("row")).sort("row")
+        links = self.links.filter(pl.col("source") == source)
+        return pl.concat([self.rows[source], links], how="horizontal").sort("row")
 
 
 def link(
@@ -139,7 +140,7 @@ def link(
     Raises
     ------
     ProgrammeError
-        If a setting makes no sense, two sources have one name, or more than one is the spine.
+        If a setting makes no sense, or the sources cannot be linked together (:func:`check_sources`).
     SourceError
         If data cannot be read.
 
@@ -151,7 +152,7 @@ def link(
     >>> link([gp, emergency]).links.select("source", "record_id", "person_id", "method").rows()
     [('gp', '0', 0, 'spine'), ('emergency', '0', 0, 'nhs_number'), ('emergency', '1', 1, 'unlinked')]
     """
-    _check(sources)
+    check_sources(sources)
     exact = exact or Exact()
     steps = len(sources) + 5
     records = []
@@ -176,7 +177,33 @@ def link(
     return linkage
 
 
-def _check(sources: Sequence[Source]) -> None:
+def check_sources(sources: Sequence[Source]) -> None:
+    """Check that sources can be linked together, before anything is read.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        All that are to be linked.
+
+    Raises
+    ------
+    ProgrammeError
+        If there are none, something among them is no Source, two have one name, more than one is the spine, or a
+        further identifier is compared in one way in one and in another way in another.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> check_sources([gp, gp])
+    Traceback (most recent call last):
+    linkcore.errors.ProgrammeError: two sources are called gp; a source's name is its own
+    """
+    if not isinstance(sources, Sequence):
+        raise ProgrammeError(f"sources is a {type(sources).__name__}; give a list of Source, though there be one only")
+    others = sorted({type(source).__name__ for source in sources if not isinstance(source, Source)})
+    if others:
+        raise ProgrammeError(f"sources holds {', '.join(others)}; make a Source of each, as in Source('gp', 'gp.csv')")
     names = [source.name for source in sources]
     if not names:
         raise ProgrammeError("no sources; give at least one")
@@ -186,6 +213,15 @@ def _check(sources: Sequence[Source]) -> None:
     spines = [source.name for source in sources if source.spine]
     if len(spines) > 1:
         raise ProgrammeError(f"{', '.join(spines)} are all the spine; at most one source defines who exists")
+    kinds: dict[str, tuple[str, str]] = {}
+    for source in sources:
+        for name, kind in (source.further or {}).items():
+            first, known = kinds.setdefault(name, (source.name, kind))
+            if kind != known:
+                raise ProgrammeError(
+                    f"further identifier {name!r} is {known!r} in source {first!r} and {kind!r} in source "
+                    f"{source.name!r}; give it one kind"
+                )
 
 
 def _linkage(sources: Sequence[Records], placement: Placement, probabilistic: Probabilistic | None) -> Linkage:
@@ -201,8 +237,13 @@ def _linkage(sources: Sequence[Records], placement: Placement, probabilistic: Pr
     return Linkage(
         links=links,
         persons=placement.persons,
-        quality=measure(links, set_aside, placement.persons.height),
+        quality=measure(
+            links, set_aside, placement.persons.height, sources=[records.source.name for records in sources]
+        ),
         sources=tuple(records.source for records in sources),
-        rows={records.source.name: records.frame["row"] for records in sources},
+        rows={
+            records.source.name: records.frame.select("row", records.row_hashes.alias("raw_row_hash"))
+            for records in sources
+        },
         probabilistic=probabilistic,
     )

@@ -1,5 +1,6 @@
 """Measures of a linkage: every record accounted for, by source."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -16,9 +17,10 @@ class Quality:
     Parameters
     ----------
     records : polars.DataFrame
-        ``source``, ``method``, ``records``: every record of every source stands in exactly one cell.
+        ``source``, ``method``, ``records``: every record of every source stands in exactly one cell. Every method of
+        every source has its row, though there be none.
     numbers : polars.DataFrame
-        ``source``, ``nhs_number_status``, ``records``.
+        ``source``, ``nhs_number_status``, ``records``; likewise.
     conflicts : polars.DataFrame
         ``source``, ``conflicts``: records whose number is, by name and birth date, somebody else's.
     set_aside : polars.DataFrame
@@ -41,16 +43,15 @@ class Quality:
         polars.DataFrame
             ``source``, one column for each method that occurs, ``records``, ``conflicts``.
         """
-        wide = self.records.pivot("method", index="source", values="records", maintain_order=True).fill_null(0)
-        methods = [method for method in METHOD.categories if method in wide.columns]
-        wide = wide.select("source", *methods, pl.sum_horizontal(methods).alias("records")).join(
-            self.conflicts, on="source", maintain_order="left"
-        )
+        wide = self.records.pivot("method", on_columns=METHOD.categories, index="source", values="records")
+        records = pl.sum_horizontal(pl.exclude("source")).alias("records")
+        occurring = [method for method in METHOD.categories if wide[method].sum()]
+        wide = wide.select("source", *occurring, records).join(self.conflicts, on="source", maintain_order="left")
         total = wide.select(pl.lit("all").alias("source"), pl.exclude("source").sum())
         return pl.concat([wide, total], how="vertical_relaxed")
 
 
-def measure(links: pl.DataFrame, set_aside: pl.DataFrame, persons: int) -> Quality:
+def measure(links: pl.DataFrame, set_aside: pl.DataFrame, persons: int, *, sources: Sequence[str]) -> Quality:
     """Count what became of every record.
 
     Parameters
@@ -61,6 +62,8 @@ def measure(links: pl.DataFrame, set_aside: pl.DataFrame, persons: int) -> Quali
         SET_ASIDE of all sources.
     persons : int
         How many persons there are.
+    sources : sequence of str
+        The names of all sources, in order: one without any record is in no link, and is told of all the same.
 
     Returns
     -------
@@ -72,20 +75,30 @@ def measure(links: pl.DataFrame, set_aside: pl.DataFrame, persons: int) -> Quali
     >>> from linkcore.schema import LINKS, SET_ASIDE
     >>> link = {"source": "gp", "record_id": "1", "person_id": 0, "method": "spine", "nhs_number_status": "valid",
     ...         "conflict": False}
-    >>> measure(pl.DataFrame([link], schema=LINKS), pl.DataFrame(schema=SET_ASIDE), 1).records.rows()
-    [('gp', 'spine', 1)]
+    >>> quality = measure(pl.DataFrame([link], schema=LINKS), pl.DataFrame(schema=SET_ASIDE), 1, sources=["gp", "seen"])
+    >>> quality.by_method().rows()
+    [('gp', 1, 1, 0), ('seen', 0, 0, 0), ('all', 1, 1, 0)]
     """
-    by_source = links.group_by("source", maintain_order=True)
+    conflicts = links.group_by("source").agg(pl.col("conflict").sum().cast(pl.UInt32).alias("conflicts"))
     return Quality(
-        records=_counts(links, "method"),
-        numbers=_counts(links, "nhs_number_status"),
-        conflicts=by_source.agg(pl.col("conflict").sum().cast(pl.UInt32).alias("conflicts")),
+        records=_counts(links, "method", sources),
+        numbers=_counts(links, "nhs_number_status", sources),
+        conflicts=_of_every(pl.DataFrame({"source": sources}, schema={"source": pl.String}), conflicts),
         set_aside=set_aside,
         persons=persons,
     )
 
 
-def _counts(links: pl.DataFrame, column: str) -> pl.DataFrame:
-    order = links.select(pl.col("source").unique(maintain_order=True)).with_row_index("order")
-    counts = links.group_by("source", column).len("records").join(order, on="source")
-    return counts.sort("order", column).select("source", column, "records")
+def _counts(links: pl.DataFrame, column: str, sources: Sequence[str]) -> pl.DataFrame:
+    dtype = links.schema[column]
+    assert isinstance(dtype, pl.Enum)
+    every = pl.DataFrame({"source": sources}, schema={"source": pl.String}).join(
+        pl.DataFrame({column: dtype.categories}, schema={column: dtype}), how="cross", maintain_order="left_right"
+    )
+    return _of_every(every, links.group_by("source", column).len("records"))
+
+
+def _of_every(every: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
+    """Give a row of counts to each row of ``every``, 0 where there is nothing to count."""
+    counted = every.join(counts, on=every.columns, how="left", maintain_order="left")
+    return counted.with_columns(pl.exclude(every.columns).fill_null(0))

@@ -28,6 +28,7 @@ __all__ = ["Synthetic", "synthesise", "synthesise_frames"]
 _REFERENCE_DATE: Final = date(2026, 3, 31)
 _PROGRAMME: Final = "programme.toml"
 _TRUTH: Final = "truth.parquet"
+_NAMES: Final = frozenset({_PROGRAMME, _TRUTH, *(Path(provider.data).parts[0] for provider in PROVIDERS.values())})
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,11 @@ def synthesise(
         people, seed, (first_number, last_number), error_rates, encoding=encoding, reference_date=reference_date
     )
     out = Path(out).resolve()
-    _refuse_foreign(out)
     usable = ["valid", "scotland", "northern_ireland"]
     if in_test_range(first_number, last_number):
         usable.append("test")
     truths = {}
-    with new_folder(out) as folder:
+    with new_folder(out, ours=_is_synthesised) as folder:
         for number, (provider, records) in enumerate(made, start=1):
             write_source(folder, provider, records.frame, encoding)
             truths[provider.name] = records.truth
@@ -224,25 +224,11 @@ def _seeds(seed: int, name: str) -> Iterator[np.random.SeedSequence]:
         yield from root.spawn(1)
 
 
-def _refuse_foreign(out: Path) -> None:
-    """Refuse to replace anything that was not synthesised.
-
-    Raises
-    ------
-    ProgrammeError
-        If the folder holds such a thing.
-    """
-    there = {path.name for path in out.iterdir()} if out.is_dir() else set()
-    if not there:
-        return
+def _is_synthesised(entry: Path) -> bool:
+    """Say whether a file or folder is part of a synthetic ICS, by its name and by the programme file beside it."""
     try:
-        programme = tomllib.loads((out / _PROGRAMME).read_text(encoding="utf-8"))["programme"]
+        programme = tomllib.loads((entry.parent / _PROGRAMME).read_text(encoding="utf-8"))["programme"]
         synthetic = programme["synthetic"] is True
     except (OSError, ValueError, LookupError, TypeError):
         synthetic = False
-    ours = {_PROGRAMME, _TRUTH, *(Path(provider.data).parts[0] for provider in PROVIDERS.values())}
-    if foreign := sorted(there - ours if synthetic else there):
-        raise ProgrammeError(
-            f"{out} holds {', '.join(foreign[:5])}{' and more' * (len(foreign) > 5)}, which no run of this wrote: "
-            "nothing there is replaced. Choose another folder."
-        )
+    return synthetic and entry.name in _NAMES

@@ -1,5 +1,6 @@
 """Exact linkage: against a slow and obvious linker, and case by case."""
 
+import dataclasses
 import datetime as dt
 
 import polars as pl
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.exact import Exact, link_exactly
+from linkcore.linkage.exact import Exact, _with_current_numbers, link_exactly
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import standardise
 from tests.naive_linkage import link_by_number, ten_digits
@@ -16,6 +17,7 @@ from tests.naive_linkage import link_by_number, ten_digits
 ANNA = {"given_name": "ANNA", "family_name": "SMITH", "birth_date": dt.date(1980, 2, 3)}
 PETER = {"given_name": "PETER", "family_name": "OKAFOR", "birth_date": dt.date(2011, 7, 28)}
 ONE, TWO, THREE, FOUR = (ten_digits(number) for number in (400_000_001, 400_000_003, 400_000_004, 600_000_006))
+TEST = ten_digits(999_123_457)
 
 
 def placed(*sources: Source, exact: Exact | None = None) -> dict[str, list[tuple[int | None, str | None, bool]]]:
@@ -71,9 +73,8 @@ def test_a_number_twice_on_the_spine_is_one_person() -> None:
 
 
 def test_test_numbers_link_only_where_they_count() -> None:
-    test_number = ten_digits(999_123_457)
-    gp = source("gp", {"nhs_number": test_number}, spine=True)
-    seen = source("seen", {"nhs_number": test_number})
+    gp = source("gp", {"nhs_number": TEST}, spine=True)
+    seen = source("seen", {"nhs_number": TEST})
     assert placed(gp, seen)["seen"] == [(None, None, False)]
     assert placed(gp, seen, exact=Exact(usable=("valid", "test")))["seen"] == [(0, "nhs_number", False)]
 
@@ -128,11 +129,44 @@ class TestSuperseded:
             ([(ONE, ONE)], "in a circle"),
             ([(ONE, TWO), (ONE, THREE)], "by two different ones"),
             ([(ONE, "4010232138")], "1 rows hold something that is no NHS Number, the first in row 1"),
+            (
+                [(ONE, TWO), (TWO, TEST)],
+                "1 rows have a new number that is not valid or scotland or northern_ireland, the first in row 2",
+            ),
         ],
     )
     def test_a_table_that_makes_no_sense_is_refused(self, pairs: list[tuple[str, str]], says: str) -> None:
         with pytest.raises(ProgrammeError, match=says):
             self.table(*pairs)
+
+    def test_a_test_number_supersedes_where_test_numbers_count(self) -> None:
+        exact = Exact(usable=("valid", "test"), superseded=pl.DataFrame({"old": [ONE], "new": [TEST]}))
+        gp = source("gp", {"nhs_number": TEST}, spine=True)
+        assert placed(gp, source("seen", {"nhs_number": ONE}), exact=exact)["seen"] == [(0, "nhs_number", False)]
+
+    def test_a_lazy_frame_will_do(self) -> None:
+        table = pl.DataFrame({"old": [ONE], "new": [TWO]})
+        resolved = [Exact(superseded=given).superseded for given in (table, table.lazy())]
+        assert [frame.lazy().collect().rows() for frame in resolved if frame is not None] == [
+            [(int(ONE), int(TWO))],
+            [(int(ONE), int(TWO))],
+        ]
+
+    def test_what_is_no_frame_is_refused(self) -> None:
+        with pytest.raises(ProgrammeError, match="superseded is a str; give a Polars frame"):
+            Exact(superseded="superseded.csv")  # type: ignore[arg-type]
+        with pytest.raises(ProgrammeError, match="cannot be read"):
+            Exact(superseded=pl.DataFrame({"old": [ONE]}).lazy().select("old", "new"))
+
+    def test_all_else_about_the_records_stays(self) -> None:
+        records = standardise(source("seen", {"nhs_number": ONE}))
+        exact = self.table((ONE, TWO))
+        assert link_exactly([records], exact).persons["nhs_number"].to_list() == [int(TWO)]
+        current = _with_current_numbers(records, exact)
+        others = [each.name for each in dataclasses.fields(records) if each.name != "frame"]
+        assert others
+        assert all(getattr(current, name) is getattr(records, name) for name in others)
+        assert current.frame.drop("nhs_number").equals(records.frame.drop("nhs_number"))
 
     def test_other_columns_are_refused(self) -> None:
         with pytest.raises(ProgrammeError, match="columns old and new"):
@@ -143,3 +177,9 @@ class TestSuperseded:
 def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ProgrammeError):
         Exact(**settings)
+
+
+@pytest.mark.parametrize("usable", ["valid", "test"])
+def test_one_status_is_no_list_of_them(usable: str) -> None:
+    with pytest.raises(ProgrammeError, match=f"usable is the text '{usable}'; give a sequence"):
+        Exact(usable=usable)

@@ -154,12 +154,34 @@ def test_names_and_spines_are_checked() -> None:
         lc.link([lc.Source("a", frame, spine=True), lc.Source("b", frame, spine=True)])
 
 
+@pytest.mark.parametrize("given", ["gp.csv", ["gp.csv"], {"gp": "gp.csv"}, None, pl.DataFrame({"nhs_number": [1]})])
+def test_what_is_no_list_of_sources_is_refused(given) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(lc.ProgrammeError, match=r"^sources .*Source"):
+        lc.link(given)
+
+
+def test_one_source_is_no_list() -> None:
+    source = lc.Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}))
+    with pytest.raises(lc.ProgrammeError, match="sources is a Source; give a list"):
+        lc.link(source)  # type: ignore[arg-type]
+    with pytest.raises(lc.ProgrammeError, match="sources holds DataFrame; make a Source of each"):
+        lc.link([source, source.data])
+
+
+def test_a_further_identifier_is_of_one_kind() -> None:
+    frame = pl.DataFrame({"PHONE": ["1"]})
+    sources = [lc.Source("a", frame, further={"PHONE": "exact"}), lc.Source("b", frame, further={"PHONE": "text"})]
+    with pytest.raises(lc.ProgrammeError, match="'PHONE' is 'exact' in source 'a' and 'text' in source 'b'"):
+        lc.link(sources, fallback=None)
+
+
 def test_empty_sources_link_to_nothing() -> None:
     empty = pl.DataFrame(schema={"nhs_number": pl.String, "birth_date": pl.String})
     linkage = lc.link([lc.Source("gp", empty, spine=True), lc.Source("seen", empty)])
     assert linkage.links.is_empty()
     assert linkage.links.schema == LINKS
     assert linkage.persons.is_empty()
+    assert linkage.quality.by_method().rows() == [("gp", 0, 0), ("seen", 0, 0), ("all", 0, 0)]
 
 
 def test_a_repeated_or_empty_record_id_is_named_by_file_and_row(tmp_path: Path) -> None:
