@@ -11,8 +11,11 @@ from linkcore.linkage.exact import Exact
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.link import Linkage, link
 from linkcore.linkage.sources import Source
+from linkcore.pseudonyms.keyring import Keyring
 from linkcore.pseudonyms.keys import Key
+from linkcore.pseudonyms.persons import pseudonym_mapping, repseudonymise
 from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.pseudonyms.sql import register_duckdb
 from linkcore.quality.measures import Quality
 
 __version__ = "0.1.0"
@@ -23,6 +26,7 @@ __all__ = [
     "Fallback",
     "Key",
     "KeyMaterialError",
+    "Keyring",
     "Linkage",
     "LinkcoreError",
     "ProgrammeError",
@@ -35,6 +39,9 @@ __all__ = [
     "link",
     "nhs_number",
     "nhs_number_status",
+    "pseudonym_mapping",
     "pseudonymise",
+    "register_duckdb",
     "release",
+    "repseudonymise",
 ]

@@ -2,18 +2,21 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore import __version__
-from linkcore.errors import LinkcoreError, ProgrammeError
+from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError
 from linkcore.progress import Progress, silent
 
 if TYPE_CHECKING:
     from linkcore.governance.programme import Programme
     from linkcore.linkage.link import Linkage
+    from linkcore.pseudonyms.keyring import Keyring
+    from linkcore.pseudonyms.keys import Key
 
 __all__ = ["main"]
 
@@ -71,7 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     release = commands.add_parser("release", help="link, and write what one recipient may have")
     _programme(release)
     release.add_argument("--recipient", required=True, help="its name in the programme file")
-    release.add_argument("--key-file", type=Path, required=True, help="the recipient's key (mode 0600)")
+    _key_options(release)
     release.add_argument("--out", type=Path, required=True, help="folder to write")
     release.set_defaults(run=_release)
 
@@ -79,19 +82,83 @@ def _parser() -> argparse.ArgumentParser:
     pseudonymise.add_argument("file", type=Path, metavar="FILE", help="CSV, Parquet or Arrow IPC")
     pseudonymise.add_argument("--column", required=True, help="the column with NHS Numbers")
     pseudonymise.add_argument("--keep", action="append", default=[], metavar="COLUMN", help="carry this column along")
-    pseudonymise.add_argument("--key-file", type=Path, required=True, help="the key (mode 0600)")
+    _key_options(pseudonymise)
+    pseudonymise.add_argument("--key", metavar="ID", help="which key of the keyring")
     pseudonymise.add_argument("--out", type=Path, required=True, help="Parquet file to write")
     pseudonymise.add_argument("--encoding", default="utf-8", help="of a CSV file (utf-8)")
     pseudonymise.add_argument("--test-numbers", action="store_true", help="the data are synthetic: take test numbers")
     pseudonymise.set_defaults(run=_pseudonymise)
 
-    keys = commands.add_parser("keys", help="make the key of a recipient")
-    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
-    new = actions.add_parser("new", help="write a new random key to a file that only you may read")
-    new.add_argument("id", metavar="ID", help="names the key, as in the programme file")
-    new.add_argument("--out", type=Path, required=True, help="file to write; never overwritten")
-    new.set_defaults(run=_new_key)
+    _keys(commands.add_parser("keys", help="make and keep the keys of one role"))
     return parser
+
+
+def _keys(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
+
+    def action(
+        name: str,
+        run: Callable[[argparse.Namespace], None],
+        *,
+        help: str,  # noqa: A002
+        of_key: bool = True,
+    ) -> argparse.ArgumentParser:
+        added = actions.add_parser(name, help=help)
+        if of_key:
+            added.add_argument("id", metavar="ID", help="names the key, as in the programme file")
+        added.set_defaults(run=run)
+        return added
+
+    new = action("new", _new_key, help="make a random key, and its keyring if there is none")
+    place = new.add_mutually_exclusive_group(required=True)
+    place.add_argument("--keyring", type=Path, help="encrypted file of the keys of one role (mode 0600)")
+    place.add_argument("--out", type=Path, help="file for this key alone, not encrypted (mode 0600)")
+    imported = action(
+        "import", _import_key, help="take in a key that somebody else made, and make a keyring if need be"
+    )
+    imported.add_argument(
+        "--file", type=Path, required=True, help="file that holds the key and nothing else (mode 0600)"
+    )
+    imported.add_argument("--encoding", choices=["hex", "base64", "binary"], required=True, help="of that file")
+    for made in (new, imported):
+        made.add_argument("--purpose", default="", help="what it is for")
+        made.add_argument("--recipient", default="", help="who receives what is pseudonymised under it")
+    keyed = [
+        imported,
+        action("list", _list_keys, of_key=False, help="list the versions of all keys, with nothing secret"),
+        action("rotate", _rotate_key, help="make the next version of a key, and retire the active one"),
+        action("retire", _retire_key, help="retire the active version of a key, with none to follow"),
+        action("destroy", _destroy_key, help="take a retired version out of the keyring, for good"),
+    ]
+    keyed[-1].add_argument("--version", type=_positive, required=True, help="which version")
+    for one in keyed:
+        one.add_argument("--keyring", type=Path, required=True, help="encrypted file of the keys of one role")
+    for one in (new, *keyed):
+        _passphrase(one)
+
+
+def _key_options(parser: argparse.ArgumentParser) -> None:
+    place = parser.add_mutually_exclusive_group(required=True)
+    place.add_argument("--key-file", type=Path, help="file of one key, not encrypted (mode 0600)")
+    place.add_argument("--keyring", type=Path, help="encrypted file of the keys of one role (mode 0600)")
+    parser.add_argument("--key-version", type=_positive, metavar="N", help="of the keyring's key (the active one)")
+    _passphrase(parser)
+
+
+def _passphrase(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--passphrase-fd",
+        type=_descriptor,
+        metavar="N",
+        help="where to read the keyring's passphrase; else from LINKCORE_PASSPHRASE, else you are asked",
+    )
+
+
+def _descriptor(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
+        # Not repeated: it may be the passphrase itself.
+        raise argparse.ArgumentTypeError("give the number of an open file descriptor, never a passphrase")
+    return int(text)
 
 
 def _population(parser: argparse.ArgumentParser) -> None:
@@ -127,14 +194,12 @@ def _synthesise(chosen: argparse.Namespace) -> None:
 
 def _check(chosen: argparse.Namespace) -> None:
     programme = _load(chosen.programme)
-    sources, agreements = programme.sources(), programme.agreements()
-    programme.exact()
+    sources = programme.check()
     print(f"programme: {programme.programme.name}{' (synthetic)' if programme.programme.synthetic else ''}")
     for source in sources:
         identifiers = ", ".join([*source.identifier_columns, *(source.further or ())])
         print(f"source {source.name}{' (spine)' if source.spine else ''}: {len(source.files)} files; {identifiers}")
-    for agreement in agreements:
-        agreement.check(sources)
+    for agreement in programme.agreements():
         print(f"recipient {agreement.recipient} (key {agreement.key}): {agreement.purpose or 'no purpose stated'}")
         for name, columns in agreement.columns.items():
             print(f"  {name}: {', '.join(columns)}")
@@ -145,17 +210,19 @@ def _link(chosen: argparse.Namespace) -> None:
     from linkcore.files import new_folder
     from linkcore.quality.text import as_text
 
-    linkage = _linkage(_load(chosen.programme))
-    with new_folder(chosen.out) as folder:
+    programme = _load(chosen.programme)
+    programme.check()
+    linkage = _linkage(programme)
+    with new_folder(chosen.out, ours=lambda entry: entry.name in {"links.parquet", "model.json"}) as folder:
         linkage.links.write_parquet(folder / "links.parquet")
-        (folder / "links.parquet").chmod(0o600)
+        if linkage.probabilistic is not None and linkage.probabilistic.model:
+            linkage.save_model(folder / "model.json")
     print(as_text(linkage.quality.by_method()))
     print(f"links: {chosen.out / 'links.parquet'} (record ids: keep it within the trusted team)")
 
 
 def _release(chosen: argparse.Namespace) -> None:
     from linkcore.governance.release import release
-    from linkcore.pseudonyms.keys import Key
 
     programme = _load(chosen.programme)
     agreements = {agreement.recipient: agreement for agreement in programme.agreements()}
@@ -164,8 +231,11 @@ def _release(chosen: argparse.Namespace) -> None:
             f"no recipient {chosen.recipient!r} in the programme file; it names {', '.join(agreements) or 'none'}"
         )
     # Everything that can be refused is refused before the work begins.
-    agreement, key = agreements[chosen.recipient], Key.read(chosen.key_file)
-    agreement.check(programme.sources())
+    if not programme.programme.synthetic:
+        raise RefusedError("the programme does not say that it is synthetic, and no other can be released yet")
+    agreement = agreements[chosen.recipient]
+    key = _key(chosen, agreement.key)
+    programme.check()
     released = release(_linkage(programme), agreement, key, chosen.out)
     for source, rows in released.rows.items():
         print(f"{source}: {rows:,} rows")
@@ -178,12 +248,15 @@ def _pseudonymise(chosen: argparse.Namespace) -> None:
     from linkcore.files import new_file
     from linkcore.identifiers.nhs_number import nhs_number
     from linkcore.linkage.sources import Source
-    from linkcore.pseudonyms.keys import Key
     from linkcore.pseudonyms.pseudonymise import pseudonymise
     from linkcore.schema import USABLE_STATUSES
 
-    key = Key.read(chosen.key_file)
+    if bool(chosen.keyring) != bool(chosen.key):
+        raise ProgrammeError("--keyring: say which of its keys with --key; a --key-file holds one key only")
+    key = _key(chosen, chosen.key)
     source = Source("file", chosen.file, columns={"nhs_number": chosen.column}, encoding=chosen.encoding)
+    if chosen.out.resolve() == chosen.file.resolve():
+        raise ProgrammeError(f"--out: {chosen.out} is the file that is read; write to another")
     missing = [column for column in chosen.keep if column not in source.column_names]
     if missing or chosen.column in chosen.keep or "pseudonym" in chosen.keep:
         raise ProgrammeError(
@@ -195,13 +268,83 @@ def _pseudonymise(chosen: argparse.Namespace) -> None:
         source.scan([chosen.column, *chosen.keep]).select(pseudonym, *chosen.keep).sink_parquet(file)
         counts = pl.scan_parquet(file).select(pl.len(), pl.col("pseudonym").null_count().alias("none")).collect().row(0)
     print(f"{counts[0]:,} rows, {counts[1]:,} of them with no usable number and so no pseudonym: {chosen.out}")
+    print("no agreement was applied and the order of rows is the file's: keep it where the key is")
+
+
+def _key(chosen: argparse.Namespace, name: str) -> "Key":
+    from linkcore.pseudonyms.keys import Key
+
+    if chosen.key_file:
+        if chosen.key_version:
+            raise ProgrammeError("--key-version: a --key-file holds one version only; take it away")
+        return Key.read(chosen.key_file)
+    keyring = _keyring(chosen)
+    return keyring.key(name, chosen.key_version) if chosen.key_version else keyring[name]
+
+
+def _keyring(chosen: argparse.Namespace, *, may_be_new: bool = False) -> "Keyring":
+    from linkcore.pseudonyms.keyring import Keyring
+    from linkcore.pseudonyms.passphrase import read_passphrase
+
+    is_new = may_be_new and not chosen.keyring.exists()
+    passphrase = read_passphrase(f"the keyring {chosen.keyring}", descriptor=chosen.passphrase_fd, twice=is_new)
+    return (Keyring.create if is_new else Keyring.open)(chosen.keyring, passphrase.reveal())
 
 
 def _new_key(chosen: argparse.Namespace) -> None:
     from linkcore.pseudonyms.keys import Key
 
+    if chosen.keyring:
+        _add_key(chosen, Key.generate(chosen.id))
+        return
+    if chosen.purpose or chosen.recipient:
+        raise ProgrammeError("--purpose and --recipient are kept in a keyring: make the key with --keyring, not --out")
     Key.generate(chosen.id).write(chosen.out)
     print(f"key {chosen.id}: {chosen.out} (whoever has it can reverse its pseudonyms: keep it apart from the data)")
+
+
+def _import_key(chosen: argparse.Namespace) -> None:
+    from linkcore.pseudonyms.keys import Key
+
+    _add_key(chosen, Key.read_raw(chosen.id, chosen.file, encoding=chosen.encoding))
+    print(f"{chosen.file} holds the key in clear: remove it when you have seen that the keyring opens")
+
+
+def _add_key(chosen: argparse.Namespace, key: "Key") -> None:
+    keyring = _keyring(chosen, may_be_new=True)
+    keyring.add(key, at=_now(), purpose=chosen.purpose, recipient=chosen.recipient)
+    print(f"key {key.id}: {chosen.keyring} (lose the file or its passphrase, and the key is lost: keep a copy)")
+
+
+def _list_keys(chosen: argparse.Namespace) -> None:
+    import polars as pl
+
+    from linkcore.quality.text import as_text
+
+    versions = _keyring(chosen).versions
+    if versions:
+        print(as_text(pl.DataFrame(versions).with_columns(pl.col("created", "changed").dt.strftime("%Y-%m-%d %H:%M"))))
+
+
+def _rotate_key(chosen: argparse.Namespace) -> None:
+    key = _keyring(chosen).rotate(chosen.id, at=_now())
+    print(f"key {key.id}: version {key.version} is active; --key-version gives the earlier ones")
+
+
+def _retire_key(chosen: argparse.Namespace) -> None:
+    _keyring(chosen).retire(chosen.id, at=_now())
+    print(f"key {chosen.id}: no version is active")
+
+
+def _destroy_key(chosen: argparse.Namespace) -> None:
+    _keyring(chosen).destroy(chosen.id, chosen.version, at=_now())
+    print(
+        f"key {chosen.id}: version {chosen.version} is gone from {chosen.keyring}; destroy the copies of the file too"
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 def _load(place: Path) -> "Programme":
@@ -228,4 +371,4 @@ def _progress() -> Iterator[Progress]:
     columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda step, done, steps: bar.update(task, description=step, completed=done, total=steps)
+        yield lambda step, done, steps: bar.update(task, description=step, completed=done, total=steps, refresh=True)

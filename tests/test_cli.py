@@ -1,21 +1,32 @@
 """The command line, run as a user would: real processes, real files, exit codes."""
 
+import base64
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 import linkcore as lc
+from tests.pseudonyms.traces import shows
 
 
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run(*arguments: object, cwd: Path | None = None, passphrase: str | None = None) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name != "LINKCORE_PASSPHRASE"}
     return subprocess.run(
-        [sys.executable, "-m", "linkcore", *map(str, arguments)], capture_output=True, text=True, check=False, cwd=cwd
+        [sys.executable, "-m", "linkcore", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**environment, **({"LINKCORE_PASSPHRASE": passphrase} if passphrase is not None else {})},
+        stdin=subprocess.DEVNULL,
     )
 
 
@@ -134,3 +145,182 @@ def test_an_unknown_recipient_is_wrong_usage(ics: Path, tmp_path: Path) -> None:
     done = run("release", ics, "--recipient", "nobody", "--key-file", tmp_path / "k", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "no recipient 'nobody'" in done.stderr
+
+
+# --- Keyrings --------------------------------------------------------------------------------------------------------
+
+PASSPHRASE = "correct horse battery staple"
+MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
+
+
+@pytest.fixture
+def keyring(tmp_path: Path) -> Path:
+    """A keyring with one key, brought along by its recipient."""
+    raw = tmp_path / "raw.key"
+    raw.touch(mode=0o600)
+    raw.write_bytes(base64.b64encode(MATERIAL))
+    place = tmp_path / "keys" / "keys.json"
+    done = run(
+        *("keys", "import", "optum-2026", "--file", raw, "--encoding", "base64", "--keyring", place),
+        *("--recipient", "Optum", "--purpose", "winter planning"),
+        passphrase=PASSPHRASE,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "remove it" in done.stdout
+    raw.unlink()
+    return place
+
+
+def keys(action: str, *arguments: object, keyring: Path) -> str:
+    done = run("keys", action, *arguments, "--keyring", keyring, passphrase=PASSPHRASE)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_the_life_of_a_key(keyring: Path) -> None:
+    assert lc.Keyring.open(keyring, PASSPHRASE)["optum-2026"]._material.reveal() == MATERIAL
+    said = keys("new", "university-2026", keyring=keyring)
+    said += keys("rotate", "optum-2026", keyring=keyring)
+    said += keys("destroy", "optum-2026", "--version", 1, keyring=keyring)
+    said += keys("retire", "university-2026", keyring=keyring)
+    listed = keys("list", keyring=keyring)
+    statuses = [(one.id, one.version, one.status) for one in lc.Keyring.open(keyring, PASSPHRASE).versions]
+    assert statuses == [
+        ("optum-2026", 1, "destroyed"),
+        ("optum-2026", 2, "active"),
+        ("university-2026", 1, "retired"),
+    ]
+    for text in ("optum-2026", "winter planning", "Optum", "destroyed", "active", "retired"):
+        assert text in listed
+    assert keyring.stat().st_mode & 0o777 == 0o600
+    assert not shows(said + listed, MATERIAL)
+    assert not shows(keyring.read_bytes(), MATERIAL)
+
+
+def test_a_passphrase_comes_from_a_file_descriptor_and_is_never_an_argument(keyring: Path) -> None:
+    command = [sys.executable, "-m", "linkcore", "keys", "list", "--keyring", str(keyring), "--passphrase-fd", "0"]
+    done = subprocess.run(command, input=PASSPHRASE + "\n", capture_output=True, text=True, check=False)
+    assert (done.returncode, "optum-2026" in done.stdout) == (0, True)
+    for option in ("--passphrase", "--passphrase-fd"):
+        done = run("keys", "list", "--keyring", keyring, option, PASSPHRASE)
+        assert done.returncode == 2
+        assert "never a passphrase" in done.stderr
+        assert "horse" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["keys", "new", "a", "--out", "k", "--purpose", "p"], "--keyring, not --out"),
+        (["pseudonymise", "f", "--column", "N", "--key-file", "k", "--key", "a", "--out", "o"], "one key only"),
+        (["pseudonymise", "f", "--column", "N", "--key-file", "k", "--key-version", "2", "--out", "o"], "one version"),
+    ],
+)
+def test_options_of_keyrings_are_not_ignored_where_there_is_none(
+    tmp_path: Path, arguments: list[str], says: str
+) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert (done.returncode, says in done.stderr) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "passphrase", "code", "says"),
+    [
+        (["list"], "another passphrase", 4, "the passphrase is wrong"),
+        (["list"], None, 2, "nobody to ask"),
+        (["destroy", "optum-2026", "--version", "1"], PASSPHRASE, 4, "retire it first"),
+        (["destroy", "optum-2026"], PASSPHRASE, 2, "--version"),
+        (["rotate", "other"], PASSPHRASE, 4, "no key 'other'; it has optum-2026"),
+        (["new", "optum-2026"], PASSPHRASE, 4, "rotate it, or choose another id"),
+    ],
+)
+def test_what_a_keyring_refuses_is_said_in_one_line_and_changes_nothing(
+    keyring: Path, arguments: list[str], passphrase: str | None, code: int, says: str
+) -> None:
+    before = keyring.read_bytes()
+    done = run("keys", *arguments, "--keyring", keyring, passphrase=passphrase)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert keyring.read_bytes() == before
+
+
+def test_a_keyring_that_is_not_there_is_made_by_new_and_by_nothing_else(tmp_path: Path) -> None:
+    place = tmp_path / "keys.json"
+    assert run("keys", "rotate", "a", "--keyring", place, passphrase=PASSPHRASE).returncode == 4
+    assert run("keys", "new", "a", "--keyring", place, passphrase="short").returncode == 4
+    assert list(tmp_path.iterdir()) == []
+    assert run("keys", "new", "a", passphrase=PASSPHRASE).returncode == 2
+    assert run("keys", "new", "a", "--keyring", place, passphrase=PASSPHRASE).returncode == 0
+    assert list(lc.Keyring.open(place, PASSPHRASE)) == ["a"]
+
+
+def test_pseudonymise_under_a_version_of_a_keyring_s_key(keyring: Path, tmp_path: Path) -> None:
+    keys("rotate", "optum-2026", keyring=keyring)
+    (tmp_path / "in.csv").write_text("NHS\n4010232137\n")
+    command = (
+        "pseudonymise",
+        tmp_path / "in.csv",
+        "--column",
+        "NHS",
+        "--out",
+        tmp_path / "out.parquet",
+        "--keyring",
+        keyring,
+    )
+    opened = lc.Keyring.open(keyring, PASSPHRASE)
+    for further, version in (((), 2), (("--key-version", 1), 1)):
+        assert run(*command, "--key", "optum-2026", *further, passphrase=PASSPHRASE).returncode == 0
+        expected = lc.pseudonymise(pl.Series("pseudonym", ["4010232137"]), opened.key("optum-2026", version))
+        assert pl.read_parquet(tmp_path / "out.parquet").equals(expected.to_frame())
+    assert run(*command, passphrase=PASSPHRASE).returncode == 2
+    assert run(*command, "--key-file", keyring, passphrase=PASSPHRASE).returncode == 2
+
+
+def test_no_output_of_a_run_holds_the_key_or_its_midstates(ics: Path, tmp_path: Path) -> None:
+    recipient = lc_programme(ics)["recipient"][0]
+    keyring = lc.Keyring.create(tmp_path / "keys.json", PASSPHRASE, cost=14)
+    key = lc.Key.from_bytes(recipient["key"], MATERIAL)
+    keyring.add(key, at=datetime(2026, 4, 1, tzinfo=UTC))
+    out = tmp_path / "out"
+    done = run(
+        *("release", ics, "--recipient", recipient["name"], "--keyring", keyring.path, "--out", out),
+        passphrase=PASSPHRASE,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    key.write(tmp_path / "key.json")
+    again = tmp_path / "again"
+    plain = ("release", ics, "--recipient", recipient["name"], "--key-file", tmp_path / "key.json", "--out", again)
+    assert run(*plain).returncode == 0
+    assert digests(out) == digests(again)  # the same key, from both places
+    files = [keyring.path, *out.iterdir()]
+    assert len(files) > 2
+    assert not [file for file in files if shows(file.read_bytes(), MATERIAL)]
+    tables = [file for file in files if file.suffix == ".parquet"]  # which are compressed
+    assert not [table for table in tables if shows(pl.read_parquet(table).write_csv(), MATERIAL)]
+    assert not [table for table in tables if shows(str(pl.read_parquet_metadata(table)), MATERIAL)]
+    assert not shows(done.stdout, MATERIAL)
+    assert shows((tmp_path / "key.json").read_bytes(), MATERIAL)  # the plain file of the key itself
+
+
+def test_nothing_is_overwritten_that_is_not_an_earlier_output(ics: Path, tmp_path: Path) -> None:
+    before = sorted(path.name for path in ics.iterdir())
+    assert run("link", ics, "--out", ics).returncode == 2
+    assert sorted(path.name for path in ics.iterdir()) == before
+    (tmp_path / "in.csv").write_text("NHS\n4010232137\n")
+    assert run("keys", "new", "k", "--out", tmp_path / "k.json").returncode == 0
+    arguments = ("pseudonymise", tmp_path / "in.csv", "--column", "NHS", "--key-file", tmp_path / "k.json", "--out")
+    assert run(*arguments, tmp_path / "in.csv").returncode == 2
+    assert (tmp_path / "in.csv").read_text() == "NHS\n4010232137\n"
+
+
+def test_a_programme_that_is_not_synthetic_is_not_released(ics: Path, tmp_path: Path) -> None:
+    stated = (ics / "programme.toml").read_text().replace("synthetic = true", "synthetic = false")
+    (ics / "real.toml").write_text(stated)
+    recipient = lc_programme(ics)["recipient"][0]
+    arguments = ("--recipient", recipient["name"], "--key-file", tmp_path / "k.json", "--out", tmp_path / "out")
+    done = run("release", ics / "real.toml", *arguments)
+    (ics / "real.toml").unlink()
+    assert done.returncode == 4
+    assert "synthetic" in done.stderr

@@ -15,18 +15,15 @@ from linkcore.errors import RefusedError, SourceError
 from linkcore.files import new_folder
 from linkcore.governance.agreements import ADDED_COLUMNS, Agreement
 from linkcore.governance.rows import RANK, ROW_HASH, Buckets, keyed_row_hash
-from linkcore.identifiers.nhs_number import digits
 from linkcore.linkage.link import Linkage
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import raw_columns, raw_row_hash
 from linkcore.pseudonyms.keys import Key
+from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import USABLE_STATUSES
 
-__all__ = ["PERSON_PREFIX", "Release", "person_pseudonyms", "release"]
-
-PERSON_PREFIX: Final = "linkcore:person:"
-"""Before a person's token, so that no token can be hashed as if it were an NHS Number."""
+__all__ = ["Release", "person_pseudonyms", "release"]
 
 _ROW_GROUP_ROWS: Final = 131_072
 # A synthetic number is seldom mistyped into another range; a real extract holds next to no test numbers.
@@ -104,7 +101,7 @@ def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -
                 file = folder / f"{source.name}.parquet"
                 _write(linkage, source, file, columns=columns, persons=persons, key=key)
                 files.append(_described(file, source.name))
-        manifest = _manifest(linkage, agreement, files)
+        manifest = _manifest(linkage, agreement, key, files)
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return Release(out, MappingProxyType(manifest))
 
@@ -132,10 +129,7 @@ def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
     polars.DataFrame
         ``pseudonym`` (String, 32 hex characters) and ``RANK`` (UInt32), a row a person in the order of person ids.
     """
-    named = persons.select(
-        pl.coalesce(digits(pl.col("nhs_number")), pl.lit(PERSON_PREFIX) + pl.col("token")).alias("name")
-    )
-    return named.select(pseudonymise("name", key).alias("pseudonym")).with_columns(
+    return persons.select(pseudonymise(person_name(), key).alias("pseudonym")).with_columns(
         (pl.col("pseudonym").rank("ordinal") - 1).cast(pl.UInt32).alias(RANK)
     )
 
@@ -213,14 +207,15 @@ def _described(file: Path, source: str) -> dict[str, Any]:
     }
 
 
-def _manifest(linkage: Linkage, agreement: Agreement, files: list[dict[str, Any]]) -> dict[str, Any]:
+def _manifest(linkage: Linkage, agreement: Agreement, key: Key, files: list[dict[str, Any]]) -> dict[str, Any]:
     from importlib.metadata import version
 
     return {
         "format": 1,
         "recipient": agreement.recipient,
         "purpose": agreement.purpose,
-        "key": agreement.key,
+        "key": key.id,
+        "key_version": key.version,
         "pseudonym": "HMAC-SHA-256 under the recipient's key, leftmost 128 bits, lower-case hex",
         "synthetic": True,
         "records_linked": linkage.links.height,

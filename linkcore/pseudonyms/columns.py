@@ -14,7 +14,8 @@ import pyarrow as pa
 
 from linkcore.errors import LinkcoreError
 from linkcore.pseudonyms.kernels import INLINE, Column, Pseudonyms, Stages, hash_rows
-from linkcore.pseudonyms.keys import Secret, midstates
+from linkcore.pseudonyms.keys import midstates
+from linkcore.pseudonyms.secret import Secret
 
 __all__ = ["LANES", "MOST_ROWS", "hash_array", "lanes_of_host"]
 

@@ -6,6 +6,7 @@ attributes, and whoever reads it says ``reveal()``, which can be searched for. T
 the same process can always read a key, and Python cannot reliably wipe memory.
 """
 
+import base64
 import hashlib
 import hmac
 import json
@@ -14,76 +15,25 @@ import re
 import secrets
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final, Generic, Never, Self, TypeVar, final
+from typing import Final, Literal, Self, final
 
 from linkcore.errors import KeyMaterialError, LinkcoreError, ProgrammeError
 from linkcore.files import new_file
 from linkcore.pseudonyms import sha256
+from linkcore.pseudonyms.secret import Hidden, Secret, read_private
 
-__all__ = ["Key", "Secret", "midstates"]
+__all__ = ["Key", "midstates"]
 
-_T = TypeVar("_T")
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _SHORTEST: Final = 32  # bytes: a key at least as strong as the hash (NIST SP 800-107)
 _BLOCK: Final = 64  # bytes of a block of SHA-256
-_REFUSED: Final = "a key does not leave its process: read its file again where it is needed"
-
-
-class _Hidden:
-    """What shows nothing of itself: it cannot be changed, pickled, or copied but as itself."""
-
-    __slots__ = ()
-
-    def __setattr__(self, name: str, value: object) -> Never:
-        raise AttributeError(f"a {type(self).__name__} cannot be changed")
-
-    def __delattr__(self, name: str) -> Never:
-        raise AttributeError(f"a {type(self).__name__} cannot be changed")
-
-    def __copy__(self) -> Self:
-        return self
-
-    def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
-        return self
-
-    def __getstate__(self) -> Never:
-        raise KeyMaterialError(_REFUSED)
-
-    def __reduce__(self) -> Never:
-        raise KeyMaterialError(_REFUSED)
-
-    def __reduce_ex__(self, _protocol: object) -> Never:
-        raise KeyMaterialError(_REFUSED)
 
 
 @final
-class Secret(_Hidden, Generic[_T]):
-    """A value that only ``reveal()`` shows.
+class Key(Hidden):
+    """The key of one recipient, or of one stage.
 
-    Examples
-    --------
-    >>> password = Secret("correct horse")
-    >>> password
-    <Secret>
-    >>> password.reveal()
-    'correct horse'
-    """
-
-    # A closure and not an attribute, so that a list of the attributes shows a function.
-    __slots__ = ("reveal",)
-
-    reveal: Callable[[], _T]
-
-    def __init__(self, value: _T) -> None:
-        object.__setattr__(self, "reveal", lambda: value)
-
-    def __repr__(self) -> str:
-        return "<Secret>"
-
-
-@final
-class Key(_Hidden):
-    """The key of one recipient, or of one stage: made by `generate`, `from_bytes` or `read`.
+    It is made by `generate`, `from_bytes`, `read` or `read_raw`, or comes from a `Keyring`.
 
     Two keys are equal only if they are the same object. A key cannot be pickled, so a task in another process reads
     the key's file itself.
@@ -93,6 +43,8 @@ class Key(_Hidden):
     id : str
         Names the key in manifests and messages: 1 to 64 letters, digits and ``. _ @ -``, a letter or digit first.
         Not secret.
+    version : int
+        From 1 on, one more at each rotation. Each version is a key of its own, and only the id is common to them.
 
     Examples
     --------
@@ -100,26 +52,29 @@ class Key(_Hidden):
     Key('optum-2026')
     """
 
-    __slots__ = ("_material", "_midstates", "id")
+    __slots__ = ("_material", "_midstates", "id", "version")
 
     id: str
+    version: int
     _material: Secret[bytes]
     _midstates: Secret[tuple[int, ...]]
 
     def __init__(self) -> None:
-        raise ProgrammeError("a key is made by Key.generate, Key.from_bytes or Key.read")
+        raise ProgrammeError("a key is made by Key.generate, Key.from_bytes, Key.read, Key.read_raw or a Keyring")
 
     def __repr__(self) -> str:
-        return f"Key({self.id!r})"
+        return f"Key({self.id!r})" if self.version == 1 else f"Key({self.id!r}, version={self.version})"
 
     @classmethod
-    def generate(cls, id: str) -> Self:  # noqa: A002 -- it is what the attribute is called
+    def generate(cls, id: str, *, version: int = 1) -> Self:  # noqa: A002 -- it is what the attribute is called
         """Make a new key of 256 random bits.
 
         Parameters
         ----------
         id : str
             Names the key.
+        version : int
+            Of the key, from 1 on.
 
         Returns
         -------
@@ -128,17 +83,23 @@ class Key(_Hidden):
         Raises
         ------
         ProgrammeError
-            The id is not 1 to 64 letters, digits and ``. _ @ -``.
+            The id is not 1 to 64 letters, digits and ``. _ @ -``, or the version is not a whole number above 0.
 
         Examples
         --------
         >>> Key.generate("optum-2026").id
         'optum-2026'
         """
-        return cls._of(id, Secret(secrets.token_bytes(_SHORTEST)))
+        return cls._of(id, Secret(secrets.token_bytes(_SHORTEST)), version)
 
     @classmethod
-    def from_bytes(cls, id: str, material: bytes | bytearray | memoryview) -> Self:  # noqa: A002
+    def from_bytes(
+        cls,
+        id: str,  # noqa: A002
+        material: bytes | bytearray | memoryview,
+        *,
+        version: int = 1,
+    ) -> Self:
         """Make a key of material that exists already.
 
         Parameters
@@ -147,6 +108,8 @@ class Key(_Hidden):
             Names the key.
         material : bytes
             At least 32 bytes, random: a passphrase is no key.
+        version : int
+            Of the key, from 1 on.
 
         Returns
         -------
@@ -155,7 +118,8 @@ class Key(_Hidden):
         Raises
         ------
         ProgrammeError
-            The id is not 1 to 64 letters, digits and ``. _ @ -``, or the material is not bytes.
+            The id is not 1 to 64 letters, digits and ``. _ @ -``, the version is not a whole number above 0, or the
+            material is not bytes.
         KeyMaterialError
             The material is shorter than 32 bytes.
 
@@ -172,16 +136,19 @@ class Key(_Hidden):
         del material  # a traceback may show what a frame holds
         if hidden is None:
             raise ProgrammeError(f"key {id!r}: the material must be bytes, not {kind}")
-        return cls._of(id, hidden)
+        return cls._of(id, hidden, version)
 
     @classmethod
-    def _of(cls, id: str, material: Secret[bytes]) -> Self:  # noqa: A002
+    def _of(cls, id: str, material: Secret[bytes], version: int = 1) -> Self:  # noqa: A002
         if not isinstance(id, str) or not _ID.fullmatch(id):
             raise ProgrammeError("a key's id is 1 to 64 letters, digits and . _ @ -, a letter or digit first")
+        if type(version) is not int or version < 1:
+            raise ProgrammeError(f"key {id!r}: its version is a whole number from 1 on")
         if len(material.reveal()) < _SHORTEST:
             raise KeyMaterialError(f"key {id!r}: at least {_SHORTEST} bytes are needed; Key.generate makes such a key")
         key = cls.__new__(cls)
         object.__setattr__(key, "id", id)
+        object.__setattr__(key, "version", version)
         object.__setattr__(key, "_material", material)
         object.__setattr__(key, "_midstates", midstates(material))
         return key
@@ -213,17 +180,7 @@ class Key(_Hidden):
         ...     Key.read(Path(folder, "optum-2026.json"))
         Key('optum-2026')
         """
-        try:
-            with Path(path).open("rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
-                key = None if _is_wide(mode) else cls._parse(Secret(file.read()))
-        except OSError as error:
-            raise KeyMaterialError(f"the key file {os.fspath(path)} cannot be read: {error.strerror}") from None
-        if _is_wide(mode):
-            raise KeyMaterialError(
-                f"the key file {os.fspath(path)} is open to others (mode {mode & 0o777:04o}): if nobody has read it, "
-                "`chmod 600` it, otherwise make a new key"
-            )
+        key = cls._parse(read_private(path, "key file"))
         if key is None:
             raise KeyMaterialError(f"the key file {os.fspath(path)} is truncated or altered: restore it from its copy")
         return key
@@ -233,11 +190,67 @@ class Key(_Hidden):
         """Return the key that a file holds, or None: no error, since one could quote the file."""
         try:
             content = Secret(json.loads(text.reveal()))
-            key = cls._of(content.reveal()["id"], Secret(bytes.fromhex(content.reveal()["material"])))
+            if set(content.reveal()) - {"id", "version", "material", "check"}:
+                return None
+            material = Secret(bytes.fromhex(content.reveal()["material"]))
+            key = cls._of(content.reveal()["id"], material, content.reveal().get("version", 1))
             whole = hmac.compare_digest(content.reveal()["check"], key._check())
-        except (ValueError, TypeError, LookupError, LinkcoreError):
+        except (ValueError, TypeError, AttributeError, LookupError, LinkcoreError):
             return None
         return key if whole else None
+
+    @classmethod
+    def read_raw(
+        cls,
+        id: str,  # noqa: A002
+        path: str | os.PathLike[str],
+        *,
+        encoding: Literal["hex", "base64", "binary"],
+        version: int = 1,
+    ) -> Self:
+        """Read a key that was made elsewhere, from a file that holds its material and nothing else.
+
+        Parameters
+        ----------
+        id : str
+            Names the key.
+        path : path
+            The file. Only its owner may have access to it (mode 0600 or narrower).
+        encoding : {"hex", "base64", "binary"}
+            How the material is written. Space and line ends within hex and base64 do not matter; base64 may be the one
+            for URLs (RFC 4648, section 5).
+        version : int
+            Of the key, from 1 on.
+
+        Returns
+        -------
+        Key
+
+        Raises
+        ------
+        ProgrammeError
+            The id, the version or the encoding cannot be.
+        KeyMaterialError
+            There is no such file, others may read or write it, it is not in that encoding, or it holds less than 32
+            bytes of material.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder, "supplier.hex")
+        ...     file.touch(mode=0o600)
+        ...     _ = file.write_text(bytes(range(32)).hex())
+        ...     Key.read_raw("supplier", file, encoding="hex")
+        Key('supplier')
+        """
+        if encoding not in _DECODERS:
+            raise ProgrammeError(f"a raw key is written in {', '.join(_DECODERS)}, not in {encoding!r}")
+        material = _decoded(read_private(path, "key file"), encoding)
+        if material is None:
+            raise KeyMaterialError(f"the key file {os.fspath(path)} is not {encoding}: say which encoding it is in")
+        return cls._of(id, material, version)
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the key, in clear, to a new file that only its owner may read (mode 0600).
@@ -252,7 +265,9 @@ class Key(_Hidden):
         Raises
         ------
         KeyMaterialError
-            The file exists, or cannot be written.
+            The file exists, or writing it fails.
+        ProgrammeError
+            There cannot be a file at the place.
 
         Examples
         --------
@@ -275,12 +290,43 @@ class Key(_Hidden):
 
     def _content(self) -> bytes:
         return json.dumps(
-            {"id": self.id, "material": self._material.reveal().hex(), "check": self._check()}, indent=2
+            {
+                "id": self.id,
+                "version": self.version,
+                "material": self._material.reveal().hex(),
+                "check": self._check(),
+            },
+            indent=2,
         ).encode()
 
     def _check(self) -> str:
-        """Return what only this id and this material give: an altered file would break every join without a sign."""
-        return hmac.digest(self._material.reveal(), b"linkcore:key:" + self.id.encode(), "sha256")[:8].hex()
+        """Return what only this id, version and material give: an altered file would break joins without a sign."""
+        name = self.id if self.version == 1 else f"{self.id}:{self.version}"
+        return hmac.digest(self._material.reveal(), b"linkcore:key:" + name.encode(), "sha256")[:8].hex()
+
+
+def _decode_base64(text: bytes) -> bytes:
+    return base64.b64decode(b"".join(text.split()).translate(bytes.maketrans(b"-_", b"+/")), validate=True)
+
+
+_DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "hex": lambda text: bytes.fromhex(text.decode("ascii")),
+    "base64": _decode_base64,
+    "binary": bytes,
+}
+
+
+def _decoded(text: Secret[bytes], encoding: str) -> Secret[bytes] | None:
+    """Return the material, or None if the text is not in the encoding, or is plainly in another one."""
+    # A key's bytes are never all printable by chance (4 in 10^14), its base64 never all hex digits (1 in 10^19):
+    # whoever says so has mistaken the encoding, and would hash under a key that nobody else has.
+    mistaken = {"binary": rb"[\t\n\r -~]*", "base64": rb"[0-9A-Fa-f\s]*", "hex": rb"(?!)"}[encoding]
+    if re.fullmatch(mistaken, text.reveal()):
+        return None
+    try:
+        return Secret(_DECODERS[encoding](text.reveal()))
+    except ValueError:  # binascii.Error and UnicodeDecodeError are such
+        return None
 
 
 def midstates(material: Secret[bytes]) -> Secret[tuple[int, ...]]:
@@ -309,8 +355,3 @@ def midstates(material: Secret[bytes]) -> Secret[tuple[int, ...]]:
         for pad in (0x36, 0x5C)
     )
     return Secret(inner.reveal() + outer.reveal())
-
-
-def _is_wide(mode: int) -> bool:
-    """Whether anybody but the owner has access; Windows has no such modes."""
-    return os.name == "posix" and bool(mode & 0o177)

@@ -126,7 +126,7 @@ def test_a_spilled_release_has_the_same_bytes_and_leaves_no_spill(
 def test_the_manifest_describes_the_files(tmp_path: Path) -> None:
     lc.release(linked(), AGREEMENT, KEY, tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["key"] == "partner-2026"
+    assert (manifest["key"], manifest["key_version"]) == ("partner-2026", 1)
     assert manifest["records_linked"] == 4 * PEOPLE
     for file in manifest["files"]:
         path = tmp_path / "out" / file["file"]

@@ -14,7 +14,10 @@ from hypothesis import strategies as st
 from linkcore.errors import LinkcoreError
 from linkcore.pseudonyms import columns
 from linkcore.pseudonyms.columns import LANES, hash_array, lanes_of_host
-from linkcore.pseudonyms.keys import Secret, midstates
+from linkcore.pseudonyms.keys import midstates
+from linkcore.pseudonyms.secret import Secret
+from linkcore.pseudonyms.sha256 import INITIAL_STATE, compress
+from tests.pseudonyms.cavp import HMAC_SHA_256, SHA_256
 from tests.pseudonyms.reference import pseudonym
 
 KEY = bytes(range(100, 132))
@@ -55,6 +58,27 @@ def test_published_answers(case: int, lanes: int) -> None:
     key, text, digest = RFC_4231[case]
     hashed = hash_array(string_views([text] * 37), [midstates(Secret(key))], width=len(digest), lanes=lanes)
     assert hashed.to_pylist() == [digest] * 37
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_answers_that_nist_validates_hmac_with(lanes: int) -> None:
+    for key, text, digest in HMAC_SHA_256:
+        stage = midstates(Secret(bytes.fromhex(key)))
+        hashed = hash_array(string_views([bytes.fromhex(text)] * 17), [stage], width=len(digest), lanes=lanes)
+        assert hashed.to_pylist() == [digest] * 17
+
+
+@pytest.mark.parametrize("lanes", LANES)
+def test_answers_that_nist_validates_sha_256_with(lanes: int) -> None:
+    """The inner hash of HMAC is SHA-256 of a block and a text: here, of any message of a block and more."""
+    outer = midstates(Secret(KEY)).reveal()[8:]
+    long = [(bytes.fromhex(text), bytes.fromhex(digest)) for text, digest in SHA_256 if len(text) >= 128]
+    assert len(long) >= 5
+    for message, digest in long:
+        stage = Secret(compress(INITIAL_STATE, message[:64]) + outer)
+        hashed = hash_array(string_views([message[64:]] * 17), [stage], width=64, lanes=lanes)
+        after = compress(outer, digest + b"\x80" + bytes(23) + (8 * 96).to_bytes(8, "big"))
+        assert hashed.to_pylist() == ["".join(f"{word:08x}" for word in after)] * 17
 
 
 @settings(deadline=None)
@@ -162,8 +186,6 @@ def test_an_empty_array_has_an_empty_answer() -> None:
 
 def test_midstates_are_the_states_after_the_key_blocks_of_hmac() -> None:
     """Finishing from them by hand gives HMAC, for keys shorter and longer than a block."""
-    from linkcore.pseudonyms.sha256 import compress
-
     for key in (b"", KEY, bytes(64), bytes(range(65)), bytes(200)):
         words = midstates(Secret(key)).reveal()
         inner, outer = words[:8], words[8:]

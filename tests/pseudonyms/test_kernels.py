@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import linkcore
-from linkcore.pseudonyms.keys import Secret, midstates
+from linkcore.pseudonyms.keys import midstates
+from linkcore.pseudonyms.secret import Secret
 from linkcore.pseudonyms.sha256 import ROUND_CONSTANTS
 from tests.pseudonyms.reference import pseudonym
 

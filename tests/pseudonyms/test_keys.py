@@ -1,54 +1,43 @@
 """A key is made in three ways, shows its id only, and its file is whole, private and unaltered, or refused."""
 
+import base64
 import copy
 import dataclasses
 import inspect
-import io
 import json
 import pickle
 import pprint
 import resource
 import stat
-import traceback
+import struct
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from rich.console import Console
-from rich.traceback import Traceback
 
 from linkcore.errors import KeyMaterialError, LinkcoreError, ProgrammeError
-from linkcore.pseudonyms.keys import Key, Secret, midstates
+from linkcore.pseudonyms.keys import Key, midstates
+from linkcore.pseudonyms.secret import Secret
+from tests.pseudonyms import traces
+from tests.pseudonyms.traces import report
 
 MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
 KEY = Key.from_bytes("partner-2026", MATERIAL)
 
 
-def shows(text: str) -> bool:
-    words = midstates(Secret(MATERIAL)).reveal()
-    traces = [
-        "MATERIAL-",
-        MATERIAL.hex(),
-        str(list(MATERIAL))[1:-1],
-        *map(str, words),
-        *(f"{word:x}" for word in words),
-    ]
-    return any(trace in text for trace in traces)
-
-
-def report(error: BaseException) -> str:
-    """What a program prints that shows the variables of every frame: the standard library's way, and rich's."""
-    plain = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    shown = io.StringIO()
-    Console(file=shown, width=200).print(
-        Traceback.from_exception(type(error), error, error.__traceback__, show_locals=True)
-    )
-    return plain + shown.getvalue()
+def shows(content: str | bytes) -> bool:
+    return traces.shows(content, MATERIAL)
 
 
 def test_the_search_for_traces_finds_them() -> None:
     assert all(map(shows, [repr(MATERIAL), repr(bytearray(MATERIAL)), MATERIAL.hex(), repr(list(MATERIAL))]))
-    assert shows(repr(midstates(Secret(MATERIAL)).reveal()))
+    words = midstates(Secret(MATERIAL)).reveal()
+    assert shows(repr(words))
+    assert shows(struct.pack("<16I", *words))
+    assert shows(struct.pack(">16I", *words))
+    assert shows(MATERIAL)
+    assert shows(base64.b64encode(MATERIAL))
     with pytest.raises(LinkcoreError) as caught:
         unguarded(MATERIAL)
     assert shows(report(caught.value))
@@ -194,7 +183,7 @@ def test_a_key_file_is_never_overwritten(file: Path) -> None:
 
 
 def test_a_place_that_cannot_be_written_is_an_error_of_ours(file: Path) -> None:
-    with pytest.raises(KeyMaterialError, match="cannot be written") as caught:
+    with pytest.raises(LinkcoreError, match="cannot be written") as caught:
         KEY.write(file / "below-a-file.json")
     assert not shows(report(caught.value))
 
@@ -265,3 +254,105 @@ def test_nothing_appears_when_writing_fails(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert list(tmp_path.iterdir()) == []
+
+
+# --- Versions --------------------------------------------------------------------------------------------------------
+
+
+def test_a_version_is_shown_and_written_and_read(tmp_path: Path) -> None:
+    second = Key.from_bytes("partner-2026", MATERIAL, version=2)
+    assert repr(second) == "Key('partner-2026', version=2)"
+    second.write(tmp_path / "key.json")
+    assert Key.read(tmp_path / "key.json").version == 2
+    assert Key.generate("a").version == 1
+    assert Key.generate("a", version=3).version == 3
+
+
+def test_a_key_file_without_a_version_is_the_first(file: Path) -> None:
+    content = json.loads(file.read_text())
+    del content["version"]
+    file.write_text(json.dumps(content))
+    assert Key.read(file).version == 1
+
+
+@pytest.mark.parametrize("version", [2, 0, "1", True, None])
+def test_an_altered_version_is_refused(file: Path, version: object) -> None:
+    file.write_text(json.dumps({**json.loads(file.read_text()), "version": version}))
+    with pytest.raises(KeyMaterialError, match="truncated or altered"):
+        Key.read(file)
+
+
+@pytest.mark.parametrize("version", [0, -1, 1.0, True, "1", None])
+def test_a_version_that_cannot_be_is_refused(version: int) -> None:
+    with pytest.raises(ProgrammeError, match="version"):
+        Key.generate("a", version=version)
+
+
+# --- Keys that were made elsewhere -----------------------------------------------------------------------------------
+
+BINARY = bytes(range(200, 240))  # neither text nor, as base64, hex digits only
+BASE64 = base64.b64encode(BINARY).decode()
+RAW = {
+    "hex": [BINARY.hex(), BINARY.hex().upper() + "\n", BINARY.hex(" "), BINARY.hex()[:40] + "\r\n" + BINARY.hex()[40:]],
+    "base64": [BASE64, BASE64 + "\n", BASE64[:20] + "\n" + BASE64[20:], base64.urlsafe_b64encode(BINARY).decode()],
+}
+
+
+assert RAW["base64"][3] != BASE64  # so that the one for URLs is tested
+
+
+def raw(folder: Path, content: bytes, mode: int = 0o600) -> Path:
+    place = folder / "raw.key"
+    place.touch(mode=mode)
+    place.chmod(mode)
+    place.write_bytes(content)
+    return place
+
+
+@pytest.mark.parametrize(("encoding", "text"), [(encoding, text) for encoding in RAW for text in RAW[encoding]])
+def test_a_raw_key_is_read_in_each_way_of_writing_it(tmp_path: Path, encoding: Any, text: str) -> None:
+    key = Key.read_raw("supplier", raw(tmp_path, text.encode()), encoding=encoding, version=4)
+    assert key._material.reveal() == BINARY
+    assert (key.id, key.version) == ("supplier", 4)
+
+
+def test_a_binary_raw_key_is_read_as_it_is(tmp_path: Path) -> None:
+    for content in (BINARY, BINARY + b"\n", b"\n" * 31 + b"\0"):
+        assert Key.read_raw("s", raw(tmp_path, content), encoding="binary")._material.reveal() == content
+
+
+@pytest.mark.parametrize(
+    ("encoding", "content"),
+    [
+        ("hex", MATERIAL),
+        ("hex", BASE64.encode()),
+        ("hex", MATERIAL.hex().encode()[:-1]),
+        ("hex", BINARY),
+        ("base64", MATERIAL.hex().encode()),
+        ("base64", BINARY),
+        ("base64", b"=" + BASE64.encode()),
+        ("base64", BASE64.encode()[:-2]),
+        ("base64", b""),
+        ("binary", MATERIAL.hex().encode()),
+        ("binary", base64.b64encode(MATERIAL) + b"\n"),
+        ("binary", b""),
+    ],
+)
+def test_a_raw_key_in_another_encoding_is_refused_and_not_shown(tmp_path: Path, encoding: Any, content: bytes) -> None:
+    place, hidden = raw(tmp_path, content), Secret(content)
+    del content
+    with pytest.raises(KeyMaterialError, match=f"is not {encoding}") as caught:
+        Key.read_raw("supplier", place, encoding=encoding)
+    assert not shows(str(caught.value))
+    assert hidden.reveal() == place.read_bytes()
+
+
+def test_a_raw_key_that_is_short_open_or_missing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(KeyMaterialError, match="32 bytes"):
+        Key.read_raw("s", raw(tmp_path, MATERIAL[:31].hex().encode()), encoding="hex")
+    with pytest.raises(KeyMaterialError, match="mode 0640"):
+        Key.read_raw("s", raw(tmp_path, MATERIAL.hex().encode(), 0o640), encoding="hex")
+    with pytest.raises(KeyMaterialError, match="cannot be read"):
+        Key.read_raw("s", tmp_path / "missing", encoding="hex")
+    with pytest.raises(ProgrammeError, match="hex, base64, binary"):
+        Key.read_raw("s", tmp_path / "raw.key", encoding="pem")  # type: ignore[arg-type]

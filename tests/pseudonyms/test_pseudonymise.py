@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError, SourceError
 from linkcore.pseudonyms import columns
-from linkcore.pseudonyms.keys import Key, Secret, midstates
+from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
+from tests.pseudonyms import traces
 from tests.pseudonyms.reference import pseudonym
 
 MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
@@ -215,20 +216,8 @@ def test_something_else_than_a_key_is_refused_unseen() -> None:
 # --- What is not shown -----------------------------------------------------------------------------------------------
 
 
-def shows(text: str | bytes) -> bool:
-    """Whether there is a trace of the key or its midstates in a text or in bytes."""
-    words = midstates(Secret(MATERIAL)).reveal()
-    traces = [
-        "MATERIAL-",
-        MATERIAL.hex(),
-        str(list(MATERIAL))[1:-1],
-        *map(str, words),
-        *(f"{word:x}" for word in words),
-    ]
-    if isinstance(text, str):
-        return any(trace in text for trace in traces)
-    packed = [word.to_bytes(4, order) for word in words for order in ("little", "big")]
-    return any(trace in text for trace in [*(trace.encode() for trace in traces), *packed])
+def shows(content: str | bytes) -> bool:
+    return traces.shows(content, MATERIAL)
 
 
 EXPRESSION = pseudonymise("nhs_number", KEY, SECOND)

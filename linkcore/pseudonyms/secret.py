@@ -1,0 +1,106 @@
+"""What must not be seen: values that only `Secret.reveal` shows, and files that only their owner may open."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Generic, Never, Self, TypeVar, final
+
+from linkcore.errors import KeyMaterialError
+
+__all__ = ["Hidden", "Secret", "read_private"]
+
+_T = TypeVar("_T")
+_REFUSED: Final = "a key does not leave its process: read its file again where it is needed"
+
+
+class Hidden:
+    """What shows nothing of itself: it cannot be changed, pickled, or copied but as itself."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: object) -> Never:
+        raise AttributeError(f"a {type(self).__name__} cannot be changed")
+
+    def __delattr__(self, name: str) -> Never:
+        raise AttributeError(f"a {type(self).__name__} cannot be changed")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> Self:
+        return self
+
+    def __getstate__(self) -> Never:
+        raise KeyMaterialError(_REFUSED)
+
+    def __reduce__(self) -> Never:
+        raise KeyMaterialError(_REFUSED)
+
+    def __reduce_ex__(self, _protocol: object) -> Never:
+        raise KeyMaterialError(_REFUSED)
+
+
+@final
+class Secret(Hidden, Generic[_T]):
+    """A value that only ``reveal()`` shows.
+
+    Examples
+    --------
+    >>> password = Secret("correct horse")
+    >>> password
+    <Secret>
+    >>> password.reveal()
+    'correct horse'
+    """
+
+    # A closure and not an attribute, so that a list of the attributes shows a function.
+    __slots__ = ("reveal",)
+
+    reveal: Callable[[], _T]
+
+    def __init__(self, value: _T) -> None:
+        object.__setattr__(self, "reveal", lambda: value)
+
+    def __repr__(self) -> str:
+        return "<Secret>"
+
+
+def read_private(path: str | os.PathLike[str], what: str) -> Secret[bytes]:
+    """Read a file that only its owner may have access to (mode 0600 or narrower; Windows has no such modes).
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    what : str
+        What it is, for messages: ``"key file"``.
+
+    Returns
+    -------
+    Secret of bytes
+
+    Raises
+    ------
+    KeyMaterialError
+        There is no such file, or others may read or write it. Then nothing of it was read.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile() as file:
+    ...     read_private(file.name, "key file")
+    <Secret>
+    """
+    try:
+        with Path(path).open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            is_wide = os.name == "posix" and bool(mode & 0o177)
+            content = None if is_wide else Secret(file.read())
+    except OSError as error:
+        raise KeyMaterialError(f"the {what} {os.fspath(path)} cannot be read: {error.strerror}") from None
+    if content is None:
+        raise KeyMaterialError(
+            f"the {what} {os.fspath(path)} is open to others (mode {mode & 0o777:04o}): if nobody has read it, "
+            "`chmod 600` it, otherwise make a new key"
+        )
+    return content
