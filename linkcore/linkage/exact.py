@@ -9,7 +9,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.identifiers.nhs_number import standardise as standardise_number
 from linkcore.linkage.conflicts import COMPARED, contradict
-from linkcore.linkage.placement import PLACED, Placement
+from linkcore.linkage.placement import PLACED, Placement, of_persons
 from linkcore.linkage.standardise import Records
 from linkcore.schema import FURTHER, METHOD, PERSONS, USABLE_STATUSES
 
@@ -175,8 +175,7 @@ def _persons(sources: Sequence[Records]) -> pl.DataFrame:
 
 
 def _candidates(records: Records, order: int) -> pl.DataFrame:
-    kept = [name for name in records.frame.columns if name in PERSONS or name.startswith(FURTHER)]
-    named = records.frame.select(kept).with_row_index("at")
+    named = of_persons(records.frame).with_row_index("at")
     return named.with_columns(pl.lit(records.source.name).alias("source"), pl.lit(order, pl.UInt32).alias("order"))
 
 

@@ -11,7 +11,7 @@ from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import FURTHER, METHOD, PERSONS
 
-__all__ = ["PLACED", "Placement", "stand_alone", "unplaced"]
+__all__ = ["PLACED", "Placement", "of_persons", "stand_alone", "unplaced"]
 
 PLACED: Final = pl.Schema(
     {
@@ -60,6 +60,22 @@ def unplaced(records: Records, placement: Placement) -> pl.DataFrame:
     return records.frame.with_row_index("at").filter(open_rows)
 
 
+def of_persons(records: pl.DataFrame) -> pl.DataFrame:
+    """Keep of RECORDS what PERSONS know: every identifier but a local one, and none of what tells of the record.
+
+    Parameters
+    ----------
+    records : polars.DataFrame
+        RECORDS of one source, or some of them.
+
+    Returns
+    -------
+    polars.DataFrame
+        The same rows; columns of PERSONS, and ``further_*``.
+    """
+    return records.select(name for name in records.columns if name in PERSONS or name.startswith(FURTHER))
+
+
 def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
     """Make a person of its own of every record that is still unplaced.
 
@@ -86,9 +102,8 @@ def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
             continue
         ids = pl.int_range(known, known + alone.height, dtype=pl.UInt32, eager=True).alias("person_id")
         known += alone.height
-        columns = [name for name in alone.columns if name in PERSONS or name.startswith(FURTHER)]
         persons.append(
-            alone.select(columns).with_columns(
+            of_persons(alone).with_columns(
                 ids,
                 pl.lit(None, pl.Int64).alias("nhs_number"),
                 pl.lit(records.source.name).alias("source"),
