@@ -2,7 +2,7 @@
 
 Each open record is compared with those persons with whom it shares enough (:mod:`~linkcore.linkage.blocking`), on all
 identifiers (:mod:`~linkcore.linkage.comparisons`), by weights that the exact links have taught
-(:mod:`~linkcore.linkage.training`, :mod:`~linkcore.linkage.fallback`); then it is decided whose it is
+(:mod:`~linkcore.linkage.training`, :mod:`~linkcore.linkage.scorer`); then it is decided whose it is
 (:mod:`~linkcore.linkage.assignment`). What is nobody's is compared with each other, and makes new persons.
 """
 
@@ -13,9 +13,10 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.linkage.assignment import Assignment, assign, components, group, pair_odds
-from linkcore.linkage.fallback import Fallback, Scorer, with_scorer
+from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.open_records import further_kinds, make_persons, open_records, place
 from linkcore.linkage.placement import Placement
+from linkcore.linkage.scorer import Scorer, with_scorer
 from linkcore.linkage.standardise import Records
 from linkcore.linkage.training import labelled_records
 from linkcore.progress import Progress, silent

@@ -19,7 +19,8 @@ from splink import DuckDBAPI, Linker
 import linkcore
 from linkcore.errors import LinkcoreError, ProgrammeError
 from linkcore.linkage.comparisons import average_frequencies, comparable
-from linkcore.linkage.fallback import Fallback, Scorer, with_scorer
+from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.scorer import Scorer, with_scorer
 from linkcore.schema import RECORDS
 
 GIVEN = ["ANNA", "PETER", "CHIKE", "OLWEN", "MARIA", "JOHN", "AISHA", "TOMASZ"]
@@ -178,7 +179,7 @@ def test_records_are_scored_in_rounds_as_at_once(monkeypatch: pytest.MonkeyPatch
         return scorer.score_with_persons(), scorer.score_among(everybody, [])
 
     whole = with_scorer(Fallback(), PERSONS, UNKNOWN, {}, score)
-    monkeypatch.setattr("linkcore.linkage.fallback._RECORDS_AT_A_TIME", 40)
+    monkeypatch.setattr("linkcore.linkage.scorer._RECORDS_AT_A_TIME", 40)
     for one, other in zip(whole, with_scorer(Fallback(), PERSONS, UNKNOWN, {}, score), strict=True):
         assert one.height > 0
         assert one.equals(other)
@@ -230,4 +231,4 @@ def test_splink_is_imported_in_one_module() -> None:
         for path in root.rglob("*.py")
         if re.search(r"^\s*(from|import) splink", path.read_text("utf-8"), re.MULTILINE)
     ]
-    assert importing == ["linkage/fallback.py"]
+    assert importing == ["linkage/scorer.py"]

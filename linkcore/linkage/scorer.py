@@ -1,0 +1,416 @@
+"""The fallback's scores: Splink, in a private database, says how much two records agree. Only here is it imported."""
+
+import logging
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import polars as pl
+
+from linkcore.errors import LinkcoreError, ProgrammeError
+from linkcore.linkage.assignment import significant
+from linkcore.linkage.blocking import blocking_rules, expectation_rules, make_blocks, pairs_sql
+from linkcore.linkage.comparisons import (
+    average_frequencies,
+    comparable,
+    compared_columns,
+    comparisons,
+    without_term_frequencies,
+)
+from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.sources import FurtherKind
+from linkcore.linkage.tables import draw_rows, make_table, private_connection
+from linkcore.linkage.training import Shares, shares_of_levels, with_probabilities
+
+if TYPE_CHECKING:
+    import numpy as np
+    from duckdb import DuckDBPyConnection
+    from splink import Linker
+
+__all__ = ["Scorer", "with_scorer"]
+
+# Splink's authors call ten million "often adequate"; a level that a random pair in a million stands on is then seen ten
+# times. The levels where agreement is rarer than that are those whose u is the frequency of the value itself.
+_RANDOM_PAIRS: Final = 10_000_000
+_EXPECTATION_PAIRS: Final = 2_000_000
+
+# Bounds the memory for one round of scoring: this many records have at most a few million candidates.
+_RECORDS_AT_A_TIME: Final = 100_000
+
+# Candidates whose odds against N others are below this are forgotten: all of them together could not sway a link.
+_NEGLIGIBLE_ODDS: Final = 1e-6
+
+_Result = TypeVar("_Result")
+
+
+def with_scorer(
+    fallback: Fallback,
+    persons: pl.DataFrame,
+    unknown: pl.DataFrame,
+    further: Mapping[str, FurtherKind],
+    run: Callable[["Scorer"], _Result],
+) -> _Result:
+    """Do something with a scorer whose tables and temporary files are gone afterwards, whatever happens.
+
+    Parameters
+    ----------
+    fallback : Fallback
+        The settings.
+    persons, unknown : polars.DataFrame
+        PERSONS, and RECORDS whose persons are looked for.
+    further : mapping of str to {"exact", "text", "number", "date"}
+        How further identifiers are compared.
+    run : callable
+        What to do.
+
+    Returns
+    -------
+    object
+        What ``run`` returned.
+
+    Raises
+    ------
+    LinkcoreError
+        If Splink fails; it never quotes Splink's own message.
+    """
+    import duckdb
+    from splink.internals.exceptions import SplinkException
+
+    try:
+        with private_connection(fallback.memory, fallback.threads) as connection, _silence():
+            return run(Scorer(connection, persons, unknown, further))
+    except (duckdb.Error, SplinkException) as error:
+        causes = (error, error.__cause__)
+        short = any(isinstance(cause, duckdb.OutOfMemoryException | duckdb.IOException) for cause in causes)
+    # Outside the except clause, so that nothing of the other error, which may quote values, hangs on this one.
+    if short:
+        raise LinkcoreError(
+            f"the probabilistic linkage needs more than {fallback.memory} of memory, or more room in the temporary "
+            "directory; raise Fallback(memory=...), or set TMPDIR to where there is room"
+        )
+    raise LinkcoreError(
+        "the probabilistic linkage failed in Splink; if a model was given, was it learned on such data?"
+    )
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Keep Splink's messages, which may hold SQL and values, from every log while it runs."""
+    logger = logging.getLogger("splink")
+    kept = logger.handlers, logger.propagate
+    logger.handlers, logger.propagate = [logging.NullHandler()], False
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = kept
+
+
+class Scorer:
+    """Persons and records in one table, and the model that compares them; made by :func:`with_scorer`.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        Of nobody else: Splink fails where somebody's result is half read.
+    persons, unknown : polars.DataFrame
+        PERSONS and RECORDS.
+    further : mapping of str to {"exact", "text", "number", "date"}
+        How further identifiers are compared.
+
+    Attributes
+    ----------
+    model : dict
+        As Splink saves it; empty until learned or given.
+    compared : int
+        How many pairs were scored last.
+    left_out : int
+        How many times, then, a record stood in a block too large to be looked at.
+    """
+
+    # A person's unique_id is its id; a record's is its position, counted on after all persons.
+
+    def __init__(
+        self,
+        connection: "DuckDBPyConnection",
+        persons: pl.DataFrame,
+        unknown: pl.DataFrame,
+        further: Mapping[str, FurtherKind],
+    ) -> None:
+        from splink import DuckDBAPI
+
+        self.model: dict[str, Any] = {}
+        self.compared = self.left_out = 0
+        self._connection, self._api = connection, DuckDBAPI(connection)
+        self._persons, self._records = persons.height, unknown.height
+        people = pl.concat([comparable(persons), comparable(unknown)], how="diagonal")
+        present = [name for name in people.columns if people[name].null_count() < people.height]
+        self._columns = people.columns
+        self._comparisons, self._rules = comparisons(present, further), blocking_rules(present)
+        make_table(connection, "people", people.with_row_index("unique_id"))
+        self._linker: Linker | None = None
+        self._shares: tuple[Mapping[str, Shares], Mapping[str, Shares]] | None = None
+
+    @property
+    def pairs_there_are(self) -> int:
+        """How many pairs there are of a person and a record, or, where there are no persons, of two records."""
+        return self._persons * self._records or self._records * (self._records - 1) // 2
+
+    @property
+    def prior_weight(self) -> float:
+        """What Splink adds to the weight of a pair: log2 of the prior odds that are in the model."""
+        prior = self.model["probability_two_random_records_match"]
+        return math.log2(prior / (1 - prior))
+
+    def learn_from_labels(self, labelled: pl.DataFrame, seed: int) -> None:
+        """Learn m from records and their persons, u from random pairs of such records and other persons.
+
+        Parameters
+        ----------
+        labelled : polars.DataFrame
+            RECORDS, and ``label``, the person.
+        seed : int
+            Of the random pairs.
+        """
+        import numpy as np
+
+        generator = np.random.default_rng(seed)
+        records = comparable(labelled).with_columns(labelled["label"])
+        absent = [pl.lit(None).alias(name) for name in self._columns if name not in records.columns]
+        make_table(self._connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
+        m = self._count("people", "labelled", "l.unique_id = r.label")
+        self._draw("some_people", "people", (0, self._persons), generator)
+        self._draw("some_records", "labelled", (0, labelled.height), generator)
+        u = self._count("some_people", "some_records", "l.unique_id <> r.label")
+        self.use(self._settings(with_probabilities(self._comparisons, m=m, u=u)))
+
+    def learn_without_labels(self, seed: int) -> None:
+        """Learn u from random pairs, and m by expectation maximisation on pairs that agree on a key.
+
+        Parameters
+        ----------
+        seed : int
+            Of the random pairs.
+        """
+        import numpy as np
+        from splink import Linker
+
+        generator = np.random.default_rng(seed)
+        everyone = self._persons + self._records
+        self._draw("some_records", "people", (self._persons, everyone), generator)
+        if self._persons:
+            self._draw("some_people", "people", (0, self._persons), generator)
+            u = self._count("some_people", "some_records", "TRUE")
+            for name, where in (("persons", "<"), ("records", ">=")):
+                self._connection.execute(
+                    f"CREATE VIEW {name} AS SELECT * FROM people WHERE unique_id {where} {self._persons}"
+                )
+        else:
+            u = self._count("some_records", "some_records", "l.unique_id < r.unique_id")
+        plain = without_term_frequencies(with_probabilities(self._comparisons, u=u))
+        tables = [
+            self._api.register(name, table_name=name)
+            for name in (["persons", "records"] if self._persons else ["people"])
+        ]
+        settings = self._settings(plain) | {"link_type": "link_only" if self._persons else "dedupe_only"}
+        linker = Linker(tables, settings, log_level=None, validate_settings=False)
+        sides = [each.physical_name for each in (tables[0], tables[-1])]
+        for rule in expectation_rules(self._comparisons):
+            # Where no two agree on the key there is nothing to learn, and Splink raises.
+            agreeing = f"SELECT 1 FROM {sides[0]} AS l JOIN {sides[1]} AS r ON {rule} WHERE l.unique_id < r.unique_id"
+            if self._connection.sql(f"SELECT EXISTS ({agreeing})").fetchall() == [(True,)]:
+                linker.training.estimate_parameters_using_expectation_maximisation(
+                    rule, estimate_without_term_frequencies=True, max_pairs=_EXPECTATION_PAIRS
+                )
+        trained = linker.misc.save_model_to_json()["comparisons"]
+        self._shares = {each["output_column_name"]: _trained_shares(each, self._records) for each in trained}, u
+        self.correct(0)
+
+    def correct(self, matches: float) -> None:
+        """Take pairs of one person out of what was learned, without labels, from random pairs.
+
+        Parameters
+        ----------
+        matches : float
+            How many of :attr:`pairs_there_are` are of one person.
+        """
+        assert self._shares is not None
+        m, u = self._shares
+        share = matches / max(self.pairs_there_are, 1)
+        self.use(self._settings(with_probabilities(self._comparisons, m=m, u=u, matches=share)))
+
+    def _count(self, left: str, right: str, on: str) -> dict[str, Shares]:
+        return shares_of_levels(self._connection, self._comparisons, self._columns, left=left, right=right, on=on)
+
+    def _draw(self, into: str, table: str, ids: tuple[int, int], generator: "np.random.Generator") -> None:
+        size = math.isqrt(_RANDOM_PAIRS)
+        draw_rows(self._connection, into, table=table, ids=ids, size=size, generator=generator)
+
+    def _settings(self, learned: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        return {
+            "link_type": "link_and_dedupe" if self._persons else "dedupe_only",
+            "comparisons": list(learned),
+            "blocking_rules_to_generate_predictions": [rule.sql for rule in self._rules],
+            "probability_two_random_records_match": significant(1 / max(self._persons, self._records, 2)),
+            # Splink's own would be random, and the model never the same.
+            "linker_uid": "linkcore",
+        }
+
+    def use(self, model: Mapping[str, Any]) -> None:
+        """Score by this model from now on.
+
+        Parameters
+        ----------
+        model : mapping
+            Splink's settings, trained.
+
+        Raises
+        ------
+        ProgrammeError
+            If it compares what is not there.
+        """
+        from splink import Linker
+
+        absent = sorted(compared_columns(model["comparisons"]) - set(self._columns))
+        if absent:
+            raise ProgrammeError(f"the model compares {', '.join(absent)}, which no source has")
+        # All are in one table, and pairs are chosen here: to Splink it is one table without duplicates between tables.
+        settings = dict(model) | {"link_type": "dedupe_only", "retain_matching_columns": False}
+        people = self._api.table_to_splink_dataframe("people", "people")
+        self._linker = Linker(people, settings, log_level=None, validate_settings=False)
+        self.model = self._linker.misc.save_model_to_json() | {"link_type": model.get("link_type", "link_and_dedupe")}
+        for column, share in average_frequencies(self.model["comparisons"]).items():
+            name = self._make_frequencies(column, share)
+            table = self._api.table_to_splink_dataframe(name, name)
+            self._linker.table_management.register_term_frequency_lookup(table, column)
+
+    def _make_frequencies(self, column: str, share: float) -> str:
+        """Make a table of how common each value of a column is among PERSONS.
+
+        How common a value is that one person in a few has cannot be told from those few. So to the persons there are
+        added as many as there would be values if all were as common as the average one, and each of these once: with
+        ``count`` of N persons, (count-1 + 1) / (N-1 + 1/u), where the person that is compared does not count and u is
+        the chance that two persons agree. A value that only records have counts as if one person had it.
+        """
+        everyone = f"unique_id < {self._persons}" if self._persons else "TRUE"
+        name = f"frequency_of_{column}"
+        self._connection.execute(
+            f"""
+            CREATE OR REPLACE TABLE "{name}" AS
+            SELECT "{column}", greatest(count(*) FILTER ({everyone}), 1) / (
+                (SELECT greatest(count("{column}"), 1) - 1 FROM people WHERE {everyone}) + {1 / share}::DOUBLE
+            ) AS "tf_{column}"
+            FROM people WHERE "{column}" IS NOT NULL GROUP BY "{column}"
+            """
+        )
+        return name
+
+    def score_with_persons(self) -> pl.DataFrame:
+        """Compare records with persons.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``record`` and ``person`` (UInt32), ``weight`` (Float64): log2 of the Bayes factor; in order. Pairs that no
+            rule proposes, or of negligible odds, are not there.
+        """
+        persons = f"(SELECT * FROM people WHERE unique_id < {self._persons})"
+        records = f"(SELECT * FROM people WHERE unique_id >= {self._persons})"
+        pairs = self._score_blocks(persons, records, "TRUE", others=self._persons)
+        return pairs.select((pl.col("b") - self._persons).alias("record"), pl.col("a").alias("person"), "weight").sort(
+            "record", "person"
+        )
+
+    def score_among(self, records: pl.Series, apart: Sequence[tuple[int, int]]) -> pl.DataFrame:
+        """Compare records with each other.
+
+        Parameters
+        ----------
+        records : polars.Series
+            UInt32; which.
+        apart : sequence of (int, int)
+            First and last records of ranges of which no two are compared.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``a`` < ``b`` (UInt32), ``weight`` (Float64), as of :meth:`score_with_persons`; in order.
+        """
+        make_table(self._connection, "chosen", (records + self._persons).alias("unique_id").to_frame())
+        chosen = "(SELECT * FROM people SEMI JOIN chosen USING (unique_id))"
+        conditions = ["l.unique_id <> r.unique_id"]
+        for first, last in apart:
+            ends = f"BETWEEN {first + self._persons} AND {last + self._persons}"
+            conditions.append(f"NOT (l.unique_id {ends} AND r.unique_id {ends})")
+        pairs = self._score_blocks(chosen, chosen, " AND ".join(conditions), others=records.len())
+        return pairs.with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
+
+    def score(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Compare these records.
+
+        Parameters
+        ----------
+        pairs : polars.DataFrame
+            ``a`` < ``b`` (UInt32).
+
+        Returns
+        -------
+        polars.DataFrame
+            With ``weight`` (Float64); in order.
+        """
+        shifted = pairs.select(
+            (pl.col("a") + self._persons).alias("join_key_l"), (pl.col("b") + self._persons).alias("join_key_r")
+        )
+        make_table(self._connection, "pairs", shifted.with_columns(pl.lit("0").alias("match_key")))
+        return self._score_pairs(None).with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
+
+    def _score_blocks(self, left: str, right: str, where: str, *, others: int) -> pl.DataFrame:
+        self.left_out = sum(make_blocks(self._connection, self._rules, left, right).values())
+        self.compared = 0
+        ids = self._connection.sql(f"SELECT unique_id FROM {right} ORDER BY unique_id").pl()["unique_id"]
+        least = math.log2(_NEGLIGIBLE_ODDS * max(others, 1))
+        scored = [_no_pairs()]
+        for start in range(0, ids.len(), _RECORDS_AT_A_TIME):
+            chunk = ids[start : start + _RECORDS_AT_A_TIME]
+            some = f"(SELECT * FROM {right} WHERE unique_id BETWEEN {chunk[0]} AND {chunk[-1]})"
+            self._connection.execute(
+                "CREATE OR REPLACE TABLE pairs AS SELECT DISTINCT '0' AS match_key, "
+                "least(unique_id_l, unique_id_r) AS join_key_l, greatest(unique_id_l, unique_id_r) AS join_key_r "
+                f"FROM ({pairs_sql(self._rules, some, where)})"
+            )
+            scored.append(self._score_pairs(least))
+        # Two records may have proposed each other in two rounds.
+        return pl.concat(scored).unique(["a", "b"])
+
+    def _score_pairs(self, least_weight: float | None) -> pl.DataFrame:
+        """Score the table ``pairs``."""
+        assert self._linker is not None
+        (count,) = self._connection.sql("SELECT count(*) FROM pairs").fetchall()[0]
+        self.compared += count
+        if not count:
+            return _no_pairs()
+        self._linker.table_management.register_blocked_pairs_for_predict(
+            self._api.table_to_splink_dataframe("pairs", "pairs")
+        )
+        scored = self._linker.inference.predict(
+            threshold_match_weight=None if least_weight is None else least_weight + self.prior_weight,
+            warning_mode="never",
+        )
+        frame: pl.DataFrame = scored.as_duckdbpyrelation().select("unique_id_l", "unique_id_r", "match_weight").pl()
+        scored.drop_table_from_database_and_remove_from_cache()
+        return frame.select(
+            pl.col("unique_id_l").cast(pl.UInt32).alias("a"),
+            pl.col("unique_id_r").cast(pl.UInt32).alias("b"),
+            # A billionth of a bit is more than what is left of it after the prior is taken out again.
+            (pl.col("match_weight") - self.prior_weight).round(9).alias("weight"),
+        )
+
+
+def _trained_shares(comparison: Mapping[str, Any], pairs: float) -> Shares:
+    """Give what Splink has learned of m; a level that it never saw has none."""
+    levels = enumerate(comparison["comparison_levels"])
+    return Shares({place: level["m_probability"] for place, level in levels if "m_probability" in level}, pairs)
+
+
+def _no_pairs() -> pl.DataFrame:
+    return pl.DataFrame(schema={"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64})
