@@ -28,6 +28,8 @@ from linkcore.synthetic import synthesise
 from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
 
 Row = dict[str, Any]
+Extent = Literal["names", "address", "all"]
+"""How much of Febrl is compared: names, birth date and postcode; and address line 1; and all but the number."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ _FEBRL_FURTHER: Final[Mapping[str, FurtherKind]] = {
 }
 
 
-def febrl(number: int, extent: Literal["names", "address", "all"]) -> Dataset:
+def febrl(number: int, extent: Extent) -> Dataset:
     """Give one of Febrl's four datasets: names, birth date and postcode; and the address line; and all but the number.
 
     Its postcodes are Australian: a further identifier.
@@ -393,8 +395,6 @@ wirth hinz conrad heck bartels berg buchholz jacob scherer hauser schramm kuhlma
 rau brand wulf rademacher opitz schick heller brunner adler unger specht reich freitag funk gabriel bruns witte stahl
 sturm pape adam janke kluge kolb wegner krieger decker strauss hoppe hecht kuntz petersen
 """)
-_GERMAN_HEADS: Final = _words("stein wald berg bach hof feld linden eich buch birken kirch muehl neu alt gruen roth")
-_GERMAN_TAILS: Final = _words("mann er meier bauer hauser berger hofer thal kamp dorf horst eck brink wald stedt haus")
 _ENGLISH_FAMILIES: Final = _words("""
 smith jones williams taylor brown davies evans thomas wilson johnson roberts robinson thompson wright walker white
 edwards hughes green hall lewis harris clarke patel jackson wood turner martin cooper hill ward morris moore clark lee
@@ -467,28 +467,26 @@ def shortened(name: str, chance: random.Random) -> str:
 def german_duplicates(records: int = 10_000, duplicates: int = 1_000, seed: int = 1) -> Dataset:
     """Make persons of whom one in nine has a second record, with one error in one field; names and birth date only."""
     chance = random.Random(seed)
-    given = Frequencies([name for pair in zip(_GERMAN_MEN, _GERMAN_WOMEN, strict=False) for name in pair])
-    common = Frequencies(_GERMAN_FAMILIES)
-    rare = [head + tail for head in _GERMAN_HEADS for tail in _GERMAN_TAILS]
-
-    def family_name() -> str:
-        return common.draw(chance) if chance.random() < 0.75 else chance.choice(rare)
+    given = Frequencies([name for pair in zip(_GERMAN_MEN, _GERMAN_WOMEN, strict=False) for name in pair], 30)
+    families = Frequencies(_GERMAN_FAMILIES, 3)
 
     def rows() -> Iterator[Row]:
         persons = []
         for entity in range(records - duplicates):
-            first, last = given.draw(chance), family_name()
-            if chance.random() < 0.03:
+            first, last = given.draw(chance), families.draw(chance)
+            # Second components of names are few, and of family names fewer.
+            if chance.random() < 0.06:
                 first = f"{first} {given.draw(chance)}"
             if chance.random() < 0.01:
-                last = f"{last} {family_name()}"
+                last = f"{last} {families.draw(chance)}"
             born = some_day(chance, 1920, 2005)
             persons.append(
                 {"entity": entity, "given_name": first.upper(), "family_name": last.upper(), "birth_date": born}
             )
         yield from persons
         for person in chance.sample(persons, duplicates):
-            yield _with_one_error(person, chance)
+            duplicate = _with_one_error(person, chance)
+            yield _with_one_error(duplicate, chance) if chance.random() < 0.03 else duplicate
 
     names = ("given_name", "family_name", "birth_date")
     return Dataset({"persons": as_table(rows(), records, chance)}, {name: name for name in names}, {})
@@ -573,12 +571,12 @@ def historical_persons(records: int = 10_000, seed: int = 2) -> Dataset:
         first = changed(
             person["first_name"],
             chance,
-            *[(0.12, shortened), (0.05, initial), (0.07, mistyped), (0.05, respelled), (0.06, nothing)],
+            *[(0.12, shortened), (0.06, initial), (0.07, mistyped), (0.05, respelled), (0.10, nothing)],
         )
         last = person["surname"]
         if person["other_surname"] is not None and chance.random() < 0.4:
             last = person["other_surname"]
-        last = changed(last, chance, (0.08, mistyped), (0.07, respelled), (0.05, nothing))
+        last = changed(last, chance, (0.08, mistyped), (0.07, respelled), (0.08, nothing))
         if chance.random() < 0.02:
             first, last = last, first
         place = person["birth_place"]
@@ -586,20 +584,20 @@ def historical_persons(records: int = 10_000, seed: int = 2) -> Dataset:
             "full_name": " ".join(name for name in (first, last) if name) or None,
             "first_name": first,
             "surname": last,
-            "dob": changed(person["dob"], chance, (0.12, nothing), (0.10, first_of_january), (0.08, misdated)),
+            "dob": changed(person["dob"], chance, (0.15, nothing), (0.15, first_of_january), (0.08, misdated)),
             "birth_place": changed(
                 place,
                 chance,
-                *[(0.15, nothing), (0.04, mistyped), (0.10, lambda _, chance: chance.choice(_COUNTIES))],
+                *[(0.20, nothing), (0.04, mistyped), (0.10, lambda _, chance: chance.choice(_COUNTIES))],
             ),
             "postcode_fake": changed(
                 person["postcode_fake"],
                 chance,
-                *[(0.15, nothing), (0.05, mistyped), (0.12, lambda _, __: postcode(place))],
+                *[(0.20, nothing), (0.05, mistyped), (0.12, lambda _, __: postcode(place))],
             ),
-            "gender": changed(person["gender"], chance, (0.15, nothing)),
+            "gender": changed(person["gender"], chance, (0.20, nothing)),
             "occupation": changed(
-                person["occupation"], chance, (0.20, nothing), (0.08, lambda _, chance: occupations.draw(chance))
+                person["occupation"], chance, (0.25, nothing), (0.08, lambda _, chance: occupations.draw(chance))
             ),
         }
 

@@ -43,32 +43,38 @@ def assign(
     records: pl.DataFrame,
     *,
     persons: int,
-    accept: float,
+    accept: float | Mapping[int, float],
     exclusive: frozenset[int] = frozenset(),
     taken: pl.DataFrame | None = None,
+    pi: Mapping[int, float] | None = None,
 ) -> Assignment:
     """Decide which person each record is of, if any.
 
     With N persons, π the chance that a record's person is among them, and BF_i the Bayes factor of its i-th candidate,
-    the probability of that candidate is (π/N)·BF_i / ((1-π) + Σ_j (π/N)·BF_j). So candidates compete: two that are
-    equally good get at most a half each. π is estimated for each source by expectation maximisation on these records
-    themselves, and leans by one record's worth on that of all sources, so that a source of few records has one too.
+    the probability of that candidate is (π/N)·BF_i / ((1-π)·S + Σ_j (π/N)·BF_j). So candidates compete: two that are
+    equally good get at most a half each. S is 1 for a stranger who is not among the persons; where the candidates say
+    how well an unlisted relative of theirs would explain the record, it is 1 + Σ_j R_j/N. π is estimated for each
+    source by expectation maximisation on these records themselves, and leans by one record's worth on that of all
+    sources, so that a source of few records has one too.
 
     Parameters
     ----------
     candidates : polars.DataFrame
-        ``record`` (UInt32), ``person`` (UInt32), ``weight`` (Float64, log2 of the Bayes factor), each pair once.
+        ``record`` (UInt32), ``person`` (UInt32), ``weight`` (Float64, log2 of the Bayes factor), each pair once; and
+        ``relative`` (Float64, log2 of R), if known.
     records : polars.DataFrame
         ``record`` (UInt32), ``source`` (any integer) of every record that was looked for, with candidates or without.
     persons : int
         How many persons there are.
-    accept : float
-        Probability from which a candidate is a link; it must be likelier than not, too.
+    accept : float or mapping of int to float
+        Probability, of all or by source, from which a candidate is a link; it must be likelier than not, too.
     exclusive : frozenset of int
         Sources in which no two records are of one person. Where several of their records claim one person, the best is
         linked if it is as much better than the others together as a link must be, and otherwise none.
     taken : polars.DataFrame, optional
         ``source``, ``person``: persons who have a record of an exclusive source already, and so are no candidates.
+    pi : mapping of int to float, optional
+        π of every source, where it is known from other records.
 
     Returns
     -------
@@ -87,25 +93,30 @@ def assign(
     if taken is not None:
         sourced = candidates.join(records, on="record", how="left", maintain_order="left")
         candidates = sourced.join(taken, on=["source", "person"], how="anti", maintain_order="left").drop("source")
+    if "relative" not in candidates.columns:
+        candidates = candidates.with_columns(pl.lit(-math.inf).alias("relative"))
     evidence = _evidence(candidates, records.with_columns(pl.lit(persons).alias("others")))
-    pi = _estimate_pi(evidence)
+    pi = _estimate_pi(evidence) if pi is None else pi
     log_odds = pl.col("source").replace_strict(_log2_odds_of(pi), return_dtype=pl.Float64)
     # Of all that a record may be of, in units of its being of nobody here: Σ_j odds_j.
     scored = (
         candidates.join(evidence, on="record", how="left", maintain_order="left")
-        .with_columns((pl.col("weight") - math.log2(persons) + log_odds).alias("odds"))
+        .with_columns((pl.col("weight") - math.log2(persons) - pl.col("unlisted") + log_odds).alias("odds"))
         .with_columns((pl.col("total") + log_odds).alias("all"))
         .with_columns(_probability().alias("probability"))
     )
+    bars = dict.fromkeys(pi, accept) if isinstance(accept, float | int) else dict(accept)
+    bar = pl.col("source").replace_strict(bars, return_dtype=pl.Float64)
     best = (
-        scored.filter((pl.col("probability") >= accept) & (pl.col("probability") > 0.5))
+        scored.with_columns(bar.alias("bar"))
+        .filter((pl.col("probability") >= pl.col("bar")) & (pl.col("probability") > 0.5))
         .sort("record", "probability", "person", descending=[False, True, False])
         .unique("record", keep="first", maintain_order=True)
     )
     columns = ["record", "person", "weight", "probability"]
     return Assignment(
         candidates=scored.select(columns),
-        accepted=_undisputed(best, accept, exclusive).select(columns),
+        accepted=_undisputed(best, exclusive).select(columns),
         pi={int(source): share for source, share in pi.items()},
     )
 
@@ -113,17 +124,27 @@ def assign(
 def _evidence(candidates: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """For each record: ``total``, log2 of the sum over its candidates of BF/N; minus infinity where it has none.
 
-    N is ``others``.
+    It is in units of the record's being of somebody unlisted, which is ``unlisted``, log2 of 1 + the sum of R/N. N is
+    ``others``.
     """
-    highest = pl.col("weight").max()
     totals = candidates.group_by("record", maintain_order=True).agg(
-        (highest + (2.0 ** (pl.col("weight") - highest)).sum().log(2)).alias("sum")
+        _log2_of_sum("weight").alias("sum"), _log2_of_sum("relative").alias("relatives")
     )
+    relatives = (pl.col("relatives") - pl.col("others").log(2)).fill_null(-math.inf)
     return (
         records.join(totals, on="record", how="left", maintain_order="left")
-        .with_columns((pl.col("sum") - pl.col("others").log(2)).fill_null(-math.inf).alias("total"))
-        .drop("sum")
+        .with_columns((1 + 2.0 ** relatives.clip(None, 1000)).log(2).alias("unlisted"))
+        .with_columns(
+            (pl.col("sum") - pl.col("others").log(2) - pl.col("unlisted")).fill_null(-math.inf).alias("total")
+        )
+        .drop("sum", "relatives")
     )
+
+
+def _log2_of_sum(column: str) -> pl.Expr:
+    """Sum what is given in bits, without overflow; minus infinity where all of it is."""
+    highest = pl.col(column).max().clip(-1e300, None)
+    return highest + (2.0 ** (pl.col(column) - highest)).sum().log(2)
 
 
 def _estimate_pi(evidence: pl.DataFrame) -> dict[int, float]:
@@ -162,12 +183,12 @@ def _probability() -> pl.Expr:
     return ratio.clip(0.0, 1.0)
 
 
-def _undisputed(best: pl.DataFrame, accept: float, exclusive: frozenset[int]) -> pl.DataFrame:
+def _undisputed(best: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:
     highest = pl.col("weight").max()
     claims = ["source", "person"]
     share = 2.0 ** (pl.col("weight") - highest) / (2.0 ** (pl.col("weight") - highest)).sum()
     return best.filter(
-        ~pl.col("source").is_in(list(exclusive)) | (share.over(claims) >= accept) | (pl.len().over(claims) == 1)
+        ~pl.col("source").is_in(list(exclusive)) | (share.over(claims) >= pl.col("bar")) | (pl.len().over(claims) == 1)
     )
 
 
@@ -210,7 +231,9 @@ def pair_odds(
     there_are = int(sized["others"].sum()) // 2
     matching = _share_of_pairs(pairs["weight"], max(there_are, 1))
     sides = pl.concat(
-        pairs.select(pl.col(one).alias("record"), pl.col(other).alias("other"), "weight")
+        pairs.select(
+            pl.col(one).alias("record"), pl.col(other).alias("other"), "weight", pl.lit(-math.inf).alias("relative")
+        )
         for one, other in (("a", "b"), ("b", "a"))
     )
     evidence = _evidence(sides, sized)

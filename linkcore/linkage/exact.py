@@ -13,7 +13,7 @@ from linkcore.linkage.placement import PLACED, Placement, of_persons
 from linkcore.linkage.standardise import Records
 from linkcore.schema import FURTHER, METHOD, PERSONS, USABLE_STATUSES
 
-__all__ = ["Exact", "link_exactly"]
+__all__ = ["Exact", "link_exactly", "with_current_numbers"]
 
 ConflictPolicy = Literal["fallback", "keep"]
 
@@ -92,7 +92,7 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
     >>> linked.links["emergency"].select("person_id", "method", "conflict").rows()
     [(0, 'nhs_number', False), (None, None, False)]
     """
-    current = [_with_current_numbers(records, exact) for records in sources]
+    current = [with_current_numbers(records, exact) for records in sources]
     found = _persons(current)
     persons = found.select(*PERSONS, pl.col(f"^{FURTHER}.*$"))
     placed = _by_number(current, found)
@@ -140,7 +140,20 @@ def _refuse_rows(wrong: pl.Series, what: str) -> None:
         raise ProgrammeError(f"superseded: {wrong.sum()} rows {what}, the first in row {first}; take them out")
 
 
-def _with_current_numbers(records: Records, exact: Exact) -> Records:
+def with_current_numbers(records: Records, exact: Exact) -> Records:
+    """Replace the superseded numbers of a source's records by those that link.
+
+    Parameters
+    ----------
+    records : Records
+        Of one source.
+    exact : Exact
+        The settings, with the table of superseded numbers.
+
+    Returns
+    -------
+    Records
+    """
     if exact.superseded is None:
         return records
     current = (

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.training import read_model
+from linkcore.linkage.training import read_models
 
 __all__ = ["Fallback"]
 
@@ -18,11 +18,15 @@ class Fallback:
 
     Parameters
     ----------
+    max_false_link_rate : float
+        The most of the accepted links of a source that may be wrong. The probability from which a record is linked is
+        the lowest at which a test, on records whose numbers are hidden, says so with 95 % confidence; where no record
+        has a number, it is 0.5.
     accept : float, optional
-        Probability from which a record is linked: a half or more, so that no two persons are both accepted. With none
-        given, 0.9 where the weights were learned from exact links, and 0.5 where they had to be learned without.
+        Probability from which a record is linked, in place of the one that the test chooses: a half or more, so that
+        no two persons are both accepted.
     model : path or mapping, optional
-        A model that was learned before, as Splink saves it; nothing is learned then.
+        A model that was learned before, as ``Linkage.save_model`` or Splink saves it; nothing is learned then.
     memory : str
         The most that Splink may hold in memory, as DuckDB writes it; beyond it, it uses a private temporary directory.
     threads : int, optional
@@ -39,12 +43,17 @@ class Fallback:
     0.95
     """
 
+    max_false_link_rate: float = 0.002
     accept: float | None = None
-    model: Path | str | Mapping[str, Any] | None = field(default=None, repr=False)
+    model: Path | str | Mapping[Any, Any] | None = field(default=None, repr=False)
     memory: str = "3GB"
     threads: int | None = None
 
     def __post_init__(self) -> None:
+        if not 0 < self.max_false_link_rate < 1:
+            raise ProgrammeError(
+                f"max_false_link_rate is {self.max_false_link_rate}; it is a share of links, above 0 and below 1"
+            )
         if self.accept is not None and not 0.5 <= self.accept < 1:
             raise ProgrammeError(f"accept is {self.accept}; it is a probability of at least 0.5 and below 1")
         if not re.fullmatch(r"\d+(\.\d+)? ?[KMGT]i?B", self.memory):
@@ -52,4 +61,4 @@ class Fallback:
         if self.threads is not None and self.threads < 1:
             raise ProgrammeError(f"threads is {self.threads}; it is 1 or more")
         if self.model is not None:
-            object.__setattr__(self, "model", read_model(self.model))
+            object.__setattr__(self, "model", read_models(self.model))

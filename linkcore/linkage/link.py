@@ -61,7 +61,8 @@ class Linkage:
     def save_model(self, path: str | Path) -> None:
         """Save the model that the fallback learned, as Splink's own JSON: it holds weights, and no identifiers.
 
-        Splink opens it, and draws its charts; ``Fallback(model=path)`` links by it without learning again.
+        Splink opens it, and draws its charts; ``Fallback(model=path)`` links by it without learning again. Beside
+        ``model.json``, that of all sources, ``model.SOURCE.json`` is that of one of them.
 
         Parameters
         ----------
@@ -75,8 +76,13 @@ class Linkage:
         """
         if self.probabilistic is None or not self.probabilistic.model:
             raise ProgrammeError("there is no model to save: no record was left for the probabilistic linkage")
-        with new_file(Path(path)) as file:
-            file.write_text(json.dumps(self.probabilistic.model, indent=2) + "\n", "utf-8")
+        path = Path(path)
+        models = {path: self.probabilistic.model}
+        for source, model in self.probabilistic.source_models.items():
+            models[path.with_name(f"{path.stem}.{source}.json")] = model
+        for place, model in models.items():
+            with new_file(place) as file:
+                file.write_text(json.dumps(model, indent=2) + "\n", "utf-8")
 
     def links_of(self, source: str) -> pl.DataFrame:
         """Give the links of one source in the order of its rows.
@@ -154,7 +160,7 @@ def link(
     """
     check_sources(sources)
     exact = exact or Exact()
-    steps = len(sources) + 5
+    steps = len(sources) + 6
     records = []
     for done, source in enumerate(sources):
         progress(f"read {source.name}", done, steps)
@@ -167,7 +173,9 @@ def link(
             records,
             placement,
             fallback,
+            exact=exact,
             seed=seed,
+            reference_date=reference_date,
             progress=lambda step, done, _: progress(step, len(sources) + 1 + done, steps),
         )
         placement = probabilistic.placement
@@ -238,7 +246,11 @@ def _linkage(sources: Sequence[Records], placement: Placement, probabilistic: Pr
         links=links,
         persons=placement.persons,
         quality=measure(
-            links, set_aside, placement.persons.height, sources=[records.source.name for records in sources]
+            links,
+            set_aside,
+            placement.persons.height,
+            sources=[records.source.name for records in sources],
+            fallback=None if probabilistic is None else probabilistic.quality,
         ),
         sources=tuple(records.source for records in sources),
         rows={

@@ -10,7 +10,7 @@ from linkcore.linkage.sources import FurtherKind
 from linkcore.linkage.standardise import Records
 from linkcore.schema import FURTHER, METHOD, PERSONS
 
-__all__ = ["further_kinds", "make_persons", "open_records", "place"]
+__all__ = ["further_kinds", "make_persons", "open_records", "place", "tells_enough"]
 
 
 def open_records(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
@@ -35,6 +35,29 @@ def open_records(sources: Sequence[Records], placement: Placement) -> pl.DataFra
         ],
         how="diagonal",
     )
+
+
+def tells_enough(records: pl.DataFrame) -> pl.Series:
+    """Say whether records have two kinds of identifiers at least: no link, however rare the value, hangs on one alone.
+
+    Parameters
+    ----------
+    records : polars.DataFrame
+        RECORDS.
+
+    Returns
+    -------
+    polars.Series
+        Boolean, no nulls.
+    """
+    kinds: list[tuple[str, ...]] = [
+        ("given_name", "family_name"),
+        ("birth_date", "birth_date_text"),
+        ("postcode", "address"),
+    ]
+    kinds += [(name,) for name in records.columns if name.startswith(FURTHER)]
+    given = [pl.any_horizontal(pl.col(*kind).is_not_null()).cast(pl.UInt8) for kind in kinds]
+    return records.select(pl.sum_horizontal(given) >= 2).to_series()
 
 
 def further_kinds(sources: Sequence[Records]) -> dict[str, FurtherKind]:

@@ -6,27 +6,38 @@ identifiers (:mod:`~linkcore.linkage.comparisons`), by weights that the exact li
 (:mod:`~linkcore.linkage.assignment`). What is nobody's is compared with each other, and makes new persons.
 """
 
+import datetime as dt
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 import polars as pl
 
 from linkcore.linkage.assignment import Assignment, assign, components, group, pair_odds
+from linkcore.linkage.exact import Exact
 from linkcore.linkage.fallback import Fallback
-from linkcore.linkage.open_records import further_kinds, make_persons, open_records, place
+from linkcore.linkage.fallback_quality import fallback_quality
+from linkcore.linkage.open_model import departures
+from linkcore.linkage.open_records import further_kinds, make_persons, open_records, place, tells_enough
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.scorer import Scorer, with_scorer
+from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
+from linkcore.linkage.self_test.outcomes import Outcomes, best_candidates, outcomes
+from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
 from linkcore.linkage.standardise import Records
 from linkcore.linkage.training import labelled_records
 from linkcore.progress import Progress, silent
-from linkcore.schema import FURTHER, METHOD
+from linkcore.quality.measures import FallbackQuality
+from linkcore.schema import METHOD
 
 __all__ = ["Probabilistic", "link_probabilistically"]
 
-_STEPS: Final = 3
+_STEPS: Final = 4
 
-_ACCEPT: Final = 0.9
+# Groups of records without a person are not tested, so with labels the bar for them is high.
+_ACCEPT_IN_GROUPS: Final = 0.9
 _ACCEPT_WITHOUT_LABELS: Final = 0.5
 
 # With fewer pairs, a level that one in a hundred stands on is not known to a third of itself.
@@ -51,25 +62,31 @@ class Probabilistic:
         By which it compared, as Splink saves it; empty where nothing was open.
     learned_from : str
         ``"labels"``, ``"expectation maximisation"``, ``"given"``, or ``"nothing"``.
-    accept : float
-        The probability from which it linked.
+    thresholds : mapping of str to Threshold
+        By source: the probability from which it linked, and how that was chosen.
     pi : mapping of str to float
         By source: the chance that the person of an open record is among the persons.
     candidates : polars.DataFrame
         ``source``, ``record_id``, ``person_id``, ``match_weight``, ``match_probability`` of everyone an open record may
         be of, accepted or not. It stays with the trusted team.
     counts : mapping of str to int
-        ``open`` records and the ``compared`` of them, ``labels``, ``pairs_with_persons``, ``pairs_among_records``,
-        ``left_out`` (how many times a person was in a block too large to be looked at).
+        ``open`` records and the ``compared`` of them, ``labels``, ``hidden`` records, ``pairs_with_persons``,
+        ``pairs_among_records``, ``left_out`` (how many times a person was in a block too large to be looked at).
+    quality : FallbackQuality, optional
+        How good it is; None where nothing was open.
+    source_models : mapping of str to mapping
+        By source: the model with m of its own, as Splink saves it.
     """
 
     placement: Placement
     model: Mapping[str, Any] = field(repr=False)
     learned_from: str
-    accept: float
+    thresholds: Mapping[str, Threshold]
     pi: Mapping[str, float]
     candidates: pl.DataFrame = field(repr=False)
     counts: Mapping[str, int]
+    quality: FallbackQuality | None = field(default=None, repr=False)
+    source_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
 
 def link_probabilistically(
@@ -77,7 +94,9 @@ def link_probabilistically(
     placement: Placement,
     fallback: Fallback,
     *,
+    exact: Exact | None = None,
     seed: int,
+    reference_date: dt.date | None = None,
     progress: Progress = silent,
 ) -> Probabilistic:
     """Link what the exact linkage left open, conflicts too, first to the persons there are, then among itself.
@@ -93,8 +112,12 @@ def link_probabilistically(
         After the exact linkage.
     fallback : Fallback
         The settings.
+    exact : Exact, optional
+        Those of the exact linkage, by which the persons are rebuilt without the records of the self-test.
     seed : int
         Of whatever is sampled.
+    reference_date : datetime.date, optional
+        At which people are as old as they are, in rates by age.
     progress : Progress
         Told of each step.
 
@@ -125,21 +148,22 @@ def link_probabilistically(
     [(0, 'new_person'), (1, 'new_person')]
     """
     every = open_records(sources, placement)
-    unknown = every.filter(_tells_enough(every))
+    told = tells_enough(every)
+    unknown = every.filter(told)
     counts = {"open": every.height, "compared": unknown.height}
     if unknown.is_empty():
-        return Probabilistic(
-            placement,
-            {},
-            "nothing",
-            fallback.accept or _ACCEPT,
-            {},
-            _named(sources, unknown, _no_candidates(), 0.0),
-            counts,
-        )
+        named = _named(sources, unknown, _no_candidates(), 0.0)
+        return Probabilistic(placement, {}, "nothing", {}, {}, named, counts)
+    tested = [
+        order
+        for order in sorted(every["order"].unique())
+        if not sources[order].source.spine and placement.persons.height
+    ]
+    keep = 0 if fallback.model is not None else _ENOUGH_LABELS
+    hidden = hide_numbers(sources, placement, exact or Exact(), tested=tested, keep=keep, seed=seed)
 
     def run(scorer: Scorer) -> Probabilistic:
-        rounds = _Rounds(scorer, sources, placement, unknown, fallback.accept)
+        rounds = _Rounds(scorer, sources, placement, fallback, every=every, told=told, hidden=hidden)
         progress("learn how records of one person differ", 0, _STEPS)
         learned_from = rounds.learn(fallback.model, seed)
         progress("compare open records with persons", 1, _STEPS)
@@ -147,29 +171,40 @@ def link_probabilistically(
         progress("compare open records with each other", 2, _STEPS)
         groups = rounds.find_groups(found.accepted["record"])
         linked = place(sources, placement, _placed(unknown, found.accepted, scorer.prior_weight))
+        progress("estimate false and missed links", 3, _STEPS)
+        names = [each.source.name for each in sources]
+        counted = counts | rounds.counts
         return Probabilistic(
             placement=make_persons(sources, linked, unknown, groups),
             model=scorer.model,
             learned_from=learned_from,
-            accept=rounds.accept,
-            pi={sources[order].source.name: share for order, share in found.pi.items()},
+            thresholds={names[order]: threshold for order, threshold in rounds.thresholds.items()},
+            pi={names[order]: share for order, share in found.pi.items()},
             candidates=_named(sources, unknown, found.candidates, scorer.prior_weight),
-            counts=counts | rounds.counts,
+            counts=counted,
+            quality=fallback_quality(
+                names=names,
+                every=every,
+                told=told,
+                accepted=found.accepted["record"],
+                pi=found.pi,
+                thresholds=rounds.thresholds,
+                hidden=hidden,
+                outcomes=rounds.outcomes,
+                proposed=rounds.proposed,
+                left_out=rounds.left_out,
+                models={None: scorer.model} | dict(scorer.source_models),
+                departures=rounds.departures(found.pi),
+                counts=counted,
+                reference_date=reference_date,
+            ),
+            source_models={names[order]: model for order, model in scorer.source_models.items()},
         )
 
-    return with_scorer(fallback, placement.persons, unknown, further_kinds(sources), run)
-
-
-def _tells_enough(records: pl.DataFrame) -> pl.Series:
-    """Whether a record has two kinds of identifiers at least: no link, however rare the value, hangs on one alone."""
-    kinds: list[tuple[str, ...]] = [
-        ("given_name", "family_name"),
-        ("birth_date", "birth_date_text"),
-        ("postcode", "address"),
-    ]
-    kinds += [(name,) for name in records.columns if name.startswith(FURTHER)]
-    given = [pl.any_horizontal(pl.col(*kind).is_not_null()).cast(pl.UInt8) for kind in kinds]
-    return records.select(pl.sum_horizontal(given) >= 2).to_series()
+    persons = pl.concat([placement.persons, hidden.stand_ins], how="diagonal")
+    compared = pl.concat([unknown, hidden.records.filter(tells_enough(hidden.records))], how="diagonal")
+    kinds = further_kinds(sources)
+    return with_scorer(fallback, persons, compared, kinds, run, listed=placement.persons.height)
 
 
 def _no_candidates() -> pl.DataFrame:
@@ -212,59 +247,168 @@ class _Rounds:
         scorer: Scorer,
         sources: Sequence[Records],
         placement: Placement,
-        unknown: pl.DataFrame,
-        accept: float | None,
+        fallback: Fallback,
+        *,
+        every: pl.DataFrame,
+        told: pl.Series,
+        hidden: HiddenNumbers,
     ) -> None:
-        self.scorer, self.sources, self.placement, self.unknown = scorer, sources, placement, unknown
-        self.asked, self.accept = accept, accept or _ACCEPT
-        self.records = unknown.select(
+        self.scorer, self.sources, self.placement, self.fallback = scorer, sources, placement, fallback
+        self.every, self.told, self.hidden = every, told, hidden
+        self.unknown = every.filter(told)
+        self.records = self.unknown.select(
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"), pl.col("order").alias("source")
         )
         # The spine is the list of who exists: each of its records is another person.
         self.exclusive = frozenset(
             order for order, each in enumerate(sources) if each.source.one_record_per_person or each.source.spine
         )
-        self.counts: dict[str, int] = {}
+        self.counts: dict[str, int] = {"hidden": hidden.records.height}
+        self.thresholds: dict[int, Threshold] = {}
+        self.accept_in_groups = fallback.accept or _ACCEPT_IN_GROUPS
+        self.outcomes: Outcomes | None = None
+        self.scored = self.proposed = pl.DataFrame(schema={"record": pl.UInt32, "person": pl.UInt32})
+        self.left_out: Mapping[str, int] = {}
 
     def learn(self, model: Any, seed: int) -> str:
         """Give the scorer its model; say what it was learned from."""
         if model is not None:
-            self.scorer.use(model)
+            self.scorer.use(model[None])
+            names = {each.source.name: order for order, each in enumerate(self.sources)}
+            of_sources = {names[name]: own for name, own in model.items() if name in names}
+            self.scorer.use_of_sources(dict.fromkeys(self._orders, model[None]) | of_sources)
+            self.scorer.learn_relatives(seed)
             return "given"
-        labelled = labelled_records(self.sources, self.placement, self.unknown, seed)
+        labelled = labelled_records(self.sources, self.placement, self.unknown, seed, hidden=self.hidden.records)
         self.counts["labels"] = labelled.height
         if labelled.height >= _ENOUGH_LABELS:
             self.scorer.learn_from_labels(labelled, seed)
             return "labels"
-        self.accept = self.asked or _ACCEPT_WITHOUT_LABELS
+        self.accept_in_groups = self.fallback.accept or _ACCEPT_WITHOUT_LABELS
         self.scorer.learn_without_labels(seed)
         # How many of the random pairs are of one person after all is known only once pairs have been scored.
         self.scorer.correct(self._expected_matches())
         return "expectation maximisation"
 
+    @cached_property
+    def _orders(self) -> list[int]:
+        return sorted(self.records["source"].unique())
+
     def _expected_matches(self) -> float:
         if self.placement.persons.height:
-            return float(self.find_persons().candidates["probability"].sum())
+            self._score()
+            return float(self._assigned(self.scored, None).candidates["probability"].sum())
         pairs = self.scorer.score_among(self.records["record"], self._ranges())
         odds, _ = pair_odds(pairs, self.records, exclusive=self.exclusive)
         return float(odds.select((1 / (1 + 2.0 ** (-pl.col("odds").clip(-1000)))).sum()).item())
 
     def find_persons(self) -> Assignment:
-        """Compare the open records with the persons."""
-        persons = self.placement.persons.height
-        if not persons:
+        """Compare the open records, and the hidden ones, with the persons; choose thresholds; decide."""
+        if not self.placement.persons.height:
             return Assignment(_no_candidates(), _no_candidates(), {})
-        candidates = self.scorer.score_with_persons()
-        self.counts |= {"pairs_with_persons": self.scorer.compared, "left_out": self.scorer.left_out}
+        of_hidden = self._score()
+        self.counts |= {"pairs_with_persons": self.scorer.compared, "left_out": sum(self.left_out.values())}
+        found = self._assigned(self.scored, None)
+        self._test(of_hidden, found)
+        accept = {order: threshold.accept for order, threshold in self.thresholds.items()}
+        return self._assigned(self.scored, found.pi, accept)
+
+    def _score(self) -> pl.DataFrame:
+        """Score open records, and return what was found for the hidden ones."""
+        asked = tells_enough(self.hidden.records).arg_true()
+        first = self.unknown.height
+        watched = pl.DataFrame(
+            {
+                "record": pl.int_range(first, first + asked.len(), eager=True),
+                "person": self.hidden.records["own"][asked],
+            },
+            schema={"record": pl.UInt32, "person": pl.UInt32},
+        )
+        listed = self.placement.persons.height
+        stood_in = self.hidden.stand_ins["person_id"]
+        # Who is compared with a hidden record as somebody else stands in for, is found under the stand-in's id.
+        names = pl.concat([pl.int_range(listed, dtype=pl.UInt32, eager=True), stood_in.cast(pl.UInt32)])
+        ids = pl.DataFrame({"person": pl.int_range(names.len(), dtype=pl.UInt32, eager=True), "own": names})
+        watched = watched.join(ids.rename({"own": "person", "person": "id"}), on="person", how="left").select(
+            "record", person="id"
+        )
+        scored = self.scorer.score_with_persons(watched)
+        self.left_out = self.scorer.left_out
+        self.scored = scored.filter((pl.col("record") < first) & (pl.col("person") < listed))
+        replaced = pl.concat([stood_in, self.hidden.gone]).cast(pl.UInt32).implode()
+
+        def of_hidden(pairs: pl.DataFrame) -> pl.DataFrame:
+            found = pairs.filter(pl.col("record") >= first, ~pl.col("person").is_in(replaced))
+            return found.with_columns(
+                names[found["person"]].alias("person"), asked[found["record"] - first].alias("record")
+            )
+
+        self.proposed = of_hidden(self.scorer.proposed)
+        return of_hidden(scored)
+
+    def _assigned(
+        self, candidates: pl.DataFrame, pi: Mapping[int, float] | None, accept: float | Mapping[int, float] = 0.5
+    ) -> Assignment:
         return assign(
             candidates,
             self.records,
-            persons=persons,
-            accept=self.accept,
+            persons=self.placement.persons.height,
+            accept=accept,
             exclusive=self.exclusive,
-            taken=self._taken(),
+            taken=self._taken,
+            pi=pi,
         )
 
+    def _test(self, of_hidden: pl.DataFrame, found: Assignment) -> None:
+        """Decide about the hidden records, and choose by them the thresholds."""
+        numberless = dict(
+            self.every.filter(pl.col("nhs_number").is_null()).group_by("order").len().sort("order").iter_rows()
+        )
+        orders = sorted(self.every["order"].unique())
+        if self.hidden.records.height:
+            at = self.told.arg_true().cast(pl.UInt32)
+            best = best_candidates(
+                found.candidates.with_columns(at[found.candidates["record"]].alias("record")),
+                self.scored.with_columns(at[self.scored["record"]].alias("record")),
+                pl.int_range(self.every.height, dtype=pl.UInt32, eager=True),
+            )
+            self.outcomes = outcomes(
+                self.hidden,
+                of_hidden,
+                self.every,
+                best,
+                persons=self.placement.persons.height,
+                pi=found.pi,
+                exclusive=self.exclusive,
+                taken=self._taken,
+                same_person=self._same_person,
+            )
+        if self.fallback.accept is not None:
+            self.thresholds = dict.fromkeys(orders, Threshold(self.fallback.accept, "given"))
+            return
+        rows = self.outcomes.half(chooses=True) if self.outcomes else pl.DataFrame()
+        self.thresholds = choose_thresholds(
+            rows,
+            {order: numberless.get(order, 0) for order in orders},
+            max_false_link_rate=self.fallback.max_false_link_rate,
+        )
+
+    def _same_person(self, pairs: pl.DataFrame) -> pl.Series:
+        """Say of persons whether they are one who is listed twice; never of two on the spine, which lists each once."""
+        persons = self.placement.persons
+        spines = [each.source.name for each in self.sources if each.source.spine]
+        of_spine = persons["source"].is_in(spines)
+        possible = ~(of_spine[pairs["own"]] & of_spine[pairs["person"]])
+        scored = self.scorer.score_persons(pairs.filter(possible).select(a="own", b="person"))
+        # As if the one were a record of which it is even odds that its person is listed.
+        size = math.log2(persons.height)
+        unlisted = (1 + 2.0 ** (pl.col("relative") - size).clip(None, 1000)).log(2)
+        same = scored.select("a", "b", (pl.col("weight") - size - unlisted > 0).alias("same"))
+        a, b = pl.min_horizontal("own", "person"), pl.max_horizontal("own", "person")
+        beside = pairs.select(a.alias("a"), b.alias("b")).join(same, on=["a", "b"], how="left", maintain_order="left")
+        return beside["same"].fill_null(False) & possible
+
+    @cached_property
     def _taken(self) -> pl.DataFrame:
         """Persons who have a record already in a source that has one record a person."""
         taken = [pl.DataFrame(schema={"source": pl.Int32, "person": pl.UInt32})]
@@ -272,6 +416,19 @@ class _Rounds:
             links = self.placement.links[self.sources[order].source.name]
             taken.append(links.select(pl.lit(order, pl.Int32).alias("source"), person="person_id").drop_nulls())
         return pl.concat(taken)
+
+    def departures(self, pi: Mapping[int, float]) -> pl.DataFrame:
+        """Compare the open records that have no number with what was learned of those that have one."""
+        models = self.scorer.source_models or dict.fromkeys(self._orders, self.scorer.model)
+        numberless = self.unknown["nhs_number"].is_null()
+        candidates = self.scored.filter(numberless[self.scored["record"]]) if pi else self.scored
+        if candidates.is_empty():
+            candidates = candidates.clear()
+
+        def probabilities(weighed: pl.DataFrame) -> pl.Series:
+            return self._assigned(weighed, pi).candidates["probability"]
+
+        return departures(candidates, self.records["source"], models, probabilities)
 
     def find_groups(self, found: pl.Series) -> pl.DataFrame:
         """Compare those open records whose person was not found with each other."""
@@ -282,7 +439,7 @@ class _Rounds:
         self.counts["pairs_among_records"] = self.scorer.compared
         odds, unknown = pair_odds(pairs, alone, exclusive=self.exclusive)
         kept_apart = alone.filter(pl.col("source").is_in(list(self.exclusive)))
-        return group(odds, accept=self.accept, unknown=unknown, exclusive=kept_apart)
+        return group(odds, accept=self.accept_in_groups, unknown=unknown, exclusive=kept_apart)
 
     def _completed(self, pairs: pl.DataFrame, alone: pl.DataFrame) -> pl.DataFrame:
         """Score those pairs, too, that no rule has proposed, but that links connect through other records."""

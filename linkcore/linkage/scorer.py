@@ -19,9 +19,12 @@ from linkcore.linkage.comparisons import (
     without_term_frequencies,
 )
 from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.relatives import NEEDED as RELATIVES_NEED
+from linkcore.linkage.relatives import Relatives, learn_relatives
+from linkcore.linkage.source_models import level_shifts, shifted, source_models
 from linkcore.linkage.sources import FurtherKind
 from linkcore.linkage.tables import draw_rows, make_table, private_connection
-from linkcore.linkage.training import Shares, shares_of_levels, with_probabilities
+from linkcore.linkage.training import Shares, counts_of_levels, shares_of_levels, with_probabilities
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +44,9 @@ _RECORDS_AT_A_TIME: Final = 100_000
 # Candidates whose odds against N others are below this are forgotten: all of them together could not sway a link.
 _NEGLIGIBLE_ODDS: Final = 1e-6
 
+# Persons whose relatives are counted: of twins, the rarest, there are then some thousands.
+_KIN: Final = 100_000
+
 _Result = TypeVar("_Result")
 
 
@@ -50,6 +56,8 @@ def with_scorer(
     unknown: pl.DataFrame,
     further: Mapping[str, FurtherKind],
     run: Callable[["Scorer"], _Result],
+    *,
+    listed: int | None = None,
 ) -> _Result:
     """Do something with a scorer whose tables and temporary files are gone afterwards, whatever happens.
 
@@ -63,6 +71,8 @@ def with_scorer(
         How further identifiers are compared.
     run : callable
         What to do.
+    listed : int, optional
+        How many of the persons, from the first, are those there are; the others stand in for some of them.
 
     Returns
     -------
@@ -79,7 +89,7 @@ def with_scorer(
 
     try:
         with private_connection(fallback.memory, fallback.threads) as connection, _silence():
-            return run(Scorer(connection, persons, unknown, further))
+            return run(Scorer(connection, persons, unknown, further, listed))
     except (duckdb.Error, SplinkException) as error:
         causes = (error, error.__cause__)
         short = any(isinstance(cause, duckdb.OutOfMemoryException | duckdb.IOException) for cause in causes)
@@ -114,18 +124,26 @@ class Scorer:
     connection : duckdb.DuckDBPyConnection
         Of nobody else: Splink fails where somebody's result is half read.
     persons, unknown : polars.DataFrame
-        PERSONS and RECORDS.
+        PERSONS and RECORDS. ``order``, where the records have it, is the source of each.
     further : mapping of str to {"exact", "text", "number", "date"}
         How further identifiers are compared.
+    listed : int, optional
+        How many of the persons, from the first, there really are: the others are compared, and not learned from.
 
     Attributes
     ----------
     model : dict
         As Splink saves it; empty until learned or given.
+    source_models : dict of int to dict
+        The model of each source, by its order; that of all where it has none.
+    relatives : Relatives
+        What has been learned of them.
     compared : int
         How many pairs were scored last.
-    left_out : int
-        How many times, then, a record stood in a block too large to be looked at.
+    left_out : dict of str to int
+        By rule, how many times, then, a person (or record) stood in a block too large to be looked at.
+    proposed : polars.DataFrame
+        Of the pairs that :meth:`score_with_persons` was asked to watch for, those that some rule proposed.
     """
 
     # A person's unique_id is its id; a record's is its position, counted on after all persons.
@@ -136,25 +154,32 @@ class Scorer:
         persons: pl.DataFrame,
         unknown: pl.DataFrame,
         further: Mapping[str, FurtherKind],
+        listed: int | None = None,
     ) -> None:
         from splink import DuckDBAPI
 
         self.model: dict[str, Any] = {}
-        self.compared = self.left_out = 0
+        self.source_models: dict[int, dict[str, Any]] = {}
+        self.relatives = Relatives()
+        self.compared, self.left_out = 0, dict[str, int]()
+        self.proposed = pl.DataFrame(schema={"record": pl.UInt32, "person": pl.UInt32})
         self._connection, self._api = connection, DuckDBAPI(connection)
         self._persons, self._records = persons.height, unknown.height
+        self._listed = persons.height if listed is None else listed
+        self._sources = unknown["order"] if "order" in unknown.columns else pl.Series([0]).new_from_index(0, 0)
         people = pl.concat([comparable(persons), comparable(unknown)], how="diagonal")
-        present = [name for name in people.columns if people[name].null_count() < people.height]
+        self._present = [name for name in people.columns if people[name].null_count() < people.height]
         self._columns = people.columns
-        self._comparisons, self._rules = comparisons(present, further), blocking_rules(present)
+        self._comparisons, self._rules = comparisons(self._present, further), blocking_rules(self._present)
         make_table(connection, "people", people.with_row_index("unique_id"))
         self._linker: Linker | None = None
+        self._shifts: Mapping[str, pl.DataFrame] = {}
         self._shares: tuple[Mapping[str, Shares], Mapping[str, Shares]] | None = None
 
     @property
     def pairs_there_are(self) -> int:
         """How many pairs there are of a person and a record, or, where there are no persons, of two records."""
-        return self._persons * self._records or self._records * (self._records - 1) // 2
+        return self._listed * self._records or self._records * (self._records - 1) // 2
 
     @property
     def prior_weight(self) -> float:
@@ -163,26 +188,68 @@ class Scorer:
         return math.log2(prior / (1 - prior))
 
     def learn_from_labels(self, labelled: pl.DataFrame, seed: int) -> None:
-        """Learn m from records and their persons, u from random pairs of such records and other persons.
+        """Learn m from records and their persons, of all sources and of each; u from random pairs of such records.
 
         Parameters
         ----------
         labelled : polars.DataFrame
-            RECORDS, and ``label``, the person.
+            RECORDS, ``label``, the person, and ``order``, the source.
         seed : int
             Of the random pairs.
         """
         import numpy as np
 
         generator = np.random.default_rng(seed)
-        records = comparable(labelled).with_columns(labelled["label"])
+        records = comparable(labelled).with_columns(labelled["label"], labelled["order"])
         absent = [pl.lit(None).alias(name) for name in self._columns if name not in records.columns]
         make_table(self._connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
-        m = self._count("people", "labelled", "l.unique_id = r.label")
-        self._draw("some_people", "people", (0, self._persons), generator)
+        counts = self._count("people", "labelled", "l.unique_id = r.label", by="r.order")
+        m = shares_of_levels(self._comparisons, counts)
+        self._draw("some_people", "people", (0, self._listed), generator)
         self._draw("some_records", "labelled", (0, labelled.height), generator)
-        u = self._count("some_people", "some_records", "l.unique_id <> r.label")
+        u = self._shares_of("some_people", "some_records", "l.unique_id <> r.label")
         self.use(self._settings(with_probabilities(self._comparisons, m=m, u=u)))
+        self.use_of_sources(source_models(self.model, counts, self._orders))
+        self.learn_relatives(seed)
+
+    @property
+    def _orders(self) -> list[int]:
+        return sorted(set(self._sources)) or [0]
+
+    def use_of_sources(self, models: Mapping[int, Mapping[str, Any]]) -> None:
+        """Score records of these sources by models of their own from now on.
+
+        Parameters
+        ----------
+        models : mapping of int to mapping
+            By the order of the source; as the model of all, but for m and u.
+        """
+        self.source_models = {order: dict(model) for order, model in models.items()}
+        self._shifts = level_shifts(self.source_models, self.model)
+
+    def learn_relatives(self, seed: int) -> None:
+        """Learn from the persons how two of one household differ.
+
+        Parameters
+        ----------
+        seed : int
+            Of the persons whose relatives are counted.
+        """
+        import numpy as np
+
+        if not self._listed or not set(RELATIVES_NEED) <= set(self._present):
+            return
+        generator = np.random.default_rng(seed)
+        ids = (0, self._listed)
+        draw_rows(self._connection, "some_people", table="people", ids=ids, size=_KIN, generator=generator)
+        self.relatives = learn_relatives(
+            self._connection,
+            self.model,
+            self._columns,
+            sources=self._orders,
+            some_people="some_people",
+            people=f"(SELECT * FROM people WHERE unique_id < {self._listed})",
+        )
 
     def learn_without_labels(self, seed: int) -> None:
         """Learn u from random pairs, and m by expectation maximisation on pairs that agree on a key.
@@ -199,14 +266,12 @@ class Scorer:
         everyone = self._persons + self._records
         self._draw("some_records", "people", (self._persons, everyone), generator)
         if self._persons:
-            self._draw("some_people", "people", (0, self._persons), generator)
-            u = self._count("some_people", "some_records", "TRUE")
-            for name, where in (("persons", "<"), ("records", ">=")):
-                self._connection.execute(
-                    f"CREATE VIEW {name} AS SELECT * FROM people WHERE unique_id {where} {self._persons}"
-                )
+            self._draw("some_people", "people", (0, self._listed), generator)
+            u = self._shares_of("some_people", "some_records", "TRUE")
+            for name, where in (("persons", f"< {self._listed}"), ("records", f">= {self._persons}")):
+                self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM people WHERE unique_id {where}")
         else:
-            u = self._count("some_records", "some_records", "l.unique_id < r.unique_id")
+            u = self._shares_of("some_records", "some_records", "l.unique_id < r.unique_id")
         plain = without_term_frequencies(with_probabilities(self._comparisons, u=u))
         tables = [
             self._api.register(name, table_name=name)
@@ -239,8 +304,13 @@ class Scorer:
         share = matches / max(self.pairs_there_are, 1)
         self.use(self._settings(with_probabilities(self._comparisons, m=m, u=u, matches=share)))
 
-    def _count(self, left: str, right: str, on: str) -> dict[str, Shares]:
-        return shares_of_levels(self._connection, self._comparisons, self._columns, left=left, right=right, on=on)
+    def _count(self, left: str, right: str, on: str, by: str = "0") -> pl.DataFrame:
+        return counts_of_levels(
+            self._connection, self._comparisons, self._columns, left=left, right=right, on=on, by=by
+        )
+
+    def _shares_of(self, left: str, right: str, on: str) -> dict[str, Shares]:
+        return shares_of_levels(self._comparisons, self._count(left, right, on))
 
     def _draw(self, into: str, table: str, ids: tuple[int, int], generator: "np.random.Generator") -> None:
         size = math.isqrt(_RANDOM_PAIRS)
@@ -251,7 +321,7 @@ class Scorer:
             "link_type": "link_and_dedupe" if self._persons else "dedupe_only",
             "comparisons": list(learned),
             "blocking_rules_to_generate_predictions": [rule.sql for rule in self._rules],
-            "probability_two_random_records_match": significant(1 / max(self._persons, self._records, 2)),
+            "probability_two_random_records_match": significant(1 / max(self._listed, self._records, 2)),
             # Splink's own would be random, and the model never the same.
             "linker_uid": "linkcore",
         }
@@ -275,10 +345,11 @@ class Scorer:
         if absent:
             raise ProgrammeError(f"the model compares {', '.join(absent)}, which no source has")
         # All are in one table, and pairs are chosen here: to Splink it is one table without duplicates between tables.
-        settings = dict(model) | {"link_type": "dedupe_only", "retain_matching_columns": False}
+        settings = dict(model) | {"link_type": "dedupe_only", "retain_matching_columns": True}
         people = self._api.table_to_splink_dataframe("people", "people")
         self._linker = Linker(people, settings, log_level=None, validate_settings=False)
-        self.model = self._linker.misc.save_model_to_json() | {"link_type": model.get("link_type", "link_and_dedupe")}
+        saved = self._linker.misc.save_model_to_json()
+        self.model = saved | {"link_type": model.get("link_type", "link_and_dedupe"), "retain_matching_columns": False}
         for column, share in average_frequencies(self.model["comparisons"]).items():
             name = self._make_frequencies(column, share)
             table = self._api.table_to_splink_dataframe(name, name)
@@ -292,7 +363,7 @@ class Scorer:
         ``count`` of N persons, (count-1 + 1) / (N-1 + 1/u), where the person that is compared does not count and u is
         the chance that two persons agree. A value that only records have counts as if one person had it.
         """
-        everyone = f"unique_id < {self._persons}" if self._persons else "TRUE"
+        everyone = f"unique_id < {self._listed}" if self._persons else "TRUE"
         name = f"frequency_of_{column}"
         self._connection.execute(
             f"""
@@ -305,20 +376,56 @@ class Scorer:
         )
         return name
 
-    def score_with_persons(self) -> pl.DataFrame:
+    def score_with_persons(self, watched: pl.DataFrame | None = None) -> pl.DataFrame:
         """Compare records with persons.
+
+        Parameters
+        ----------
+        watched : polars.DataFrame, optional
+            ``record`` and ``person``: pairs of which :attr:`proposed` shall tell whether a rule proposed them.
 
         Returns
         -------
         polars.DataFrame
-            ``record`` and ``person`` (UInt32), ``weight`` (Float64): log2 of the Bayes factor; in order. Pairs that no
-            rule proposes, or of negligible odds, are not there.
+            ``record`` and ``person`` (UInt32), ``weight`` (Float64): log2 of the Bayes factor, by the model of the
+            record's source; ``relative`` (Float64): the same if the record is of a relative of the person;
+            ``gamma_*``: the level of each comparison; in order. Pairs that no rule proposes, or of negligible odds,
+            are not there.
         """
         persons = f"(SELECT * FROM people WHERE unique_id < {self._persons})"
         records = f"(SELECT * FROM people WHERE unique_id >= {self._persons})"
-        pairs = self._score_blocks(persons, records, "TRUE", others=self._persons)
-        return pairs.select((pl.col("b") - self._persons).alias("record"), pl.col("a").alias("person"), "weight").sort(
-            "record", "person"
+        watch = pl.DataFrame(schema={"record": pl.UInt32, "person": pl.UInt32}) if watched is None else watched
+        make_table(
+            self._connection,
+            "watched",
+            watch.select(join_key_l="person", join_key_r=pl.col("record") + self._persons),
+        )
+        proposed = [self.proposed.clear()]
+        scored = []
+        for pairs in self._score_blocks(persons, records, "TRUE"):
+            found = self._connection.sql("FROM watched SEMI JOIN pairs USING (join_key_l, join_key_r)").pl()
+            proposed.append(
+                found.select(
+                    (pl.col("join_key_r") - self._persons).cast(pl.UInt32).alias("record"),
+                    pl.col("join_key_l").cast(pl.UInt32).alias("person"),
+                )
+            )
+            scored.append(self._of_sources(pairs, others=self._listed))
+        self.proposed = pl.concat(proposed).sort("record", "person")
+        return pl.concat(scored).sort("record", "person")
+
+    def _of_sources(self, pairs: pl.DataFrame, *, others: int) -> pl.DataFrame:
+        """Name records and persons, weigh by the model of the record's source, and forget what is negligible."""
+        named = pairs.select(
+            (pl.col("b") - self._persons).alias("record"), pl.col("a").alias("person"), "weight", "^gamma_.*$"
+        )
+        sources = self._sources[named["record"]] if self._sources.len() else pl.repeat(0, named.height, eager=True)
+        named = named.with_columns(sources.alias("source"))
+        relative = self.relatives.factor(named).round(9)
+        weighed = named.with_columns((pl.col("weight") + shifted(named, self._shifts)).round(9), relative)
+        least = math.log2(_NEGLIGIBLE_ODDS * max(others, 1))
+        return weighed.filter(pl.max_horizontal("weight", "relative") >= least).select(
+            "record", "person", "weight", "relative", "^gamma_.*$"
         )
 
     def score_among(self, records: pl.Series, apart: Sequence[tuple[int, int]]) -> pl.DataFrame:
@@ -342,7 +449,13 @@ class Scorer:
         for first, last in apart:
             ends = f"BETWEEN {first + self._persons} AND {last + self._persons}"
             conditions.append(f"NOT (l.unique_id {ends} AND r.unique_id {ends})")
-        pairs = self._score_blocks(chosen, chosen, " AND ".join(conditions), others=records.len())
+        least = math.log2(_NEGLIGIBLE_ODDS * max(records.len(), 1))
+        scored = [
+            pairs.select("a", "b", "weight").filter(pl.col("weight") >= least)
+            for pairs in self._score_blocks(chosen, chosen, " AND ".join(conditions))
+        ]
+        # Two records may have proposed each other in two rounds.
+        pairs = pl.concat(scored).unique(["a", "b"])
         return pairs.with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
 
     def score(self, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -362,47 +475,68 @@ class Scorer:
             (pl.col("a") + self._persons).alias("join_key_l"), (pl.col("b") + self._persons).alias("join_key_r")
         )
         make_table(self._connection, "pairs", shifted.with_columns(pl.lit("0").alias("match_key")))
-        return self._score_pairs(None).with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
+        scored = self._score_pairs().select("a", "b", "weight")
+        return scored.with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
 
-    def _score_blocks(self, left: str, right: str, where: str, *, others: int) -> pl.DataFrame:
-        self.left_out = sum(make_blocks(self._connection, self._rules, left, right).values())
+    def score_persons(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Compare persons with each other, as if the one were a record.
+
+        Parameters
+        ----------
+        pairs : polars.DataFrame
+            ``a`` and ``b`` (UInt32), two persons each.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``a`` < ``b``, each pair once, ``weight`` and ``relative``, by the model of all; in order.
+        """
+        ordered = pairs.select(
+            pl.min_horizontal("a", "b").alias("join_key_l"), pl.max_horizontal("a", "b").alias("join_key_r")
+        ).unique()
+        make_table(self._connection, "pairs", ordered.with_columns(pl.lit("0").alias("match_key")))
+        scored = self._score_pairs().sort("a", "b")
+        first = pl.lit(self._orders[0], pl.Int32).alias("source")
+        return scored.select("a", "b", "weight", self.relatives.factor(scored.with_columns(first)).round(9))
+
+    def _score_blocks(self, left: str, right: str, where: str) -> Iterator[pl.DataFrame]:
+        """Score what the rules propose, in rounds of so many records of the right side."""
+        self.left_out = dict(make_blocks(self._connection, self._rules, left, right))
         self.compared = 0
         ids = self._connection.sql(f"SELECT unique_id FROM {right} ORDER BY unique_id").pl()["unique_id"]
-        least = math.log2(_NEGLIGIBLE_ODDS * max(others, 1))
-        scored = [_no_pairs()]
-        for start in range(0, ids.len(), _RECORDS_AT_A_TIME):
+        for start in range(0, max(ids.len(), 1), _RECORDS_AT_A_TIME):
             chunk = ids[start : start + _RECORDS_AT_A_TIME]
-            some = f"(SELECT * FROM {right} WHERE unique_id BETWEEN {chunk[0]} AND {chunk[-1]})"
+            between = f"BETWEEN {chunk[0]} AND {chunk[-1]}" if chunk.len() else "IS NULL"
+            some = f"(SELECT * FROM {right} WHERE unique_id {between})"
             self._connection.execute(
                 "CREATE OR REPLACE TABLE pairs AS SELECT DISTINCT '0' AS match_key, "
                 "least(unique_id_l, unique_id_r) AS join_key_l, greatest(unique_id_l, unique_id_r) AS join_key_r "
                 f"FROM ({pairs_sql(self._rules, some, where)})"
             )
-            scored.append(self._score_pairs(least))
-        # Two records may have proposed each other in two rounds.
-        return pl.concat(scored).unique(["a", "b"])
+            yield self._score_pairs()
 
-    def _score_pairs(self, least_weight: float | None) -> pl.DataFrame:
+    def _score_pairs(self) -> pl.DataFrame:
         """Score the table ``pairs``."""
         assert self._linker is not None
         (count,) = self._connection.sql("SELECT count(*) FROM pairs").fetchall()[0]
         self.compared += count
+        gammas = [f"gamma_{comparison['output_column_name']}" for comparison in self.model["comparisons"]]
         if not count:
-            return _no_pairs()
+            schema = {"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64} | dict.fromkeys(gammas, pl.Int8)
+            return pl.DataFrame(schema=schema)
         self._linker.table_management.register_blocked_pairs_for_predict(
             self._api.table_to_splink_dataframe("pairs", "pairs")
         )
-        scored = self._linker.inference.predict(
-            threshold_match_weight=None if least_weight is None else least_weight + self.prior_weight,
-            warning_mode="never",
-        )
-        frame: pl.DataFrame = scored.as_duckdbpyrelation().select("unique_id_l", "unique_id_r", "match_weight").pl()
+        scored = self._linker.inference.predict(warning_mode="never")
+        wanted = ["unique_id_l", "unique_id_r", "match_weight", *gammas]
+        frame: pl.DataFrame = scored.as_duckdbpyrelation().select(*(f'"{name}"' for name in wanted)).pl()
         scored.drop_table_from_database_and_remove_from_cache()
         return frame.select(
             pl.col("unique_id_l").cast(pl.UInt32).alias("a"),
             pl.col("unique_id_r").cast(pl.UInt32).alias("b"),
             # A billionth of a bit is more than what is left of it after the prior is taken out again.
             (pl.col("match_weight") - self.prior_weight).round(9).alias("weight"),
+            pl.col(gammas).cast(pl.Int8),
         )
 
 
@@ -410,7 +544,3 @@ def _trained_shares(comparison: Mapping[str, Any], pairs: float) -> Shares:
     """Give what Splink has learned of m; a level that it never saw has none."""
     levels = enumerate(comparison["comparison_levels"])
     return Shares({place: level["m_probability"] for place, level in levels if "m_probability" in level}, pairs)
-
-
-def _no_pairs() -> pl.DataFrame:
-    return pl.DataFrame(schema={"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64})

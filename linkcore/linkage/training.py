@@ -17,7 +17,15 @@ from linkcore.linkage.tables import sample
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["Shares", "labelled_records", "read_model", "shares_of_levels", "with_probabilities"]
+__all__ = [
+    "Shares",
+    "counts_of_levels",
+    "labelled_records",
+    "read_model",
+    "read_models",
+    "shares_of_levels",
+    "with_probabilities",
+]
 
 
 @dataclass(frozen=True)
@@ -41,7 +49,12 @@ _LARGEST_SAMPLE: Final = 100_000
 
 
 def labelled_records(
-    sources: Sequence[Records], placement: Placement, unknown: pl.DataFrame, seed: int
+    sources: Sequence[Records],
+    placement: Placement,
+    unknown: pl.DataFrame,
+    seed: int,
+    *,
+    hidden: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Draw records whose person is known by its NHS Number, to learn how records of one person differ.
 
@@ -59,11 +72,13 @@ def labelled_records(
         ``order`` of the source of each open record.
     seed : int
         Of the sample.
+    hidden : polars.DataFrame, optional
+        ``order`` and ``at`` of records that are not learned from, because they test what is learned.
 
     Returns
     -------
     polars.DataFrame
-        RECORDS, and ``label`` (UInt32), the person.
+        RECORDS, ``label`` (UInt32), the person, and ``order`` (Int32), the source.
     """
     import numpy as np
 
@@ -72,9 +87,13 @@ def labelled_records(
     for order, records in enumerate(sources):
         name = records.source.name
         share = round(_LARGEST_SAMPLE * (unknown["order"] == order).sum() / unknown.height)
-        eligible = sample(_eligible(records, placement).arg_true(), share, generator)
-        labels = placement.links[name]["person_id"][eligible]
-        drawn.append(records.frame[eligible].with_columns(labels.alias("label")))
+        persons = placement.links[name]["person_id"]
+        eligible = _eligible(records, placement)
+        if hidden is not None:
+            eligible = eligible.scatter(hidden.filter(pl.col("order") == order)["at"], False)
+        at = sample(eligible.arg_true(), share, generator)
+        of_source = pl.lit(order, pl.Int32).alias("order")
+        drawn.append(records.frame[at].with_columns(persons[at].alias("label"), of_source))
     labelled = pl.concat(drawn, how="diagonal")
     # Shuffled, so that where a person has records of several sources it is not always the first source's that stays.
     return labelled[generator.permutation(labelled.height)].unique("label", keep="first", maintain_order=True)
@@ -87,7 +106,7 @@ def _eligible(records: Records, placement: Placement) -> pl.Series:
     return by_number & ~records.frame["record_id"].is_in(defining.implode())
 
 
-def shares_of_levels(
+def counts_of_levels(
     connection: "DuckDBPyConnection",
     comparisons: Sequence[Mapping[str, Any]],
     columns: Sequence[str],
@@ -95,7 +114,8 @@ def shares_of_levels(
     left: str,
     right: str,
     on: str,
-) -> dict[str, Shares]:
+    by: str = "0",
+) -> pl.DataFrame:
     """Count the pairs on each level.
 
     From labels and from random pairs, Splink learns the same, but does not tell of how many pairs.
@@ -112,14 +132,19 @@ def shares_of_levels(
         Tables or sub-queries with these columns.
     on : str
         Which of their rows, ``l`` and ``r``, are pairs.
+    by : str
+        SQL of a whole number of ``l`` and ``r``: pairs are counted apart for each of its values, and not where it is
+        null.
 
     Returns
     -------
-    dict of str to Shares
-        By comparison. Pairs of which nothing can be said, for want of a value, do not count.
+    polars.DataFrame
+        ``comparison``, ``by``, ``place`` (of the level on the ladder) and ``pairs``; in order. Pairs of which nothing
+        can be said, for want of a value, do not count.
     """
     pairs = ", ".join(f'l."{column}" AS "{column}_l", r."{column}" AS "{column}_r"' for column in columns)
-    shares = {}
+    schema = {"comparison": pl.String, "by": pl.Int64, "place": pl.Int64, "pairs": pl.Int64}
+    counted = [pl.DataFrame(schema=schema)]
     for comparison in comparisons:
         levels = comparison["comparison_levels"]
         rungs = " ".join(
@@ -127,14 +152,44 @@ def shares_of_levels(
             for place, level in enumerate(levels)
         )
         found = connection.sql(
-            f"WITH pairs AS (SELECT {pairs} FROM {left} AS l JOIN {right} AS r ON {on}), "
-            f"placed AS (SELECT CASE {rungs} END AS place FROM pairs) "
-            "SELECT place, count(*) FROM placed GROUP BY place"
+            f"WITH pairs AS (SELECT {by} AS of, {pairs} FROM {left} AS l JOIN {right} AS r ON {on}), "
+            f"placed AS (SELECT of, CASE {rungs} END AS place FROM pairs WHERE of IS NOT NULL) "
+            "SELECT of, place, count(*) FROM placed GROUP BY of, place ORDER BY of, place"
         ).fetchall()
-        counts = {place: count for place, count in found if not levels[place].get("is_null_level", False)}
-        total = sum(counts.values())
+        name = comparison["output_column_name"]
+        rows = [(name, of, place, count) for of, place, count in found if not levels[place].get("is_null_level", False)]
+        counted.append(pl.DataFrame(rows, schema=schema, orient="row"))
+    return pl.concat(counted)
+
+
+def shares_of_levels(comparisons: Sequence[Mapping[str, Any]], counts: pl.DataFrame) -> dict[str, Shares]:
+    """Turn counts into shares, whatever they were counted by.
+
+    Parameters
+    ----------
+    comparisons : sequence of mapping
+        As Splink's settings write them.
+    counts : polars.DataFrame
+        Of :func:`counts_of_levels`.
+
+    Returns
+    -------
+    dict of str to Shares
+        By comparison.
+
+    Examples
+    --------
+    >>> counts = pl.DataFrame({"comparison": ["name"] * 3, "by": [0, 1, 1], "place": [0, 0, 1], "pairs": [2, 1, 1]})
+    >>> shares_of_levels([{"output_column_name": "name"}], counts)
+    {'name': Shares(of_level={0: 0.75, 1: 0.25}, pairs=4)}
+    """
+    shares = {}
+    for comparison in comparisons:
+        of_comparison = counts.filter(pl.col("comparison") == comparison["output_column_name"])
+        by_place = of_comparison.group_by("place").agg(pl.col("pairs").sum()).sort("place")
+        total = int(by_place["pairs"].sum())
         shares[comparison["output_column_name"]] = Shares(
-            {place: count / total for place, count in counts.items()}, total
+            {place: count / total for place, count in by_place.iter_rows()}, total
         )
     return shares
 
@@ -201,6 +256,34 @@ def _learned(place: int, m: Shares | None, u: Shares, matches: float) -> dict[st
 
 def _half_a_pair(shares: Shares) -> float:
     return 0.5 / max(shares.pairs, 1)
+
+
+def read_models(model: Path | str | Mapping[str, Any]) -> dict[str | None, dict[str, Any]]:
+    """Read a model that was learned before, and those of single sources with it.
+
+    Parameters
+    ----------
+    model : path or mapping
+        As Splink saves it. Beside the file ``model.json`` those of sources are ``model.SOURCE.json``; in a mapping of
+        mappings they are under their names, and that of all is under None.
+
+    Returns
+    -------
+    dict of (str or None) to dict
+        By source; None for all.
+
+    Raises
+    ------
+    ProgrammeError
+        If one cannot be read, or lacks an m or u.
+    """
+    if isinstance(model, Mapping):
+        given: Mapping[Any, Any] = model if None in model else {None: model}
+        return {name: read_model(each) for name, each in given.items()}
+    beside = {file: file.name for file in sorted(Path(model).parent.glob(f"{Path(model).stem}.*.json"))}
+    prefix = f"{Path(model).stem}."
+    models: dict[str | None, dict[str, Any]] = {None: read_model(model)}
+    return models | {name.removeprefix(prefix).removesuffix(".json"): read_model(file) for file, name in beside.items()}
 
 
 def read_model(model: Path | str | Mapping[str, Any]) -> dict[str, Any]:

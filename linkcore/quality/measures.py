@@ -1,13 +1,81 @@
 """Measures of a linkage: every record accounted for, by source."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from linkcore.schema import METHOD
 
-__all__ = ["Quality", "measure"]
+__all__ = ["FallbackQuality", "Quality", "measure"]
+
+
+@dataclass(frozen=True, eq=False)
+class FallbackQuality:
+    """How good the probabilistic linkage is, by its own test, as plain tables.
+
+    Records that carry a number go through it with their numbers hidden; one half of them chooses the thresholds, and
+    all rates are of the other half.
+
+    Parameters
+    ----------
+    sources : polars.DataFrame
+        A row a source with open records: ``source``, ``open``, ``compared`` (those that say enough to be compared),
+        ``linked``, ``pi`` (share of them whose person is among the persons), ``accept`` (the threshold), ``basis`` (how
+        it was chosen: ``own``, ``pooled``, ``not certified``, ``given``, ``no labels``) and ``hidden`` (records that
+        were tested).
+    rates : polars.DataFrame
+        ``source``, ``dimension``, ``group``, ``measure`` (``false links``, ``missed links``), ``weighting`` (``raw``,
+        ``reweighted``), ``rate``, ``low``, ``high``, ``cases``, ``of``.
+    calibration : polars.DataFrame
+        ``from``, ``to``, ``predicted``, ``observed``, ``low``, ``high``, ``cases``.
+    curve : polars.DataFrame
+        ``source``, ``threshold``, ``chosen``, ``false_links``, ``missed_links``.
+    candidates : polars.DataFrame
+        ``source``, ``usable_identifiers``, ``records``, ``found``, ``recall``: of blocking.
+    left_out : polars.DataFrame
+        ``rule``, ``persons``: how many stood in blocks that were too large to be looked at.
+    model : polars.DataFrame
+        ``source`` (``all``, and each source), ``comparison``, ``level``, ``m``, ``u``, ``weight`` (bits).
+    departures : polars.DataFrame
+        ``comparison``, ``level``, ``m_learned``, ``m_open``: how the open records differ from what was learned of
+        those with a number, by expectation maximisation on them.
+    counts : mapping of str to int
+        What was compared, and how much was learned from.
+    """
+
+    sources: pl.DataFrame
+    rates: pl.DataFrame
+    calibration: pl.DataFrame
+    curve: pl.DataFrame
+    candidates: pl.DataFrame
+    left_out: pl.DataFrame
+    model: pl.DataFrame
+    departures: pl.DataFrame
+    counts: Mapping[str, int]
+
+    def headline(self) -> pl.DataFrame:
+        """Give a row a source: how many were linked, from which probability, and the rates with their intervals.
+
+        Returns
+        -------
+        polars.DataFrame
+            The columns of ``sources``, then for false and missed links the re-weighted rate and its 95 % interval.
+        """
+        table = self.sources
+        if self.rates.is_empty():
+            return table
+        of_sources = self.rates.filter(dimension="all", weighting="reweighted")
+        for measure in ("false links", "missed links"):
+            name = measure.replace(" ", "_")
+            rates = of_sources.filter(measure=measure).select(
+                "source",
+                pl.col("rate").alias(name),
+                pl.col("low").alias(f"{name}_low"),
+                pl.col("high").alias(f"{name}_high"),
+            )
+            table = table.join(rates, on="source", how="left", maintain_order="left")
+        return table
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +95,8 @@ class Quality:
         SET_ASIDE of :mod:`linkcore.schema`: ``source``, ``identifier``, ``status``, ``records``.
     persons : int
         How many persons there are.
+    fallback : FallbackQuality, optional
+        How good the probabilistic linkage is; None where there was none.
     """
 
     records: pl.DataFrame
@@ -34,6 +104,7 @@ class Quality:
     conflicts: pl.DataFrame
     set_aside: pl.DataFrame
     persons: int
+    fallback: FallbackQuality | None = None
 
     def by_method(self) -> pl.DataFrame:
         """Lay the records out with a row a source, a column a method, and totals.
@@ -51,7 +122,14 @@ class Quality:
         return pl.concat([wide, total], how="vertical_relaxed")
 
 
-def measure(links: pl.DataFrame, set_aside: pl.DataFrame, persons: int, *, sources: Sequence[str]) -> Quality:
+def measure(
+    links: pl.DataFrame,
+    set_aside: pl.DataFrame,
+    persons: int,
+    *,
+    sources: Sequence[str],
+    fallback: FallbackQuality | None = None,
+) -> Quality:
     """Count what became of every record.
 
     Parameters
@@ -64,6 +142,8 @@ def measure(links: pl.DataFrame, set_aside: pl.DataFrame, persons: int, *, sourc
         How many persons there are.
     sources : sequence of str
         The names of all sources, in order: one without any record is in no link, and is told of all the same.
+    fallback : FallbackQuality, optional
+        Of the probabilistic linkage.
 
     Returns
     -------
@@ -86,6 +166,7 @@ def measure(links: pl.DataFrame, set_aside: pl.DataFrame, persons: int, *, sourc
         conflicts=_of_every(pl.DataFrame({"source": sources}, schema={"source": pl.String}), conflicts),
         set_aside=set_aside,
         persons=persons,
+        fallback=fallback,
     )
 
 

@@ -1,0 +1,251 @@
+"""What the fallback makes of records whose numbers are hidden: each once with its person listed, and once without."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from linkcore.linkage.assignment import assign
+from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
+from linkcore.linkage.self_test.reweighting import rake
+from linkcore.schema import FURTHER
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Outcomes", "best_candidates", "outcomes"]
+
+# Where a best candidate's probability is sorted in, for re-weighting: what is accepted, what might be, what is not.
+_BANDS: Final = (0.01, 0.5, 0.9, 0.99, 0.999)
+_NO_CANDIDATE: Final = -2
+
+
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What became of the records whose numbers were hidden.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        ``record`` (UInt32), ``own`` (UInt32, its person), ``source`` (Int32), ``chooses`` (Boolean), ``listed`` (Boolean: the record's person was
+        among the persons), ``probability`` (Float64, of its best candidate; 0 without one), ``right`` (Boolean: that is
+        its person), ``doubtful`` (Boolean: its number is doubtful itself), ``weight`` and ``reweighted`` (Float64: of
+        how many number-less records of the source the row stands).
+    """
+
+    rows: pl.DataFrame = field(repr=False)
+
+    @classmethod
+    def none(cls) -> "Outcomes":
+        """Give the outcomes of a test without records.
+
+        Returns
+        -------
+        Outcomes
+        """
+        flags = pl.DataFrame(schema=dict.fromkeys(("chooses", "listed", "right", "doubtful"), pl.Boolean))
+        numbers = pl.DataFrame(schema=dict.fromkeys(("probability", "weight", "reweighted"), pl.Float64))
+        records = pl.DataFrame(schema={"record": pl.UInt32, "own": pl.UInt32, "source": pl.Int32})
+        return cls(pl.concat([records, flags, numbers], how="horizontal"))
+
+    def half(self, *, chooses: bool) -> pl.DataFrame:
+        """Give the rows of the half that chooses thresholds, or of the one that reports.
+
+        Parameters
+        ----------
+        chooses : bool
+            Which.
+
+        Returns
+        -------
+        polars.DataFrame
+        """
+        return self.rows.filter(pl.col("chooses") == chooses)
+
+
+def outcomes(
+    hidden: HiddenNumbers,
+    candidates: pl.DataFrame,
+    unknown: pl.DataFrame,
+    best_of_unknown: pl.DataFrame,
+    *,
+    persons: int,
+    pi: Mapping[int, float],
+    exclusive: frozenset[int],
+    taken: pl.DataFrame,
+    same_person: Callable[[pl.DataFrame], pl.Series],
+) -> Outcomes:
+    """Let the fallback decide about the hidden records as it does about those without a number.
+
+    Each stands in two rows: with its person listed, which weighs π of its source, and with its person taken out of the
+    list, which weighs 1-π: so they are mixed as they are among the records without a number. Then the rows of each half
+    of each source are weighted again, until they are distributed over fields that are there, over levels of agreement
+    with the best candidate and over its probability as the records without a number are.
+
+    Parameters
+    ----------
+    hidden : HiddenNumbers
+        The records.
+    candidates : polars.DataFrame
+        ``record`` (position among the hidden records), ``person``, ``weight``, ``relative`` and ``gamma_*``.
+    unknown : polars.DataFrame
+        RECORDS and ``order`` of the records without a number.
+    best_of_unknown : polars.DataFrame
+        Of :func:`best_candidates`, with a row for each of them.
+    persons : int
+        How many there are.
+    pi : mapping of int to float
+        By source.
+    exclusive : frozenset of int
+        Sources in which no two records are of one person.
+    taken : polars.DataFrame
+        ``source`` and ``person``: who has a record there already.
+    same_person : callable
+        Says of pairs of persons, ``own`` and ``person``, whether they are one person who is listed twice: somebody of
+        whom a wrong number has made another. Such a one is taken out of the list too, and who finds it is right.
+
+    Returns
+    -------
+    Outcomes
+    """
+    records = hidden.records.select(
+        pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"),
+        pl.col("order").alias("source"),
+        "own",
+        "conflict",
+        "chooses",
+    )
+    # Of a source with one record a person, it was the hidden record itself by which its own person was taken.
+    others = taken.join(records.select("source", person="own"), on=["source", "person"], how="anti")
+
+    def decided(of_own: pl.DataFrame, *, listed: bool) -> pl.DataFrame:
+        possible = candidates if listed else candidates.join(of_own, on=["record", "person"], how="anti")
+        assigned = assign(
+            possible,
+            records.select("record", "source"),
+            persons=persons,
+            accept=0.5,
+            exclusive=exclusive,
+            taken=others,
+            pi={source: pi.get(source, 0.5) for source in records["source"].unique()},
+        )
+        best = best_candidates(assigned.candidates, possible, records["record"])
+        # Who is not there without the record cannot be found.
+        tried = records.filter(~pl.col("own").is_in(hidden.gone.implode())) if listed else records
+        return tried.join(best, on="record", maintain_order="left").with_columns(pl.lit(listed).alias("listed"))
+
+    own = records.select("record", person="own")
+    first = pl.concat([decided(own, listed=listed) for listed in (True, False)])
+    found = first.filter((pl.col("probability") > 0.5) & (pl.col("person") != pl.col("own")))
+    found = found.select("record", "own", "person").unique(maintain_order=True)
+    twice = found.filter(same_person(found)).select("record", "person")
+    of_own = pl.concat([own, twice])
+    rows = pl.concat([decided(of_own, listed=listed) for listed in (True, False)])
+    rows = rows.join(
+        of_own.with_columns(is_own=True), on=["record", "person"], how="left", maintain_order="left"
+    ).with_columns((pl.col("listed") & pl.col("is_own").fill_null(False)).alias("right"), _mixed(pi).alias("weight"))
+    rows = rows.with_columns(_doubtful(rows, candidates, persons).alias("doubtful"))
+    reweighted = _reweighted(rows, hidden.records, unknown, best_of_unknown)
+    kept = ["record", "own", "source", "chooses", "listed", "probability", "right", "doubtful", "weight"]
+    return Outcomes(rows.select(*kept, reweighted).sort("record", "listed", descending=[False, True]))
+
+
+def best_candidates(probabilities: pl.DataFrame, candidates: pl.DataFrame, records: pl.Series) -> pl.DataFrame:
+    """Give the best candidate of each record, and how it compares.
+
+    Parameters
+    ----------
+    probabilities : polars.DataFrame
+        ``record``, ``person``, ``probability``.
+    candidates : polars.DataFrame
+        ``record``, ``person`` and ``gamma_*`` of the same pairs, and of others perhaps.
+    records : polars.Series
+        UInt32: all records, with candidates or without.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``record``, ``person`` (null without a candidate), ``probability`` (then 0) and ``gamma_*`` (then -2), one row
+        a record.
+    """
+    best = (
+        probabilities.select("record", "person", "probability")
+        .sort("record", "probability", "person", descending=[False, True, False])
+        .unique("record", keep="first", maintain_order=True)
+        .join(
+            candidates.select("record", "person", "^gamma_.*$"),
+            on=["record", "person"],
+            how="left",
+            maintain_order="left",
+        )
+    )
+    return (
+        records.alias("record")
+        .to_frame()
+        .join(best, on="record", how="left", maintain_order="left")
+        .with_columns(pl.col("probability").fill_null(0.0), pl.col("^gamma_.*$").fill_null(_NO_CANDIDATE))
+    )
+
+
+def _doubtful(rows: pl.DataFrame, candidates: pl.DataFrame, persons: int) -> pl.Series:
+    """Say whose number is no proof against the person who was found.
+
+    A record that was found to be of j carries the number of i. Its number is wrong with probability w, and then i's
+    with probability 1/N; so j is the likelier if BF_j / BF_i > N·(1-w)/w. It is for w that conflicts are counted. And
+    what name and birth date contradict is no proof either.
+    """
+    weights = candidates.select("record", "person", "weight")
+    both = rows.join(weights, on=["record", "person"], how="left", maintain_order="left").join(
+        weights.rename({"person": "own", "weight": "of_own"}), on=["record", "own"], how="left", maintain_order="left"
+    )
+    # Of n records, half a conflict more might be.
+    wrong = (pl.col("conflict").sum().over("source") + 0.5) / (pl.len().over("source") + 1)
+    bar = math.log2(max(persons, 1)) + ((1 - wrong) / wrong).log(2)
+    # A pair that is not there is of negligible odds: no better than a stranger's.
+    outweighed = pl.col("weight") - pl.col("of_own").fill_null(0.0) > bar
+    return both.select(
+        (~pl.col("right") & pl.col("person").is_not_null() & (pl.col("conflict") | outweighed.fill_null(False))).alias(
+            "doubtful"
+        )
+    ).to_series()
+
+
+def _mixed(pi: Mapping[int, float]) -> pl.Expr:
+    """π of the source to all its rows with the person listed together, 1-π to those without, for each half."""
+    share = pl.col("source").replace_strict(dict(pi), default=0.5, return_dtype=pl.Float64)
+    part = pl.when("listed").then(share).otherwise(1 - share)
+    half = pl.col("record").n_unique().over("source", "chooses")
+    return part * half / pl.len().over("source", "chooses", "listed")
+
+
+def _reweighted(
+    rows: pl.DataFrame, hidden: pl.DataFrame, unknown: pl.DataFrame, best_of_unknown: pl.DataFrame
+) -> pl.Series:
+    import numpy as np
+
+    # A conflict has a number: it is not what these stand for.
+    numberless = unknown["nhs_number"].is_null()
+    target = _pattern(best_of_unknown, unknown).filter(numberless)
+    target_sources = unknown["order"].filter(numberless)
+    pattern = _pattern(rows, hidden[rows["record"]])
+    weights = rows["weight"].to_numpy().copy()
+    reweighted = weights.copy()
+    for source, chooses in rows.select("source", "chooses").unique(maintain_order=True).iter_rows():
+        at: NDArray[np.int64] = (
+            ((rows["source"] == source) & (rows["chooses"] == chooses)).arg_true().to_numpy().astype(np.int64)
+        )
+        reweighted[at] = rake(pattern[at], weights[at], target.filter(target_sources == source))
+    return pl.Series("reweighted", reweighted)
+
+
+def _pattern(best: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+    """Give what two sets of records must be alike in: fields that are there, agreement, and how sure it makes."""
+    fields = ["given_name", "family_name", "birth_date", "gender", "postcode", "address"]
+    fields += [name for name in records.columns if name.startswith(FURTHER)]
+    there = records.select(
+        pl.col(name).is_not_null().alias(f"has_{name}") for name in fields if name in records.columns
+    )
+    band = best.select(pl.col("probability").cut(_BANDS, left_closed=True).to_physical().alias("band"))
+    return pl.concat([there, best.select("^gamma_.*$"), band], how="horizontal")

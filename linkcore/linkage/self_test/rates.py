@@ -1,0 +1,169 @@
+"""False links and missed links, estimated from the outcomes of the self-test."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from linkcore.linkage.self_test.intervals import among_links
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Rate", "calibration", "false_links", "missed_links", "threshold_curve"]
+
+_CURVE: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
+_CALIBRATION: Final = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of cases that was estimated.
+
+    Parameters
+    ----------
+    rate : float or None
+        The share; None where there were no cases.
+    cases : float
+        Of how many: their effective number, where they weigh differently (Kish 1965, "Survey sampling").
+    events : float
+        ``rate`` times ``cases``.
+
+    Examples
+    --------
+    >>> Rate(0.01, 1000.0).interval(500)
+    (0.002, 0.024)
+    """
+
+    rate: float | None
+    cases: float
+
+    @property
+    def events(self) -> float:
+        """How many of the cases, in effect."""
+        return (self.rate or 0.0) * self.cases
+
+    def interval(self, links: int) -> tuple[float, float]:
+        """Give the 95 % interval of the rate among some other cases.
+
+        Parameters
+        ----------
+        links : int
+            How many they are.
+
+        Returns
+        -------
+        (float, float)
+        """
+        return among_links(self.events, self.cases, links)
+
+
+def false_links(rows: pl.DataFrame, accept: float | Mapping[int, float], weight: str) -> Rate:
+    """Estimate what share of the accepted links is to the wrong person.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        Of :class:`linkcore.linkage.self_test.outcomes.Outcomes`.
+    accept : float or mapping of int to float
+        Probability from which a link is accepted, of all or by source.
+    weight : {"weight", "reweighted"}
+        What each row counts.
+
+    Returns
+    -------
+    Rate
+    """
+    accepted = rows.filter(_accepted(accept) & ~pl.col("doubtful"))
+    return _rate(accepted, ~accepted["right"], weight)
+
+
+def missed_links(rows: pl.DataFrame, accept: float | Mapping[int, float], weight: str) -> Rate:
+    """Estimate what share of the records whose person is listed is not linked to that person.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        Of :class:`linkcore.linkage.self_test.outcomes.Outcomes`.
+    accept : float or mapping of int to float
+        Probability from which a link is accepted, of all or by source.
+    weight : {"weight", "reweighted"}
+        What each row counts.
+
+    Returns
+    -------
+    Rate
+    """
+    listed = rows.filter(pl.col("listed") & ~pl.col("doubtful"))
+    return _rate(listed, ~listed.select(_accepted(accept) & pl.col("right")).to_series(), weight)
+
+
+def _accepted(accept: float | Mapping[int, float]) -> pl.Expr:
+    bar = (
+        pl.lit(float(accept))
+        if isinstance(accept, float | int)
+        else pl.col("source").replace_strict(dict(accept), default=1.0, return_dtype=pl.Float64)
+    )
+    return (pl.col("probability") >= bar) & (pl.col("probability") > 0.5)
+
+
+def _rate(rows: pl.DataFrame, events: pl.Series, weight: str) -> Rate:
+    import numpy as np
+
+    weights = rows[weight].to_numpy()
+    total = float(weights.sum())
+    if total <= 0:
+        return Rate(None, 0.0)
+    # All rows of a person are one case: it is persons who were drawn.
+    persons = np.unique(rows["own"].to_numpy(), return_inverse=True)[1]
+    of_person = np.bincount(persons, weights)
+    return Rate(float(weights[events.to_numpy()].sum()) / total, total**2 / float((of_person**2).sum()))
+
+
+def threshold_curve(rows: pl.DataFrame, chosen: float, weight: str) -> Iterator[tuple[float, Rate, Rate]]:
+    """Give false and missed links at many thresholds.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        Outcomes.
+    chosen : float
+        A threshold that is to be among them.
+    weight : {"weight", "reweighted"}
+        What each row counts.
+
+    Yields
+    ------
+    (float, Rate, Rate)
+        Threshold, false links, missed links.
+    """
+    for threshold in sorted({*_CURVE, chosen}):
+        yield threshold, false_links(rows, threshold, weight), missed_links(rows, threshold, weight)
+
+
+def calibration(rows: pl.DataFrame, weight: str) -> Iterator[tuple[float, float, float, Rate]]:
+    """Compare predicted probabilities with how often they were right.
+
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        Outcomes.
+    weight : {"weight", "reweighted"}
+        What each row counts.
+
+    Yields
+    ------
+    (float, float, float, Rate)
+        Ends of a range of probabilities, the mean of those in it, and the rate at which they were right.
+    """
+    certain = rows.filter(~pl.col("doubtful") & (pl.col("probability") > 0))
+    for low, high in pairwise(_CALIBRATION):
+        within = pl.col("probability").is_between(low, high, closed="both" if high == 1 else "left")
+        inside = certain.filter(within)
+        rate = _rate(inside, inside["right"], weight)
+        if rate.rate is not None:
+            weights: NDArray[np.float64] = inside[weight].to_numpy()
+            yield low, high, float((weights * inside["probability"].to_numpy()).sum() / weights.sum()), rate

@@ -1,0 +1,84 @@
+"""Re-weighting: to make records that have a number stand for those that have none."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["rake"]
+
+_ROUNDS: Final = 100
+_CONVERGED: Final = 1e-4
+
+_FEWEST_ROWS: Final = 10
+"""A value that fewer rows of the sample have is put with the other rare ones: weights that hang on so few are noise."""
+
+_GREATEST_FACTOR: Final = 10.0
+"""No row stands for more than so many times what it stood for before: a usual bound where survey weights are trimmed,
+and it shows in the effective number of rows where it is not enough."""
+
+
+def rake(sample: pl.DataFrame, weights: "NDArray[np.float64]", target: pl.DataFrame) -> "NDArray[np.float64]":
+    """Change the weights of a sample until each of its columns is distributed as in the target.
+
+    One column after the other, again and again (iterative proportional fitting: Deming and Stephan 1940, "On a least
+    squares adjustment of a sampled frequency table when the expected marginal totals are known").
+
+    Parameters
+    ----------
+    sample : polars.DataFrame
+        Columns of whole numbers, or Boolean; one row a case.
+    weights : numpy.ndarray
+        Float64, one a row of the sample: what each stands for so far.
+    target : polars.DataFrame
+        The same columns.
+
+    Returns
+    -------
+    numpy.ndarray
+        Float64, with the same sum.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> seen = pl.DataFrame({"named": [True] * 90 + [False] * 10})
+    >>> wanted = pl.DataFrame({"named": [True] * 50 + [False] * 50})
+    >>> rake(seen, np.ones(100), wanted)[[0, 99]].round(3).tolist()
+    [0.556, 5.0]
+    """
+    import numpy as np
+
+    if sample.is_empty() or target.is_empty():
+        return weights
+    margins = [_margin(sample[name], target[name]) for name in sample.columns]
+    total, raked = weights.sum(), weights.astype(np.float64)
+    for _ in range(_ROUNDS):
+        furthest = 0.0
+        for codes, shares in margins:
+            now = np.bincount(codes, raked, minlength=shares.size)
+            # What the sample lacks cannot be weighted up, and what is to have nothing keeps a trace.
+            factor = np.divide(shares * total, now, out=np.ones_like(now), where=(now > 0) & (shares > 0))
+            furthest = max(furthest, float(np.abs(factor - 1).max()))
+            raked = np.clip(raked * factor[codes], weights / _GREATEST_FACTOR, weights * _GREATEST_FACTOR)
+            raked *= total / raked.sum()
+        if furthest < _CONVERGED:
+            break
+    return raked
+
+
+def _margin(sample: pl.Series, target: pl.Series) -> tuple["NDArray[np.int64]", "NDArray[np.float64]"]:
+    """Give each row of the sample a code, rare values one together, and each code's share of the target."""
+    import numpy as np
+
+    values = pl.concat([sample.cast(pl.Int64), target.cast(pl.Int64)])
+    counts = sample.cast(pl.Int64).value_counts().filter(pl.col("count") >= _FEWEST_ROWS)
+    common: Sequence[int] = sorted(counts[sample.name].to_list())
+    codes = values.replace_strict(common, list(range(1, len(common) + 1)), default=0, return_dtype=pl.Int64).to_numpy()
+    of_sample, of_target = codes[: sample.len()], codes[sample.len() :]
+    there = np.bincount(of_sample, minlength=len(common) + 1) > 0
+    shares = np.where(there, np.bincount(of_target, minlength=len(common) + 1), 0).astype(np.float64)
+    return of_sample, shares / shares.sum() if shares.sum() else shares
