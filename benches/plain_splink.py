@@ -77,7 +77,9 @@ def score(tables: Mapping[str, pl.DataFrame], recipe: Recipe) -> pl.DataFrame:
         for rule in recipe.training:
             linker.training.estimate_parameters_using_expectation_maximisation(rule)
         scored = linker.inference.predict(warning_mode="never").as_duckdbpyrelation()
-        pairs = scored.select("unique_id_l, unique_id_r, match_weight AS weight, match_probability AS probability").pl()
+        pairs: pl.DataFrame = scored.select(
+            "unique_id_l, unique_id_r, match_weight AS weight, match_probability AS probability"
+        ).pl()
     ends = (pl.min_horizontal("unique_id_l", "unique_id_r"), pl.max_horizontal("unique_id_l", "unique_id_r"))
     return pairs.select(ends[0].alias("a"), ends[1].alias("b"), "weight", "probability").sort(
         "weight", "a", "b", descending=[True, False, False]
@@ -294,7 +296,7 @@ GERMAN_RECIPE: Final = Recipe(
     columns=["given_name", "family_name", "birth_date"],
 )
 
-# As in Splink's guide to historical_50k, with each name for itself, gender, and the last four blocking rules: better here.
+# As in Splink's guide to historical_50k, but each name for itself, gender, and four rules more: better here.
 HISTORICAL_RECIPE: Final = Recipe(
     comparisons=[
         cl.NameComparison("first_name"),

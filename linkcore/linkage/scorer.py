@@ -10,14 +10,14 @@ import polars as pl
 
 from linkcore.errors import LinkcoreError, ProgrammeError
 from linkcore.linkage.assignment import significant
-from linkcore.linkage.blocking import blocking_rules, expectation_rules, make_blocks, pairs_sql
+from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
 from linkcore.linkage.comparisons import (
     average_frequencies,
     comparable,
     compared_columns,
     comparisons,
-    without_term_frequencies,
 )
+from linkcore.linkage.expectation_maximisation import begin, maximise
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.relatives import NEEDED as RELATIVES_NEED
 from linkcore.linkage.relatives import Relatives, learn_relatives
@@ -36,7 +36,6 @@ __all__ = ["Scorer", "with_scorer"]
 # Splink's authors call ten million "often adequate"; a level that a random pair in a million stands on is then seen ten
 # times. The levels where agreement is rarer than that are those whose u is the frequency of the value itself.
 _RANDOM_PAIRS: Final = 10_000_000
-_EXPECTATION_PAIRS: Final = 2_000_000
 
 # Bounds the memory for one round of scoring: this many records have at most a few million candidates.
 _RECORDS_AT_A_TIME: Final = 100_000
@@ -174,7 +173,7 @@ class Scorer:
         make_table(connection, "people", people.with_row_index("unique_id"))
         self._linker: Linker | None = None
         self._shifts: Mapping[str, pl.DataFrame] = {}
-        self._shares: tuple[Mapping[str, Shares], Mapping[str, Shares]] | None = None
+        self._u: Mapping[str, Shares] = {}
 
     @property
     def pairs_there_are(self) -> int:
@@ -252,7 +251,7 @@ class Scorer:
         )
 
     def learn_without_labels(self, seed: int) -> None:
-        """Learn u from random pairs, and m by expectation maximisation on pairs that agree on a key.
+        """Learn u from random pairs, and begin with an m from which expectation maximisation finds its way.
 
         Parameters
         ----------
@@ -260,49 +259,29 @@ class Scorer:
             Of the random pairs.
         """
         import numpy as np
-        from splink import Linker
 
         generator = np.random.default_rng(seed)
         everyone = self._persons + self._records
         self._draw("some_records", "people", (self._persons, everyone), generator)
         if self._persons:
             self._draw("some_people", "people", (0, self._listed), generator)
-            u = self._shares_of("some_people", "some_records", "TRUE")
-            for name, where in (("persons", f"< {self._listed}"), ("records", f">= {self._persons}")):
-                self._connection.execute(f"CREATE VIEW {name} AS SELECT * FROM people WHERE unique_id {where}")
+            self._u = self._shares_of("some_people", "some_records", "TRUE")
         else:
-            u = self._shares_of("some_records", "some_records", "l.unique_id < r.unique_id")
-        plain = without_term_frequencies(with_probabilities(self._comparisons, u=u))
-        tables = [
-            self._api.register(name, table_name=name)
-            for name in (["persons", "records"] if self._persons else ["people"])
-        ]
-        settings = self._settings(plain) | {"link_type": "link_only" if self._persons else "dedupe_only"}
-        linker = Linker(tables, settings, log_level=None, validate_settings=False)
-        sides = [each.physical_name for each in (tables[0], tables[-1])]
-        for rule in expectation_rules(self._comparisons):
-            # Where no two agree on the key there is nothing to learn, and Splink raises.
-            agreeing = f"SELECT 1 FROM {sides[0]} AS l JOIN {sides[1]} AS r ON {rule} WHERE l.unique_id < r.unique_id"
-            if self._connection.sql(f"SELECT EXISTS ({agreeing})").fetchall() == [(True,)]:
-                linker.training.estimate_parameters_using_expectation_maximisation(
-                    rule, estimate_without_term_frequencies=True, max_pairs=_EXPECTATION_PAIRS
-                )
-        trained = linker.misc.save_model_to_json()["comparisons"]
-        self._shares = {each["output_column_name"]: _trained_shares(each, self._records) for each in trained}, u
-        self.correct(0)
+            self._u = self._shares_of("some_records", "some_records", "l.unique_id < r.unique_id")
+        self.use(self._settings(with_probabilities(self._comparisons, m=begin(self._comparisons), u=self._u)))
 
-    def correct(self, matches: float) -> None:
-        """Take pairs of one person out of what was learned, without labels, from random pairs.
+    def learn_from_pairs(self, pairs: pl.DataFrame) -> None:
+        """Learn m from pairs of which it is not known who is who, and take pairs of one person out of u.
 
         Parameters
         ----------
-        matches : float
-            How many of :attr:`pairs_there_are` are of one person.
+        pairs : polars.DataFrame
+            ``weight`` and ``gamma_*`` of all that some rule proposes.
         """
-        assert self._shares is not None
-        m, u = self._shares
-        share = matches / max(self.pairs_there_are, 1)
-        self.use(self._settings(with_probabilities(self._comparisons, m=m, u=u, matches=share)))
+        there_are = max(self.pairs_there_are, 2)
+        learned = maximise(pairs, self.model, there_are)
+        share = learned.matches / there_are
+        self.use(self._settings(with_probabilities(self._comparisons, m=learned.m, u=self._u, matches=share)))
 
     def _count(self, left: str, right: str, on: str, by: str = "0") -> pl.DataFrame:
         return counts_of_levels(
@@ -376,13 +355,15 @@ class Scorer:
         )
         return name
 
-    def score_with_persons(self, watched: pl.DataFrame | None = None) -> pl.DataFrame:
+    def score_with_persons(self, watched: pl.DataFrame | None = None, *, all_pairs: bool = False) -> pl.DataFrame:
         """Compare records with persons.
 
         Parameters
         ----------
         watched : polars.DataFrame, optional
             ``record`` and ``person``: pairs of which :attr:`proposed` shall tell whether a rule proposed them.
+        all_pairs : bool
+            Whether pairs of negligible odds are wanted too.
 
         Returns
         -------
@@ -410,7 +391,7 @@ class Scorer:
                     pl.col("join_key_l").cast(pl.UInt32).alias("person"),
                 )
             )
-            scored.append(self._of_sources(pairs, others=self._listed))
+            scored.append(self._of_sources(pairs, others=0 if all_pairs else self._listed))
         self.proposed = pl.concat(proposed).sort("record", "person")
         return pl.concat(scored).sort("record", "person")
 
@@ -423,12 +404,14 @@ class Scorer:
         named = named.with_columns(sources.alias("source"))
         relative = self.relatives.factor(named).round(9)
         weighed = named.with_columns((pl.col("weight") + shifted(named, self._shifts)).round(9), relative)
-        least = math.log2(_NEGLIGIBLE_ODDS * max(others, 1))
+        least = math.log2(_NEGLIGIBLE_ODDS * others) if others else -math.inf
         return weighed.filter(pl.max_horizontal("weight", "relative") >= least).select(
             "record", "person", "weight", "relative", "^gamma_.*$"
         )
 
-    def score_among(self, records: pl.Series, apart: Sequence[tuple[int, int]]) -> pl.DataFrame:
+    def score_among(
+        self, records: pl.Series, apart: Sequence[tuple[int, int]], *, all_pairs: bool = False
+    ) -> pl.DataFrame:
         """Compare records with each other.
 
         Parameters
@@ -437,11 +420,13 @@ class Scorer:
             UInt32; which.
         apart : sequence of (int, int)
             First and last records of ranges of which no two are compared.
+        all_pairs : bool
+            Whether pairs of negligible odds are wanted too.
 
         Returns
         -------
         polars.DataFrame
-            ``a`` < ``b`` (UInt32), ``weight`` (Float64), as of :meth:`score_with_persons`; in order.
+            ``a`` < ``b`` (UInt32), ``weight`` (Float64), ``gamma_*``, as of :meth:`score_with_persons`; in order.
         """
         make_table(self._connection, "chosen", (records + self._persons).alias("unique_id").to_frame())
         chosen = "(SELECT * FROM people SEMI JOIN chosen USING (unique_id))"
@@ -449,9 +434,9 @@ class Scorer:
         for first, last in apart:
             ends = f"BETWEEN {first + self._persons} AND {last + self._persons}"
             conditions.append(f"NOT (l.unique_id {ends} AND r.unique_id {ends})")
-        least = math.log2(_NEGLIGIBLE_ODDS * max(records.len(), 1))
+        least = -math.inf if all_pairs else math.log2(_NEGLIGIBLE_ODDS * max(records.len(), 1))
         scored = [
-            pairs.select("a", "b", "weight").filter(pl.col("weight") >= least)
+            pairs.filter(pl.col("weight") >= least)
             for pairs in self._score_blocks(chosen, chosen, " AND ".join(conditions))
         ]
         # Two records may have proposed each other in two rounds.
@@ -475,7 +460,7 @@ class Scorer:
             (pl.col("a") + self._persons).alias("join_key_l"), (pl.col("b") + self._persons).alias("join_key_r")
         )
         make_table(self._connection, "pairs", shifted.with_columns(pl.lit("0").alias("match_key")))
-        scored = self._score_pairs().select("a", "b", "weight")
+        scored = self._score_pairs()
         return scored.with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
 
     def score_persons(self, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -538,9 +523,3 @@ class Scorer:
             (pl.col("match_weight") - self.prior_weight).round(9).alias("weight"),
             pl.col(gammas).cast(pl.Int8),
         )
-
-
-def _trained_shares(comparison: Mapping[str, Any], pairs: float) -> Shares:
-    """Give what Splink has learned of m; a level that it never saw has none."""
-    levels = enumerate(comparison["comparison_levels"])
-    return Shares({place: level["m_probability"] for place, level in levels if "m_probability" in level}, pairs)

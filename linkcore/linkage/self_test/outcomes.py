@@ -10,7 +10,7 @@ import polars as pl
 from linkcore.linkage.assignment import assign
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.self_test.reweighting import rake
-from linkcore.schema import FURTHER
+from linkcore.linkage.self_test.unseen import fields_present
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -75,6 +75,7 @@ def outcomes(
     pi: Mapping[int, float],
     exclusive: frozenset[int],
     taken: pl.DataFrame,
+    unseen: pl.Series,
     same_person: Callable[[pl.DataFrame], pl.Series],
 ) -> Outcomes:
     """Let the fallback decide about the hidden records as it does about those without a number.
@@ -102,6 +103,8 @@ def outcomes(
         Sources in which no two records are of one person.
     taken : polars.DataFrame
         ``source`` and ``person``: who has a record there already.
+    unseen : polars.Series
+        Float64, for each hidden record: the chance that its person, being listed, is not among its candidates.
     same_person : callable
         Says of pairs of persons, ``own`` and ``person``, whether they are one person who is listed twice: somebody of
         whom a wrong number has made another. Such a one is taken out of the list too, and who finds it is right.
@@ -124,7 +127,7 @@ def outcomes(
         possible = candidates if listed else candidates.join(of_own, on=["record", "person"], how="anti")
         assigned = assign(
             possible,
-            records.select("record", "source"),
+            records.select("record", "source", unseen.alias("unseen")),
             persons=persons,
             accept=0.5,
             exclusive=exclusive,
@@ -236,16 +239,13 @@ def _reweighted(
         at: NDArray[np.int64] = (
             ((rows["source"] == source) & (rows["chooses"] == chooses)).arg_true().to_numpy().astype(np.int64)
         )
-        reweighted[at] = rake(pattern[at], weights[at], target.filter(target_sources == source))
+        reweighted[at] = rake(pattern[at], weights[at], target.filter(target_sources == source), rows["listed"][at])
     return pl.Series("reweighted", reweighted)
 
 
 def _pattern(best: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """Give what two sets of records must be alike in: fields that are there, agreement, and how sure it makes."""
-    fields = ["given_name", "family_name", "birth_date", "gender", "postcode", "address"]
-    fields += [name for name in records.columns if name.startswith(FURTHER)]
-    there = records.select(
-        pl.col(name).is_not_null().alias(f"has_{name}") for name in fields if name in records.columns
+    band = pl.sum_horizontal((pl.col("probability") >= edge).cast(pl.UInt8) for edge in _BANDS)
+    return pl.concat(
+        [fields_present(records), best.select(band.alias("band")), best.select("^gamma_.*$")], how="horizontal"
     )
-    band = best.select(pl.col("probability").cut(_BANDS, left_closed=True).to_physical().alias("band"))
-    return pl.concat([there, best.select("^gamma_.*$"), band], how="horizontal")

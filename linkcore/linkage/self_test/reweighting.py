@@ -22,7 +22,9 @@ _GREATEST_FACTOR: Final = 10.0
 and it shows in the effective number of rows where it is not enough."""
 
 
-def rake(sample: pl.DataFrame, weights: "NDArray[np.float64]", target: pl.DataFrame) -> "NDArray[np.float64]":
+def rake(
+    sample: pl.DataFrame, weights: "NDArray[np.float64]", target: pl.DataFrame, kept: pl.Series | None = None
+) -> "NDArray[np.float64]":
     """Change the weights of a sample until each of its columns is distributed as in the target.
 
     One column after the other, again and again (iterative proportional fitting: Deming and Stephan 1940, "On a least
@@ -36,6 +38,9 @@ def rake(sample: pl.DataFrame, weights: "NDArray[np.float64]", target: pl.DataFr
         Float64, one a row of the sample: what each stands for so far.
     target : polars.DataFrame
         The same columns.
+    kept : polars.Series, optional
+        Boolean, one a row of the sample: a column of which the target knows nothing, and whose two parts keep the
+        shares that they have.
 
     Returns
     -------
@@ -55,6 +60,9 @@ def rake(sample: pl.DataFrame, weights: "NDArray[np.float64]", target: pl.DataFr
     if sample.is_empty() or target.is_empty():
         return weights
     margins = [_margin(sample[name], target[name]) for name in sample.columns]
+    if kept is not None:
+        codes = kept.cast(pl.Int64).to_numpy()
+        margins.append((codes, np.bincount(codes, weights, minlength=2) / weights.sum()))
     total, raked = weights.sum(), weights.astype(np.float64)
     for _ in range(_ROUNDS):
         furthest = 0.0

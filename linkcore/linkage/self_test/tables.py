@@ -145,8 +145,10 @@ def groups(records: pl.DataFrame, reference_date: dt.date | None) -> pl.DataFram
         before_birthday = pl.lit(reference_date).dt.to_string("%m%d") < born.dt.to_string("%m%d")
         labels = [f"0-{_AGES[0] - 1}", *(f"{a}-{b - 1}" for a, b in pairwise(_AGES))]
         labels = [*labels, f"{_AGES[-1]} and over"]
-        age = (years - before_birthday.cast(pl.Int32)).cut(_AGES, labels=labels, left_closed=True).cast(pl.String)
-        age = age.alias("age band")
+        age = years - before_birthday.cast(pl.Int32)
+        band = pl.sum_horizontal((age >= first).cast(pl.Int32) for first in _AGES)
+        named = band.replace_strict(dict(enumerate(labels)), return_dtype=pl.String)
+        age = pl.when(born.is_not_null()).then(named).alias("age band")
     attributes = [name for name in records.columns if name.startswith(ATTRIBUTE)]
     return records.select(
         age,

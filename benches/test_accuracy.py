@@ -1,0 +1,109 @@
+"""How right linkcore is, on data with known truth, beside plain Splink 5 on the same data.
+
+linkcore has its default settings and never sees the truth. Plain Splink is judged twice: from a probability of 0.5, and
+from the threshold that the truth shows to be its best. linkcore's time is that of the whole linkage, from reading to
+counting; Splink's begins with identifiers in standard form, and on the synthetic systems with the persons there are.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Final, get_args
+
+import polars as pl
+import pytest
+from datasets import (
+    QUALITIES,
+    Dataset,
+    Extent,
+    System,
+    contacts,
+    febrl,
+    german_duplicates,
+    historical_persons,
+    system,
+)
+from plain_splink import (
+    CONTACTS_RECIPE,
+    GERMAN_RECIPE,
+    HISTORICAL_RECIPE,
+    SYSTEM_RECIPE,
+    Reading,
+    Recipe,
+    febrl_recipe,
+    readings,
+    score,
+)
+from pytest_benchmark.fixture import BenchmarkFixture
+from test_fallback import note
+
+# Splink at its best threshold is still better there.
+BEHIND: Final[frozenset[str]] = frozenset()
+
+# With --ics.
+_WHOLE: Final = 1_200_000
+_MANY: Final = 50_000
+
+
+@dataclass(eq=False)
+class Case:
+    """A dataset, and what plain Splink says of it."""
+
+    name: str
+    dataset: Dataset | System
+    recipe: Recipe
+
+    @cached_property
+    def pairs(self) -> pl.DataFrame:
+        return score(self.dataset.tables, self.recipe)
+
+    @cached_property
+    def readings(self) -> tuple[Reading, Reading]:
+        return readings(self.dataset, self.pairs)
+
+
+Make = Callable[[Path, bool], Dataset | System]
+
+
+def _febrl(number: int, extent: Extent, _: Path, __: bool) -> Dataset:
+    return febrl(number, extent)
+
+
+def _system(quality: str, folder: Path, whole: bool) -> System:
+    return system(folder / quality, quality, _WHOLE if whole and quality == "default" else 20_000)
+
+
+CASES: Final[Mapping[str, tuple[Make, Recipe]]] = {
+    **{
+        f"febrl{number}-{extent}": (partial(_febrl, number, extent), febrl_recipe(extent))
+        for number in (1, 2, 3, 4)
+        for extent in get_args(Extent)
+    },
+    **{f"ics-{quality}": (partial(_system, quality), SYSTEM_RECIPE) for quality in QUALITIES},
+    "german": (lambda _, __: german_duplicates(), GERMAN_RECIPE),
+    "historical": (lambda _, whole: historical_persons(_MANY if whole else 10_000), HISTORICAL_RECIPE),
+    "contacts": (lambda _, __: contacts(), CONTACTS_RECIPE),
+}
+
+
+@pytest.fixture(scope="module", params=CASES)
+def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Case:
+    make, recipe = CASES[request.param]
+    return Case(request.param, make(tmp_path_factory.mktemp("data"), request.config.getoption("--ics")), recipe)
+
+
+# Before linkcore, which is compared with what is found here.
+def test_plain_splink(benchmark: BenchmarkFixture, case: Case) -> None:
+    pairs = benchmark.pedantic(lambda: case.pairs, rounds=1)
+    at_half, at_best = case.readings
+    note(benchmark, pairs=pairs.height, **at_half.figures("half_"), **at_best.figures("best_"))
+
+
+def test_linkcore(benchmark: BenchmarkFixture, case: Case) -> None:
+    linkage = benchmark.pedantic(case.dataset.link, rounds=1)
+    judgement = case.dataset.judge(linkage)
+    assert linkage.probabilistic is not None
+    pairs = sum(count for name, count in linkage.probabilistic.counts.items() if name.startswith("pairs"))
+    note(benchmark, pairs=pairs, accept=linkage.probabilistic.accept, **judgement.figures())
+    assert case.name in BEHIND or judgement.f1 >= case.readings[1].judgement.f1
