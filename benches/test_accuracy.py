@@ -105,5 +105,5 @@ def test_linkcore(benchmark: BenchmarkFixture, case: Case) -> None:
     judgement = case.dataset.judge(linkage)
     assert linkage.probabilistic is not None
     pairs = sum(count for name, count in linkage.probabilistic.counts.items() if name.startswith("pairs"))
-    note(benchmark, pairs=pairs, accept=linkage.probabilistic.accept, **judgement.figures())
+    note(benchmark, pairs=pairs, **judgement.figures())
     assert case.name in BEHIND or judgement.f1 >= case.readings[1].judgement.f1

@@ -7,14 +7,15 @@ identifiers that seldom go wrong together, and their union is what is looked at.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from itertools import combinations
+from typing import TYPE_CHECKING, Final
 
 from linkcore.schema import FURTHER
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["LARGEST_BLOCK", "Rule", "blocking_rules", "expectation_rules", "make_blocks", "pairs_sql"]
+__all__ = ["LARGEST_BLOCK", "Rule", "blocking_rules", "make_blocks", "pairs_sql"]
 
 LARGEST_BLOCK: Final = 100
 """A key that more records than this share is not used: with many such candidates, a record is no nearer to being told
@@ -88,55 +89,35 @@ def blocking_rules(present: Sequence[str]) -> list[Rule]:
 
 
 def _all_rules(further: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
-    swapped = (("given_name", "family_name"), ("family_name", "given_name"))
+    given_is_family, family_is_given = ("given_name", "family_name"), ("family_name", "given_name")
+    # A name that is misspelt sounds the same mostly; a name that is right sounds the same always.
+    sounds = ("family_sound", "given_sound")
     # The birth date is right; of names and place one part is, or the names begin as they should, or they are swapped.
-    for other in ("family_name", "given_name", "initials", "postcode", "address", *further):
+    for other in (*sounds, "initials", "postcode", "address", *further):
         yield _same("birth_date", other)
-    yield (("birth_date", "birth_date"), swapped[0])
+    yield (("birth_date", "birth_date"), given_is_family)
     # The place is right, and one name is, or both begin as they should; the birth date may be missing.
     for place in ("postcode", "address", *further):
-        for name in ("family_name", "given_name", "initials"):
+        for name in (*sounds, "initials"):
             yield _same(place, name)
-    # The name is right, and part of the birth date is. Then what is right whatever else is wrong.
+    # One name is right, and two parts of the birth date are; or both names, and one part.
+    for name in sounds:
+        for parts in (("birth_year", "birth_month"), ("birth_year", "birth_day"), ("birth_month", "birth_day")):
+            yield _same(name, *parts)
     yield _same("full_name", "birth_year")
-    yield _same("full_name", "birth_month", "birth_day")
-    yield swapped
+    # Two identifiers that are neither names nor dates are right. Who shares an address line shares its postcode.
+    for pair in combinations(("postcode", "address", *further), 2):
+        if pair != ("postcode", "address"):
+            yield _same(*pair)
+    # Then what is right whatever else is wrong.
+    yield _same(*sounds)
+    yield (given_is_family, family_is_given)
     for name in ("full_name", "birth_date", "postcode", "address", *further):
         yield _same(name)
 
 
 def _same(*columns: str) -> tuple[tuple[str, str], ...]:
     return tuple((column, column) for column in columns)
-
-
-def expectation_rules(comparisons: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Give the keys on which pairs must agree to learn, without labels, how records of one person differ.
-
-    What is compared of a pair that was chosen because it agrees teaches nothing about that; so there are two keys that
-    no one comparison shares, and what the one cannot teach the other does.
-
-    Parameters
-    ----------
-    comparisons : sequence of mapping
-        As Splink's settings write them.
-
-    Returns
-    -------
-    list of str
-        Rules as Splink writes them.
-    """
-    exact = [
-        [
-            level["tf_adjustment_column"]
-            for level in comparison["comparison_levels"]
-            if level["sql_condition"]
-            == f"{level.get('tf_adjustment_column')}_l = {level.get('tf_adjustment_column')}_r"
-        ]
-        for comparison in comparisons
-    ]
-    # The first exact level is the one that tells most: the full name before the family name.
-    keys = [columns[0] for columns in exact if columns]
-    return [f'l."{key}" = r."{key}"' for key in keys[:2]]
 
 
 def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: str, right: str) -> Mapping[str, int]:

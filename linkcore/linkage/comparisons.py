@@ -14,6 +14,7 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.identifiers.nicknames import nickname_groups
+from linkcore.identifiers.soundex import soundex
 from linkcore.linkage.sources import FurtherKind
 from linkcore.schema import FURTHER
 
@@ -32,6 +33,8 @@ COMPARABLE: Final = (
     "full_name",
     "given_groups",
     "initials",
+    "given_sound",
+    "family_sound",
     "birth_date",
     "birth_year",
     "birth_month",
@@ -89,6 +92,8 @@ def comparable(frame: pl.DataFrame) -> pl.DataFrame:
         (pl.col("given_name") + " " + pl.col("family_name")).alias("full_name"),
         nickname_groups(pl.col("given_name")).alias("given_groups"),
         (pl.col("given_name").str.head(1) + pl.col("family_name").str.head(1)).alias("initials"),
+        soundex(pl.col("given_name")).alias("given_sound"),
+        soundex(pl.col("family_name")).alias("family_sound"),
         date.alias("birth_date"),
         date.str.slice(0, 4).alias("birth_year"),
         date.str.slice(5, 2).alias("birth_month"),
@@ -263,8 +268,12 @@ def _full_name_levels() -> Iterator[_Level]:
     yield _level(f"{family_alike} AND ({given_alike} OR {nickname})", "Both names alike")
     yield _level(f"{family} AND {no_given}", "Family name agrees, given name missing", "family_name")
     yield _level(f"{given} AND {no_family}", "Given name agrees, family name missing", "given_name")
+    given_remote, family_remote = (_similar(f"{kind}_name", _REMOTELY_ALIKE) for kind in ("given", "family"))
+    yield _level(f"{family} AND {given_remote}", "Family name agrees, given name remotely alike", "family_name")
+    yield _level(f"{given} AND {family_remote}", "Given name agrees, family name remotely alike", "given_name")
     yield _level(family, "Family name agrees only", "family_name")
     yield _level(given, "Given name agrees only", "given_name")
+    yield _level(f"{given_remote} AND {family_remote}", "Both names remotely alike")
     yield _else()
 
 
@@ -281,7 +290,9 @@ def _birth_date() -> _Comparison:
             _exact("birth_date"),
             _level(swapped, "Day and month swapped"),
             _level(one_edit, "One edit"),
-            _level(two_parts, "Two of year, month and day"),
+            _level(f"{year} AND {month}", "Year and month agree"),
+            _level(f"{month} AND {day}", "Month and day agree"),
+            _level(f"{year} AND {day}", "Year and day agree"),
             _level(f"abs(birth_days_l - birth_days_r) <= {_DAYS_OF_A_YEAR}", "Within a year"),
             _else(),
         ],
