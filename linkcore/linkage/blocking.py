@@ -89,7 +89,7 @@ def blocking_rules(present: Sequence[str]) -> list[Rule]:
 
 
 def _all_rules(further: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
-    given_is_family, family_is_given = ("given_name", "family_name"), ("family_name", "given_name")
+    given_is_family, family_is_given = ("given_sound", "family_sound"), ("family_sound", "given_sound")
     # A name that is misspelt sounds the same mostly; a name that is right sounds the same always.
     sounds = ("family_sound", "given_sound")
     # The birth date is right; of names and place one part is, or the names begin as they should, or they are swapped.

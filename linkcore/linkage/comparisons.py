@@ -261,6 +261,8 @@ def _full_name_levels() -> Iterator[_Level]:
         for equal, other in (crossed, crossed[::-1])
     ]
     yield _level(" OR ".join(one_crossed), "Names swapped, one alike")
+    both_crossed = [f"jaro_winkler_similarity({each.replace(' = ', ', ')}) > {_ALIKE}" for each in crossed]
+    yield _level(" AND ".join(both_crossed), "Names swapped, both alike")
     yield _level(f"{family} AND {given_alike}", "Family name agrees, given name alike", "family_name")
     yield _level(f"{family} AND {nickname}", "Family name agrees, given name a nickname", "family_name")
     yield _level(f"{family} AND {shortened}", "Family name agrees, given name shortened", "family_name")
@@ -269,6 +271,14 @@ def _full_name_levels() -> Iterator[_Level]:
     yield _level(f"{family} AND {no_given}", "Family name agrees, given name missing", "family_name")
     yield _level(f"{given} AND {no_family}", "Given name agrees, family name missing", "given_name")
     given_remote, family_remote = (_similar(f"{kind}_name", _REMOTELY_ALIKE) for kind in ("given", "family"))
+    for missing, other, alike, remote in (
+        (no_given, "Family", family_alike, family_remote),
+        (no_family, "Given", given_alike, given_remote),
+    ):
+        without = "given name missing" if other == "Family" else "family name missing"
+        yield _level(f"{missing} AND {alike}", f"{other} name alike, {without}")
+        yield _level(f"{missing} AND {remote}", f"{other} name remotely alike, {without}")
+        yield _level(missing, f"{other} name differs, {without}")
     yield _level(f"{family} AND {given_remote}", "Family name agrees, given name remotely alike", "family_name")
     yield _level(f"{given} AND {family_remote}", "Given name agrees, family name remotely alike", "given_name")
     yield _level(family, "Family name agrees only", "family_name")
