@@ -124,7 +124,8 @@ def _shares(gamma: "NDArray[np.int64]", probabilities: "NDArray[np.float64]", le
 
     judged = gamma >= 0
     counts = np.bincount(gamma[judged], probabilities[judged], minlength=levels) + 0.5 / levels
-    return counts / counts.sum()
+    shares: NDArray[np.float64] = counts / counts.sum()
+    return shares
 
 
 def _as_shares(

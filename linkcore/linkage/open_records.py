@@ -38,7 +38,7 @@ def open_records(sources: Sequence[Records], placement: Placement) -> pl.DataFra
 
 
 def tells_enough(records: pl.DataFrame) -> pl.Series:
-    """Say whether records have two kinds of identifiers at least: no link, however rare the value, hangs on one alone.
+    """Say whether records have two identifiers at least: no link, however rare the value, hangs on one alone.
 
     Parameters
     ----------
@@ -49,14 +49,23 @@ def tells_enough(records: pl.DataFrame) -> pl.Series:
     -------
     polars.Series
         Boolean, no nulls.
+
+    Examples
+    --------
+    >>> from linkcore.schema import RECORDS
+    >>> frame = pl.DataFrame([{"family_name": "NG"}, {"family_name": "NG", "gender": "male"}], schema=RECORDS)
+    >>> tells_enough(frame).to_list()
+    [False, True]
     """
-    kinds: list[tuple[str, ...]] = [
-        ("given_name", "family_name"),
+    identifiers: list[tuple[str, ...]] = [
+        ("given_name",),
+        ("family_name",),
         ("birth_date", "birth_date_text"),
+        ("gender",),
         ("postcode", "address"),
     ]
-    kinds += [(name,) for name in records.columns if name.startswith(FURTHER)]
-    given = [pl.any_horizontal(pl.col(*kind).is_not_null()).cast(pl.UInt8) for kind in kinds]
+    identifiers += [(name,) for name in records.columns if name.startswith(FURTHER)]
+    given = [pl.any_horizontal(pl.col(*names).is_not_null()).cast(pl.UInt8) for names in identifiers]
     return records.select(pl.sum_horizontal(given) >= 2).to_series()
 
 

@@ -10,7 +10,7 @@ import datetime as dt
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Final
 
 import polars as pl
@@ -24,7 +24,7 @@ from linkcore.linkage.open_records import further_kinds, make_persons, open_reco
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.scorer import Scorer, with_scorer
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
-from linkcore.linkage.self_test.outcomes import Outcomes, best_candidates, outcomes
+from linkcore.linkage.self_test.outcomes import Outcomes, Trial, best_candidates
 from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
 from linkcore.linkage.self_test.unseen import unseen_shares
 from linkcore.linkage.standardise import Records
@@ -73,6 +73,9 @@ class Probabilistic:
     counts : mapping of str to int
         ``open`` records and the ``compared`` of them, ``labels``, ``hidden`` records, ``pairs_with_persons``,
         ``pairs_among_records``, ``left_out`` (how many times a person was in a block too large to be looked at).
+    records : polars.DataFrame
+        RECORDS of the open records that were compared, ``source`` (String), and ``unseen`` (Float64: the chance that
+        its person, being listed, is none of its candidates).
     quality : FallbackQuality, optional
         How good it is; None where nothing was open.
     source_models : mapping of str to mapping
@@ -86,6 +89,7 @@ class Probabilistic:
     pi: Mapping[str, float]
     candidates: pl.DataFrame = field(repr=False)
     counts: Mapping[str, int]
+    records: pl.DataFrame = field(repr=False)
     quality: FallbackQuality | None = field(default=None, repr=False)
     source_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
 
@@ -154,7 +158,7 @@ def link_probabilistically(
     counts = {"open": every.height, "compared": unknown.height}
     if unknown.is_empty():
         named = _named(sources, unknown, _no_candidates(), 0.0)
-        return Probabilistic(placement, {}, "nothing", {}, {}, named, counts)
+        return Probabilistic(placement, {}, "nothing", {}, {}, named, counts, _with_source(sources, unknown))
     tested = [
         order
         for order in sorted(every["order"].unique())
@@ -183,6 +187,7 @@ def link_probabilistically(
             pi={names[order]: share for order, share in found.pi.items()},
             candidates=_named(sources, unknown, found.candidates, scorer.prior_weight),
             counts=counted,
+            records=_with_source(sources, unknown).with_columns(rounds.unseen),
             quality=fallback_quality(
                 names=names,
                 every=every,
@@ -206,6 +211,13 @@ def link_probabilistically(
     compared = pl.concat([unknown, hidden.records.filter(tells_enough(hidden.records))], how="diagonal")
     kinds = further_kinds(sources)
     return with_scorer(fallback, persons, compared, kinds, run, listed=placement.persons.height)
+
+
+def _with_source(sources: Sequence[Records], records: pl.DataFrame) -> pl.DataFrame:
+    names = dict(enumerate(each.source.name for each in sources))
+    return records.with_columns(
+        pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source"), pl.lit(0.0).alias("unseen")
+    )
 
 
 def _no_candidates() -> pl.DataFrame:
@@ -270,6 +282,7 @@ class _Rounds:
         self.outcomes: Outcomes | None = None
         self.scored = self.proposed = pl.DataFrame(schema={"record": pl.UInt32, "person": pl.UInt32})
         self.left_out: Mapping[str, int] = {}
+        self.unseen = pl.repeat(0.0, self.unknown.height, eager=True).alias("unseen")
 
     def learn(self, model: Any, seed: int) -> str:
         """Give the scorer its model; say what it was learned from."""
@@ -303,10 +316,23 @@ class _Rounds:
         if not self.placement.persons.height:
             return Assignment(_no_candidates(), _no_candidates(), {})
         of_hidden = self._score()
-        unseen = self._unseen(of_hidden)
         self.counts |= {"pairs_with_persons": self.scorer.compared, "left_out": sum(self.left_out.values())}
-        found = self._assigned(self.scored, None)
-        self._test(of_hidden, found, unseen)
+        trial = Trial(
+            hidden=self.hidden,
+            candidates=of_hidden,
+            persons=self.placement.persons.height,
+            exclusive=self.exclusive,
+            taken=self._taken,
+            same_person=self._same_person,
+        )
+        # Twice, for how often listed persons are not seen at all is known only once the hidden records are weighted as
+        # those without a number are; and they are mixed by what follows from it.
+        for _ in range(2):
+            unseen = self._unseen(of_hidden)
+            found = self._assigned(self.scored, None)
+            if self.hidden.records.height:
+                self.outcomes = trial.outcomes(self.every, self._best(found), pi=found.pi, unseen=unseen)
+        self.thresholds = self._choose()
         accept = {order: threshold.accept for order, threshold in self.thresholds.items()}
         return self._assigned(self.scored, found.pi, accept)
 
@@ -350,10 +376,23 @@ class _Rounds:
         found = records.join(own, on=["record", "own"], how="left", maintain_order="left")["found"].is_not_null()
         # The half that reports has no say in anything.
         listed = records["chooses"] & ~records["own"].is_in(self.hidden.gone.implode())
-        tested = records.filter(listed)
-        of_open = unseen_shares(tested, found.filter(listed), self.unknown)
-        self.records = self.records.with_columns(of_open.alias("unseen"))
-        return unseen_shares(tested, found.filter(listed), records)
+        weights = pl.repeat(1.0, records.height, eager=True)
+        if self.outcomes is not None:
+            rows = self.outcomes.rows.filter("listed")
+            weights = weights.scatter(rows["record"], rows["reweighted"])
+        shares = partial(unseen_shares, records.filter(listed), weights.filter(listed), found.filter(listed))
+        self.unseen = shares(self.unknown).alias("unseen")
+        self.records = self.records.with_columns(self.unseen)
+        return shares(records)
+
+    def _best(self, found: Assignment) -> pl.DataFrame:
+        """Give the best candidate of every open record."""
+        at = self.told.arg_true().cast(pl.UInt32)
+        return best_candidates(
+            found.candidates.with_columns(at[found.candidates["record"]].alias("record")),
+            self.scored.with_columns(at[self.scored["record"]].alias("record")),
+            pl.int_range(self.every.height, dtype=pl.UInt32, eager=True),
+        )
 
     def _assigned(
         self, candidates: pl.DataFrame, pi: Mapping[int, float] | None, accept: float | Mapping[int, float] = 0.5
@@ -368,40 +407,14 @@ class _Rounds:
             pi=pi,
         )
 
-    def _test(self, of_hidden: pl.DataFrame, found: Assignment, unseen: pl.Series) -> None:
-        """Decide about the hidden records, and choose by them the thresholds."""
-        numberless = dict(
-            self.every.filter(pl.col("nhs_number").is_null()).group_by("order").len().sort("order").iter_rows()
-        )
-        orders = sorted(self.every["order"].unique())
-        if self.hidden.records.height:
-            at = self.told.arg_true().cast(pl.UInt32)
-            best = best_candidates(
-                found.candidates.with_columns(at[found.candidates["record"]].alias("record")),
-                self.scored.with_columns(at[self.scored["record"]].alias("record")),
-                pl.int_range(self.every.height, dtype=pl.UInt32, eager=True),
-            )
-            self.outcomes = outcomes(
-                self.hidden,
-                of_hidden,
-                self.every,
-                best,
-                persons=self.placement.persons.height,
-                pi=found.pi,
-                exclusive=self.exclusive,
-                taken=self._taken,
-                unseen=unseen,
-                same_person=self._same_person,
-            )
+    def _choose(self) -> dict[int, Threshold]:
+        """Choose for each source from which probability it is linked."""
+        numberless = self.every.group_by("order", maintain_order=True).agg(pl.col("nhs_number").is_null().sum())
+        of_sources = {int(order): int(records) for order, records in numberless.iter_rows()}
         if self.fallback.accept is not None:
-            self.thresholds = dict.fromkeys(orders, Threshold(self.fallback.accept, "given"))
-            return
+            return dict.fromkeys(of_sources, Threshold(self.fallback.accept, "given"))
         rows = self.outcomes.half(chooses=True) if self.outcomes else pl.DataFrame()
-        self.thresholds = choose_thresholds(
-            rows,
-            {order: numberless.get(order, 0) for order in orders},
-            max_false_link_rate=self.fallback.max_false_link_rate,
-        )
+        return choose_thresholds(rows, of_sources, max_false_link_rate=self.fallback.max_false_link_rate)
 
     def _same_person(self, pairs: pl.DataFrame) -> pl.Series:
         """Say of persons whether they are one who is listed twice; never of two on the spine, which lists each once."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -15,7 +16,7 @@ from linkcore.linkage.self_test.unseen import fields_present
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Outcomes", "best_candidates", "outcomes"]
+__all__ = ["Outcomes", "Trial", "best_candidates"]
 
 # Where a best candidate's probability is sorted in, for re-weighting: what is accepted, what might be, what is not.
 _BANDS: Final = (0.01, 0.5, 0.9, 0.99, 0.999)
@@ -29,10 +30,10 @@ class Outcomes:
     Parameters
     ----------
     rows : polars.DataFrame
-        ``record`` (UInt32), ``own`` (UInt32, its person), ``source`` (Int32), ``chooses`` (Boolean), ``listed`` (Boolean: the record's person was
-        among the persons), ``probability`` (Float64, of its best candidate; 0 without one), ``right`` (Boolean: that is
-        its person), ``doubtful`` (Boolean: its number is doubtful itself), ``weight`` and ``reweighted`` (Float64: of
-        how many number-less records of the source the row stands).
+        ``record`` (UInt32), ``own`` (UInt32, its person), ``source`` (Int32), ``chooses`` (Boolean), ``listed``
+        (Boolean: the record's person was among the persons), ``probability`` (Float64, of its best candidate; 0 without
+        one), ``right`` (Boolean: that is its person), ``doubtful`` (Boolean: its number is doubtful itself), ``weight``
+        and ``reweighted`` (Float64: of how many number-less records of the source the row stands).
     """
 
     rows: pl.DataFrame = field(repr=False)
@@ -65,25 +66,9 @@ class Outcomes:
         return self.rows.filter(pl.col("chooses") == chooses)
 
 
-def outcomes(
-    hidden: HiddenNumbers,
-    candidates: pl.DataFrame,
-    unknown: pl.DataFrame,
-    best_of_unknown: pl.DataFrame,
-    *,
-    persons: int,
-    pi: Mapping[int, float],
-    exclusive: frozenset[int],
-    taken: pl.DataFrame,
-    unseen: pl.Series,
-    same_person: Callable[[pl.DataFrame], pl.Series],
-) -> Outcomes:
-    """Let the fallback decide about the hidden records as it does about those without a number.
-
-    Each stands in two rows: with its person listed, which weighs π of its source, and with its person taken out of the
-    list, which weighs 1-π: so they are mixed as they are among the records without a number. Then the rows of each half
-    of each source are weighted again, until they are distributed over fields that are there, over levels of agreement
-    with the best candidate and over its probability as the records without a number are.
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """Lets the fallback decide about hidden records as it does about those without a number.
 
     Parameters
     ----------
@@ -91,68 +76,99 @@ def outcomes(
         The records.
     candidates : polars.DataFrame
         ``record`` (position among the hidden records), ``person``, ``weight``, ``relative`` and ``gamma_*``.
-    unknown : polars.DataFrame
-        RECORDS and ``order`` of the records without a number.
-    best_of_unknown : polars.DataFrame
-        Of :func:`best_candidates`, with a row for each of them.
     persons : int
         How many there are.
-    pi : mapping of int to float
-        By source.
     exclusive : frozenset of int
         Sources in which no two records are of one person.
     taken : polars.DataFrame
         ``source`` and ``person``: who has a record there already.
-    unseen : polars.Series
-        Float64, for each hidden record: the chance that its person, being listed, is not among its candidates.
     same_person : callable
         Says of pairs of persons, ``own`` and ``person``, whether they are one person who is listed twice: somebody of
         whom a wrong number has made another. Such a one is taken out of the list too, and who finds it is right.
-
-    Returns
-    -------
-    Outcomes
     """
-    records = hidden.records.select(
-        pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"),
-        pl.col("order").alias("source"),
-        "own",
-        "conflict",
-        "chooses",
-    )
-    # Of a source with one record a person, it was the hidden record itself by which its own person was taken.
-    others = taken.join(records.select("source", person="own"), on=["source", "person"], how="anti")
 
-    def decided(of_own: pl.DataFrame, *, listed: bool) -> pl.DataFrame:
-        possible = candidates if listed else candidates.join(of_own, on=["record", "person"], how="anti")
+    hidden: HiddenNumbers
+    candidates: pl.DataFrame = field(repr=False)
+    persons: int
+    exclusive: frozenset[int]
+    taken: pl.DataFrame = field(repr=False)
+    same_person: Callable[[pl.DataFrame], pl.Series]
+
+    def outcomes(
+        self, unknown: pl.DataFrame, best_of_unknown: pl.DataFrame, *, pi: Mapping[int, float], unseen: pl.Series
+    ) -> Outcomes:
+        """Decide.
+
+        Each record stands in two rows: with its person listed, which weighs π of its source, and with its person taken
+        out of the list, which weighs 1-π: so they are mixed as they are among the records without a number. Then the
+        rows of each half of each source are weighted again, until they are distributed over fields that are there, over
+        levels of agreement with the best candidate and over its probability as the records without a number are.
+
+        Parameters
+        ----------
+        unknown : polars.DataFrame
+            RECORDS and ``order`` of the open records.
+        best_of_unknown : polars.DataFrame
+            Of :func:`best_candidates`, with a row for each of them.
+        pi : mapping of int to float
+            By source.
+        unseen : polars.Series
+            Float64, for each hidden record: the chance that its person, being listed, is not among its candidates.
+
+        Returns
+        -------
+        Outcomes
+        """
+        of_own = self._of_own(pi, unseen)
+        rows = pl.concat([self._decided(of_own, pi, unseen, listed=listed) for listed in (True, False)])
+        rows = rows.join(
+            of_own.with_columns(is_own=True), on=["record", "person"], how="left", maintain_order="left"
+        ).with_columns(
+            (pl.col("listed") & pl.col("is_own").fill_null(False)).alias("right"), _mixed(pi).alias("weight")
+        )
+        rows = rows.with_columns(_doubtful(rows, self.candidates, self.persons).alias("doubtful"))
+        reweighted = _reweighted(rows, self.hidden.records, unknown, best_of_unknown)
+        kept = ["record", "own", "source", "chooses", "listed", "probability", "right", "doubtful", "weight"]
+        return Outcomes(rows.select(*kept, reweighted).sort("record", "listed", descending=[False, True]))
+
+    @cached_property
+    def _records(self) -> pl.DataFrame:
+        return self.hidden.records.select(
+            pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"),
+            pl.col("order").alias("source"),
+            "own",
+            "conflict",
+            "chooses",
+        )
+
+    def _of_own(self, pi: Mapping[int, float], unseen: pl.Series) -> pl.DataFrame:
+        """Pairs of a record and a person who is its own, once or twice listed."""
+        own = self._records.select("record", person="own")
+        first = pl.concat([self._decided(own, pi, unseen, listed=listed) for listed in (True, False)])
+        found = first.filter((pl.col("probability") > 0.5) & (pl.col("person") != pl.col("own")))
+        found = found.select("record", "own", "person").unique(maintain_order=True)
+        return pl.concat([own, found.filter(self.same_person(found)).select("record", "person")])
+
+    def _decided(
+        self, of_own: pl.DataFrame, pi: Mapping[int, float], unseen: pl.Series, *, listed: bool
+    ) -> pl.DataFrame:
+        records = self._records
+        possible = self.candidates if listed else self.candidates.join(of_own, on=["record", "person"], how="anti")
+        # Of a source with one record a person, it was the hidden record itself by which its own person was taken.
+        others = self.taken.join(records.select("source", person="own"), on=["source", "person"], how="anti")
         assigned = assign(
             possible,
             records.select("record", "source", unseen.alias("unseen")),
-            persons=persons,
+            persons=self.persons,
             accept=0.5,
-            exclusive=exclusive,
+            exclusive=self.exclusive,
             taken=others,
             pi={source: pi.get(source, 0.5) for source in records["source"].unique()},
         )
         best = best_candidates(assigned.candidates, possible, records["record"])
         # Who is not there without the record cannot be found.
-        tried = records.filter(~pl.col("own").is_in(hidden.gone.implode())) if listed else records
+        tried = records.filter(~pl.col("own").is_in(self.hidden.gone.implode())) if listed else records
         return tried.join(best, on="record", maintain_order="left").with_columns(pl.lit(listed).alias("listed"))
-
-    own = records.select("record", person="own")
-    first = pl.concat([decided(own, listed=listed) for listed in (True, False)])
-    found = first.filter((pl.col("probability") > 0.5) & (pl.col("person") != pl.col("own")))
-    found = found.select("record", "own", "person").unique(maintain_order=True)
-    twice = found.filter(same_person(found)).select("record", "person")
-    of_own = pl.concat([own, twice])
-    rows = pl.concat([decided(of_own, listed=listed) for listed in (True, False)])
-    rows = rows.join(
-        of_own.with_columns(is_own=True), on=["record", "person"], how="left", maintain_order="left"
-    ).with_columns((pl.col("listed") & pl.col("is_own").fill_null(False)).alias("right"), _mixed(pi).alias("weight"))
-    rows = rows.with_columns(_doubtful(rows, candidates, persons).alias("doubtful"))
-    reweighted = _reweighted(rows, hidden.records, unknown, best_of_unknown)
-    kept = ["record", "own", "source", "chooses", "listed", "probability", "right", "doubtful", "weight"]
-    return Outcomes(rows.select(*kept, reweighted).sort("record", "listed", descending=[False, True]))
 
 
 def best_candidates(probabilities: pl.DataFrame, candidates: pl.DataFrame, records: pl.Series) -> pl.DataFrame:
@@ -245,7 +261,13 @@ def _reweighted(
 
 def _pattern(best: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """Give what two sets of records must be alike in: fields that are there, agreement, and how sure it makes."""
-    band = pl.sum_horizontal((pl.col("probability") >= edge).cast(pl.UInt8) for edge in _BANDS)
-    return pl.concat(
-        [fields_present(records), best.select(band.alias("band")), best.select("^gamma_.*$")], how="horizontal"
+    there = fields_present(records)
+    band = pl.sum_horizontal((pl.col("probability") >= edge).cast(pl.Int64) for edge in _BANDS)
+    # The two together: of which records it is that so many are not recognised.
+    pattern = there.select(
+        pl.sum_horizontal(pl.col(name).cast(pl.Int64) * 2**at for at, name in enumerate(there.columns))
     )
+    both = best.select(band.alias("band")).with_columns(
+        (pl.col("band") + (len(_BANDS) + 1) * pattern.to_series()).alias("fields_and_band")
+    )
+    return pl.concat([there, both, best.select("^gamma_.*$")], how="horizontal")

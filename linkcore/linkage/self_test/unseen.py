@@ -30,7 +30,7 @@ def fields_present(records: pl.DataFrame) -> pl.DataFrame:
     return records.select(pl.col(name).is_not_null().alias(f"has_{name}") for name in names if name in records.columns)
 
 
-def unseen_shares(tested: pl.DataFrame, found: pl.Series, wanted: pl.DataFrame) -> pl.Series:
+def unseen_shares(tested: pl.DataFrame, weights: pl.Series, found: pl.Series, wanted: pl.DataFrame) -> pl.Series:
     """Give the share of records whose own person is no candidate, by source and by which fields are there.
 
     A pattern of fields leans by one record's worth on its source, and a source on all of them.
@@ -39,6 +39,8 @@ def unseen_shares(tested: pl.DataFrame, found: pl.Series, wanted: pl.DataFrame) 
     ----------
     tested : polars.DataFrame
         RECORDS and ``order`` of hidden records whose person is listed.
+    weights : polars.Series
+        Float64, one for each: what it counts.
     found : polars.Series
         Boolean, one for each: whether the person is among the candidates.
     wanted : polars.DataFrame
@@ -52,22 +54,29 @@ def unseen_shares(tested: pl.DataFrame, found: pl.Series, wanted: pl.DataFrame) 
     Examples
     --------
     >>> tested = pl.DataFrame({"order": [0, 0, 0, 0], "family_name": ["NG", "NG", None, None]})
-    >>> unseen_shares(tested, pl.Series([True, True, True, False]), tested[1:3]).round(3).to_list()
+    >>> found, each = pl.Series([True, True, True, False]), pl.Series([1.0] * 4)
+    >>> unseen_shares(tested, each, found, tested[1:3]).round(3).to_list()
     [0.087, 0.42]
     """
     if tested.is_empty():
         return pl.repeat(0.0, wanted.height, eager=True)
     pattern = fields_present(tested).columns
-    of_tested = pl.concat(
-        [tested.select("order"), fields_present(tested), (~found).alias("unseen").to_frame()], how="horizontal"
+    unseen = (weights * (~found).cast(pl.Float64)).alias("unseen").to_frame()
+    counted = [tested.select("order"), fields_present(tested), unseen, weights.alias("len").to_frame()]
+    of_tested = pl.concat(counted, how="horizontal")
+    of_all = (float(unseen["unseen"].sum()) + 0.5) / (float(weights.sum()) + 1)
+    # Rounded, so that the order of a sum cannot show.
+    sums = pl.col("unseen", "len").sum().round(6)
+    source = (
+        of_tested.group_by("order")
+        .agg(sums)
+        .select("order", ((pl.col("unseen") + of_all) / (pl.col("len") + 1)).alias("of_source"))
     )
-    of_all = (int(of_tested["unseen"].sum()) + 0.5) / (of_tested.height + 1)
-    source = of_tested.group_by("order").agg(((pl.col("unseen").sum() + of_all) / (pl.len() + 1)).alias("of_source"))
-    counted = of_tested.group_by("order", *pattern).agg(pl.col("unseen").sum(), pl.len())
+    by_pattern = of_tested.group_by("order", *pattern).agg(sums)
     return (
         pl.concat([wanted.select("order"), fields_present(wanted)], how="horizontal")
         .join(source, on="order", how="left", maintain_order="left")
-        .join(counted, on=["order", *pattern], how="left", maintain_order="left")
+        .join(by_pattern, on=["order", *pattern], how="left", maintain_order="left")
         .select(
             (
                 (pl.col("unseen").fill_null(0) + pl.col("of_source").fill_null(of_all))
