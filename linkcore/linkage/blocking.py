@@ -2,7 +2,8 @@
 
 A rule is a conjunction of equalities; a record that lacks one of its columns is not in any of its blocks (a null never
 equals), and another rule, of other columns, must find it. So the rules are many and narrow, each asking for two
-identifiers that seldom go wrong together, and their union is what is looked at.
+identifiers that seldom go wrong together, and their union is what is looked at. A record that lacks names, birth date
+or place has fewer of them; wider rules are for such records only.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +35,8 @@ class Rule:
     ----------
     equal : tuple of (str, str)
         Pairs of columns of :func:`linkcore.linkage.comparisons.comparable`, of the one record and of the other.
+    lacking : tuple of str
+        Columns that the other record must be without.
 
     Examples
     --------
@@ -42,6 +45,7 @@ class Rule:
     """
 
     equal: tuple[tuple[str, str], ...]
+    lacking: tuple[str, ...] = ()
 
     @property
     def largest_block(self) -> int:
@@ -51,7 +55,8 @@ class Rule:
     @property
     def sql(self) -> str:
         """The rule as Splink writes one."""
-        return " AND ".join(f'l."{left}" = r."{right}"' for left, right in self.equal)
+        equal = [f'l."{left}" = r."{right}"' for left, right in self.equal]
+        return " AND ".join(equal + [f'r."{column}" IS NULL' for column in self.lacking])
 
     def key(self, side: int) -> str:
         """Give SQL of a number for each block of one side (0 or 1); null where a column is.
@@ -59,7 +64,10 @@ class Rule:
         Two blocks that share a number by chance are one block: that costs a comparison, and loses nothing.
         """
         columns = [f'"{pair[side]}"' for pair in self.equal]
-        there = " AND ".join(f"{column} IS NOT NULL" for column in columns)
+        there = " AND ".join(
+            [f"{column} IS NOT NULL" for column in columns]
+            + [f'"{column}" IS NULL' for column in self.lacking if side == 1]
+        )
         return f"CASE WHEN {there} THEN hash({', '.join(columns)}) END"
 
 
@@ -85,39 +93,45 @@ def blocking_rules(present: Sequence[str]) -> list[Rule]:
     """
     there = set(present)
     further = [name for name in present if name.startswith(FURTHER)]
-    return [Rule(equal) for equal in _all_rules(further) if {column for pair in equal for column in pair} <= there]
+    return [rule for rule in _all_rules(further) if {column for pair in rule.equal for column in pair} <= there]
 
 
-def _all_rules(further: Sequence[str]) -> Iterator[tuple[tuple[str, str], ...]]:
+def _all_rules(further: Sequence[str]) -> Iterator[Rule]:
     given_is_family, family_is_given = ("given_sound", "family_sound"), ("family_sound", "given_sound")
     # A name that is misspelt sounds the same mostly; a name that is right sounds the same always.
     sounds = ("family_sound", "given_sound")
     # The birth date is right; of names and place one part is, or the names begin as they should, or they are swapped.
     for other in (*sounds, "initials", "postcode", "address", *further):
         yield _same("birth_date", other)
-    yield (("birth_date", "birth_date"), given_is_family)
+    yield Rule((("birth_date", "birth_date"), given_is_family))
     # The place is right, and one name is, or both begin as they should; the birth date may be missing.
-    for place in ("postcode", "address", *further):
+    for where in ("postcode", "address", *further):
         for name in (*sounds, "initials"):
-            yield _same(place, name)
-    # One name is right, and two parts of the birth date are; or both names, and one part.
-    for name in sounds:
-        for parts in (("birth_year", "birth_month"), ("birth_year", "birth_day"), ("birth_month", "birth_day")):
-            yield _same(name, *parts)
-    yield _same("full_name", "birth_year")
+            yield _same(where, name)
     # Two identifiers that are neither names nor dates are right. Who shares an address line shares its postcode.
     for pair in combinations(("postcode", "address", *further), 2):
         if pair != ("postcode", "address"):
             yield _same(*pair)
+    # Both names are right, or are misspelt or swapped, and part of the birth date is right.
+    yield _same(*sounds, "birth_year")
+    yield _same(*sounds, "birth_month", "birth_day")
+    yield Rule((given_is_family, family_is_given))
+    # Without a birth date or a place the names must do, or one of them and two parts of the birth date; without names
+    # the birth date must.
+    place = ("postcode", "address")
+    yield _same(*sounds, lacking=("birth_date",))
+    yield _same(*sounds, lacking=place)
+    for name in sounds:
+        for parts in (("birth_year", "birth_month"), ("birth_year", "birth_day"), ("birth_month", "birth_day")):
+            yield _same(name, *parts, lacking=place)
+    yield _same("birth_date", "gender", lacking=("given_name", "family_name"))
     # Then what is right whatever else is wrong.
-    yield _same(*sounds)
-    yield (given_is_family, family_is_given)
     for name in ("full_name", "birth_date", "postcode", "address", *further):
         yield _same(name)
 
 
-def _same(*columns: str) -> tuple[tuple[str, str], ...]:
-    return tuple((column, column) for column in columns)
+def _same(*columns: str, lacking: tuple[str, ...] = ()) -> Rule:
+    return Rule(tuple((column, column) for column in columns), lacking)
 
 
 def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: str, right: str) -> Mapping[str, int]:

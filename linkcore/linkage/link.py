@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,8 @@ from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.probabilistic import Probabilistic, link_probabilistically
+from linkcore.linkage.review.clerical_review import clerical_review
+from linkcore.linkage.review.explanation import Explanation, explain
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
 from linkcore.progress import Progress, silent
@@ -45,6 +47,8 @@ class Linkage:
         (UInt64), by which it is known again. So payload finds its person.
     probabilistic : Probabilistic, optional
         What the fallback did: the model it learned, how sure it was, and everyone that a record might be of.
+    exact, fallback, reference_date
+        The settings by which it was linked, as :func:`link` got them.
     """
 
     links: pl.DataFrame
@@ -53,6 +57,9 @@ class Linkage:
     sources: tuple[Source, ...]
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     probabilistic: Probabilistic | None = None
+    exact: Exact = field(default_factory=Exact)
+    fallback: Fallback | None = None
+    reference_date: dt.date | None = None
 
     def __repr__(self) -> str:
         """Say how much there is; never what."""
@@ -83,6 +90,88 @@ class Linkage:
         for place, model in models.items():
             with new_file(place) as file:
                 file.write_text(json.dumps(model, indent=2) + "\n", "utf-8")
+
+    def explain(self, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
+        """Say why a record is of its person: everyone it might be of, and what each field said for and against.
+
+        Where the record was compared with persons, these are its candidates, with the probabilities and weights of the
+        run itself. One that was linked by its number is read again, and shown beside its person.
+
+        Parameters
+        ----------
+        source : str
+            The record's source.
+        record_id : str
+            Its id, as in ``links``.
+        identifiable : bool
+            Whether the caller asks for what identifies people; without it, the explanation is refused.
+
+        Returns
+        -------
+        Explanation
+            The reason in words, the candidates, the weight of each field, and Splink's waterfall chart of them.
+
+        Raises
+        ------
+        RefusedError
+            If the caller does not ask for identifiers.
+        ProgrammeError
+            If there is no such source or record.
+        SourceError
+            If a record that is read again cannot be read, or has changed since.
+        LinkcoreError
+            If memory does not suffice.
+
+        Examples
+        --------
+        >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["401 023 2137"], "family_name": ["Smith"]}), spine=True)
+        >>> linkage = link([gp])
+        >>> linkage.explain("gp", "0")
+        Traceback (most recent call last):
+        linkcore.errors.RefusedError: an explanation shows names, birth dates and addresses ...
+        >>> linkage.explain("gp", "0", identifiable=True).reason
+        'It is on the spine, and defines its person.'
+        """
+        return explain(self, source, record_id, identifiable=identifiable)
+
+    def clerical_review(self, path: str | Path, *, identifiable: bool = False, records: int = 200) -> int:
+        """Write the records that it is least certain whose they are to a CSV file, for a person to decide.
+
+        They are those of the largest Shannon entropy over their candidates and nobody, of each source in proportion to
+        the square root of how many of its records are uncertain: so that small sources are looked at too, and large
+        ones more. Each candidate is a row, the best first, with the record's and the person's identifiers side by side
+        and an empty ``answer``: ``match``, ``no`` or ``unsure``. It tells no probabilities, which would sway the answers.
+        :func:`linkcore.read_review` reads them.
+
+        Parameters
+        ----------
+        path : path
+            The file to write; only its owner can read it. Where a spreadsheet would take a value for a formula or a
+            number, it is written with a ``'`` before it.
+        identifiable : bool
+            Whether the caller asks for what identifies people; without it, the file is refused.
+        records : int
+            How many records at most.
+
+        Returns
+        -------
+        int
+            How many records there are in it. The same linkage gives the same bytes.
+
+        Raises
+        ------
+        RefusedError
+            If the caller does not ask for identifiers.
+        ProgrammeError
+            If there was no probabilistic linkage, or the file cannot be written.
+
+        Examples
+        --------
+        >>> link([Source("gp", pl.DataFrame({"family_name": ["Smith"]}))]).clerical_review("review.csv")
+        Traceback (most recent call last):
+        linkcore.errors.RefusedError: the file for clerical review shows names, birth dates and addresses ...
+        """
+        return clerical_review(self, path, identifiable=identifiable, records=records)
 
     def links_of(self, source: str) -> pl.DataFrame:
         """Give the links of one source in the order of its rows.
@@ -180,7 +269,8 @@ def link(
         )
         placement = probabilistic.placement
     progress("count", steps - 1, steps)
-    linkage = _linkage(records, stand_alone(records, placement), probabilistic)
+    linked = _linkage(records, stand_alone(records, placement), probabilistic)
+    linkage = replace(linked, exact=exact, fallback=fallback, reference_date=reference_date)
     progress("linked", steps, steps)
     return linkage
 

@@ -22,6 +22,7 @@ from linkcore.linkage.fallback_quality import fallback_quality
 from linkcore.linkage.open_model import departures
 from linkcore.linkage.open_records import further_kinds, make_persons, open_records, place, tells_enough
 from linkcore.linkage.placement import Placement
+from linkcore.linkage.relatives import Relatives
 from linkcore.linkage.scorer import Scorer, with_scorer
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
 from linkcore.linkage.self_test.outcomes import Outcomes, Trial, best_candidates
@@ -80,6 +81,10 @@ class Probabilistic:
         How good it is; None where nothing was open.
     source_models : mapping of str to mapping
         By source: the model with m of its own, as Splink saves it.
+    relatives : Relatives
+        What it learned of how relatives differ.
+    listed : int
+        How many persons there were before it made new ones: those with whom open records were compared.
     """
 
     placement: Placement
@@ -92,6 +97,8 @@ class Probabilistic:
     records: pl.DataFrame = field(repr=False)
     quality: FallbackQuality | None = field(default=None, repr=False)
     source_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    relatives: Relatives = field(default_factory=Relatives, repr=False)
+    listed: int = 0
 
 
 def link_probabilistically(
@@ -205,6 +212,8 @@ def link_probabilistically(
                 reference_date=reference_date,
             ),
             source_models={names[order]: model for order, model in scorer.source_models.items()},
+            relatives=scorer.relatives,
+            listed=placement.persons.height,
         )
 
     persons = pl.concat([placement.persons, hidden.stand_ins], how="diagonal")

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -523,3 +524,32 @@ class Scorer:
             (pl.col("match_weight") - self.prior_weight).round(9).alias("weight"),
             pl.col(gammas).cast(pl.Int8),
         )
+
+    def weigh_fields(self, pairs: pl.DataFrame) -> tuple[pl.DataFrame, str]:
+        """Say what each comparison adds to the weight of these pairs, and draw it.
+
+        Parameters
+        ----------
+        pairs : polars.DataFrame
+            ``record`` and ``person`` (UInt32). The model in use keeps Splink's intermediate columns.
+
+        Returns
+        -------
+        polars.DataFrame
+            A row a pair, in the order given, as Splink gives it: ``match_weight``, and of each comparison ``gamma_*``,
+            ``mw_*`` and, where values count by how common they are, ``mw_tf_adj_*``; then the person's values (``*_l``)
+            and the record's (``*_r``).
+        str
+            Splink's waterfall chart of them, a page of HTML that needs no network.
+        """
+        assert self._linker is not None
+        asked = pairs.select(join_key_l="person", join_key_r=pl.col("record") + self._persons, match_key=pl.lit("0"))
+        make_table(self._connection, "pairs", asked)
+        table = self._api.table_to_splink_dataframe("pairs", "pairs")
+        self._linker.table_management.register_blocked_pairs_for_predict(table)
+        found = self._linker.inference.predict(warning_mode="never").as_duckdbpyrelation().pl()
+        keys = {"unique_id_l": "join_key_l", "unique_id_r": "join_key_r"}
+        scored = asked.join(found.rename(keys), on=list(keys.values()), how="left", maintain_order="left")
+        page = self._linker.visualisations.waterfall_chart(scored.to_dicts()).to_html(inline=True)
+        # The one thing in it that is random.
+        return scored.drop(keys.values()), re.sub(r"splink-chart-[0-9a-f]{32}", "splink-chart", page)

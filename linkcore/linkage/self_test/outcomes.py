@@ -93,6 +93,7 @@ class Trial:
     exclusive: frozenset[int]
     taken: pl.DataFrame = field(repr=False)
     same_person: Callable[[pl.DataFrame], pl.Series]
+    _own: list[pl.DataFrame] = field(default_factory=list, init=False, repr=False)
 
     def outcomes(
         self, unknown: pl.DataFrame, best_of_unknown: pl.DataFrame, *, pi: Mapping[int, float], unseen: pl.Series
@@ -119,7 +120,9 @@ class Trial:
         -------
         Outcomes
         """
-        of_own = self._of_own(pi, unseen)
+        if not self._own:
+            self._own.append(self._of_own(pi, unseen))
+        (of_own,) = self._own
         rows = pl.concat([self._decided(of_own, pi, unseen, listed=listed) for listed in (True, False)])
         rows = rows.join(
             of_own.with_columns(is_own=True), on=["record", "person"], how="left", maintain_order="left"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["rake"]
 
 _ROUNDS: Final = 100
-_CONVERGED: Final = 1e-4
+_CONVERGED: Final = 1e-6  # of the whole weight
 
 _FEWEST_ROWS: Final = 10
 """A value that fewer rows of the sample have is put with the other rare ones: weights that hang on so few are noise."""
@@ -59,23 +59,31 @@ def rake(
 
     if sample.is_empty() or target.is_empty():
         return weights
-    margins = [_margin(sample[name], target[name]) for name in sample.columns]
+    coded = {name: _margin(sample[name], target[name]) for name in sample.columns}
+    shares = [of_value for _, of_value in coded.values()]
+    codes = pl.DataFrame({name: of_row for name, (of_row, _) in coded.items()})
     if kept is not None:
-        codes = kept.cast(pl.Int64).to_numpy()
-        margins.append((codes, np.bincount(codes, weights, minlength=2) / weights.sum()))
-    total, raked = weights.sum(), weights.astype(np.float64)
+        codes = codes.with_columns(kept.cast(pl.Int64).alias("kept"))
+        shares.append(np.bincount(codes["kept"].to_numpy(), weights, minlength=2) / weights.sum())
+    # Rows that are alike in everything stay alike: one of each kind is weighted, by as much as all of them weigh.
+    rows = codes.with_columns(pl.Series("weight", weights))
+    kinds = rows.unique(maintain_order=True).with_row_index("kind")
+    of_row = rows.join(kinds, on=rows.columns, how="left", maintain_order="left")["kind"].to_numpy()
+    begun = np.bincount(of_row, weights)
+    margins = [kinds[name].to_numpy() for name in codes.columns]
+    total, raked = float(weights.sum()), begun.copy()
     for _ in range(_ROUNDS):
-        furthest = 0.0
-        for codes, shares in margins:
-            now = np.bincount(codes, raked, minlength=shares.size)
+        before = raked
+        for of_kind, wanted in zip(margins, shares, strict=True):
+            now = np.bincount(of_kind, raked, minlength=wanted.size)
             # What the sample lacks cannot be weighted up, and what is to have nothing keeps a trace.
-            factor = np.divide(shares * total, now, out=np.ones_like(now), where=(now > 0) & (shares > 0))
-            furthest = max(furthest, float(np.abs(factor - 1).max()))
-            raked = np.clip(raked * factor[codes], weights / _GREATEST_FACTOR, weights * _GREATEST_FACTOR)
+            factor = np.divide(wanted * total, now, out=np.ones_like(now), where=(now > 0) & (wanted > 0))
+            raked = np.clip(raked * factor[of_kind], begun / _GREATEST_FACTOR, begun * _GREATEST_FACTOR)
             raked *= total / raked.sum()
-        if furthest < _CONVERGED:
+        if float(np.abs(raked - before).max()) < _CONVERGED * total:
             break
-    return raked
+    reweighted: NDArray[np.float64] = weights * (raked / begun)[of_row]
+    return reweighted
 
 
 def _margin(sample: pl.Series, target: pl.Series) -> tuple["NDArray[np.int64]", "NDArray[np.float64]"]:
