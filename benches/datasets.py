@@ -187,12 +187,12 @@ def febrl(number: int, extent: Extent) -> Dataset:
         further |= _FEBRL_FURTHER
     tables = {}
     for name, frame in zip("ab", loaded if isinstance(loaded, tuple) else (loaded,), strict=False):
-        values = {column: frame[column].tolist() for column in [*columns.values(), *further]}
-        table = pl.DataFrame(values, schema=dict.fromkeys(values, pl.String), strict=False)
-        tables[name] = table.with_columns(
-            pl.when(pl.col(pl.String) != "nan").then(pl.col(pl.String)),
+        compared = frame[[*columns.values(), *further]]
+        values = compared.astype(object).where(compared.notna(), None).to_dict("list")
+        tables[name] = pl.DataFrame(values, schema=dict.fromkeys(values, pl.String)).with_columns(
             pl.Series("record_id", frame.index.tolist()),
-        ).with_columns(pl.col("record_id").str.extract(r"rec-(\d+)-").alias("entity"))
+            pl.Series("entity", frame.index.str.extract(r"rec-(\d+)-", expand=False).tolist()),
+        )
     return Dataset(tables, columns, further)
 
 

@@ -10,6 +10,8 @@ from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
 from linkcore.linkage.exact import Exact
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.link import Linkage, link
+from linkcore.linkage.review.clerical_review import read_review, review_agreement
+from linkcore.linkage.review.explanation import Explanation
 from linkcore.linkage.sources import Source
 from linkcore.pseudonyms.keyring import Keyring
 from linkcore.pseudonyms.keys import Key
@@ -23,6 +25,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Agreement",
     "Exact",
+    "Explanation",
     "Fallback",
     "Key",
     "KeyMaterialError",
@@ -41,7 +44,9 @@ __all__ = [
     "nhs_number_status",
     "pseudonym_mapping",
     "pseudonymise",
+    "read_review",
     "register_duckdb",
     "release",
     "repseudonymise",
+    "review_agreement",
 ]

@@ -53,7 +53,7 @@ def assign(
     With N persons, π the chance that a record's person is among them, and BF_i the Bayes factor of its i-th candidate,
     the probability of that candidate is (π/N)·BF_i / ((1-π)·S + Σ_j (π/N)·BF_j). So candidates compete: two that are
     equally good get at most a half each. S is 1 for a stranger who is not among the persons; where the candidates say
-    how well an unlisted relative of theirs would explain the record, it is 1 + Σ_j R_j/N. The sum is over all persons:
+    how well an unlisted relative of theirs would explain the record, it is 1 + Σ_j R_j. The sum is over all persons:
     those who are no candidates have on average the Bayes factor that true pairs are no candidates with, so together
     they add π times that share. π is estimated for each source by expectation maximisation on these records
     themselves, and leans by one record's worth on that of all sources, so that a source of few records has one too.
@@ -128,13 +128,13 @@ def assign(
 def _evidence(candidates: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
     """For each record: ``total``, log2 of the sum over its candidates of BF/N; minus infinity where it has none.
 
-    It is in units of the record's being of somebody unlisted, which is ``unlisted``, log2 of 1 + the sum of R/N; and
+    It is in units of the record's being of somebody unlisted, which is ``unlisted``, log2 of 1 + the sum of R; and
     ``unseen`` persons are in it. N is ``others``.
     """
     totals = candidates.group_by("record", maintain_order=True).agg(
         _log2_of_sum("weight").alias("sum"), _log2_of_sum("relative").alias("relatives")
     )
-    relatives = (pl.col("relatives") - pl.col("others").log(2)).fill_null(-math.inf)
+    relatives = pl.col("relatives").fill_null(-math.inf)
     return (
         records.join(totals, on="record", how="left", maintain_order="left")
         .with_columns((1 + 2.0 ** relatives.clip(None, 1000)).log(2).alias("unlisted"))
@@ -215,7 +215,8 @@ def pair_odds(
     Parameters
     ----------
     pairs : polars.DataFrame
-        ``a``, ``b`` (UInt32) and ``weight`` (Float64, log2 of the Bayes factor), each pair once.
+        ``a``, ``b`` (UInt32) and ``weight`` (Float64, log2 of the Bayes factor), each pair once; and ``relative``
+        (Float64, log2 of R), if known.
     records : polars.DataFrame
         ``record`` (UInt32), ``source`` of every record that was looked for.
     exclusive : frozenset of int
@@ -258,7 +259,9 @@ def pair_odds(
     alone = share / pl.col("others") / ((1 - share) + share / pl.col("others") * (rivals - factor).clip(0, None))
     prior = sides.select(pl.when(single).then(alone).otherwise(pl.max_horizontal(alone, pl.lit(matching))).log(2))
     ofa, ofb = (prior.to_series()[start : start + pairs.height] for start in (0, pairs.height))
-    odds = pairs.select("a", "b", (pl.col("weight") + pl.min_horizontal(ofa, ofb)).alias("odds"))
+    # Two relatives agree as much as that, too.
+    kin = pl.lit(0.0) if "relative" not in pairs.columns else (1 + 2.0 ** pl.col("relative").clip(None, 1000)).log(2)
+    odds = pairs.select("a", "b", (pl.col("weight") + pl.min_horizontal(ofa, ofb) - kin).alias("odds"))
     return odds, _log2_odds(matching)
 
 

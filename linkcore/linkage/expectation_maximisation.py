@@ -20,26 +20,35 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Learned", "begin", "maximise"]
+__all__ = ["ONE_PERSON", "Learned", "begin", "maximise"]
 
 _ROUNDS: Final = 500
 _CONVERGED: Final = 1e-5
 
+ONE_PERSON: Final = "one person"
+"""The class of pairs of one person, as one may be given something of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """What was learned of pairs of one person.
+    """What was learned of pairs of one person, and of relatives.
 
     Parameters
     ----------
     m : mapping of str to Shares
-        By comparison.
+        By comparison, of pairs of one person.
     matches : float
         How many of the pairs are of one person.
+    kin : mapping of str to (mapping of str to Shares)
+        By kind of relatives and by comparison.
+    kin_pairs : mapping of str to float
+        By kind, how many of the pairs are such relatives.
     """
 
     m: Mapping[str, Shares] = field(repr=False)
     matches: float
+    kin: Mapping[str, Mapping[str, Shares]] = field(default_factory=dict, repr=False)
+    kin_pairs: Mapping[str, float] = field(default_factory=dict)
 
 
 def begin(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Shares]:
@@ -66,12 +75,21 @@ def begin(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Shares]:
     return begun
 
 
-def maximise(pairs: pl.DataFrame, model: Mapping[str, Any], there_are: int) -> Learned:
+def maximise(
+    pairs: pl.DataFrame,
+    model: Mapping[str, Any],
+    there_are: int,
+    kin: Mapping[str, Mapping[str, Mapping[int, float]]] | None = None,
+) -> Learned:
     """Estimate m, and how many pairs are of one person; u stays as it is.
 
     Each pair counts by the probability that it is of one person (Winkler 1988, "Using the EM algorithm for weight
     computation in the Fellegi-Sunter model of record linkage"; Dempster, Laird and Rubin 1977). Pairs that no rule
     proposes are taken to be of two persons.
+
+    Two who live together agree on much, and there may be more of them than of records of one person: left to itself,
+    the estimate would settle on them. So they are a class of their own, in which some comparisons are as they must be
+    of two persons, and only the others are learned.
 
     Parameters
     ----------
@@ -81,6 +99,8 @@ def maximise(pairs: pl.DataFrame, model: Mapping[str, Any], there_are: int) -> L
         As Splink saves it: u as learned, and m from which to begin.
     there_are : int
         How many pairs there are, proposed or not.
+    kin : mapping of str to (mapping of str to (mapping of int to float)), optional
+        By kind of relatives (or ``ONE_PERSON``), the comparisons that are given: the share of each level, by its place.
 
     Returns
     -------
@@ -91,23 +111,71 @@ def maximise(pairs: pl.DataFrame, model: Mapping[str, Any], there_are: int) -> L
     comparisons = {comparison["output_column_name"]: comparison for comparison in model["comparisons"]}
     gammas = {name: pairs[f"gamma_{name}"].to_numpy().astype(np.int64) for name in comparisons}
     begun = {name: _m_by_number(comparison) for name, comparison in comparisons.items()}
-    m = dict(begun)
+    given = {
+        kind: {name: _by_number(comparisons[name], of_level) for name, of_level in of_kind.items()}
+        for kind, of_kind in (kin or {}).items()
+    }
+    classes = {ONE_PERSON: begun} | {of: begun | of_class for of, of_class in given.items()}
     weights = pairs["weight"].to_numpy()
     # As many as would be found if every pair that is likelier than not at even odds of one in all were right.
-    matches = max(float((weights > math.log2(max(there_are, 2))).sum()), 1.0)
-    probabilities = np.zeros(pairs.height)
+    likely = max(float((weights > math.log2(max(there_are, 2))).sum()), 1.0)
+    sizes = dict.fromkeys(classes, min(likely, there_are / (2 * len(classes))))
+    probabilities: dict[str, NDArray[np.float64]] = {}
     for _ in range(_ROUNDS):
-        bits = weights + sum(np.append(np.log2(m[name] / begun[name]), 0.0)[gamma] for name, gamma in gammas.items())
-        odds = np.exp2(np.clip(bits + math.log2(matches / (there_are - matches)), -1000, 1000))
-        probabilities = odds / (1 + odds)
-        before, m = m, {name: _shares(gamma, probabilities, begun[name].size) for name, gamma in gammas.items()}
-        matches = min(float(probabilities.sum()) + 0.5, there_are / 2)
-        if max(float(np.abs(m[name] - before[name]).max()) for name in m) < _CONVERGED:
+        rest = there_are - sum(sizes.values())
+        odds = {
+            of: np.exp2(np.clip(weights + _bits(shares, begun, gammas) + math.log2(sizes[of] / rest), -1000, 1000))
+            for of, shares in classes.items()
+        }
+        whole = 1 + sum(odds.values())
+        probabilities = {of: each / whole for of, each in odds.items()}
+        before, classes = (
+            classes,
+            {
+                of: {name: _shares(gammas[name], p, begun[name].size) for name in comparisons} | given.get(of, {})
+                for of, p in probabilities.items()
+            },
+        )
+        sizes = {of: min(float(p.sum()) + 0.5, there_are / (2 * len(classes))) for of, p in probabilities.items()}
+        if max(float(np.abs(classes[of][n] - before[of][n]).max()) for of in classes for n in begun) < _CONVERGED:
             break
+    shares = {
+        of: {name: _as_shares(comparisons[name], gammas[name], p) for name in comparisons}
+        | {name: Shares(dict(of_level), sizes[of]) for name, of_level in (kin or {}).get(of, {}).items()}
+        for of, p in probabilities.items()
+    }
     return Learned(
-        {name: _as_shares(comparisons[name], gamma, probabilities) for name, gamma in gammas.items()},
-        significant(matches),
+        m=shares.pop(ONE_PERSON),
+        matches=significant(sizes.pop(ONE_PERSON)),
+        kin=shares,
+        kin_pairs={kind: significant(size) for kind, size in sizes.items()},
     )
+
+
+def _bits(
+    shares: Mapping[str, "NDArray[np.float64]"],
+    begun: Mapping[str, "NDArray[np.float64]"],
+    gammas: Mapping[str, "NDArray[np.int64]"],
+) -> "NDArray[np.float64]":
+    """Give what other shares than those begun with add to each weight."""
+    import numpy as np
+
+    # A missing value is -1, the last, and adds nothing.
+    bits = np.zeros(next(iter(gammas.values())).size)
+    for name, gamma in gammas.items():
+        bits += np.append(np.log2(shares[name] / begun[name]), 0.0)[gamma]
+    return bits
+
+
+def _by_number(comparison: Mapping[str, Any], of_level: Mapping[int, float]) -> "NDArray[np.float64]":
+    """Bring shares by place into the order of Splink's numbers; none is nothing at all."""
+    import numpy as np
+
+    numbers = level_numbers(comparison)
+    ordered = sorted((number, of_level.get(place, 0.0)) for place, number in enumerate(numbers) if number >= 0)
+    shares = np.array([max(share, 1e-9) for _, share in ordered])
+    by_number: NDArray[np.float64] = shares / shares.sum()
+    return by_number
 
 
 def _m_by_number(comparison: Mapping[str, Any]) -> "NDArray[np.float64]":

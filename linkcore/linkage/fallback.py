@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.training import read_models
+from linkcore.linkage.training import LABELS, read_models
 
 __all__ = ["Fallback"]
 
@@ -27,6 +29,9 @@ class Fallback:
         no two persons are both accepted.
     model : path or mapping, optional
         A model that was learned before, as ``Linkage.save_model`` or Splink saves it; nothing is learned then.
+    labels : polars.DataFrame, optional
+        What people have said of single records, as :func:`linkcore.read_review` gives it: matches are learned from as
+        NHS Numbers are, where the records are still open and the persons still there.
     memory : str
         The most that Splink may hold in memory, as DuckDB writes it; beyond it, it uses a private temporary directory.
     threads : int, optional
@@ -48,6 +53,7 @@ class Fallback:
     model: Path | str | Mapping[Any, Any] | None = field(default=None, repr=False)
     memory: str = "3GB"
     threads: int | None = None
+    labels: pl.DataFrame | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.max_false_link_rate < 1:
@@ -60,5 +66,7 @@ class Fallback:
             raise ProgrammeError(f"memory is {self.memory!r}; write it as '3GB' or '512MiB'")
         if self.threads is not None and self.threads < 1:
             raise ProgrammeError(f"threads is {self.threads}; it is 1 or more")
+        if self.labels is not None and (not isinstance(self.labels, pl.DataFrame) or self.labels.schema != LABELS):
+            raise ProgrammeError("labels is not what read_review gives; give that")
         if self.model is not None:
             object.__setattr__(self, "model", read_models(self.model))

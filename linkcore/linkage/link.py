@@ -140,8 +140,8 @@ class Linkage:
         They are those of the largest Shannon entropy over their candidates and nobody, of each source in proportion to
         the square root of how many of its records are uncertain: so that small sources are looked at too, and large
         ones more. Each candidate is a row, the best first, with the record's and the person's identifiers side by side
-        and an empty ``answer``: ``match``, ``no`` or ``unsure``. It tells no probabilities, which would sway the answers.
-        :func:`linkcore.read_review` reads them.
+        and an empty ``answer``: ``match``, ``no`` or ``unsure``. It tells no probabilities, which would sway the
+        answers. :func:`linkcore.read_review` reads them.
 
         Parameters
         ----------

@@ -29,7 +29,7 @@ from linkcore.linkage.self_test.outcomes import Outcomes, Trial, best_candidates
 from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
 from linkcore.linkage.self_test.unseen import unseen_shares
 from linkcore.linkage.standardise import Records
-from linkcore.linkage.training import labelled_records
+from linkcore.linkage.training import labelled_records, reviewed_records
 from linkcore.progress import Progress, silent
 from linkcore.quality.measures import FallbackQuality
 from linkcore.schema import METHOD
@@ -72,7 +72,8 @@ class Probabilistic:
         ``source``, ``record_id``, ``person_id``, ``match_weight``, ``match_probability`` of everyone an open record may
         be of, accepted or not. It stays with the trusted team.
     counts : mapping of str to int
-        ``open`` records and the ``compared`` of them, ``labels``, ``hidden`` records, ``pairs_with_persons``,
+        ``open`` records and the ``compared`` of them, ``labels`` (and, where people gave any, the ``labels_lost`` whose
+        record or person is not there or not open any more), ``hidden`` records, ``pairs_with_persons``,
         ``pairs_among_records``, ``left_out`` (how many times a person was in a block too large to be looked at).
     records : polars.DataFrame
         RECORDS of the open records that were compared, ``source`` (String), and ``unseen`` (Float64: the chance that
@@ -303,6 +304,8 @@ class _Rounds:
             self.scorer.learn_relatives(seed)
             return "given"
         labelled = labelled_records(self.sources, self.placement, self.unknown, seed, hidden=self.hidden.records)
+        if self.fallback.labels is not None:
+            labelled = self._with_reviewed(labelled, self.fallback.labels)
         self.counts["labels"] = labelled.height
         if labelled.height >= _ENOUGH_LABELS:
             self.scorer.learn_from_labels(labelled, seed)
@@ -315,6 +318,13 @@ class _Rounds:
             pairs = self.scorer.score_among(self.records["record"], self._ranges(), all_pairs=True)
         self.scorer.learn_from_pairs(pairs)
         return "expectation maximisation"
+
+    def _with_reviewed(self, labelled: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
+        """Put what people have said before what numbers say; still at most one record a person."""
+        reviewed = reviewed_records(self.sources, self.placement, labels)
+        self.counts["labels_lost"] = int(labels["match"].sum()) - reviewed.height
+        both = pl.concat([reviewed, labelled], how="diagonal")
+        return both.unique("label", keep="first", maintain_order=True)
 
     @cached_property
     def _orders(self) -> list[int]:
@@ -434,7 +444,7 @@ class _Rounds:
         scored = self.scorer.score_persons(pairs.filter(possible).select(a="own", b="person"))
         # As if the one were a record of which it is even odds that its person is listed.
         size = math.log2(persons.height)
-        unlisted = (1 + 2.0 ** (pl.col("relative") - size).clip(None, 1000)).log(2)
+        unlisted = (1 + 2.0 ** pl.col("relative").clip(None, 1000)).log(2)
         same = scored.select("a", "b", (pl.col("weight") - size - unlisted > 0).alias("same"))
         a, b = pl.min_horizontal("own", "person"), pl.max_horizontal("own", "person")
         beside = pairs.select(a.alias("a"), b.alias("b")).join(same, on=["a", "b"], how="left", maintain_order="left")

@@ -14,12 +14,19 @@ import polars as pl
 
 from linkcore.linkage.blocking import LARGEST_BLOCK_OF_ONE
 from linkcore.linkage.source_models import level_numbers, shifted
-from linkcore.linkage.training import counts_of_levels, shares_of_levels
+from linkcore.linkage.training import Shares, counts_of_levels, shares_of_levels
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["NEEDED", "Relatives", "learn_relatives"]
+__all__ = [
+    "NEEDED",
+    "OTHER_BIRTH_DATE",
+    "SAME_BIRTH_DATE",
+    "Relatives",
+    "learn_relatives",
+    "relatives_of_shares",
+]
 
 NEEDED: Final = ("given_name", "family_name", "birth_date", "postcode")
 """Columns of :func:`linkcore.linkage.comparisons.comparable` without which nobody's relatives can be told."""
@@ -30,6 +37,9 @@ _OF_THE_HOUSEHOLD: Final = ("postcode", "address", "place")
 # A kind of relatives of whom fewer pairs are listed is not told from chance.
 _ENOUGH_PAIRS: Final = 100
 
+SAME_BIRTH_DATE: Final = "same birth date"
+OTHER_BIRTH_DATE: Final = "another birth date"
+
 
 @dataclass(frozen=True, eq=False)
 class Relatives:
@@ -37,13 +47,13 @@ class Relatives:
 
     Parameters
     ----------
-    per_person : mapping of str to float
-        By kind, ``"same birth date"`` or ``"another birth date"``: how many listed relatives a person has on average.
+    per_pair : mapping of str to float
+        By kind, ``SAME_BIRTH_DATE`` or ``OTHER_BIRTH_DATE``: how likely two are such relatives.
     shifts : mapping of str to (mapping of str to polars.DataFrame)
         By kind, what their levels add to the weight of a pair: :func:`linkcore.linkage.source_models.shifted`.
     """
 
-    per_person: Mapping[str, float] = field(default_factory=dict)
+    per_pair: Mapping[str, float] = field(default_factory=dict)
     shifts: Mapping[str, Mapping[str, pl.DataFrame]] = field(default_factory=dict, repr=False)
 
     def factor(self, pairs: pl.DataFrame) -> pl.Series:
@@ -57,14 +67,14 @@ class Relatives:
         Returns
         -------
         polars.Series
-            Float64, log2, over all kinds, weighed by how many of them there are; minus infinity where none are known.
+            Float64, log2, over all kinds, each as likely as it is; minus infinity where none are known.
         """
         none = pl.Series("relative", [-math.inf]).new_from_index(0, pairs.height)
-        if not self.per_person:
+        if not self.per_pair:
             return none
         factors = {
-            kind: pairs["weight"] + shifted(pairs, self.shifts[kind]) + math.log2(per_person)
-            for kind, per_person in self.per_person.items()
+            kind: pairs["weight"] + shifted(pairs, self.shifts[kind]) + math.log2(per_pair)
+            for kind, per_pair in self.per_pair.items()
         }
         highest = pl.max_horizontal(*factors)
         summed = pl.sum_horizontal(2.0 ** (pl.col(kind) - highest) for kind in factors)
@@ -119,14 +129,15 @@ def learn_relatives(
         by="(l.birth_date = r.birth_date)::BIGINT",
     )
     ((size,),) = connection.sql(f"SELECT count(*) FROM {some_people}").fetchall()
-    per_person, shifts = {}, {}
-    for same, kind in ((1, "same birth date"), (0, "another birth date")):
+    ((everyone,),) = connection.sql(f"SELECT count(*) FROM {people}").fetchall()
+    per_pair, shifts = {}, {}
+    for same, kind in ((1, SAME_BIRTH_DATE), (0, OTHER_BIRTH_DATE)):
         shares = shares_of_levels(known, counts.filter(pl.col("by") == same))
         # All of them have names and birth dates, so any comparison tells how many there are.
         pairs = max((each.pairs for each in shares.values()), default=0)
         if pairs < _ENOUGH_PAIRS:
             continue
-        per_person[kind] = pairs / size
+        per_pair[kind] = pairs / size / everyone
         shifts[kind] = {
             comparison["output_column_name"]: _shift(
                 comparison, shares[comparison["output_column_name"]].of_level, pairs, sources
@@ -135,17 +146,52 @@ def learn_relatives(
             # Of one birth date, they differ in it by mistakes only: as a person's own records do.
             if not (same and comparison["output_column_name"] == "birth_date")
         }
-    return Relatives(per_person, shifts)
+    return Relatives(per_pair, shifts)
 
 
 def _shift(
     comparison: Mapping[str, Any], of_relatives: Mapping[int, float], pairs: float, sources: Sequence[int]
 ) -> pl.DataFrame:
+    """Give log2 of how often relatives stand on each level over how often one person's records do."""
     numbers, levels = level_numbers(comparison), comparison["comparison_levels"]
     bits = [
-        (number, math.log2(max(of_relatives.get(place, 0.0), 0.5 / pairs) / level["m_probability"]))
+        (number, math.log2(max(of_relatives.get(place, 0.0), 0.5 / max(pairs, 1.0)) / level["m_probability"]))
         for place, (number, level) in enumerate(zip(numbers, levels, strict=True))
         if number >= 0
     ]
     rows = [(source, number, each) for source in sources for number, each in bits]
     return pl.DataFrame(rows, schema={"source": pl.Int32, "level": pl.Int32, "bits": pl.Float64}, orient="row")
+
+
+def relatives_of_shares(
+    model: Mapping[str, Any],
+    shares: Mapping[str, Mapping[str, Shares]],
+    per_pair: Mapping[str, float],
+    sources: Sequence[int],
+) -> Relatives:
+    """Make relatives of what was learned of them without labels.
+
+    Parameters
+    ----------
+    model : mapping
+        Whose weights are shifted.
+    shares : mapping of str to (mapping of str to Shares)
+        By kind and comparison, how often they stand on each level.
+    per_pair : mapping of str to float
+        By kind, how likely two are such relatives.
+    sources : sequence of int
+        All of them.
+
+    Returns
+    -------
+    Relatives
+    """
+    shifts = {
+        kind: {
+            comparison["output_column_name"]: _shift(comparison, of_kind[name].of_level, of_kind[name].pairs, sources)
+            for comparison in model["comparisons"]
+            if (name := comparison["output_column_name"]) in of_kind
+        }
+        for kind, of_kind in shares.items()
+    }
+    return Relatives(per_pair, shifts)

@@ -18,10 +18,16 @@ from linkcore.linkage.comparisons import (
     compared_columns,
     comparisons,
 )
-from linkcore.linkage.expectation_maximisation import begin, maximise
+from linkcore.linkage.expectation_maximisation import ONE_PERSON, begin, maximise
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.relatives import NEEDED as RELATIVES_NEED
-from linkcore.linkage.relatives import Relatives, learn_relatives
+from linkcore.linkage.relatives import (
+    OTHER_BIRTH_DATE,
+    SAME_BIRTH_DATE,
+    Relatives,
+    learn_relatives,
+    relatives_of_shares,
+)
 from linkcore.linkage.source_models import level_shifts, shifted, source_models
 from linkcore.linkage.sources import FurtherKind
 from linkcore.linkage.tables import draw_rows, make_table, private_connection
@@ -43,6 +49,10 @@ _RECORDS_AT_A_TIME: Final = 100_000
 
 # Candidates whose odds against N others are below this are forgotten: all of them together could not sway a link.
 _NEGLIGIBLE_ODDS: Final = 1e-6
+
+# Where fewer than one record in a hundred has a relative beside it, there are no households in the data, and what looks
+# like relatives is records of one person that differ in much.
+_FEWEST_RELATED: Final = 0.01
 
 # Persons whose relatives are counted: of twins, the rarest, there are then some thousands.
 _KIN: Final = 100_000
@@ -280,9 +290,39 @@ class Scorer:
             ``weight`` and ``gamma_*`` of all that some rule proposes.
         """
         there_are = max(self.pairs_there_are, 2)
-        learned = maximise(pairs, self.model, there_are)
+        known = self._kin()
+        learned = maximise(pairs, self.model, there_are, known)
+        if known and learned.kin_pairs[OTHER_BIRTH_DATE] < _FEWEST_RELATED * self._records:
+            known = {}
+            learned = maximise(pairs, self.model, there_are)
+        born = learned.m.get("birth_date")
+        # Records of one person differ in the birth date seldom. If most of what was found does, there are no such
+        # pairs to find, or too few, and it is something else: then that much is given.
+        if born and _share_far_apart(self._comparisons, born) > 0.5:
+            one_person = {"birth_date": begin(self._comparisons)["birth_date"].of_level}
+            learned = maximise(pairs, self.model, there_are, known | {ONE_PERSON: one_person})
         share = learned.matches / there_are
         self.use(self._settings(with_probabilities(self._comparisons, m=learned.m, u=self._u, matches=share)))
+        per_pair = {kind: significant(size / there_are) for kind, size in learned.kin_pairs.items()}
+        self.relatives = relatives_of_shares(self.model, learned.kin, per_pair, self._orders)
+
+    def _kin(self) -> dict[str, dict[str, Mapping[int, float]]]:
+        """Say what is known of relatives beforehand: of one family name, they are as different as any two people are.
+
+        Twins are told from records of one person by their gender; without it they cannot be.
+        """
+        if not set(RELATIVES_NEED) - {"postcode"} <= set(self._present):
+            return {}
+        right = "some_people" if self._persons else "some_records"
+        on = "l.family_name = r.family_name" + ("" if self._persons else " AND l.unique_id < r.unique_id")
+        names = self._shares_of("some_records", right, on)["name"]
+        if not names.pairs:
+            return {}
+        kinds = {OTHER_BIRTH_DATE: {"name": names.of_level, "birth_date": self._u["birth_date"].of_level}}
+        if "gender" in self._u:
+            one = begin(self._comparisons)["birth_date"].of_level
+            kinds[SAME_BIRTH_DATE] = {"name": names.of_level, "birth_date": one, "gender": self._u["gender"].of_level}
+        return kinds
 
     def _count(self, left: str, right: str, on: str, by: str = "0") -> pl.DataFrame:
         return counts_of_levels(
@@ -427,7 +467,7 @@ class Scorer:
         Returns
         -------
         polars.DataFrame
-            ``a`` < ``b`` (UInt32), ``weight`` (Float64), ``gamma_*``, as of :meth:`score_with_persons`; in order.
+            ``a`` < ``b`` (UInt32), ``weight``, ``relative`` and ``gamma_*`` as of :meth:`score_with_persons`; in order.
         """
         make_table(self._connection, "chosen", (records + self._persons).alias("unique_id").to_frame())
         chosen = "(SELECT * FROM people SEMI JOIN chosen USING (unique_id))"
@@ -437,7 +477,7 @@ class Scorer:
             conditions.append(f"NOT (l.unique_id {ends} AND r.unique_id {ends})")
         least = -math.inf if all_pairs else math.log2(_NEGLIGIBLE_ODDS * max(records.len(), 1))
         scored = [
-            pairs.filter(pl.col("weight") >= least)
+            self._with_relatives(pairs.filter(pl.col("weight") >= least))
             for pairs in self._score_blocks(chosen, chosen, " AND ".join(conditions))
         ]
         # Two records may have proposed each other in two rounds.
@@ -461,7 +501,7 @@ class Scorer:
             (pl.col("a") + self._persons).alias("join_key_l"), (pl.col("b") + self._persons).alias("join_key_r")
         )
         make_table(self._connection, "pairs", shifted.with_columns(pl.lit("0").alias("match_key")))
-        scored = self._score_pairs()
+        scored = self._with_relatives(self._score_pairs())
         return scored.with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
 
     def score_persons(self, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -481,9 +521,12 @@ class Scorer:
             pl.min_horizontal("a", "b").alias("join_key_l"), pl.max_horizontal("a", "b").alias("join_key_r")
         ).unique()
         make_table(self._connection, "pairs", ordered.with_columns(pl.lit("0").alias("match_key")))
-        scored = self._score_pairs().sort("a", "b")
+        return self._with_relatives(self._score_pairs()).sort("a", "b").select("a", "b", "weight", "relative")
+
+    def _with_relatives(self, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Add how well it would explain the agreement of two records if they were of relatives."""
         first = pl.lit(self._orders[0], pl.Int32).alias("source")
-        return scored.select("a", "b", "weight", self.relatives.factor(scored.with_columns(first)).round(9))
+        return pairs.with_columns(self.relatives.factor(pairs.with_columns(first)).round(9))
 
     def _score_blocks(self, left: str, right: str, where: str) -> Iterator[pl.DataFrame]:
         """Score what the rules propose, in rounds of so many records of the right side."""
@@ -553,3 +596,10 @@ class Scorer:
         page = self._linker.visualisations.waterfall_chart(scored.to_dicts()).to_html(inline=True)
         # The one thing in it that is random.
         return scored.drop(keys.values()), re.sub(r"splink-chart-[0-9a-f]{32}", "splink-chart", page)
+
+
+def _share_far_apart(comparisons: Sequence[Mapping[str, Any]], born: Shares) -> float:
+    """Give the share of pairs on the last two levels of the birth date: within a year, and further apart."""
+    (comparison,) = (each for each in comparisons if each["output_column_name"] == "birth_date")
+    last = len(comparison["comparison_levels"]) - 1
+    return born.of_level.get(last, 0.0) + born.of_level.get(last - 1, 0.0)

@@ -10,7 +10,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.assignment import significant
-from linkcore.linkage.placement import Placement
+from linkcore.linkage.placement import Placement, unplaced
 from linkcore.linkage.standardise import Records
 from linkcore.linkage.tables import sample
 
@@ -18,14 +18,27 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 __all__ = [
+    "LABELS",
     "Shares",
     "counts_of_levels",
     "labelled_records",
     "read_model",
     "read_models",
+    "reviewed_records",
     "shares_of_levels",
     "with_probabilities",
 ]
+
+LABELS: Final = pl.Schema(
+    {
+        "source": pl.String(),
+        "record_id": pl.String(),
+        "person_source": pl.String(),  # of a record of the person
+        "person_record_id": pl.String(),  # that record
+        "match": pl.Boolean(),  # whether the two are of one person
+    }
+)
+"""What people say of pairs of records."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,55 @@ def labelled_records(
     labelled = pl.concat(drawn, how="diagonal")
     # Shuffled, so that where a person has records of several sources it is not always the first source's that stays.
     return labelled[generator.permutation(labelled.height)].unique("label", keep="first", maintain_order=True)
+
+
+def reviewed_records(sources: Sequence[Records], placement: Placement, labels: pl.DataFrame) -> pl.DataFrame:
+    """Give the open records of which people have said whose they are.
+
+    Parameters
+    ----------
+    sources : sequence of Records
+        RECORDS of each source.
+    placement : Placement
+        After the exact linkage.
+    labels : polars.DataFrame
+        LABELS.
+
+    Returns
+    -------
+    polars.DataFrame
+        RECORDS, ``label`` and ``order``, as of :func:`labelled_records`, each once: of the matches whose records are
+        still open, and whose persons are still there.
+
+    Examples
+    --------
+    >>> from linkcore.linkage.exact import Exact, link_exactly
+    >>> from linkcore.linkage.sources import Source
+    >>> from linkcore.linkage.standardise import standardise
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> sources = [standardise(gp), standardise(Source("seen", pl.DataFrame({"family_name": ["NG", "OKORO"]})))]
+    >>> labels = pl.DataFrame(
+    ...     [("seen", "1", "gp", "0", True), ("seen", "9", "gp", "0", True)], schema=LABELS, orient="row")
+    >>> found = reviewed_records(sources, link_exactly(sources, Exact()), labels)
+    >>> found.select("family_name", "label", "order").rows()
+    [('OKORO', 0, 1)]
+    """
+    matches = labels.filter("match").unique(["source", "record_id"], keep="first", maintain_order=True)
+    persons = pl.concat(
+        records.frame.select(pl.lit(records.source.name).alias("person_source"), person_record_id="record_id")
+        .with_columns(placement.links[records.source.name]["person_id"].alias("label"))
+        .join(matches, on=["person_source", "person_record_id"], how="inner")
+        for records in sources
+    ).filter(pl.col("label").is_not_null())
+    found = [
+        unplaced(records, placement)
+        .drop("at")
+        .join(persons.filter(pl.col("source") == records.source.name).select("record_id", "label"), on="record_id")
+        .sort("row")
+        .with_columns(pl.lit(order, pl.Int32).alias("order"))
+        for order, records in enumerate(sources)
+    ]
+    return pl.concat(found, how="diagonal")
 
 
 def _eligible(records: Records, placement: Placement) -> pl.Series:

@@ -25,8 +25,8 @@ _UNCERTAIN: Final = 0.08
 # Who has more candidates to choose from does not compare, but guess.
 _MOST_CANDIDATES: Final = 10
 
-# What a spreadsheet takes for a formula (the wide forms too, in some languages), or hides; and the guard itself, so that
-# it can be taken off again.
+# What a spreadsheet takes for a formula (in some languages also the wide forms), or hides; and the guard itself, so
+# that it can be taken off again.
 _UNSAFE: Final = r"^(?:[\t\r\n']|\s*[=+\-@＝＋－＠])"
 
 
@@ -179,7 +179,7 @@ def unguarded(value: pl.Expr) -> pl.Expr:
 
 
 def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = ",") -> pl.DataFrame:
-    """Read the answers of a clerical review.
+    r"""Read the answers of a clerical review.
 
     Parameters
     ----------
@@ -208,9 +208,9 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     file = Path(folder, "review.csv")
-    ...     _ = file.write_text("source,record_id,person_source,person_record_id,answer\\n111,'007,gp,'12,Match\\n")
+    ...     _ = file.write_text("source,record_id,person_source,person_record_id,answer\nseen,'007,gp,'12,Match\n")
     ...     read_review(file).rows()
-    [('111', '007', 'gp', '12', True)]
+    [('seen', '007', 'gp', '12', True)]
     """
     path = Path(path)
     place = f"the clerical review {path}"
@@ -225,7 +225,7 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
     read = pl.concat(list(file.batches([*_NAMED_BY, "answer"])))
     answers = read.select(
         pl.int_range(2, pl.len() + 2).alias("row"),
-        *(unguarded(pl.col(name).str.strip_chars()) for name in _NAMED_BY),
+        *(unguarded(pl.col(name)) for name in _NAMED_BY),
         pl.col("answer").str.strip_chars().str.to_lowercase().replace("", None),
     ).filter(pl.col("answer").is_not_null())
     _refuse(answers, ~pl.col("answer").is_in(_ANSWERS), place, f"the answer is not one of {', '.join(_ANSWERS)}")
@@ -235,7 +235,7 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
     _refuse(answers, contradicted, place, "one pair is answered in two ways")
     answers = answers.unique(_NAMED_BY, keep="first", maintain_order=True)
     twice = (pl.col("answer") == "match") & ((pl.col("answer") == "match").sum().over("source", "record_id") > 1)
-    _refuse(answers, twice, place, "one record matches two persons")
+    _refuse(answers, twice, place, "one record matches two persons; let the better match stand alone")
     sure = answers.filter(pl.col("answer") != "unsure")
     return sure.select(*_NAMED_BY, (pl.col("answer") == "match").alias("match"))
 
@@ -244,7 +244,9 @@ def _refuse(answers: pl.DataFrame, wrong: pl.Expr, place: str, what: str) -> Non
     rows = answers.filter(wrong)["row"]
     if rows.len():
         more = f" and {rows.len() - 5} more" if rows.len() > 5 else ""
-        raise SourceError(f"{place}, rows {', '.join(map(str, rows.head(5)))}{more}: {what}; mend it and read it again")
+        raise SourceError(
+            f"{place}, rows {', '.join(map(str, rows.head(5)))}{more}: {what}; mend it, and read it again"
+        )
 
 
 def review_agreement(linkage: "Linkage", labels: pl.DataFrame) -> pl.DataFrame:
@@ -269,11 +271,11 @@ def review_agreement(linkage: "Linkage", labels: pl.DataFrame) -> pl.DataFrame:
     >>> from linkcore.linkage.link import link
     >>> from linkcore.linkage.sources import Source
     >>> number = pl.DataFrame({"nhs_number": ["4010232137"]})
-    >>> linkage = link([Source("gp", number, spine=True), Source("111", number)])
-    >>> labels = pl.DataFrame({"source": ["111"], "record_id": ["0"], "person_source": ["gp"],
+    >>> linkage = link([Source("gp", number, spine=True), Source("seen", number)])
+    >>> labels = pl.DataFrame({"source": ["seen"], "record_id": ["0"], "person_source": ["gp"],
     ...                        "person_record_id": ["0"], "match": [False]})
     >>> review_agreement(linkage, labels).row(0, named=True)
-    {'source': '111', 'answers': 1, 'linked_match': 0, 'linked_no': 1, 'apart_match': 0, 'apart_no': 0, 'lost': 0}
+    {'source': 'seen', 'answers': 1, 'linked_match': 0, 'linked_no': 1, 'apart_match': 0, 'apart_no': 0, 'lost': 0}
     """
     ids = linkage.links.select("source", "record_id", "person_id")
     theirs = ids.rename({"source": "person_source", "record_id": "person_record_id", "person_id": "other"})

@@ -63,7 +63,8 @@ class Explanation:
     candidates : polars.DataFrame
         Everyone it might be of, the best first: ``person_id``; ``match_probability``, that it is of this person;
         ``match_weight``, in bits, as in LINKS; ``relative_weight``, the same if it is of an unlisted relative of the
-        person (null where relatives are not told); ``accepted``, whether it was linked to this person.
+        person (null where relatives are not told); ``accepted``, whether it was linked to this person. Who has less
+        than one chance in a thousand is not shown, but counted: among them are relatives of the others.
     fields : polars.DataFrame
         What each comparison adds to ``match_weight``, a row a candidate and comparison, the prior first: ``person_id``,
         ``comparison``, ``level`` (what the comparison found), ``record_value`` and ``person_value`` (what it looked
@@ -141,8 +142,8 @@ def explain(linkage: "Linkage", source: str, record_id: str, *, identifiable: bo
     """
     if not identifiable:
         raise RefusedError(
-            "an explanation shows names, birth dates and addresses of the record and of everyone it might be of; whoever "
-            "may see them asks with identifiable=True"
+            "an explanation shows names, birth dates and addresses of the record and of everyone it might be of; "
+            "whoever may see them asks with identifiable=True"
         )
     found = linkage.links_of(source).filter(pl.col("record_id") == record_id)
     if found.is_empty():

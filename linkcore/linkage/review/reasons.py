@@ -15,7 +15,7 @@ __all__ = ["reason_of_exact", "reason_of_open"]
 _EXACT: Final[Mapping[str, str]] = {
     "spine": "It is on the spine, and defines its person.",
     "nhs_number": "Its NHS Number is that of the person.",
-    "local_patient_id": "It has no usable NHS Number, but a local patient identifier that stands on records with a number, "
+    "local_patient_id": "It has no usable NHS Number, but a local patient identifier that stands on records with one, "
     "all of this person.",
 }
 
@@ -107,39 +107,38 @@ def _accepted(candidates: pl.DataFrame, link: Mapping[str, object], probabilisti
     if not candidates["accepted"].any():
         return None
     chance = candidates["match_probability"].filter(candidates["accepted"])[0]
-    return f"Linked: {_its(chance)} reaches {_bar(link, probabilistic)}."
+    return f"Linked: {_best(chance)}, not below {_bar(link, probabilistic)}."
 
 
 def _rejected(candidates: pl.DataFrame, link: Mapping[str, object], probabilistic: "Probabilistic") -> str:
     best = candidates["match_probability"][0]
-    bar = _bar(link, probabilistic)
     twins = int((candidates["match_weight"] == candidates["match_weight"][0]).sum())
-    if twins > 1 and best <= 1 / twins:
+    if twins > 1:
         return f"Not linked: {twins} persons are equally good, so that none of them is likelier than not."
-    threshold = probabilistic.thresholds[str(link["source"])].accept
-    if best <= 0.5 or best < threshold:
-        return f"Not linked: {_its(best)} does not reach {bar}."
+    if best <= 0.5:
+        return f"Not linked: {_best(best)}, so that it is not likelier than not."
+    if best < probabilistic.thresholds[str(link["source"])].accept:
+        return f"Not linked: {_best(best)}, below {_bar(link, probabilistic)}."
     return (
-        f"Not linked: {_its(best)} would reach {bar}, but another record of this source claims the same person as well "
-        "or better, and no two records of this source are of one person."
+        f"Not linked: {_best(best)}, not below {_bar(link, probabilistic)}; but other records of this source claim the "
+        "same person, this one is not better enough, and no two records of this source are of one person."
     )
 
 
-def _its(chance: float) -> str:
-    return f"the chance {_chance(chance)} that it is of the best candidate"
+def _best(chance: float) -> str:
+    return f"the chance that it is of the best candidate is {_chance(chance)}"
 
 
 def _bar(link: Mapping[str, object], probabilistic: "Probabilistic") -> str:
     threshold = probabilistic.thresholds[str(link["source"])]
-    evens = " and more than a half" if threshold.accept <= 0.5 else ""
-    return f"the threshold {threshold.accept:g}{evens}, {_BASIS[threshold.basis]}"
+    return f"the threshold of {threshold.accept:g}, {_BASIS[threshold.basis]}"
 
 
 def _rivals(candidates: pl.DataFrame) -> str:
     probabilities = candidates["match_probability"]
-    nobody = f"that it is of nobody of these, {_chance(max(1 - float(probabilities.sum()), 0.0))}"
+    nobody = f"the chance that it is of none of these is {_chance(max(1 - float(probabilities.sum()), 0.0))}"
     if candidates.height == 1:
-        return f"Nobody else comes into question; the chance {nobody}."
+        return f"Nobody else comes into question; {nobody}."
     return f"The chance of the next best is {_chance(probabilities[1])}; {nobody}."
 
 
