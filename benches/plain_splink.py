@@ -213,6 +213,8 @@ def febrl_recipe(extent: Extent) -> Recipe:
         "l.given_name = r.surname AND l.surname = r.given_name",
         block_on("date_of_birth"),
         block_on("postcode"),
+        block_on("surname", "substr(date_of_birth, 1, 4)"),
+        block_on("given_name", "substr(date_of_birth, 1, 4)"),
     ]
     columns = ["given_name", "surname", "date_of_birth", "postcode"]
     if extent != "names":
@@ -226,7 +228,13 @@ def febrl_recipe(extent: Extent) -> Recipe:
             cl.ExactMatch("street_number").configure(term_frequency_adjustments=True),
             _text("address_2"),
         ]
-        blocking += [block_on("street_number", "suburb"), block_on("suburb", "address_2")]
+        blocking += [
+            block_on("surname", "suburb"),
+            block_on("given_name", "suburb"),
+            block_on("street_number", "suburb"),
+            block_on("suburb", "address_2"),
+            block_on("state", "address_2"),
+        ]
         columns += ["suburb", "state", "street_number", "address_2"]
     return Recipe(
         comparisons,

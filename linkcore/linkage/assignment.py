@@ -31,11 +31,15 @@ class Assignment:
         The rows of ``candidates`` that are links: at most one a record.
     pi : mapping of int to float
         By source: the chance that the person of one of its records is among the persons.
+    listed : polars.DataFrame
+        ``record`` and ``listed`` (Float64), for all of them: the chance, after what was found, that its person is among
+        the persons, whoever of them it be.
     """
 
     candidates: pl.DataFrame = field(repr=False)
     accepted: pl.DataFrame = field(repr=False)
     pi: Mapping[int, float]
+    listed: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
 
 
 def assign(
@@ -122,6 +126,9 @@ def assign(
         candidates=scored.select(columns),
         accepted=_undisputed(best, exclusive).select(columns),
         pi={int(source): share for source, share in pi.items()},
+        listed=evidence.select(
+            "record", (1 / (1 + 2.0 ** (-(pl.col("total") + log_odds)).clip(-1000, 1000))).alias("listed")
+        ),
     )
 
 

@@ -172,8 +172,8 @@ def link_probabilistically(
         for order in sorted(every["order"].unique())
         if not sources[order].source.spine and placement.persons.height
     ]
-    keep = 0 if fallback.model is not None else _ENOUGH_LABELS
-    hidden = hide_numbers(sources, placement, exact or Exact(), tested=tested, keep=keep, seed=seed)
+    # Also where a model is given and nothing is learned: the thresholds are then those of the run that learned it.
+    hidden = hide_numbers(sources, placement, exact or Exact(), tested=tested, keep=_ENOUGH_LABELS, seed=seed)
 
     def run(scorer: Scorer) -> Probabilistic:
         rounds = _Rounds(scorer, sources, placement, fallback, every=every, told=told, hidden=hidden)
@@ -397,7 +397,7 @@ class _Rounds:
         listed = records["chooses"] & ~records["own"].is_in(self.hidden.gone.implode())
         weights = pl.repeat(1.0, records.height, eager=True)
         if self.outcomes is not None:
-            rows = self.outcomes.rows.filter("listed")
+            rows = self.outcomes.rows.filter(pl.col("listed") & (pl.col("record") < records.height))
             weights = weights.scatter(rows["record"], rows["reweighted"])
         shares = partial(unseen_shares, records.filter(listed), weights.filter(listed), found.filter(listed))
         self.unseen = shares(self.unknown).alias("unseen")
@@ -407,11 +407,14 @@ class _Rounds:
     def _best(self, found: Assignment) -> pl.DataFrame:
         """Give the best candidate of every open record."""
         at = self.told.arg_true().cast(pl.UInt32)
-        return best_candidates(
+        best = best_candidates(
             found.candidates.with_columns(at[found.candidates["record"]].alias("record")),
             self.scored.with_columns(at[self.scored["record"]].alias("record")),
             pl.int_range(self.every.height, dtype=pl.UInt32, eager=True),
         )
+        # Of those that were not compared, as much is known as of their source.
+        listed = self.every["order"].replace_strict(dict(found.pi), default=0.5, return_dtype=pl.Float64)
+        return best.with_columns(listed.scatter(at[found.listed["record"]], found.listed["listed"]).alias("listed"))
 
     def _assigned(
         self, candidates: pl.DataFrame, pi: Mapping[int, float] | None, accept: float | Mapping[int, float] = 0.5

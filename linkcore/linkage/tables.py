@@ -39,6 +39,8 @@ def private_connection(memory: str, threads: int | None) -> Iterator["DuckDBPyCo
         if threads is not None:
             config["threads"] = threads
         with duckdb.connect(":memory:", config=config) as connection:
+            # The terminal is not ours to show anything on.
+            connection.execute("SET enable_progress_bar = false")
             yield connection
 
 

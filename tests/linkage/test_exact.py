@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.exact import Exact, _with_current_numbers, link_exactly
+from linkcore.linkage.exact import Exact, with_current_numbers, link_exactly
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import standardise
 from tests.naive_linkage import link_by_number, ten_digits
@@ -162,7 +162,7 @@ class TestSuperseded:
         records = standardise(source("seen", {"nhs_number": ONE}))
         exact = self.table((ONE, TWO))
         assert link_exactly([records], exact).persons["nhs_number"].to_list() == [int(TWO)]
-        current = _with_current_numbers(records, exact)
+        current = with_current_numbers(records, exact)
         others = [each.name for each in dataclasses.fields(records) if each.name != "frame"]
         assert others
         assert all(getattr(current, name) is getattr(records, name) for name in others)

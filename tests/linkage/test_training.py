@@ -16,7 +16,15 @@ from linkcore.linkage.open_records import open_records
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import standardise
 from linkcore.linkage.tables import make_table, sample
-from linkcore.linkage.training import Shares, labelled_records, read_model, shares_of_levels, with_probabilities
+from linkcore.linkage.training import (
+    Shares,
+    counts_of_levels,
+    labelled_records,
+    read_model,
+    read_models,
+    shares_of_levels,
+    with_probabilities,
+)
 from linkcore.schema import RECORDS
 from tests.naive_linkage import ten_digits
 
@@ -78,8 +86,9 @@ def test_shares_are_what_splink_learns_from_labels_and_from_random_pairs() -> No
         columns = tables(connection)
         present = [name for name in columns if name not in ("address", "home")]
         made = without_term_frequencies(comparisons(present, {}))
-        m = shares_of_levels(connection, made, columns, left="persons", right="records", on="l.label = r.label")
-        u = shares_of_levels(connection, made, columns, left="persons", right="records", on="TRUE")
+        sides = {"left": "persons", "right": "records"}
+        m = shares_of_levels(made, counts_of_levels(connection, made, columns, on="l.label = r.label", **sides))
+        u = shares_of_levels(made, counts_of_levels(connection, made, columns, on="TRUE", **sides))
         api = DuckDBAPI(connection)
         both = [api.register(name, table_name=name) for name in ("persons", "records")]
         linker = Linker(both, {"link_type": "link_only", "comparisons": made}, log_level=None)

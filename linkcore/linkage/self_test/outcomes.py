@@ -103,14 +103,16 @@ class Trial:
         Each record stands in two rows: with its person listed, which weighs π of its source, and with its person taken
         out of the list, which weighs 1-π: so they are mixed as they are among the records without a number. Then the
         rows of each half of each source are weighted again, until they are distributed over fields that are there, over
-        levels of agreement with the best candidate and over its probability as the records without a number are.
+        levels of agreement with the best candidate and over its probability as the records without a number are. Where
+        nobody among them has just the fields that a record without a number has, nothing can be seen of its like: it
+        stands for itself, by the probabilities that it was given.
 
         Parameters
         ----------
         unknown : polars.DataFrame
             RECORDS and ``order`` of the open records.
         best_of_unknown : polars.DataFrame
-            Of :func:`best_candidates`, with a row for each of them.
+            Of :func:`best_candidates`, with a row for each of them; and ``listed``, the chance that its person is.
         pi : mapping of int to float
             By source.
         unseen : polars.Series
@@ -130,9 +132,61 @@ class Trial:
             (pl.col("listed") & pl.col("is_own").fill_null(False)).alias("right"), _mixed(pi).alias("weight")
         )
         rows = rows.with_columns(_doubtful(rows, self.candidates, self.persons).alias("doubtful"))
-        reweighted = _reweighted(rows, self.hidden.records, unknown, best_of_unknown)
+        # A conflict has a number: it is not what these stand for.
+        numberless = unknown["nhs_number"].is_null()
+        target, best = unknown.filter(numberless), best_of_unknown.filter(numberless)
+        unlike = self._unlike(target)
+        reweighted = _reweighted(rows, self.hidden.records, target, best, unlike)
         kept = ["record", "own", "source", "chooses", "listed", "probability", "right", "doubtful", "weight"]
-        return Outcomes(rows.select(*kept, reweighted).sort("record", "listed", descending=[False, True]))
+        rows = pl.concat([rows.select(*kept, reweighted), self._stand_for_themselves(target, best, unlike)])
+        return Outcomes(rows.sort("record", "listed", "right", descending=[False, True, True]))
+
+    def _unlike(self, target: pl.DataFrame) -> pl.DataFrame:
+        """For each half, records (by position) whose fields no hidden record of their source and that half has."""
+        fields = fields_present(target).with_columns(target["order"]).with_row_index("at")
+        tested = fields_present(self.hidden.records).hstack(self.hidden.records.select("order", "chooses"))
+        halves = fields.select("order").unique().join(pl.DataFrame({"chooses": [True, False]}), how="cross")
+        # A source of which nothing was tested has no outcomes.
+        halves = halves.join(tested.select("order").unique(), on="order", how="semi")
+        return (
+            fields.join(halves, on="order")
+            .join(tested.unique(), on=[name for name in fields.columns if name != "at"] + ["chooses"], how="anti")
+            .select("at", "order", "chooses")
+            .sort("chooses", "at")
+        )
+
+    def _stand_for_themselves(self, target: pl.DataFrame, best: pl.DataFrame, unlike: pl.DataFrame) -> pl.DataFrame:
+        # In the measure of a half: its hidden records stand for all records without a number of their source.
+        tested = self._records.group_by("source", "chooses").len("tested")
+        sizes = target.group_by(pl.col("order").alias("source")).len("numberless")
+        found = best.select("probability", "listed")[unlike["at"]]
+        alone = (
+            unlike.rename({"order": "source"})
+            .hstack(found)
+            .join(tested, on=["source", "chooses"], how="left", maintain_order="left")
+            .join(sizes, on="source", how="left", maintain_order="left")
+        )
+        parts = [
+            (True, True, pl.col("probability")),
+            (True, False, (pl.col("of_listed") - pl.col("probability")).clip(0.0)),
+            (False, False, 1 - pl.col("of_listed")),
+        ]
+        first, persons = self.hidden.records.height, self.persons
+        return pl.concat(
+            alone.rename({"listed": "of_listed"}).select(
+                (pl.col("at") + first).cast(pl.UInt32).alias("record"),
+                (pl.col("at") + persons).cast(pl.UInt32).alias("own"),
+                "source",
+                "chooses",
+                pl.lit(listed).alias("listed"),
+                "probability",
+                pl.lit(right).alias("right"),
+                pl.lit(False).alias("doubtful"),
+                pl.lit(0.0).alias("weight"),
+                (share * pl.col("tested") / pl.col("numberless")).alias("reweighted"),
+            )
+            for listed, right, share in parts
+        )
 
     @cached_property
     def _records(self) -> pl.DataFrame:
@@ -243,14 +297,11 @@ def _mixed(pi: Mapping[int, float]) -> pl.Expr:
 
 
 def _reweighted(
-    rows: pl.DataFrame, hidden: pl.DataFrame, unknown: pl.DataFrame, best_of_unknown: pl.DataFrame
+    rows: pl.DataFrame, hidden: pl.DataFrame, target: pl.DataFrame, best: pl.DataFrame, unlike: pl.DataFrame
 ) -> pl.Series:
     import numpy as np
 
-    # A conflict has a number: it is not what these stand for.
-    numberless = unknown["nhs_number"].is_null()
-    target = _pattern(best_of_unknown, unknown).filter(numberless)
-    target_sources = unknown["order"].filter(numberless)
+    wanted = _pattern(best, target)
     pattern = _pattern(rows, hidden[rows["record"]])
     weights = rows["weight"].to_numpy().copy()
     reweighted = weights.copy()
@@ -258,7 +309,12 @@ def _reweighted(
         at: NDArray[np.int64] = (
             ((rows["source"] == source) & (rows["chooses"] == chooses)).arg_true().to_numpy().astype(np.int64)
         )
-        reweighted[at] = rake(pattern[at], weights[at], target.filter(target_sources == source), rows["listed"][at])
+        of_source = (target["order"] == source).arg_true()
+        alone = unlike.filter(pl.col("order") == source, pl.col("chooses") == chooses)["at"]
+        alike = of_source.filter(~of_source.is_in(alone.implode()))
+        # What stands for itself is not stood for.
+        share = alike.len() / max(of_source.len(), 1)
+        reweighted[at] = rake(pattern[at], weights[at], wanted[alike], rows["listed"][at]) * share
     return pl.Series("reweighted", reweighted)
 
 

@@ -182,7 +182,9 @@ def rates_table(tested: Tested, groups_of_hidden: pl.DataFrame) -> pl.DataFrame:
     ]
     whole = float(tested.rows["reweighted"].sum())
     for dimension in groups_of_hidden.columns:
-        of_row = groups_of_hidden[dimension][tested.rows["record"]]
+        # Those that stand for themselves are in no group: they are few, and none of the hidden records.
+        of_hidden = groups_of_hidden[dimension]
+        of_row = of_hidden.extend_constant(None, 1)[tested.rows["record"].clip(0, of_hidden.len())]
         for group in sorted(of_row.drop_nulls().unique()):
             part = tested.rows.filter(of_row == group)
             share = float(part["reweighted"].sum()) / whole if whole else 0.0

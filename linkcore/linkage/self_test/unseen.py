@@ -33,7 +33,8 @@ def fields_present(records: pl.DataFrame) -> pl.DataFrame:
 def unseen_shares(tested: pl.DataFrame, weights: pl.Series, found: pl.Series, wanted: pl.DataFrame) -> pl.Series:
     """Give the share of records whose own person is no candidate, by source and by which fields are there.
 
-    A pattern of fields leans by one record's worth on its source, and a source on all of them.
+    A pattern of fields leans by one record's worth on its source, and a source on all of them. Where no record of the
+    source with just these fields was tested, nothing is known, and its person may be anybody: the share is 1.
 
     Parameters
     ----------
@@ -78,10 +79,11 @@ def unseen_shares(tested: pl.DataFrame, weights: pl.Series, found: pl.Series, wa
         .join(source, on="order", how="left", maintain_order="left")
         .join(by_pattern, on=["order", *pattern], how="left", maintain_order="left")
         .select(
-            (
-                (pl.col("unseen").fill_null(0) + pl.col("of_source").fill_null(of_all))
-                / (pl.col("len").fill_null(0) + 1)
-            ).alias("unseen")
+            # Of a source that was not tested, as much is known as of all; of fields that were not, nothing.
+            pl.when(pl.col("of_source").is_null())
+            .then(of_all)
+            .otherwise(((pl.col("unseen") + pl.col("of_source")) / (pl.col("len") + 1)).fill_null(1.0))
+            .alias("unseen")
         )
         .to_series()
     )
