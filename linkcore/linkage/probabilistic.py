@@ -467,6 +467,8 @@ class _Rounds:
         models = self.scorer.source_models or dict.fromkeys(self._orders, self.scorer.model)
         numberless = self.unknown["nhs_number"].is_null()
         candidates = self.scored.filter(numberless[self.scored["record"]])
+        of_sources = candidates.with_columns(self.records["source"][candidates["record"]].alias("source"))
+        candidates = of_sources.join(self._taken, on=["source", "person"], how="anti", maintain_order="left")
 
         def probabilities(weighed: pl.DataFrame) -> pl.Series:
             return self._assigned(weighed, pi).candidates["probability"]

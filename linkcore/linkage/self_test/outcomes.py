@@ -146,8 +146,8 @@ class Trial:
         fields = fields_present(target).with_columns(target["order"]).with_row_index("at")
         tested = fields_present(self.hidden.records).hstack(self.hidden.records.select("order", "chooses"))
         halves = fields.select("order").unique().join(pl.DataFrame({"chooses": [True, False]}), how="cross")
-        # A source of which nothing was tested has no outcomes.
-        halves = halves.join(tested.select("order").unique(), on="order", how="semi")
+        # A source or half of which nothing was tested has no outcomes.
+        halves = halves.join(tested.select("order", "chooses").unique(), on=["order", "chooses"], how="semi")
         return (
             fields.join(halves, on="order")
             .join(tested.unique(), on=[name for name in fields.columns if name != "at"] + ["chooses"], how="anti")
@@ -272,15 +272,15 @@ def _doubtful(rows: pl.DataFrame, candidates: pl.DataFrame, persons: int) -> pl.
     with probability 1/N; so j is the likelier if BF_j / BF_i > N·(1-w)/w. It is for w that conflicts are counted. And
     what name and birth date contradict is no proof either.
     """
-    weights = candidates.select("record", "person", "weight")
+    weights = candidates.select("record", "person", bits="weight")
     both = rows.join(weights, on=["record", "person"], how="left", maintain_order="left").join(
-        weights.rename({"person": "own", "weight": "of_own"}), on=["record", "own"], how="left", maintain_order="left"
+        weights.rename({"person": "own", "bits": "of_own"}), on=["record", "own"], how="left", maintain_order="left"
     )
     # Of n records, half a conflict more might be.
     wrong = (pl.col("conflict").sum().over("source") + 0.5) / (pl.len().over("source") + 1)
     bar = math.log2(max(persons, 1)) + ((1 - wrong) / wrong).log(2)
     # A pair that is not there is of negligible odds: no better than a stranger's.
-    outweighed = pl.col("weight") - pl.col("of_own").fill_null(0.0) > bar
+    outweighed = pl.col("bits") - pl.col("of_own").fill_null(0.0) > bar
     return both.select(
         (~pl.col("right") & pl.col("person").is_not_null() & (pl.col("conflict") | outweighed.fill_null(False))).alias(
             "doubtful"

@@ -61,6 +61,8 @@ def choose_thresholds(
     """
     if rows.is_empty():
         return dict.fromkeys(numberless, Threshold(ACCEPT_WITHOUT_TEST, "no labels"))
+    # Where all that is open are conflicts, the hidden records of a source stand for nobody.
+    rows = rows.filter(pl.col("reweighted") > 0)
     tested = {int(source): part for (source,), part in rows.group_by("source", maintain_order=True)}
     # Each source counts by its records without a number, not by how many were drawn.
     stands_for = {
