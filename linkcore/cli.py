@@ -213,12 +213,19 @@ def _link(chosen: argparse.Namespace) -> None:
     programme = _load(chosen.programme)
     programme.check()
     linkage = _linkage(programme)
-    with new_folder(chosen.out, ours=lambda entry: entry.name in {"links.parquet", "model.json"}) as folder:
+    with new_folder(chosen.out, ours=_is_of_a_linkage) as folder:
         linkage.links.write_parquet(folder / "links.parquet")
         if linkage.probabilistic is not None and linkage.probabilistic.model:
             linkage.save_model(folder / "model.json")
     print(as_text(linkage.quality.by_method()))
+    if linkage.quality.fallback is not None:
+        print("\n" + linkage.quality.fallback.text() + "\n")
     print(f"links: {chosen.out / 'links.parquet'} (record ids: keep it within the trusted team)")
+
+
+def _is_of_a_linkage(entry: Path) -> bool:
+    """Say whether a file is one that ``link`` writes: the links, the model of all sources, and that of each."""
+    return entry.name == "links.parquet" or (entry.name.startswith("model.") and entry.suffix == ".json")
 
 
 def _release(chosen: argparse.Namespace) -> None:

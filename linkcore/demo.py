@@ -75,6 +75,7 @@ class Demonstration:
                 "Of these, what was left to the fallback: records without a usable number, and conflicts:",
                 as_text(accuracy(self.judged.filter(pl.col("method").is_in(_LEFT_TO_THE_FALLBACK)))),
                 _of_conflicts(self.conflicts),
+                "" if self.linkage.quality.fallback is None else self.linkage.quality.fallback.text(),
                 as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
                 f"sources and programme file  {self.folder / 'ics'}\n"
                 f"released data and manifest  {self.released.folder}\n"

@@ -43,6 +43,7 @@ class _LinkageSettings(_Table):
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
     accept: float | None = None
+    max_false_link_rate: float | None = None
     model: str | None = None
     memory: str | None = None
 
@@ -57,6 +58,7 @@ class _SourceTable(_Table):
     day_first: bool = True
     practice: str | None = None
     one_record_per_person: bool = False
+    not_compared: tuple[str, ...] = ()
     columns: dict[str, str] | None = None
     further: dict[str, FurtherKind] | None = None
     attributes: dict[str, str] | None = None
@@ -197,7 +199,7 @@ class Programme(_Table):
         """
         if not self.linkage.probabilistic:
             return None
-        stated = {name: getattr(self.linkage, name) for name in ("accept", "memory")}
+        stated = {name: getattr(self.linkage, name) for name in ("accept", "max_false_link_rate", "memory")}
         model = None if self.linkage.model is None else self.folder / self.linkage.model
         return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
 

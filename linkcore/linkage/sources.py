@@ -29,6 +29,8 @@ _FORMATS: Final = {
     ".feather": "ipc",
     ".ipc": "ipc",
 }
+# What the fallback compares; a number or a local identifier that tells nothing is not mapped at all.
+_DEMOGRAPHIC: Final = frozenset(IDENTIFIERS) - {"nhs_number", "local_patient_id"}
 # Of the files that lack a column; there may be one for each practice.
 _MOST_NAMED: Final = 5
 # A source's name becomes the name of a file in every release.
@@ -64,6 +66,9 @@ class Source:
         Attribute for reporting by subgroup (``ethnic_group``) to the source's own column.
     one_record_per_person : bool
         Whether no two of its records are of one person.
+    not_compared : sequence of str
+        Standard identifiers that tell nothing of the person here, such as the ``postcode`` of an incident: they are
+        counted, and no release carries them, but neither links nor conflicts hang on them.
     practice : str, optional
         The column with the code of the registered practice.
     encoding : str
@@ -97,6 +102,7 @@ class Source:
     further: Mapping[str, FurtherKind] | None = None
     attributes: Mapping[str, str] | None = None
     one_record_per_person: bool = False
+    not_compared: Sequence[str] = ()
     practice: str | None = None
     encoding: str = "utf-8"
     separator: str = ","
@@ -134,6 +140,12 @@ class Source:
         shared = sorted(set(self.further or ()) & set((self.columns or {}).values()))
         if shared:
             raise ProgrammeError(f"source {self.name!r}: {shared} are in both columns and further; choose one")
+        if isinstance(self.not_compared, str) or not set(self.not_compared) <= _DEMOGRAPHIC:
+            raise ProgrammeError(
+                f"source {self.name!r}: not_compared is {self.not_compared!r}; give a sequence of "
+                f"{', '.join(name for name in IDENTIFIERS if name in _DEMOGRAPHIC)}"
+            )
+        object.__setattr__(self, "not_compared", tuple(self.not_compared))
         if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '"\r\n\0':
             raise ProgrammeError(
                 f"source {self.name!r}: separator must be one ASCII character, and no quotation mark or line end"

@@ -259,7 +259,8 @@ def _numbers(source: Source, dtypes: Mapping[str, pl.DataType]) -> Iterator[pl.E
 
 def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
     for name, dtype in RECORDS.items():
-        present = name in source.identifier_columns
+        compared = name.removesuffix("_text")
+        present = name in source.identifier_columns and name not in source.not_compared
         parsed = pl.col(_PARSED + name).struct.field("value")
         if name == "row":
             yield pl.col(_ROW).cast(dtype).alias(name)
@@ -272,7 +273,9 @@ def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
         elif name == "nhs_number_status":
             number = pl.col(f"{_PARSED}nhs_number").struct.field("status")
             yield (number if "nhs_number" in source.identifier_columns else pl.lit("missing", dtype)).alias(name)
-        elif name == "birth_date_text" and "birth_date" in source.identifier_columns:
+        elif (
+            name == "birth_date_text" and compared in source.identifier_columns and compared not in source.not_compared
+        ):
             yield pl.col(f"{_PARSED}birth_date").struct.field("text").alias(name)
         elif present:
             yield parsed.alias(name)

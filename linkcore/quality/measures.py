@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from linkcore.quality.text import as_text
 from linkcore.schema import METHOD
 
 __all__ = ["FallbackQuality", "Quality", "measure"]
@@ -53,6 +54,25 @@ class FallbackQuality:
     model: pl.DataFrame
     departures: pl.DataFrame
     counts: Mapping[str, int]
+
+    def text(self) -> str:
+        """Say in plain text how good the links are, and how that is known.
+
+        Returns
+        -------
+        str
+        """
+        table = self.headline()
+        if self.rates.is_empty():
+            return (
+                "Records without a usable NHS Number, by source. No source has numbers to test the links by, so they "
+                f"were accepted where they are likelier than not:\n\n{as_text(table)}"
+            )
+        return (
+            "Records without a usable NHS Number, by source: how many were linked, from which probability (accept),\n"
+            "what share of these links is wrong, and what share of those there are is missed; estimated on records\n"
+            f"that have a number, with the number hidden (95 % intervals):\n\n{as_text(table)}"
+        )
 
     def headline(self) -> pl.DataFrame:
         """Give a row a source: how many were linked, from which probability, and the rates with their intervals.

@@ -255,7 +255,7 @@ def test_a_conflict_proves_nothing_against_whom_it_is_found_to_be() -> None:
 
 
 def test_a_number_is_doubtful_where_another_person_is_far_more_likely() -> None:
-    """Of a hundred records without a conflict the number is wrong at 0.5 in 201: by 50 persons, 14.3 bits are enough."""
+    """Without a conflict in 202 rows the number is wrong at 0.5 in 203: of 50 persons, 14.3 bits are enough."""
     many = [Hidden(own=3), *(Hidden(own=10 + at) for at in range(100))]
     for better, doubtful in ((14.0, False), (14.6, True)):
         case = Case(many, {(0, 3): 10.0, (0, 4): 10.0 + better})
@@ -323,7 +323,7 @@ def test_only_what_the_own_source_and_half_has_shown_counts_as_tested() -> None:
     open_records = [{"order": order, "there": there} for order in (0, 1, 2) for there in (named, nameless)]
     rows = outcomes(replace(Case(hidden, {(0, 0): 9.0}), pi=(0.8, 0.3)), *open_records)
     alone = rows.filter(pl.col("record") >= 3).select("source", "chooses", at=pl.col("record") - 3).unique()
-    # Of source 0 one half has shown the named, the other the nameless; of 1 only one half has shown anything; of 2 none.
+    # Of source 0 one half has shown the named, the other the nameless; of 1 one half has shown anything; of 2 none.
     assert set(alone.rows()) == {(0, True, 1), (0, False, 0), (1, False, 3)}
     assert rows["reweighted"].null_count() == 0
 

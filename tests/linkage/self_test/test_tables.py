@@ -24,23 +24,22 @@ PI = {1: 0.8, 2: 0.5}
 
 def rows() -> pl.DataFrame:
     """Of 40 hidden records, each listed and not, in turns of one source and the other, of one half and the other."""
-    made: list[dict[str, Any]] = []
-    for record in range(40):
-        for listed in (True, False):
-            made.append(
-                {
-                    "record": record,
-                    "own": record // 3,
-                    "source": 1 + record % 2,
-                    "chooses": record % 4 < 2,
-                    "listed": listed,
-                    "probability": (0.85, 0.95, 0.7, 0.0, 0.999)[record % 5] if listed else 0.1 * (record % 10),
-                    "right": listed and record % 5 != 3 and record % 9 != 0,
-                    "doubtful": record == 7 and not listed,
-                    "weight": 0.8 if listed else 0.2,
-                    "reweighted": 0.5 + record % 3 if listed else 0.1,
-                }
-            )
+    made: list[dict[str, Any]] = [
+        {
+            "record": record,
+            "own": record // 3,
+            "source": 1 + record % 2,
+            "chooses": record % 4 < 2,
+            "listed": listed,
+            "probability": (0.85, 0.95, 0.7, 0.0, 0.999)[record % 5] if listed else 0.1 * (record % 10),
+            "right": listed and record % 5 != 3 and record % 9 != 0,
+            "doubtful": record == 7 and not listed,
+            "weight": 0.8 if listed else 0.2,
+            "reweighted": 0.5 + record % 3 if listed else 0.1,
+        }
+        for record in range(40)
+        for listed in (True, False)
+    ]
     alone = {"record": 43, "own": 1003, "source": 1, "chooses": False, "listed": True, "probability": 0.97}
     made.append(alone | {"right": True, "doubtful": False, "weight": 0.0, "reweighted": 3.0})
     return pl.DataFrame(made, schema=Outcomes.none().rows.schema, orient="row")
@@ -71,7 +70,7 @@ def of_table(rate: Rate, of: int) -> tuple[Any, ...]:
     )
 
 
-GROUPS = pl.DataFrame({"gender": ["female", "male", "male", None] * 10, "area": ["E1", None] * 20})
+GROUPS = pl.DataFrame({"gender": ["female", "male", "male", None, "female"] * 8, "area": ["E1", None, None, "E1"] * 10})
 
 
 @pytest.mark.parametrize(("source", "name"), [(1, "ambulance"), (2, "a_and_e"), (None, "all")])
