@@ -113,7 +113,11 @@ def learn_relatives(
         Of none, where too few are listed.
     """
     known = [c for c in model["comparisons"] if c["output_column_name"] not in _OF_THE_HOUSEHOLD]
-    crowded = f"SELECT family_name, postcode FROM {people} GROUP BY ALL HAVING count(*) > {LARGEST_BLOCK_OF_ONE}"
+    # What is missing equals nothing: a null here would leave out all that share the other of the two.
+    crowded = (
+        f"SELECT family_name, postcode FROM {people} WHERE family_name IS NOT NULL AND postcode IS NOT NULL "
+        f"GROUP BY ALL HAVING count(*) > {LARGEST_BLOCK_OF_ONE}"
+    )
     households = (
         "l.family_name = r.family_name AND l.postcode = r.postcode AND l.unique_id <> r.unique_id "
         "AND NOT (l.given_name = r.given_name AND l.birth_date = r.birth_date) "

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.exact import Exact, with_current_numbers, link_exactly
+from linkcore.linkage.exact import Exact, link_exactly, with_current_numbers
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import standardise
 from tests.naive_linkage import link_by_number, ten_digits

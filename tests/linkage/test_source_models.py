@@ -99,7 +99,7 @@ def test_a_source_with_very_many_pairs_has_its_own_shares_and_one_with_none_thos
 
 
 def test_sources_that_do_not_differ_all_have_the_shares_of_all() -> None:
-    of = {"name": {source: (850, 100, 50) for source in range(4)}}
+    of = {"name": dict.fromkeys(range(4), (850, 100, 50))}
     made = source_models(model(), counts(of), range(4))
     for source in range(4):
         assert m_of(made[source], "name") == pytest.approx(M["name"], rel=1e-4)

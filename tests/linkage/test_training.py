@@ -21,7 +21,6 @@ from linkcore.linkage.training import (
     counts_of_levels,
     labelled_records,
     read_model,
-    read_models,
     shares_of_levels,
     with_probabilities,
 )

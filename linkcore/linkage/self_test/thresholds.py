@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final, Literal
 import polars as pl
 
 from linkcore.linkage.self_test.intervals import wilson_upper
-from linkcore.linkage.self_test.rates import false_links
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,9 +16,10 @@ if TYPE_CHECKING:
 __all__ = ["ACCEPT_WITHOUT_TEST", "Basis", "Threshold", "choose_thresholds"]
 
 Basis = Literal["own", "pooled", "not certified", "given", "no labels"]
-"""How a threshold was chosen: on the source's own records; on those of all sources, since its own were too few; there
-too, but they were too few as well, so that the bound holds for what was seen and expected and not for certain; by the
-caller; or not at all, since no records have numbers."""
+"""How a threshold was chosen: on the source's own records; on those of all sources, since its own were too few, and
+raised, if need be, to where its own show no more false links than may be; likewise, but all were too few as well, so
+that the bound holds for what was seen and expected and not for certain; by the caller; or not at all, since no records
+have numbers."""
 
 ACCEPT_WITHOUT_TEST: Final = 0.5
 
@@ -74,19 +74,21 @@ def choose_thresholds(
     of_all = (
         Threshold(certified, "pooled")
         if certified is not None
-        else Threshold(_lowest_seen(pooled, max_false_link_rate), "not certified")
+        else Threshold(_lowest_seen(pooled, max_false_link_rate, expected=True), "not certified")
     )
     chosen = {}
     for source in numberless:
-        own = _lowest(tested[source], max_false_link_rate) if source in tested else None
-        seen = false_links(tested[source], of_all.accept, "reweighted").rate if source in tested else None
-        # One wrong link more or less moves the bound of a single source far. Where the threshold of all sources is
-        # lower, and the source itself shows no more false links there than may be, that of all is the better founded.
-        borne_out = of_all.basis == "pooled" and (seen or 0.0) <= max_false_link_rate
-        if own is None or (borne_out and of_all.accept <= own):
+        if source not in tested:
             chosen[source] = of_all
-        else:
-            chosen[source] = Threshold(own, "own")
+            continue
+        # One wrong link more or less moves the bound of a single source far. So the threshold of all sources serves it
+        # too, raised to where the source itself shows no more false links than may be; unless its own bound is lower.
+        shared = max(of_all.accept, _lowest_seen(tested[source], max_false_link_rate, expected=False))
+        own = _lowest(tested[source], max_false_link_rate)
+        certified_alone = own is not None and (own < shared or of_all.basis == "not certified")
+        chosen[source] = (
+            Threshold(own, "own") if own is not None and certified_alone else Threshold(shared, of_all.basis)
+        )
     return chosen
 
 
@@ -105,8 +107,8 @@ def _lowest(rows: pl.DataFrame, rate: float) -> float | None:
     return None
 
 
-def _lowest_seen(rows: pl.DataFrame, rate: float) -> float:
-    """Give the lowest threshold at which neither what was seen nor what the probabilities themselves say is too much.
+def _lowest_seen(rows: pl.DataFrame, rate: float, *, expected: bool) -> float:
+    """Give the lowest threshold at which what was seen is not too much, nor (if asked) what the probabilities expect.
 
     The highest probability that was seen, if there is none.
     """
@@ -116,11 +118,12 @@ def _lowest_seen(rows: pl.DataFrame, rate: float) -> float:
     if accepted.is_empty():
         return ACCEPT_WITHOUT_TEST
     weights = accepted["reweighted"].to_numpy()
-    totals = np.cumsum(weights)
-    seen = np.cumsum(weights * (~accepted["right"]).to_numpy()) / totals
-    expected = np.cumsum(weights * (1 - accepted["probability"].to_numpy())) / totals
+    totals = np.maximum(np.cumsum(weights), np.finfo(np.float64).tiny)
+    wrong = np.cumsum(weights * (~accepted["right"]).to_numpy()) / totals
+    if expected:
+        wrong = np.maximum(wrong, np.cumsum(weights * (1 - accepted["probability"].to_numpy())) / totals)
     for at in _ends(accepted)[::-1]:
-        if max(seen[at], expected[at]) <= rate:
+        if wrong[at] <= rate:
             return _as_threshold(accepted, int(at))
     return _as_threshold(accepted, 0)
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.self_test.outcomes import Outcomes, Trial, best_candidates
+from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
 
 PERSONS = 50
 FIELDS = ("given_name", "family_name", "postcode")
@@ -326,6 +327,17 @@ def test_only_what_the_own_source_and_half_has_shown_counts_as_tested() -> None:
     # Of source 0 one half has shown the named, the other the nameless; of 1 one half has shown anything; of 2 none.
     assert set(alone.rows()) == {(0, True, 1), (0, False, 0), (1, False, 3)}
     assert rows["reweighted"].null_count() == 0
+
+
+def test_where_all_that_is_open_are_conflicts_the_hidden_records_stand_for_nobody() -> None:
+    hidden = [Hidden(own=at, order=at % 2, chooses=True) for at in range(40)]
+    case = Case(hidden, {(at, at): 30.0 for at in range(40)})
+    rows = outcomes(case, {"order": 0}, {"order": 1, "nhs_number": 4_010_232_137})
+    assert rows.filter(source=1)["reweighted"].sum() == 0
+    assert rows.filter(source=1)["weight"].sum() == pytest.approx(20)
+    # And they do not keep the thresholds of others from being chosen.
+    found = choose_thresholds(Outcomes(rows).half(chooses=True), {0: 1, 1: 0}, max_false_link_rate=0.3)
+    assert found[0] == found[1] == Threshold(0.5, "pooled")
 
 
 def test_the_best_candidate_is_the_likeliest_and_the_first_of_equals() -> None:

@@ -73,7 +73,7 @@ def slow_lowest(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> 
     return None
 
 
-def slow_lowest_seen(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> float:
+def slow_lowest_seen(rows: Sequence[Row], weights: dict[Row, float], rate: float, *, expecting: bool) -> float:
     rows = possible(rows)
     if not rows:
         return 0.5
@@ -81,7 +81,7 @@ def slow_lowest_seen(rows: Sequence[Row], weights: dict[Row, float], rate: float
         accepted = [each for each in rows if each.probability >= at]
         total, wrong, _ = in_all(accepted, weights)
         expected = sum(weights[each] * (1 - each.probability) for each in accepted)
-        if wrong / total <= rate and expected / total <= rate:
+        if wrong / total <= rate and (not expecting or expected / total <= rate):
             return as_threshold(at, rows)
     return as_threshold(max(each.probability for each in rows), rows)
 
@@ -94,7 +94,7 @@ def slow_choice(rows: Sequence[Row], numberless: dict[int, int], rate: float) ->
     pooled = {each: each.reweighted / of_source[each.source] * numberless[each.source] for each in rows}
     certified = slow_lowest(rows, pooled, rate)
     of_all = (
-        Threshold(slow_lowest_seen(rows, pooled, rate), "not certified")
+        Threshold(slow_lowest_seen(rows, pooled, rate, expecting=True), "not certified")
         if certified is None
         else Threshold(certified, "pooled")
     )
@@ -102,10 +102,12 @@ def slow_choice(rows: Sequence[Row], numberless: dict[int, int], rate: float) ->
     for source in numberless:
         its = [each for each in rows if each.source == source]
         at = slow_lowest(its, own, rate)
-        accepted = [each for each in possible(its) if each.probability >= of_all.accept]
-        total, wrong, _ = in_all(accepted, own) if accepted else (1.0, 0.0, 0.0)
-        better = of_all.basis == "pooled" and wrong / total <= rate and (at is None or of_all.accept <= at)
-        chosen[source] = of_all if at is None or better else Threshold(at, "own")
+        if not its:
+            chosen[source] = of_all
+            continue
+        shared = max(of_all.accept, slow_lowest_seen(its, own, rate, expecting=False))
+        alone = at is not None and (at < shared or of_all.basis == "not certified")
+        chosen[source] = Threshold(at, "own") if at is not None and alone else Threshold(shared, of_all.basis)
     return chosen
 
 
@@ -158,12 +160,12 @@ def test_a_source_with_few_records_has_the_threshold_of_all() -> None:
     assert found[1] == found[2] == Threshold(0.8, "pooled")
 
 
-def test_a_source_with_more_false_links_than_may_be_keeps_its_own_threshold() -> None:
+def test_the_threshold_of_all_is_raised_for_a_source_with_more_false_links_than_may_be() -> None:
     many = [row(at, 0.9) for at in range(2000)]
     wrong = [row(5000 + at, 0.8, right=False, source=1) for at in range(20)]
     wrong += [row(6000 + at, 0.95, source=1) for at in range(400)]
     found = choose_thresholds(frame(many + wrong), {0: 1000, 1: 10}, max_false_link_rate=0.02)
-    assert found == {0: Threshold(0.5, "pooled"), 1: Threshold(0.95, "own")}
+    assert found == {0: Threshold(0.5, "pooled"), 1: Threshold(0.95, "pooled")}
 
 
 def test_each_source_weighs_as_much_among_all_as_it_has_records_without_a_number() -> None:

@@ -1,0 +1,101 @@
+"""Soundex: against published codes, and against going through a name letter by letter."""
+
+import polars as pl
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from linkcore.identifiers.soundex import soundex
+
+
+def code(name: str | None) -> str | None:
+    found = pl.DataFrame({"name": [name]}, schema={"name": pl.String}).select(soundex(pl.col("name"))).item()
+    assert found is None or isinstance(found, str)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "published"),
+    [
+        # The National Archives of the United States, "Soundex System".
+        ("WASHINGTON", "W252"),
+        ("LEE", "L000"),
+        ("GUTIERREZ", "G362"),  # double letters
+        ("PFISTER", "P236"),  # letters of one code side by side, the first of them too
+        ("JACKSON", "J250"),
+        ("TYMCZAK", "T522"),  # a vowel between two of one code
+        ("VANDEUSEN", "V532"),
+        ("ASHCRAFT", "A261"),  # H or W between two of one code
+        # Knuth, "The Art of Computer Programming", volume 3, section 6.
+        ("EULER", "E460"),
+        ("GAUSS", "G200"),
+        ("HILBERT", "H416"),
+        ("KNUTH", "K530"),
+        ("LLOYD", "L300"),
+        ("LUKASIEWICZ", "L222"),
+        ("ELLERY", "E460"),
+        ("GHOSH", "G200"),
+        ("HEILBRONN", "H416"),
+        ("KANT", "K530"),
+        ("LADD", "L300"),
+        ("LISSAJOUS", "L222"),
+        ("WACHS", "W200"),
+        # And two that are in every description of it.
+        ("ROBERT", "R163"),
+        ("RUPERT", "R163"),
+    ],
+)
+def test_published_codes(name: str, published: str) -> None:
+    assert code(name) == published
+
+
+def slow_soundex(name: str) -> str:
+    groups = {"BFPV": "1", "CGJKQSXZ": "2", "DT": "3", "L": "4", "MN": "5", "R": "6"}
+    of = {letter: digit for letters, digit in groups.items() for letter in letters}
+    name = name.replace(" ", "")
+    digits, before = "", of.get(name[0])
+    for letter in name[1:]:
+        if letter in "HW":
+            continue
+        digit = of.get(letter)
+        if digit is not None and digit != before:
+            digits += digit
+        before = digit
+    return (name[0] + digits + "000")[:4]
+
+
+LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+# Any eight letters, as many of one code in a row as no name has; and longer names, of what names are made of.
+ANY = st.text(LETTERS, min_size=1, max_size=8)
+SYLLABLES = st.sampled_from(
+    ["SCH", "CK", "SSW", "TCH", "A", "OU", "MC", "PF", "LL", "NN", "TH", "Y", "R", "ZH", " ", "D"]
+)
+LONG = st.builds("".join, st.lists(SYLLABLES, max_size=9)).map(lambda text: f"K{text}")
+
+
+@given(ANY | LONG)
+@example("BFPVBFPV")
+@example("HHWHWH")
+@example("WHW WACHS")
+def test_it_is_what_going_through_the_letters_gives(name: str) -> None:
+    assert code(name) == slow_soundex(name)
+
+
+def test_spaces_do_not_count() -> None:
+    assert code("VAN DEUSEN") == code("VANDEUSEN")
+    assert code("O BRIEN") == code("OBRIEN") == "O165"
+
+
+def test_where_there_is_no_name_there_is_no_code() -> None:
+    assert code(None) is None
+
+
+def test_of_another_script_it_is_the_beginning() -> None:
+    assert code("ΠΑΠΑΔΟΠΟΥΛΟΣ") == "ΠΑΠΑ"
+    assert code("李") == "李000"
+
+
+def test_a_column_is_coded_value_by_value() -> None:
+    names = ["LEE", None, "ROBERT", "LEE"]
+    frame = pl.DataFrame({"name": names}).select(soundex(pl.col("name")))
+    assert frame.to_series().to_list() == ["L000", None, "R163", "L000"]
