@@ -182,6 +182,13 @@ def test_what_is_given_stays_as_it_is(with_kin: dict[str, NDArray[np.int64]]) ->
     assert born.of_level == given[ONE_PERSON]["born"]
 
 
+def test_what_is_given_is_what_pairs_are_judged_by(gammas: dict[str, NDArray[np.int64]]) -> None:
+    """Told that one person's birth dates hardly ever agree, it finds few of those whose do."""
+    left_alone = maximise(as_pairs(gammas), model(START), PAIRS)
+    odd = {ONE_PERSON: {"born": places((1e-6, 0.5, 0.5 - 1e-6))}}
+    assert maximise(as_pairs(gammas), model(START), PAIRS, odd).matches < 0.8 * left_alone.matches
+
+
 def test_without_that_class_the_matches_are_contaminated(with_kin: dict[str, NDArray[np.int64]]) -> None:
     learned = maximise(as_pairs(with_kin), model(START), PAIRS)
     apart = maximise(as_pairs(with_kin), model(START), PAIRS, GIVEN)
