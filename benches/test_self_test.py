@@ -15,7 +15,7 @@ from linkcore.linkage.link import Linkage
 from linkcore.synthetic import synthesise
 
 PEOPLE = 5_000
-RUNS, ALL_RUNS = 3, 100
+RUNS, ALL_RUNS = 1, 100
 
 
 def true_rates(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:

@@ -38,7 +38,7 @@ def soundex(name: pl.Expr) -> pl.Expr:
     first, rest = letters.str.head(1), letters.str.slice(1)
     coded = first.str.replace_many([*_LETTERS, *_SILENT], [*_LETTERS.values(), "0", "0"])
     coded += rest.str.replace_many([*_LETTERS, *_SILENT], [*_LETTERS.values(), "", ""])
-    for _ in range(3):  # up to eight of one code in a row become four, these two, and these one
+    for _ in range(6):  # each time half as many of one code stand in a row, and no name has more than 64
         coded = coded.str.replace_many([f"{d}{d}" for d in "0123456"], list("0123456"))
     following = coded.str.slice(1).str.replace_all("0", "", literal=True)
     return (first + following).str.head(_LENGTH).str.pad_end(_LENGTH, "0")
