@@ -9,6 +9,19 @@ def ten_digits(nine: int) -> str:
     return digits + str(check % 11)
 
 
+def numbers(count: int) -> list[str]:
+    """Give so many numbers, each with its check digit."""
+    found: list[str] = []
+    nine = 400_000_000
+    while len(found) < count:
+        nine += 1
+        try:
+            found.append(ten_digits(nine))
+        except AssertionError:  # that one has no check digit
+            continue
+    return found
+
+
 def link_by_number(
     sources: dict[str, list[str | None]], first_is_spine: bool
 ) -> dict[str, list[tuple[int | None, str | None]]]:

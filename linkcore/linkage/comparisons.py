@@ -24,7 +24,6 @@ __all__ = [
     "comparable",
     "compared_columns",
     "comparisons",
-    "without_term_frequencies",
 ]
 
 COMPARABLE: Final = (
@@ -195,36 +194,6 @@ def compared_columns(made: Sequence[Mapping[str, Any]]) -> set[str]:
     """
     conditions = [level["sql_condition"] for comparison in made for level in comparison["comparison_levels"]]
     return {column for condition in conditions for column in re.findall(r"\b(\w+)_[lr]\b", condition)}
-
-
-def without_term_frequencies(made: Sequence[_Comparison]) -> list[_Comparison]:
-    """Give the comparisons as they are learned, when all values of an identifier count alike.
-
-    Parameters
-    ----------
-    made : sequence of dict
-        Comparisons.
-
-    Returns
-    -------
-    list of dict
-
-    Examples
-    --------
-    >>> (learnable,) = without_term_frequencies(comparisons(["birth_date"], {}))
-    >>> learnable["comparison_levels"][1]
-    {'sql_condition': 'birth_date_l = birth_date_r', 'label_for_charts': 'Agrees'}
-    """
-    return [
-        comparison
-        | {
-            "comparison_levels": [
-                {key: value for key, value in level.items() if not key.startswith("tf_")}
-                for level in comparison["comparison_levels"]
-            ]
-        }
-        for comparison in made
-    ]
 
 
 def _names(there: set[str]) -> Iterator[_Comparison]:

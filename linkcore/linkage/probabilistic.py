@@ -346,7 +346,7 @@ class _Rounds:
         )
         # Twice, for how often listed persons are not seen at all is known only once the hidden records are weighted as
         # those without a number are; and they are mixed by what follows from it.
-        for _ in range(2):
+        for _ in range(2 if self.hidden.records.height else 1):
             unseen = self._unseen(of_hidden)
             found = self._assigned(self.scored, None)
             if self.hidden.records.height:

@@ -10,7 +10,7 @@ import pytest
 from splink import DuckDBAPI, Linker
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.comparisons import comparable, comparisons, without_term_frequencies
+from linkcore.linkage.comparisons import comparable, comparisons
 from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.open_records import open_records
 from linkcore.linkage.sources import Source
@@ -25,20 +25,7 @@ from linkcore.linkage.training import (
     with_probabilities,
 )
 from linkcore.schema import RECORDS
-from tests.naive_linkage import ten_digits
-
-
-def numbers(count: int) -> list[str]:
-    found: list[str] = []
-    nine = 400_000_000
-    while len(found) < count:
-        nine += 1
-        try:
-            found.append(ten_digits(nine))
-        except AssertionError:  # that one has no check digit
-            continue
-    return found
-
+from tests.naive_linkage import numbers, ten_digits
 
 PEOPLE = [
     {
@@ -78,6 +65,20 @@ def of_splink(model: dict[str, Any], which: str) -> dict[str, dict[int, float]]:
         }
         for comparison in model["comparisons"]
     }
+
+
+def without_term_frequencies(made: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The comparisons as Splink learns them, when all values of an identifier count alike."""
+    return [
+        comparison
+        | {
+            "comparison_levels": [
+                {key: value for key, value in level.items() if not key.startswith("tf_")}
+                for level in comparison["comparison_levels"]
+            ]
+        }
+        for comparison in made
+    ]
 
 
 def test_shares_are_what_splink_learns_from_labels_and_from_random_pairs() -> None:

@@ -12,7 +12,7 @@ import polars as pl
 from linkcore.linkage.self_test.outcomes import Outcomes
 from linkcore.linkage.self_test.rates import Rate, calibration, false_links, missed_links, threshold_curve
 from linkcore.linkage.self_test.thresholds import Threshold
-from linkcore.schema import ATTRIBUTE, IDENTIFIERS
+from linkcore.schema import ATTRIBUTE, FURTHER, IDENTIFIERS
 
 __all__ = ["Tested", "calibration_table", "candidates_table", "curve_table", "groups", "rates_table"]
 
@@ -296,7 +296,7 @@ def candidates_table(
     """
     kinds: Sequence[str] = [name for name in IDENTIFIERS if name in hidden.columns and name != "nhs_number"]
     kinds = [name for name in kinds if name != "local_patient_id"]
-    kinds = [*kinds, *(name for name in hidden.columns if name.startswith("further_"))]
+    kinds = [*kinds, *(name for name in hidden.columns if name.startswith(FURTHER))]
     usable = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt8) for name in kinds) >= _USABLE_IDENTIFIERS
     pairs = proposed.select("record", own="person", found=True)
     return (

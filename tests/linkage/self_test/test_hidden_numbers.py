@@ -15,21 +15,9 @@ from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
-from tests.naive_linkage import ten_digits
+from tests.naive_linkage import numbers
 
 NOBODY_LEFT = 10**6  # more persons to keep than there are: all may be drawn
-
-
-def numbers(count: int) -> list[str]:
-    found: list[str] = []
-    nine = 400_000_000
-    while len(found) < count:
-        nine += 1
-        try:
-            found.append(ten_digits(nine))
-        except AssertionError:  # that one has no check digit
-            continue
-    return found
 
 
 NUMBERS = numbers(600)
