@@ -13,6 +13,7 @@ from linkcore.errors import LinkcoreError, ProgrammeError
 from linkcore.linkage.assignment import significant
 from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
 from linkcore.linkage.comparisons import (
+    BIRTH_DATES,
     average_frequencies,
     comparable,
     compared_columns,
@@ -32,6 +33,7 @@ from linkcore.linkage.source_models import level_shifts, shifted, source_models
 from linkcore.linkage.sources import FurtherKind
 from linkcore.linkage.tables import draw_rows, make_table, private_connection
 from linkcore.linkage.training import Shares, counts_of_levels, shares_of_levels, with_probabilities
+from linkcore.linkage.weights import levels_of_pairs, match_weight
 
 if TYPE_CHECKING:
     import numpy as np
@@ -185,6 +187,7 @@ class Scorer:
         self._linker: Linker | None = None
         self._shifts: Mapping[str, pl.DataFrame] = {}
         self._u: Mapping[str, Shares] = {}
+        self._frequencies: Mapping[str, pl.Series] = {}
 
     @property
     def pairs_there_are(self) -> int:
@@ -295,11 +298,12 @@ class Scorer:
         if known and learned.kin_pairs[OTHER_BIRTH_DATE] < _FEWEST_RELATED * self._records:
             known = {}
             learned = maximise(pairs, self.model, there_are)
-        born = learned.m.get("birth_date")
+        born = {name: learned.m[name] for name in BIRTH_DATES if name in learned.m}
         # Records of one person differ in the birth date seldom. If most of what was found does, there are no such
         # pairs to find, or too few, and it is something else: then that much is given.
-        if born and _share_far_apart(self._comparisons, born) > 0.5:
-            one_person = {"birth_date": begin(self._comparisons)["birth_date"].of_level}
+        if _share_far_apart(self._comparisons, born) > 0.5:
+            begun = begin(self._comparisons)
+            one_person = {name: begun[name].of_level for name in born}
             learned = maximise(pairs, self.model, there_are, known | {ONE_PERSON: one_person})
         share = learned.matches / there_are
         self.use(self._settings(with_probabilities(self._comparisons, m=learned.m, u=self._u, matches=share)))
@@ -318,10 +322,12 @@ class Scorer:
         names = self._shares_of("some_records", right, on)["name"]
         if not names.pairs:
             return {}
-        kinds = {OTHER_BIRTH_DATE: {"name": names.of_level, "birth_date": self._u["birth_date"].of_level}}
+        born = [name for name in BIRTH_DATES if name in self._u]
+        kinds = {OTHER_BIRTH_DATE: {"name": names.of_level} | {name: self._u[name].of_level for name in born}}
         if "gender" in self._u:
-            one = begin(self._comparisons)["birth_date"].of_level
-            kinds[SAME_BIRTH_DATE] = {"name": names.of_level, "birth_date": one, "gender": self._u["gender"].of_level}
+            begun = begin(self._comparisons)
+            one = {name: begun[name].of_level for name in born}
+            kinds[SAME_BIRTH_DATE] = {"name": names.of_level, **one, "gender": self._u["gender"].of_level}
         return kinds
 
     def _count(self, left: str, right: str, on: str, by: str = "0") -> pl.DataFrame:
@@ -370,13 +376,13 @@ class Scorer:
         self._linker = Linker(people, settings, log_level=None, validate_settings=False)
         saved = self._linker.misc.save_model_to_json()
         self.model = saved | {"link_type": model.get("link_type", "link_and_dedupe"), "retain_matching_columns": False}
-        for column, share in average_frequencies(self.model["comparisons"]).items():
-            name = self._make_frequencies(column, share)
-            table = self._api.table_to_splink_dataframe(name, name)
-            self._linker.table_management.register_term_frequency_lookup(table, column)
+        self._frequencies = {
+            column: self._make_frequencies(column, share)
+            for column, share in average_frequencies(self.model["comparisons"]).items()
+        }
 
-    def _make_frequencies(self, column: str, share: float) -> str:
-        """Make a table of how common each value of a column is among PERSONS.
+    def _make_frequencies(self, column: str, share: float) -> pl.Series:
+        """Make a table of how common each value of a column is among PERSONS; say how common that of each id is.
 
         How common a value is that one person in a few has cannot be told from those few. So to the persons there are
         added as many as there would be values if all were as common as the average one, and each of these once: with
@@ -384,7 +390,7 @@ class Scorer:
         the chance that two persons agree. A value that only records have counts as if one person had it.
         """
         everyone = f"unique_id < {self._listed}" if self._persons else "TRUE"
-        name = f"frequency_of_{column}"
+        name = _frequencies_of(column)
         self._connection.execute(
             f"""
             CREATE OR REPLACE TABLE "{name}" AS
@@ -394,7 +400,10 @@ class Scorer:
             FROM people WHERE "{column}" IS NOT NULL GROUP BY "{column}"
             """
         )
-        return name
+        frequencies: pl.Series = self._connection.sql(
+            f'SELECT "tf_{column}" FROM people LEFT JOIN "{name}" USING ("{column}") ORDER BY unique_id'
+        ).pl()[f"tf_{column}"]
+        return frequencies
 
     def score_with_persons(self, watched: pl.DataFrame | None = None, *, all_pairs: bool = False) -> pl.DataFrame:
         """Compare records with persons.
@@ -546,27 +555,12 @@ class Scorer:
 
     def _score_pairs(self) -> pl.DataFrame:
         """Score the table ``pairs``."""
-        assert self._linker is not None
         (count,) = self._connection.sql("SELECT count(*) FROM pairs").fetchall()[0]
         self.compared += count
-        gammas = [f"gamma_{comparison['output_column_name']}" for comparison in self.model["comparisons"]]
-        if not count:
-            schema = {"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64} | dict.fromkeys(gammas, pl.Int8)
-            return pl.DataFrame(schema=schema)
-        self._linker.table_management.register_blocked_pairs_for_predict(
-            self._api.table_to_splink_dataframe("pairs", "pairs")
-        )
-        scored = self._linker.inference.predict(warning_mode="never")
-        wanted = ["unique_id_l", "unique_id_r", "match_weight", *gammas]
-        frame: pl.DataFrame = scored.as_duckdbpyrelation().select(*(f'"{name}"' for name in wanted)).pl()
-        scored.drop_table_from_database_and_remove_from_cache()
-        return frame.select(
-            pl.col("unique_id_l").cast(pl.UInt32).alias("a"),
-            pl.col("unique_id_r").cast(pl.UInt32).alias("b"),
-            # A billionth of a bit is more than what is left of it after the prior is taken out again.
-            (pl.col("match_weight") - self.prior_weight).round(9).alias("weight"),
-            pl.col(gammas).cast(pl.Int8),
-        )
+        pairs = levels_of_pairs(self._connection, self.model["comparisons"], people="people", pairs="pairs")
+        weight = match_weight(pairs, self.model["comparisons"], self._frequencies)
+        # A billionth of a bit is more than what the order of a sum can change.
+        return pairs.select("a", "b", weight.round(9), "^gamma_.*$")
 
     def weigh_fields(self, pairs: pl.DataFrame) -> tuple[pl.DataFrame, str]:
         """Say what each comparison adds to the weight of these pairs, and draw it.
@@ -586,6 +580,9 @@ class Scorer:
             Splink's waterfall chart of them, a page of HTML that needs no network.
         """
         assert self._linker is not None
+        for column in self._frequencies:
+            frequencies = self._api.table_to_splink_dataframe(_frequencies_of(column), _frequencies_of(column))
+            self._linker.table_management.register_term_frequency_lookup(frequencies, column)
         asked = pairs.select(join_key_l="person", join_key_r=pl.col("record") + self._persons, match_key=pl.lit("0"))
         make_table(self._connection, "pairs", asked)
         table = self._api.table_to_splink_dataframe("pairs", "pairs")
@@ -598,8 +595,15 @@ class Scorer:
         return scored.drop(keys.values()), re.sub(r"splink-chart-[0-9a-f]{32}", "splink-chart", page)
 
 
-def _share_far_apart(comparisons: Sequence[Mapping[str, Any]], born: Shares) -> float:
-    """Give the share of pairs on the last two levels of the birth date: within a year, and further apart."""
-    (comparison,) = (each for each in comparisons if each["output_column_name"] == "birth_date")
-    last = len(comparison["comparison_levels"]) - 1
-    return born.of_level.get(last, 0.0) + born.of_level.get(last - 1, 0.0)
+def _frequencies_of(column: str) -> str:
+    return f"frequency_of_{column}"
+
+
+def _share_far_apart(comparisons: Sequence[Mapping[str, Any]], born: Mapping[str, Shares]) -> float:
+    """Give the share of pairs on the last two levels of birth dates: within a year, or nearly, and further apart."""
+    levels = {each["output_column_name"]: len(each["comparison_levels"]) for each in comparisons}
+    far = sum(
+        shares.pairs * sum(shares.of_level.get(levels[name] - at, 0.0) for at in (1, 2))
+        for name, shares in born.items()
+    )
+    return far / max(sum(shares.pairs for shares in born.values()), 1.0)

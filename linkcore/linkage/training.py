@@ -10,9 +10,11 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.assignment import significant
+from linkcore.linkage.comparisons import as_learned
 from linkcore.linkage.placement import Placement, unplaced
 from linkcore.linkage.standardise import Records
 from linkcore.linkage.tables import sample
+from linkcore.linkage.weights import case_sql
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -178,7 +180,7 @@ def counts_of_levels(
     on: str,
     by: str = "0",
 ) -> pl.DataFrame:
-    """Count the pairs on each level.
+    """Count the pairs on each level; of a comparison of parts of a birth date, also those of whole dates.
 
     From labels and from random pairs, Splink learns the same, but does not tell of how many pairs.
 
@@ -209,13 +211,10 @@ def counts_of_levels(
     counted = [pl.DataFrame(schema=schema)]
     for comparison in comparisons:
         levels = comparison["comparison_levels"]
-        rungs = " ".join(
-            f"ELSE {place}" if level["sql_condition"] == "ELSE" else f"WHEN {level['sql_condition']} THEN {place}"
-            for place, level in enumerate(levels)
-        )
+        place = case_sql(as_learned(comparison), range(len(levels)))
         found = connection.sql(
             f"WITH pairs AS (SELECT {by} AS of, {pairs} FROM {left} AS l JOIN {right} AS r ON {on}), "
-            f"placed AS (SELECT of, CASE {rungs} END AS place FROM pairs WHERE of IS NOT NULL) "
+            f"placed AS (SELECT of, {place} AS place FROM pairs WHERE of IS NOT NULL) "
             "SELECT of, place, count(*) FROM placed GROUP BY of, place ORDER BY of, place"
         ).fetchall()
         name = comparison["output_column_name"]

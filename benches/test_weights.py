@@ -1,0 +1,65 @@
+"""Weighing pairs, beside Splink's own prediction by the same model of the same pairs."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import polars as pl
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+from splink import DuckDBAPI, Linker
+
+from linkcore.governance.programme import Programme
+from linkcore.linkage.comparisons import average_frequencies, comparable, comparisons
+from linkcore.linkage.standardise import standardise
+from linkcore.linkage.tables import make_table
+from linkcore.linkage.training import Shares, with_probabilities
+from linkcore.linkage.weights import levels_of_pairs, match_weight
+
+
+def learned(there: list[str]) -> list[dict[str, Any]]:
+    """Comparisons with some m and u: how fast they are does not depend on which."""
+    made = comparisons(there, {})
+    shares: Mapping[str, Shares] = {
+        each["output_column_name"]: Shares(
+            {place: 1 / len(each["comparison_levels"]) for place in range(len(each["comparison_levels"]))}, 1000
+        )
+        for each in made
+    }
+    return with_probabilities(made, m=shares, u=shares)
+
+
+@pytest.mark.parametrize("pairs", [1_000, 300_000])
+def test_weights_beside_splinks(benchmark: BenchmarkFixture, ics: Path, pairs: int) -> None:
+    (spine,) = (source for source in Programme.load(ics / "programme.toml").sources() if source.spine)
+    people = comparable(standardise(spine, usable=["test"]).frame)
+    made = learned([name for name in people.columns if people[name].null_count() < people.height])
+    generator = np.random.default_rng(1)
+    some = generator.choice(people.height * (people.height - 1), size=pairs, replace=False)
+    asked = pl.DataFrame({"join_key_l": some // people.height, "join_key_r": some % people.height})
+    with duckdb.connect() as connection:
+        make_table(connection, "people", people.with_row_index("unique_id"))
+        make_table(connection, "pairs", asked.with_columns(match_key=pl.lit("0")))
+        frequencies = {}
+        for column in average_frequencies(made):
+            count = people.group_by(column).len("count").with_columns(frequency=pl.col("count") / people.height)
+            frequencies[column] = people.join(count, on=column, how="left", maintain_order="left")["frequency"]
+
+        def ours() -> pl.DataFrame:
+            levels = levels_of_pairs(connection, made, people="people", pairs="pairs")
+            return levels.with_columns(match_weight(levels, made, frequencies))
+
+        api = DuckDBAPI(connection)
+        settings = {"link_type": "dedupe_only", "comparisons": made, "probability_two_random_records_match": 0.5}
+        linker = Linker(api.table_to_splink_dataframe("people", "people"), settings, log_level=None)
+        linker.table_management.register_blocked_pairs_for_predict(api.table_to_splink_dataframe("pairs", "pairs"))
+        began = time.perf_counter()
+        scored = linker.inference.predict(warning_mode="never").as_duckdbpyrelation().select("match_weight").pl()
+        theirs = time.perf_counter() - began
+        found = benchmark.pedantic(ours, rounds=3, warmup_rounds=1)
+        assert found.height == scored.height == pairs
+        if benchmark.stats:
+            benchmark.extra_info |= {"splink_s": theirs, "times_as_fast": theirs / benchmark.stats.stats.min}
