@@ -9,6 +9,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.identifiers.nhs_number import standardise as standardise_number
 from linkcore.linkage.conflicts import COMPARED, contradict
+from linkcore.linkage.number_index import NumberIndex
 from linkcore.linkage.placement import PLACED, Placement, of_persons
 from linkcore.linkage.standardise import Records
 from linkcore.schema import FURTHER, METHOD, PERSONS, USABLE_STATUSES
@@ -171,15 +172,18 @@ def _persons(sources: Sequence[Records]) -> pl.DataFrame:
     With ``order`` and ``at``: the source and the position in it of the record that defines the person.
     """
     every = [_candidates(records, order) for order, records in enumerate(sources)]
-    numbered = [frame.filter(pl.col("nhs_number").is_not_null()) for frame in every]
+    elsewhere = [frame["nhs_number"].is_not_null() for frame in every]
     groups = []
     for records, frame in zip(sources, every, strict=True):
         if records.source.spine:
-            groups.append(_listed(frame, numbered))
-            listed = groups[-1].select("nhs_number")
-            numbered = [one.join(listed, on="nhs_number", how="anti") for one in numbered]
-    elsewhere = pl.concat(numbered, how="diagonal")
-    groups.append(_most_agreed(elsewhere, elsewhere))
+            groups.append(_listed(frame, every))
+            listed = NumberIndex(groups[-1]["nhs_number"])
+            elsewhere = [
+                numbered & listed.find(frame["nhs_number"]).is_null()
+                for frame, numbered in zip(every, elsewhere, strict=True)
+            ]
+    unlisted = pl.concat([frame.filter(of) for frame, of in zip(every, elsewhere, strict=True)], how="diagonal")
+    groups.append(_most_agreed(unlisted, unlisted))
     return (
         pl.concat(groups, how="diagonal")
         .with_row_index("person_id")
@@ -192,15 +196,16 @@ def _candidates(records: Records, order: int) -> pl.DataFrame:
     return named.with_columns(pl.lit(records.source.name).alias("source"), pl.lit(order, pl.UInt32).alias("order"))
 
 
-def _listed(spine: pl.DataFrame, numbered: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _listed(spine: pl.DataFrame, every: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Give the spine's records, only one of each number."""
     repeated = pl.col("nhs_number").is_duplicated() & pl.col("nhs_number").is_not_null()
     doubtful = spine.filter(repeated)
     if doubtful.is_empty():
         return spine
+    numbers = doubtful["nhs_number"].unique().implode()
     evidence = [
-        frame.select("nhs_number", "birth_date").join(doubtful.select("nhs_number"), on="nhs_number", how="semi")
-        for frame in numbered
+        frame.lazy().select("nhs_number", "birth_date").filter(pl.col("nhs_number").is_in(numbers)).collect()
+        for frame in every
     ]
     return pl.concat([spine.filter(~repeated), _most_agreed(doubtful, pl.concat(evidence))]).sort("at")
 
@@ -222,14 +227,11 @@ def _most_agreed(candidates: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFra
 
 def _by_number(sources: Sequence[Records], persons: pl.DataFrame) -> list[pl.DataFrame]:
     """Give each source's records with the ``person_id`` of their number, and whether each *defines* that person."""
-    of_number = persons.filter(pl.col("nhs_number").is_not_null()).select("nhs_number", "person_id")
-    numbers = pl.concat([records.frame.select("nhs_number") for records in sources])
-    # One join for all sources: building its hash table is most of its cost.
-    found = numbers.join(of_number, on="nhs_number", how="left", maintain_order="left")["person_id"]
-    placed, begin = [], 0
+    # A person's id is its position in PERSONS.
+    of_number = NumberIndex(persons["nhs_number"])
+    placed = []
     for order, records in enumerate(sources):
-        person_id = found[begin : begin + records.frame.height]
-        begin += records.frame.height
+        person_id = of_number.find(records.frame["nhs_number"])
         defining = persons.filter(pl.col("order") == order)
         defines = pl.repeat(False, records.frame.height, eager=True).scatter(defining["at"], True)
         person_id = person_id.scatter(defining["at"], defining["person_id"])

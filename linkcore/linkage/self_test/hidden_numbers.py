@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.linkage.exact import Exact, link_exactly, with_current_numbers
+from linkcore.linkage.number_index import NumberIndex
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.standardise import Records
 from linkcore.schema import PERSONS
@@ -108,17 +109,19 @@ def hide_numbers(
 
 def _known(sources: Sequence[Records], placement: Placement, tested: Sequence[int]) -> pl.DataFrame:
     """All records with a number: ``order``, ``at``, ``own``, ``conflict``."""
-    of_number = placement.persons.filter(pl.col("nhs_number").is_not_null()).select("nhs_number", own="person_id")
+    # A person's id is its position in PERSONS.
+    of_number = NumberIndex(placement.persons["nhs_number"])
     known = [pl.DataFrame(schema={"at": pl.UInt32, "conflict": pl.Boolean, "own": pl.UInt32, "order": pl.Int32})]
     for order in tested:
         records = sources[order]
         conflicts = placement.links[records.source.name]["conflict"]
         known.append(
-            records.frame.select("nhs_number")
+            conflicts.alias("conflict")
+            .to_frame()
             .with_row_index("at")
-            .with_columns(conflicts)
-            .join(of_number, on="nhs_number", maintain_order="left")
-            .select("at", "conflict", "own", pl.lit(order, pl.Int32).alias("order"))
+            .with_columns(of_number.find(records.frame["nhs_number"]).alias("own"), order=pl.lit(order, pl.Int32))
+            .filter(pl.col("own").is_not_null())
+            .select("at", "conflict", "own", "order")
         )
     return pl.concat(known)
 
