@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import linkcore as lc
-from linkcore.linkage import probabilistic as fallback_module
+from linkcore.linkage import rounds
 from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.review.clerical_review import guarded, unguarded
 from linkcore.linkage.standardise import standardise
@@ -285,7 +285,7 @@ def test_labels_count_and_teach(ics: ICS, monkeypatch: pytest.MonkeyPatch) -> No
         .select("source", "record_id", "person_source", "person_record_id", match=True)
     )
     assert labels.height > 100
-    monkeypatch.setattr(fallback_module, "_ENOUGH_LABELS", 50)
+    monkeypatch.setattr(rounds, "ENOUGH_LABELS", 50)
     lost = labels.head(1).with_columns(record_id=pl.lit("gone"))
     learned = lc.link(numbers, fallback=lc.Fallback(labels=pl.concat([labels, lost]))).probabilistic
     assert learned is not None
