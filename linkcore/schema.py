@@ -87,7 +87,8 @@ RECORDS: Final = pl.Schema(
         "given_name": pl.String(),  # A-Z and single spaces, or its own script where that has no A-Z
         "family_name": pl.String(),  # likewise
         "birth_date": pl.Date(),
-        "birth_date_text": pl.String(),  # YYYY-MM-DD of a date that cannot be (31 February), for edit distance only
+        # YYYY or YYYY-MM of a partial date; YYYY-MM-DD of one that cannot be (31 February), for edit distance only
+        "birth_date_text": pl.String(),
         "gender": GENDER,
         "postcode": pl.String(),  # "EX1 2AB"
         "address": pl.String(),  # A-Z, 0-9 and single spaces, or its own script

@@ -212,7 +212,7 @@ def month_number(text: str) -> int | None:
     return 9 if text == "SEPT" else None
 
 
-def birth_date(
+def birth_date(  # noqa: PLR0911
     text: str | None, reference_date: dt.date | None = None, day_first: bool = True
 ) -> tuple[dt.date | None, str | None, str]:
     if text is None or compact(text) in MISSING_WORDS:
@@ -220,16 +220,18 @@ def birth_date(
     tidy = without_time(ascii_digits(text).upper().strip(SPACES))
     if consists_of(tidy, DIGITS) and len(tidy) == 5 and 10_000 <= int(tidy) <= 60_000:
         return judged(dt.date(1899, 12, 30) + dt.timedelta(days=int(tidy)), reference_date)
-    parts = year_month_day(tidy, day_first)
+    parts = year_month_day(tidy, day_first) or year_and_month(tidy)
     if parts is None:
         return None, None, "unreadable"
     year, month, day = int(parts[0]), parts[1], parts[2]
-    if (year, month, day) == (0, 0, 0):
+    if year == 0 and 0 in (month, day):
         return None, None, "missing"
     if len(parts[0]) == 2:
         year += 2000
         if (year > 2029) if reference_date is None else (year, month, day) > reference_date.timetuple()[:3]:
             year -= 100
+    if int(parts[0]) != 0 and day == 0 and month <= 12:
+        return judged_partial(year, month, reference_date)
     try:
         date = dt.date(year, month, day)
     except ValueError:
@@ -247,6 +249,17 @@ def judged(date: dt.date, reference_date: dt.date | None) -> tuple[dt.date | Non
         if date > reference_date or birthday_at_120 < reference_date.timetuple()[:3]:
             return date, None, "implausible"
     return date, None, "valid"
+
+
+def judged_partial(year: int, month: int, reference_date: dt.date | None) -> tuple[None, str | None, str]:
+    """Of the days that it may be, all must be implausible for it to be, and one must be a default."""
+    months = range(1, 13) if month == 0 else [month]
+    days = [dt.date(year, each, day) for each in months for day in range(1, calendar.monthrange(year, each)[1] + 1)]
+    statuses = {judged(day, reference_date)[2] for day in days}
+    if "default" in statuses:
+        return None, None, "default"
+    text = f"{year:04}" if month == 0 else f"{year:04}-{month:02}"
+    return None, text, "partial" if "valid" in statuses else "implausible"
 
 
 def without_time(text: str) -> str:
@@ -269,6 +282,8 @@ def without_time_in_digits(text: str) -> str:
     for point in ".,":
         whole, found, decimals = text.partition(point)
         if found and consists_of(whole, DIGITS) and 5 <= len(whole) <= 8 and consists_of(decimals + "0", DIGITS):
+            return whole
+        if found and consists_of(whole, DIGITS) and len(whole) == 4 and set(decimals) <= {"0"}:
             return whole
     return text
 
@@ -341,6 +356,32 @@ def day_and_month(first: int, second: int, day_first: bool) -> tuple[int, int]:
     """Month and day of two numbers; the other way round where only so there is such a month."""
     day, month = (first, second) if day_first else (second, first)
     return (day, month) if month > 12 >= day else (month, day)
+
+
+def year_and_month(text: str) -> tuple[str, int, int] | None:  # noqa: PLR0911
+    """The year as written, the month or 0, and 0 for the day, of any form of a date without one."""
+
+    def is_year(part: str) -> bool:
+        return len(part) == 4 and (part[:2] in ("18", "19", "20") or part in ("0000", "9999"))
+
+    found = tokens(text) or []
+    parts = [t for t in found if t != "-"]
+    match "".join("9" if consists_of(t, DIGITS) else "-" if t == "-" else "A" for t in found):
+        case "9" if is_year(parts[0]):
+            return parts[0], 0, 0
+        case "9" if len(parts[0]) == 6:
+            year, middle, month = parts[0][:4], int(parts[0][2:4]), int(parts[0][4:])
+            if year[:2] in ("18", "19", "20") and middle not in range(1, 13) and month <= 12:
+                return year, month, 0
+        case "9-9" if is_year(parts[0]) and len(parts[1]) == 2 and int(parts[1]) <= 12:
+            return parts[0], int(parts[1]), 0
+        case "9-9" if is_year(parts[1]) and len(parts[0]) <= 2 and int(parts[0]) <= 12:
+            return parts[1], int(parts[0]), 0
+        case "9-A" if is_year(parts[0]) and (number := month_number(parts[1])):
+            return parts[0], number, 0
+        case "A-9" | "A9" if is_year(parts[1]) and (number := month_number(parts[0])):
+            return parts[1], number, 0
+    return None
 
 
 def of_digits(text: str, day_first: bool) -> tuple[str, int, int] | None:

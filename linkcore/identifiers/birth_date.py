@@ -11,11 +11,13 @@ from linkcore.identifiers.text import MISSING_WORDS, as_text, ascii_digits, by_d
 
 __all__ = ["DEFAULTS", "EARLIEST", "LATEST", "LATEST_TWO_DIGIT_YEAR", "OLDEST_AGE", "STATUS", "standardise"]
 
-STATUS: Final = pl.Enum(["valid", "missing", "default", "impossible", "unreadable", "implausible"])
-"""What a birth date turned out to be. An implausible one keeps its value, an impossible one (31 February) its text."""
+STATUS: Final = pl.Enum(["valid", "missing", "partial", "default", "impossible", "unreadable", "implausible"])
+"""What a birth date turned out to be. An implausible one keeps its value, an impossible one (31 February) its text, and
+one without its day, or month and day, the text of what is there."""
 
 DEFAULTS: Final = (dt.date(1800, 1, 1), dt.date(1900, 1, 1), dt.date(9999, 12, 31))
-"""Dates that systems fill in where they have none. 1 January of other years is suspect, and kept."""
+"""Dates that systems fill in where they have none. 1 January of other years is suspect, and kept. What is left of such
+a date without its day or month (1900, or 12/9999) is filled in as well."""
 
 EARLIEST: Final = dt.date(1850, 1, 1)
 """Birth dates before it are implausible, whatever the reference date."""
@@ -40,9 +42,10 @@ _SLASHED: Final = "^[0-9]{2}/[0-9]{2}/[12][0-9]{3}(?: [0-9]{2}:[0-9]{2}.*)?$"
 
 _TIME: Final = r"(?s)(?:T|\s)\s*[0-9]{1,2}(?::[0-9]{2}.*|\.[0-9]{2}\.[0-9]{2}.*)$"
 _TIME_DIGITS: Final = "^([0-9]{8})T?[0-9]{4}(?:[0-9]{2})?$"
-_DECIMALS: Final = r"^([0-9]{5,8})[.,][0-9]*$"
+_DECIMALS: Final = r"^(?:([0-9]{5,8})[.,][0-9]*|([0-9]{4})[.,]0*)$"
+"""Of a number; 1980.0 is a year, and 1980.10 may be a month."""
 _SERIAL: Final = "^[1-5][0-9]{4}$|^60000$"
-"""1927 to 2064. Four digits may be a year, and are neither."""
+"""1927 to 2064. Four digits are a year, or neither."""
 
 _EXCEL_DAY_0: Final = dt.date(1899, 12, 30)
 """Day 0 of Excel's serial numbers from March 1900 on (it has a 29 February 1900)."""
@@ -50,6 +53,10 @@ _EXCEL_DAY_0: Final = dt.date(1899, 12, 30)
 _GAP: Final = r"[-/.,\\\s\p{Pd}]+"
 _YEAR: Final = "([0-9]{4}|[0-9]{2})"
 _FULL_YEAR: Final = "((?:1[89]|20)[0-9]{2})"
+_YEAR_OF_PARTIAL: Final = "((?:1[89]|20)[0-9]{2}|0000|9999)"
+_YEAR_NO_MONTH: Final = "((?:1[89]|20)(?:00|1[3-9]|[2-9][0-9]))"
+"""Years whose last two digits are no month. Of six digits in a row only these begin with the year for sure: 190203 may
+be February 1903, 19 February 2003 or 3 February 2019."""
 _TO_12: Final = "(0?[0-9]|1[0-2])"
 _OVER_12: Final = "(1[3-9]|[2-9][0-9])"
 _MONTH: Final = (
@@ -64,6 +71,8 @@ _MONTHS: Final = {
 }
 _PARTS: Final = r"^(?<year>[0-9]{4}|[0-9]{2})\|(?<month>[0-9]{1,2})[A-Z]*\|(?<day>[0-9]{1,2})$"
 """What :func:`_year_month_day` makes of a date; JANUARY is 01UARY by then."""
+
+_PARTIAL_DEFAULTS: Final = tuple(date.isoformat()[:length] for date in DEFAULTS for length in (4, 7))
 
 _FOUND: Final = pl.Struct({"date": pl.Date, "text": pl.String, "missing": pl.Boolean})
 
@@ -92,14 +101,16 @@ def standardise(
     Returns
     -------
     polars.Expr
-        Struct with ``value`` (Date, null unless valid or implausible), ``text`` (String, YYYY-MM-DD of an impossible
-        date, for edit distance; null in all other cases) and ``status`` (``STATUS``, never null).
+        Struct with ``value`` (Date, null unless valid or implausible), ``text`` (String: YYYY-MM-DD of an impossible
+        date, for edit distance; YYYY-MM or YYYY of one that is partial, be it plausible or not; null in all other
+        cases) and ``status`` (``STATUS``, never null).
 
     Examples
     --------
-    >>> frame = pl.DataFrame({"born": ["2001-02-03", "3 Feb 2001", "3/2/01", "31/02/2001", "1900-01-01", "soon"]})
+    >>> born = ["2001-02-03", "3 Feb 2001", "3/2/01", "31/02/2001", "00/02/2001", "Feb 2001", "1900-01-01", "soon"]
+    >>> frame = pl.DataFrame({"born": born})
     >>> frame.select(standardise(pl.col("born"))).unnest("born")
-    shape: (6, 3)
+    shape: (8, 3)
     ┌────────────┬────────────┬────────────┐
     │ value      ┆ text       ┆ status     │
     │ ---        ┆ ---        ┆ ---        │
@@ -109,6 +120,8 @@ def standardise(
     │ 2001-02-03 ┆ null       ┆ valid      │
     │ 2001-02-03 ┆ null       ┆ valid      │
     │ null       ┆ 2001-02-31 ┆ impossible │
+    │ null       ┆ 2001-02    ┆ partial    │
+    │ null       ┆ 2001-02    ┆ partial    │
     │ null       ┆ null       ┆ default    │
     │ null       ┆ null       ┆ unreadable │
     └────────────┴────────────┴────────────┘
@@ -151,10 +164,14 @@ def _of_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> 
 
 
 def _of_other_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
-    """Read the parts of a date, and keep them as text where there is no such date."""
+    """Read the parts of a date, and keep them as text where there is no such date. A part of zeros is not known."""
     tidy, parts, serial, possible = map(pl.field, ("tidy", "parts", "serial", "possible"))
     year, month, day = map(pl.field, ("year", "month", "day"))
-    all_zero = (parts.struct.field("year").cast(pl.Int32) == 0) & (month == 0) & (day == 0)
+    no_year = parts.struct.field("year").cast(pl.Int32) == 0
+    # Nothing can be told by a month or a day alone.
+    no_date = no_year & ((month == 0) | (day == 0))
+    # A day without its month is rather mistyped than known; it stays, for edit distance, and so does what has no year.
+    known = pl.when(no_year | (day != 0) | (month > 12)).then(10).when(month == 0).then(4).otherwise(7)
     date = pl.date(*(pl.when(possible).then(part) for part in (year, month, day)))
     serial_date = (serial + (_EXCEL_DAY_0 - dt.date(1970, 1, 1)).days).cast(pl.Date)
     dashed = pl.format(
@@ -171,8 +188,8 @@ def _of_other_text(text: pl.Expr, reference_date: dt.date | None, day_first: boo
         .struct.with_fields(possible=_is_possible(year, month, day), missing=pl.field("words").is_in(MISSING_WORDS))
         .struct.with_fields(
             date=pl.coalesce(date, serial_date),
-            text=pl.when(possible.not_() & all_zero.not_()).then(dashed),
-            missing=pl.field("missing") | all_zero.fill_null(value=False),
+            text=pl.when(possible.not_() & no_date.not_()).then(dashed.str.head(known)),
+            missing=pl.field("missing") | no_date.fill_null(value=False),
         )
         .struct.eval(pl.field("date"), pl.field("text"), pl.field("missing"))
     )
@@ -187,7 +204,7 @@ def _tidied(text: pl.Expr) -> pl.Expr:
         .str.strip_chars()
         .str.replace(_TIME, "")
         .str.replace(_TIME_DIGITS, "${1}")
-        .str.replace(_DECIMALS, "${1}")
+        .str.replace(_DECIMALS, "${1}${2}")
     )
 
 
@@ -199,7 +216,7 @@ def _year_month_day(tidy: pl.Expr, day_first: bool) -> pl.Expr:
 
 
 def _forms(day_first: bool) -> Iterator[tuple[str, str]]:
-    """Pair each form with what it is rewritten to; no rewritten date is in a later form."""
+    """Pair each form with what it is rewritten to, what is not there as 0; no rewritten date is in a later form."""
     day_month, month_day = "${3}|${2}|${1}", "${3}|${1}|${2}"
     usual, other = (day_month, month_day) if day_first else (month_day, day_month)
     # Read the other way round, where the part that should be the month is over 12 and the other is not.
@@ -213,6 +230,12 @@ def _forms(day_first: bool) -> Iterator[tuple[str, str]]:
     yield rf"^{_FULL_YEAR}(0[0-9]|1[0-2])([0-9]{{2}})$", "${1}|${2}|${3}"
     yield rf"^{swapped[0]}{swapped[1].replace('0?', '0')}{_FULL_YEAR}$", other
     yield rf"^([0-9]{{1,2}})([0-9]{{2}}){_FULL_YEAR}$", usual
+    # Without a day. After the year a month has two digits, for 1980-2 may be a range.
+    yield rf"^{_YEAR_OF_PARTIAL}{_GAP}({_MONTH}|0[0-9]|1[0-2])$", "${1}|${2}|0"
+    yield rf"^{_TO_12}{_GAP}{_YEAR_OF_PARTIAL}$", "${2}|${1}|0"
+    yield rf"^({_MONTH})(?:{_GAP})?{_YEAR_OF_PARTIAL}$", "${2}|${1}|0"
+    yield rf"^{_YEAR_NO_MONTH}(0[0-9]|1[0-2])$", "${1}|${2}|0"
+    yield rf"^{_YEAR_OF_PARTIAL}$", "${1}|0|0"
 
 
 def _in_century(year: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
@@ -236,30 +259,39 @@ def _is_possible(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
 def _judged(read: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
     """Give value and status to dates that were read."""
     date, text, status = pl.field("date"), pl.field("text"), pl.field("status")
-    implausible = date.is_between(EARLIEST, LATEST).not_()
+    earliest, latest = EARLIEST, LATEST
     if reference_date is not None:
         # 120 years before 29 February there may be no such day: its eve serves.
         day = 28 if (reference_date.month, reference_date.day) == (2, 29) else reference_date.day
         oldest = dt.date(max(reference_date.year - OLDEST_AGE, 1), reference_date.month, day)
-        implausible = implausible | date.is_between(oldest, reference_date).not_()
+        earliest, latest = max(earliest, oldest), min(latest, reference_date)
     status_of_date = (
         pl.when(pl.field("missing"))
         .then(_status("missing"))
-        .when(text.is_not_null())
+        .when(text.str.len_bytes() == len("YYYY-MM-DD"))
         .then(_status("impossible"))
-        .when(date.is_null())
+        .when(date.is_null() & text.is_null())
         .then(_status("unreadable"))
-        .when(date.is_in(DEFAULTS))
+        .when(date.is_in(DEFAULTS) | text.is_in(_PARTIAL_DEFAULTS))
         .then(_status("default"))
-        .when(implausible)
+        .when(date.is_between(earliest, latest).not_() | _is_outside(text, earliest, latest))
         .then(_status("implausible"))
+        .when(text.is_not_null())
+        .then(_status("partial"))
         .otherwise(_status("valid"))
     )
+    is_default = pl.field("status") == _status("default")
     return (
         read.struct.with_fields(status=status_of_date)
-        .struct.with_fields(value=pl.when(status != _status("default")).then(date))
+        .struct.with_fields(value=pl.when(~is_default).then(date), text=pl.when(~is_default).then(text))
         .struct.eval(pl.field("value"), text, status)
     )
+
+
+def _is_outside(text: pl.Expr, earliest: dt.date, latest: dt.date) -> pl.Expr:
+    """Say whether every day that a partial date may be is earlier or later than that; null where there is no text."""
+    months, years = ((text < earliest.isoformat()[:length]) | (text > latest.isoformat()[:length]) for length in (7, 4))
+    return pl.when(text.str.len_bytes() == len("YYYY-MM")).then(months).otherwise(years)
 
 
 def _status(name: str) -> pl.Expr:

@@ -93,7 +93,8 @@ def blocking_rules(present: Sequence[str]) -> list[Rule]:
     """
     there = set(present)
     further = [name for name in present if name.startswith(FURTHER)]
-    return [rule for rule in _all_rules(further) if {column for pair in rule.equal for column in pair} <= there]
+    rules = [*_all_rules(further), *(_rules_of_partial_dates(further) if "partial_birth_date" in there else [])]
+    return [rule for rule in rules if {column for pair in rule.equal for column in pair} <= there]
 
 
 def _all_rules(further: Sequence[str]) -> Iterator[Rule]:
@@ -128,6 +129,14 @@ def _all_rules(further: Sequence[str]) -> Iterator[Rule]:
     # Then what is right whatever else is wrong.
     for name in ("full_name", "birth_date", "postcode", "address", *further):
         yield _same(name)
+
+
+def _rules_of_partial_dates(further: Sequence[str]) -> Iterator[Rule]:
+    """Rules for records whose birth date lacks its day, or its month as well; other rules use the year, too."""
+    for name in ("family_sound", "given_sound"):
+        yield _same(name, "birth_year", "birth_month", lacking=("birth_date",))
+    for where in ("postcode", "address", *further):
+        yield _same(where, "birth_year", lacking=("birth_date",))
 
 
 def _same(*columns: str, lacking: tuple[str, ...] = ()) -> Rule:

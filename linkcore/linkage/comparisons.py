@@ -3,8 +3,9 @@
 Each comparison is a ladder of levels: a pair of records stands on the first rung that holds. Three habits keep the
 ladders right and fast. Missing is neither agreement nor disagreement: where one of two values that are judged together
 is missing, that is a rung of its own. What is shared for one reason is one comparison (given and family name; postcode
-and address), because the weights of two comparisons are added. And rungs that cost most, the edit distances, stand
-behind a cheap test that they imply.
+and address), because the weights of two comparisons are added. (Birth dates have one ladder where both are whole, and
+others where a day or a month is missing: no pair stands on two of them.) And rungs that cost most, the edit distances,
+stand behind a cheap test that they imply.
 """
 
 import re
@@ -13,13 +14,16 @@ from typing import Any, Final
 
 import polars as pl
 
+from linkcore.errors import ProgrammeError
 from linkcore.identifiers.nicknames import nickname_groups
 from linkcore.identifiers.soundex import soundex
 from linkcore.linkage.sources import FurtherKind
 from linkcore.schema import FURTHER
 
 __all__ = [
+    "BIRTH_DATES",
     "COMPARABLE",
+    "as_learned",
     "average_frequencies",
     "comparable",
     "compared_columns",
@@ -39,6 +43,7 @@ COMPARABLE: Final = (
     "birth_month",
     "birth_day",
     "birth_days",
+    "partial_birth_date",
     "gender",
     "postcode",
     "postcode_sector",
@@ -48,6 +53,9 @@ COMPARABLE: Final = (
     "home",
 )
 """Columns that :func:`comparable` makes; ``further_*`` columns follow."""
+
+BIRTH_DATES: Final = ("birth_date", "birth_month", "birth_year")
+"""Comparisons of birth dates: of whole ones; of year and month, where a day is missing; of years, where more is."""
 
 # NHS England's linkage lets two names agree above this Jaro-Winkler similarity; the two others are the further bars of
 # Splink's own comparison of names. What each rung is worth is learned, so that only their order matters much.
@@ -84,6 +92,7 @@ def comparable(frame: pl.DataFrame) -> pl.DataFrame:
     ('ANNA NG', 'AN', '1980-02-03', 'EX1 2', 'EX')
     """
     date = pl.coalesce(pl.col("birth_date").dt.to_string("%Y-%m-%d"), "birth_date_text")
+    is_whole = date.str.len_bytes() == len("YYYY-MM-DD")
     postcode = pl.col("postcode")
     return frame.select(
         "given_name",
@@ -93,11 +102,12 @@ def comparable(frame: pl.DataFrame) -> pl.DataFrame:
         (pl.col("given_name").str.head(1) + pl.col("family_name").str.head(1)).alias("initials"),
         soundex(pl.col("given_name")).alias("given_sound"),
         soundex(pl.col("family_name")).alias("family_sound"),
-        date.alias("birth_date"),
-        date.str.slice(0, 4).alias("birth_year"),
-        date.str.slice(5, 2).alias("birth_month"),
-        date.str.slice(8, 2).alias("birth_day"),
+        pl.when(is_whole).then(date).alias("birth_date"),
+        _known(date.str.slice(0, 4)).alias("birth_year"),
+        _known(date.str.slice(5, 2)).alias("birth_month"),
+        _known(date.str.slice(8, 2)).alias("birth_day"),
         pl.col("birth_date").to_physical().alias("birth_days"),
+        pl.when(~is_whole).then(date).alias("partial_birth_date"),
         pl.col("gender").cast(pl.String),
         postcode,
         postcode.str.head(-2).alias("postcode_sector"),
@@ -107,6 +117,11 @@ def comparable(frame: pl.DataFrame) -> pl.DataFrame:
         (postcode + " " + pl.col("address")).alias("home"),
         pl.col(f"^{FURTHER}.*$"),
     )
+
+
+def _known(part: pl.Expr) -> pl.Expr:
+    """Make null a part that is not there, and a year of zeros, which is not known."""
+    return pl.when(~part.is_in(["", "0000"])).then(part)
 
 
 def comparisons(present: Sequence[str], further: Mapping[str, FurtherKind]) -> list[_Comparison]:
@@ -132,7 +147,7 @@ def comparisons(present: Sequence[str], further: Mapping[str, FurtherKind]) -> l
     there = set(present)
     made = [
         *_names(there),
-        *([_birth_date()] if "birth_date" in there else []),
+        *_birth_dates(there),
         *(
             [_comparison("gender", [_null("gender"), _level(_equal("gender"), "Agrees"), _else()])]
             if "gender" in there
@@ -147,6 +162,38 @@ def comparisons(present: Sequence[str], further: Mapping[str, FurtherKind]) -> l
     return made
 
 
+def as_learned(comparison: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Give a comparison of parts of a birth date as it is learned: also of dates of which more is known.
+
+    How often the years of one person's records agree, whole dates tell as well, and there are many of them; of partial
+    dates there may be none that are known to be of one person.
+
+    Parameters
+    ----------
+    comparison : mapping
+        As Splink's settings write it.
+
+    Returns
+    -------
+    mapping
+        The same, unless it is of a month or a year of birth.
+
+    Examples
+    --------
+    >>> (_, year) = comparisons(["birth_year", "birth_date", "partial_birth_date"], {})
+    >>> as_learned(year)["comparison_levels"][0]["sql_condition"]
+    '(birth_year_l IS NULL OR birth_year_r IS NULL)'
+    """
+    lacking = _LACKING.get(comparison["output_column_name"])
+    if lacking is None:
+        return comparison
+    levels = [
+        level | {"sql_condition": lacking} if level.get("is_null_level", False) else level
+        for level in comparison["comparison_levels"]
+    ]
+    return {**comparison, "comparison_levels": levels}
+
+
 def average_frequencies(made: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Give the columns whose common values weigh less than rare ones, and how likely two records are to agree on them.
 
@@ -158,7 +205,12 @@ def average_frequencies(made: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        By column, u of the level on which it agrees; 1 where no level asks for just that.
+        By column, u of the level on which it agrees.
+
+    Raises
+    ------
+    ProgrammeError
+        If no level asks for just that: how common a value is on average is not known then.
 
     Examples
     --------
@@ -166,13 +218,19 @@ def average_frequencies(made: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     >>> average_frequencies([{"comparison_levels": [agrees | {"u_probability": 0.00004}]}])
     {'birth_date': 4e-05}
     """
-    frequencies: dict[str, float] = {}
+    frequencies: dict[str, float | None] = {}
     for level in (level for comparison in made for level in comparison["comparison_levels"]):
         column = level.get("tf_adjustment_column")
         if column:
             agrees = re.sub(r'"', "", level["sql_condition"]) == _equal(column)
-            frequencies[column] = level["u_probability"] if agrees else frequencies.get(column, 1.0)
-    return frequencies
+            frequencies[column] = level["u_probability"] if agrees else frequencies.get(column)
+    unknown = sorted(column for column, share in frequencies.items() if share is None)
+    if unknown:
+        raise ProgrammeError(
+            f"the model adjusts for how common values of {', '.join(unknown)} are, and has no level on which just "
+            "that agrees"
+        )
+    return {column: share for column, share in frequencies.items() if share is not None}
 
 
 def compared_columns(made: Sequence[Mapping[str, Any]]) -> set[str]:
@@ -221,7 +279,7 @@ def _full_name_levels() -> Iterator[_Level]:
         "(ends_with(family_name_l, ' ' || family_name_r) OR ends_with(family_name_r, ' ' || family_name_l) "
         "OR starts_with(family_name_l, family_name_r || ' ') OR starts_with(family_name_r, family_name_l || ' '))"
     )
-    yield {"sql_condition": f"{no_given} AND {no_family}", "label_for_charts": "Missing", "is_null_level": True}
+    yield _nothing(f"{no_given} AND {no_family}")
     yield _level("full_name_l = full_name_r", "Both names agree", "full_name")
     crossed = "given_name_l = family_name_r", "family_name_l = given_name_r"
     yield _level(" AND ".join(crossed), "Names swapped")
@@ -254,6 +312,37 @@ def _full_name_levels() -> Iterator[_Level]:
     yield _level(given, "Given name agrees only", "given_name")
     yield _level(f"{given_remote} AND {family_remote}", "Both names remotely alike")
     yield _else()
+
+
+def _birth_dates(there: set[str]) -> Iterator[_Comparison]:
+    """Whole dates, and where there are partial ones, what those have: the month with the year, or the year alone."""
+    if "birth_date" in there:
+        yield _birth_date()
+    if "partial_birth_date" not in there:
+        return
+    year, month, both_whole = _equal("birth_year"), _equal("birth_month"), f"NOT {_missing('birth_date')}"
+    if "birth_month" in there:
+        yield _comparison(
+            "birth_month",
+            [
+                _nothing(f"{both_whole} OR {_LACKING['birth_month']}"),
+                _level(f"{year} AND {month}", "Year and month agree", "birth_year"),
+                _level(year, "Year agrees only", "birth_year"),
+                _level(month, "Month agrees only"),
+                _else(),
+            ],
+        )
+    # A year that was worked out from an age is the one before, or the one after.
+    neighbours = "abs(birth_year_l::INTEGER - birth_year_r::INTEGER) <= 1"
+    yield _comparison(
+        "birth_year",
+        [
+            _nothing(f"{both_whole} OR NOT {_missing('birth_month')} OR {_LACKING['birth_year']}"),
+            _exact("birth_year"),
+            _level(neighbours, "Neighbouring years"),
+            _else(),
+        ],
+    )
 
 
 def _birth_date() -> _Comparison:
@@ -292,11 +381,7 @@ def _place(there: set[str]) -> Iterator[_Comparison]:
     yield _comparison(
         "place",
         [
-            {
-                "sql_condition": f"{_missing('postcode')} AND {no_address}",
-                "label_for_charts": "Missing",
-                "is_null_level": True,
-            },
+            _nothing(f"{_missing('postcode')} AND {no_address}"),
             _level("home_l = home_r", "Postcode and address agree", "home"),
             _level(f"{postcode} AND {no_address}", "Postcode agrees, address missing", "postcode"),
             _level(f"{postcode} AND {alike}", "Postcode agrees, address alike", "postcode"),
@@ -328,7 +413,7 @@ def _text_levels(name: str) -> list[_Level]:
     # Null where either text is; said so, DuckDB computes the similarity once for all rungs, not once for each.
     missing = f"jaro_winkler_similarity({name}_l, {name}_r) IS NULL"
     return [
-        {"sql_condition": missing, "label_for_charts": "Missing", "is_null_level": True},
+        _nothing(missing),
         _exact(name),
         _level(_similar(name, _NEARLY_EQUAL), "Nearly equal"),
         _level(_similar(name, _ALIKE), "Alike"),
@@ -376,8 +461,12 @@ def _level(condition: str, label: str, term_frequency: str | None = None) -> _Le
     return level if term_frequency is None else level | {"tf_adjustment_column": term_frequency}
 
 
+def _nothing(condition: str) -> _Level:
+    return {"sql_condition": condition, "label_for_charts": "Missing", "is_null_level": True}
+
+
 def _null(name: str) -> _Level:
-    return {"sql_condition": _missing(name), "label_for_charts": "Missing", "is_null_level": True}
+    return _nothing(_missing(name))
 
 
 def _exact(name: str) -> _Level:
@@ -398,3 +487,10 @@ def _missing(name: str) -> str:
 
 def _similar(name: str, bar: float) -> str:
     return f"jaro_winkler_similarity({name}_l, {name}_r) > {bar}"
+
+
+# Of a pair that these hold of, there is nothing to be compared.
+_LACKING: Final = {
+    "birth_month": f"{_missing('birth_year')} OR {_missing('birth_month')}",
+    "birth_year": _missing("birth_year"),
+}

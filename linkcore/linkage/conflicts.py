@@ -25,8 +25,8 @@ def contradict(pairs: pl.DataFrame) -> pl.Series:
 
     Birth dates *differ* when fewer than two of year, month and day agree and day and month are not swapped. Then the
     record is of somebody else unless both its names agree with the person's or, where it has no name, its postcode does
-    and its gender does not differ. Where a birth date is missing, both names must differ. With too little to compare,
-    nothing is contradicted.
+    and its gender does not differ. A birth date without its day differs if its year does: what is missing says nothing.
+    Where a birth date is missing, both names must differ. With too little to compare, nothing is contradicted.
 
     Parameters
     ----------
@@ -109,12 +109,16 @@ def _contradiction() -> pl.Expr:
 
 
 def _birth_dates_differ() -> pl.Expr:
-    """Fewer than two parts agree, and day and month are not swapped; null where either date is missing."""
+    """Fewer than two parts agree, and day and month are not swapped; null where either date is missing.
+
+    Of a month alone it cannot be said whether it is another or was swapped with the day.
+    """
     year, month, day = _parts("birth_date", "birth_date_text")
     year_person, month_person, day_person = _parts("birth_date_person", "birth_date_text_person")
     agreeing = pl.sum_horizontal(year == year_person, month == month_person, day == day_person)
     swapped = (year == year_person) & (month == day_person) & (day == month_person)
-    return pl.when(year.is_not_null() & year_person.is_not_null()).then((agreeing < 2) & ~swapped)
+    both_whole = (day != "") & (day_person != "")
+    return pl.when(both_whole).then((agreeing < 2) & ~swapped).otherwise(year != year_person)
 
 
 def _parts(date: str, text: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:

@@ -270,7 +270,9 @@ def looks_like_record(names: Sequence[str]) -> bool:
     (False, True)
     """
     name = pl.col("name")
-    dated = birth_date.standardise(name, dtype=pl.String()).struct.field("status") != "unreadable"
+    # A month or a year may be the name of a column: that of its figures.
+    status = birth_date.standardise(name, dtype=pl.String()).struct.field("status")
+    dated = ~status.is_in(["unreadable", "partial"])
     placed = postcode.standardise(name).struct.field("status") == "valid"
     value = dated | placed | (name.str.count_matches("[0-9]") >= _DIGITS_OF_A_VALUE)
     return bool(pl.DataFrame({"name": names}, schema={"name": pl.String}).select(value.any()).item())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from linkcore.linkage.blocking import LARGEST_BLOCK_OF_ONE
+from linkcore.linkage.comparisons import BIRTH_DATES
 from linkcore.linkage.source_models import level_numbers, shifted
 from linkcore.linkage.training import Shares, counts_of_levels, shares_of_levels
 
@@ -148,7 +149,7 @@ def learn_relatives(
             )
             for comparison in known
             # Of one birth date, they differ in it by mistakes only: as a person's own records do.
-            if not (same and comparison["output_column_name"] == "birth_date")
+            if not (same and comparison["output_column_name"] in BIRTH_DATES)
         }
     return Relatives(per_pair, shifts)
 

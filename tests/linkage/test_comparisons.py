@@ -1,15 +1,23 @@
 """Each ladder, rung by rung, as DuckDB climbs it; and its shortcuts against what they stand for."""
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkcore.linkage.comparisons import COMPARABLE, average_frequencies, comparable, comparisons
+from linkcore.linkage.comparisons import (
+    BIRTH_DATES,
+    COMPARABLE,
+    as_learned,
+    average_frequencies,
+    comparable,
+    comparisons,
+)
 from linkcore.schema import PERSONS, RECORDS
 
 ANNA: dict[str, Any] = {
@@ -22,7 +30,13 @@ ANNA: dict[str, Any] = {
 }
 
 
-def level(name: str, left: dict[str, Any], right: dict[str, Any], present: list[str] | None = None) -> str:
+def level(
+    name: str,
+    left: dict[str, Any],
+    right: dict[str, Any],
+    present: list[str] | None = None,
+    change: Callable[[Any], Any] = lambda made: made,
+) -> str:
     """The label of the rung that two records stand on."""
     (comparison,) = (
         made for made in comparisons(present or list(COMPARABLE), {}) if made["output_column_name"] == name
@@ -35,7 +49,7 @@ def level(name: str, left: dict[str, Any], right: dict[str, Any], present: list[
     rungs = " ".join(
         (f"WHEN {rung['sql_condition']} THEN" if rung["sql_condition"] != "ELSE" else "ELSE")
         + f" '{rung['label_for_charts']}'"
-        for rung in comparison["comparison_levels"]
+        for rung in change(comparison)["comparison_levels"]
     )
     with duckdb.connect() as connection:
         connection.register("pair", pair)
@@ -105,6 +119,87 @@ def test_birth_dates(other: str | None, expected: str) -> None:
 def test_a_swapped_day_and_month() -> None:
     swapped = [ANNA | {"birth_date": date} for date in (dt.date(1980, 2, 3), dt.date(1980, 3, 2))]
     assert level("birth_date", *swapped) == "Day and month swapped"
+
+
+def dated(text: str | None) -> dict[str, Any]:
+    """A record with such a birth date: whole, partial, or impossible."""
+    try:
+        return ANNA | {"birth_date": dt.date.fromisoformat(text or "")}
+    except ValueError:
+        return ANNA | {"birth_date": None, "birth_date_text": text}
+
+
+def rungs_of_birth_dates(left: str | None, right: str | None) -> list[str]:
+    return [level(name, dated(left), dated(right)) for name in BIRTH_DATES]
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        ("1980-02-13", "1980-02", ["Missing", "Year and month agree", "Missing"]),
+        ("1980-02-13", "1980-03", ["Missing", "Year agrees only", "Missing"]),
+        ("1980-02-13", "1981-02", ["Missing", "Month agrees only", "Missing"]),
+        ("1980-02-13", "1981-03", ["Missing", "Differs", "Missing"]),
+        ("1980-02-31", "1980-02", ["Missing", "Year and month agree", "Missing"]),
+        ("1980-02", "1980-02", ["Missing", "Year and month agree", "Missing"]),
+        ("1980-02-13", "1980", ["Missing", "Missing", "Agrees"]),
+        ("1980-02", "1980", ["Missing", "Missing", "Agrees"]),
+        ("1980", "1980", ["Missing", "Missing", "Agrees"]),
+        ("1980-02-13", "1979", ["Missing", "Missing", "Neighbouring years"]),
+        ("1980-02", "1990", ["Missing", "Missing", "Differs"]),
+        ("1980-02-13", "1980-02-13", ["Agrees", "Missing", "Missing"]),
+        ("1980-02-13", "1955-07-28", ["Differs", "Missing", "Missing"]),
+        # Of no year, nothing can be said by a year.
+        ("0000-02-13", "1980", ["Missing", "Missing", "Missing"]),
+        ("0000-02-13", "1980-02", ["Missing", "Missing", "Missing"]),
+        ("0000-02-13", "1980-02-13", ["Month and day agree", "Missing", "Missing"]),
+        ("1980", None, ["Missing", "Missing", "Missing"]),
+    ],
+)
+def test_birth_dates_that_lack_something(left: str, right: str | None, expected: list[str]) -> None:
+    assert rungs_of_birth_dates(left, right) == rungs_of_birth_dates(right, left) == expected
+
+
+@settings(max_examples=40)
+@given(
+    *[st.tuples(st.dates(dt.date(1978, 1, 1), dt.date(1982, 12, 31)), st.sampled_from([4, 7, 10, 0]))] * 2,
+)
+def test_a_pair_is_judged_by_all_that_both_birth_dates_have_and_once(
+    left: tuple[dt.date, int], right: tuple[dt.date, int]
+) -> None:
+    texts = [date.isoformat()[:length] or None for date, length in (left, right)]
+    rungs = dict(zip(BIRTH_DATES, rungs_of_birth_dates(*texts), strict=True))
+    finest = {10: "birth_date", 7: "birth_month", 4: "birth_year", 0: None}[min(left[1], right[1])]
+    assert {name for name, rung in rungs.items() if rung != "Missing"} == ({finest} if finest else set())
+    for name, length, agreement in (("birth_month", 7, "Year and month agree"), ("birth_year", 4, "Agrees")):
+        if finest == name:
+            assert (rungs[name] == agreement) == (left[0].isoformat()[:length] == right[0].isoformat()[:length])
+
+
+def test_only_where_a_birth_date_is_partial_are_parts_compared() -> None:
+    def births(*texts: str) -> list[str]:
+        people = comparable(pl.concat([pl.DataFrame([dated(text)], schema=RECORDS) for text in texts]))
+        present = [name for name in people.columns if people[name].null_count() < people.height]
+        made = [each["output_column_name"] for each in comparisons(present, {})]
+        return [name for name in made if name in BIRTH_DATES]
+
+    assert births("1980-02-13", "1980-02-31") == ["birth_date"]
+    assert births("1980-02-13", "1980-02") == births("1980-02-13", "1980") == list(BIRTH_DATES)
+    assert births("1980", "1980-02") == ["birth_month", "birth_year"]
+    assert births("1980") == ["birth_year"]
+
+
+def test_parts_of_birth_dates_are_learned_from_whole_ones_too() -> None:
+    # As in the comparison, but for those that a finer comparison judges.
+    for left, right, month, year in (
+        ("1980-02-13", "1980-02-14", "Year and month agree", "Agrees"),
+        ("1980-02-13", "1981-02-13", "Month agrees only", "Neighbouring years"),
+        ("1980-02-13", "1980", "Missing", "Agrees"),
+        ("1980-02-13", None, "Missing", "Missing"),
+    ):
+        sides = dated(left), dated(right)
+        assert [level(name, *sides, change=as_learned) for name in ("birth_month", "birth_year")] == [month, year]
+    assert level("birth_date", *sides) == level("birth_date", *sides, change=as_learned)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +339,7 @@ def test_rare_values_weigh_more_wherever_they_agree() -> None:
     made = comparisons(list(COMPARABLE), {})
     for number, rung in enumerate(rung for comparison in made for rung in comparison["comparison_levels"]):
         rung["u_probability"] = number
-    columns = ["full_name", "family_name", "given_name", "birth_date", "home", "postcode", "address"]
+    columns = ["full_name", "family_name", "given_name", "birth_date", "birth_year", "home", "postcode", "address"]
     agreeing = {
         column: rung["u_probability"]
         for comparison in made

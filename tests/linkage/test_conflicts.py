@@ -44,6 +44,11 @@ BORN_ANOTHER_DAY = {"birth_date": ANOTHER["birth_date"]}
         (PERSON | NO_NAME | BORN_ANOTHER_DAY, False),  # no name, but the same home
         (PERSON | MARRIED | {"birth_date": None}, False),
         (PERSON | {"birth_date": None, "birth_date_text": "1980-02-31"}, False),
+        (PERSON | MARRIED | {"birth_date": None, "birth_date_text": "1980"}, False),
+        (PERSON | MARRIED | {"birth_date": None, "birth_date_text": "1980-02"}, False),
+        (PERSON | MARRIED | {"birth_date": None, "birth_date_text": "1980-03"}, False),  # swapped with the day, perhaps
+        (ANOTHER | {"birth_date": None, "birth_date_text": "1980"}, False),  # as any other that agrees
+        (PERSON | {"given_name": "ANNE", "birth_date": None, "birth_date_text": "2011"}, False),
         # Too little to contradict anything.
         (PERSON | NO_NAME | {"birth_date": None, "postcode": "PL4 9XX"}, False),
         (dict.fromkeys(PERSON), False),
@@ -53,6 +58,10 @@ BORN_ANOTHER_DAY = {"birth_date": ANOTHER["birth_date"]}
         (PERSON | {"family_name": "OKAFOR"} | BORN_ANOTHER_DAY, True),  # a namesake
         (ANOTHER | {"birth_date": None}, True),
         (ANOTHER | {"birth_date": None, "birth_date_text": "2011-06-31"}, True),
+        (ANOTHER | {"birth_date": None, "birth_date_text": "2011"}, True),
+        (PERSON | MARRIED | {"birth_date": None, "birth_date_text": "2011"}, True),
+        (PERSON | MARRIED | {"birth_date": None, "birth_date_text": "2011-02"}, True),
+        (ANOTHER | NO_NAME | {"birth_date": None, "birth_date_text": "2011-02"}, True),
         (ANOTHER | NO_NAME, True),
         (ANOTHER | NO_NAME | {"postcode": "EX1 2AB"}, True),  # her son, without a name
         (ANOTHER | NO_NAME | {"postcode": None, "gender": None}, True),

@@ -178,6 +178,7 @@ def test_a_file_without_line_ends_does_not_fill_the_memory(tmp_path: Path) -> No
     ("names", "record"),
     [
         (["NHS_NO", "SURNAME", "DOB", "Address line 1", "ICD10"], False),
+        (["AREA", "2019", "2020", "Jan 2021"], False),
         (["NHS_NO", ""], True),
         (["9990000018", "Smith"], True),
         (["999 000 0018", "Smith"], True),

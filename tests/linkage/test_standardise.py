@@ -93,6 +93,15 @@ def test_every_value_of_every_mapped_identifier_is_counted_once() -> None:
     assert reasons == {"valid": 1, "default": 1, "impossible": 1, "unreadable": 1}
 
 
+def test_a_partial_birth_date_is_kept_as_text_and_counted() -> None:
+    frame = pl.DataFrame({"birth_date": ["1980", "00/02/1980", "1903", "1900", None]})
+    records = standardise(Source("s", frame), reference_date=dt.date(2026, 3, 31))
+    assert records.frame["birth_date"].to_list() == [None] * 5
+    assert records.frame["birth_date_text"].to_list() == ["1980", "1980-02", "1903", None, None]
+    reasons = dict(records.set_aside.select("status", "records").iter_rows())
+    assert reasons == {"partial": 2, "implausible": 1, "default": 1, "missing": 1}
+
+
 def test_the_fingerprint_is_of_what_was_sent_and_not_of_how_it_is_held(tmp_path: Path) -> None:
     def fingerprint(data: object) -> str:
         return standardise(Source("s", data, columns={"family_name": "SURNAME"})).fingerprint

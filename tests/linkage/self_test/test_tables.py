@@ -13,6 +13,8 @@ from linkcore.linkage.self_test.rates import Rate, calibration, false_links, mis
 from linkcore.linkage.self_test.tables import Tested as SelfTest  # pytest would take Tested for a class of tests
 from linkcore.linkage.self_test.tables import calibration_table, candidates_table, curve_table, groups, rates_table
 from linkcore.linkage.self_test.thresholds import Threshold
+from linkcore.linkage.sources import Source
+from linkcore.linkage.standardise import standardise
 from linkcore.schema import RECORDS
 
 NAMES = {0: "gp", 1: "ambulance", 2: "a_and_e"}
@@ -175,6 +177,13 @@ def slow_age(born: dt.date, on: dt.date) -> int:
         if birthday > on:
             return age
         age += 1
+
+
+def test_of_a_partial_birth_date_there_is_no_age_band() -> None:
+    births = pl.DataFrame({"birth_date": ["1980", "1980-02", "1980-02-03"], "gender": ["1", "1", "1"]})
+    records = standardise(Source("s", births)).frame
+    assert groups(records, dt.date(2026, 3, 31))["age band"].to_list() == [None, None, "45-64"]
+    assert groups(records, None)["decade of birth"].to_list() == [None, None, "1980s"]
 
 
 def ages(born: list[dt.date | None], on: dt.date) -> list[str | None]:
