@@ -98,8 +98,10 @@ class Reading:
         return self.judgement.figures(prefix) | {f"{prefix}way": self.way, f"{prefix}threshold": self.threshold}
 
 
-def readings(dataset: Dataset | System, pairs: pl.DataFrame) -> tuple[Reading, Reading]:
-    """Give the best reading from a probability of 0.5, and the best of all."""
+def readings(
+    dataset: Dataset | System, pairs: pl.DataFrame, *, max_false_link_rate: float
+) -> tuple[Reading, Reading, Reading]:
+    """Give the best reading from a probability of 0.5, the best of all, and the best with so few wrong links."""
     curves = list(_curves(dataset, pairs))
     true = dataset.true
 
@@ -112,11 +114,13 @@ def readings(dataset: Dataset | System, pairs: pl.DataFrame) -> tuple[Reading, R
     halves = [(way, curve.filter(pl.col("probability") >= 0.5).tail(1)) for way, curve in curves]
     f1 = 2 * pl.col("right") / (pl.col("found") + true)
     tops = [(way, curve.filter(f1 == f1.max()).head(1)) for way, curve in curves]
-    at_half, at_best = (
+    few_wrong = pl.col("found") - pl.col("right") <= max_false_link_rate * pl.col("found")
+    careful = [(way, curve.filter(few_wrong).filter(f1 == f1.max()).head(1)) for way, curve in curves]
+    at_half, at_best, with_few_wrong = (
         best([reading(way, row) for way, rows in chosen for row in rows.iter_rows(named=True)])
-        for chosen in (halves, tops)
+        for chosen in (halves, tops, careful)
     )
-    return at_half, at_best
+    return at_half, at_best, with_few_wrong
 
 
 def _curves(dataset: Dataset | System, pairs: pl.DataFrame) -> Iterator[tuple[Way, pl.DataFrame]]:

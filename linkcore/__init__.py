@@ -19,6 +19,7 @@ from linkcore.pseudonyms.persons import pseudonym_mapping, repseudonymise
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.pseudonyms.sql import register_duckdb
 from linkcore.quality.measures import Quality
+from linkcore.report import write_report
 
 __version__ = "0.1.0"
 
@@ -49,4 +50,5 @@ __all__ = [
     "release",
     "repseudonymise",
     "review_agreement",
+    "write_report",
 ]

@@ -68,8 +68,17 @@ def _parser() -> argparse.ArgumentParser:
 
     link = commands.add_parser("link", help="link a programme's sources")
     _programme(link)
-    link.add_argument("--out", type=Path, required=True, help="private folder for links.parquet")
+    link.add_argument("--out", type=Path, required=True, help="private folder for links.parquet and quality.json")
     link.set_defaults(run=_link)
+
+    report = commands.add_parser("report", help="write the linkage-quality report")
+    report.add_argument(
+        "place", type=Path, metavar="PLACE", help="folder that link has written; or a programme, which is then linked"
+    )
+    report.add_argument("--out", type=Path, required=True, help="folder for report.html and quality.json")
+    report.add_argument("--previous", type=Path, metavar="FILE", help="quality.json of an earlier run, to compare with")
+    report.add_argument("--trusted", action="store_true", help="true counts, for the trusted team's own eyes")
+    report.set_defaults(run=_report)
 
     release = commands.add_parser("release", help="link, and write what one recipient may have")
     _programme(release)
@@ -208,13 +217,16 @@ def _check(chosen: argparse.Namespace) -> None:
 
 def _link(chosen: argparse.Namespace) -> None:
     from linkcore.files import new_folder
+    from linkcore.quality.quality_file import to_json
     from linkcore.quality.text import as_text
+    from linkcore.report import QUALITY_FILE
 
     programme = _load(chosen.programme)
     programme.check()
     linkage = _linkage(programme)
     with new_folder(chosen.out, ours=_is_of_a_linkage) as folder:
         linkage.links.write_parquet(folder / "links.parquet")
+        (folder / QUALITY_FILE).write_text(to_json(linkage.quality), "utf-8")
         if linkage.probabilistic is not None and linkage.probabilistic.model:
             linkage.save_model(folder / "model.json")
     print(as_text(linkage.quality.by_method()))
@@ -224,8 +236,33 @@ def _link(chosen: argparse.Namespace) -> None:
 
 
 def _is_of_a_linkage(entry: Path) -> bool:
-    """Say whether a file is one that ``link`` writes: the links, the model of all sources, and that of each."""
-    return entry.name == "links.parquet" or (entry.name.startswith("model.") and entry.suffix == ".json")
+    """Say whether a file is one that ``link`` writes: the links, their quality, and the models."""
+    from linkcore.report import QUALITY_FILE
+
+    models = entry.name.startswith("model.") and entry.suffix == ".json"
+    return models or entry.name in ("links.parquet", QUALITY_FILE)
+
+
+def _report(chosen: argparse.Namespace) -> None:
+    from linkcore.quality.quality_file import read_quality
+    from linkcore.quality.views import in_terminal
+    from linkcore.report import QUALITY_FILE, write_report
+
+    linked = chosen.place / QUALITY_FILE
+    written = chosen.out / QUALITY_FILE
+    for read in (linked, chosen.previous):
+        if read is not None and read.resolve() == written.resolve():
+            raise ProgrammeError(f"--out: {written} is read, and would be replaced; choose another folder")
+    if linked.is_file():
+        quality = read_quality(linked)
+    else:
+        programme = _load(chosen.place)
+        programme.check()
+        quality = _linkage(programme).quality
+    place = chosen.out / "report.html"
+    write_report(quality, place, previous=chosen.previous, trusted=chosen.trusted)
+    print(in_terminal(read_quality(written)))
+    print(f"\nreport: {place}{' (true counts: keep it within the trusted team)' if chosen.trusted else ''}")
 
 
 def _release(chosen: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""The demonstration: a synthetic ICS, made, linked, released to one recipient, and judged against its truth."""
+"""The demonstration: a synthetic ICS, made, linked, released to one recipient, judged by its truth and reported."""
 
 import resource
 import sys
@@ -18,6 +18,7 @@ from linkcore.linkage.link import Linkage
 from linkcore.progress import Progress, silent
 from linkcore.pseudonyms.keys import Key
 from linkcore.quality.text import as_text
+from linkcore.report import write_report
 from linkcore.synthetic import synthesise
 
 __all__ = ["Demonstration", "run_demo"]
@@ -38,6 +39,8 @@ class Demonstration:
         Of the twelve sources.
     released : Release
         To the one recipient.
+    report : pathlib.Path
+        The linkage-quality report.
     judged : polars.DataFrame
         What :func:`linkcore.linkage.evaluation.compare_with_truth` found.
     conflicts : polars.DataFrame
@@ -51,6 +54,7 @@ class Demonstration:
     folder: Path
     linkage: Linkage
     released: Release
+    report: Path
     judged: pl.DataFrame
     conflicts: pl.DataFrame
     seconds: dict[str, float]
@@ -79,6 +83,7 @@ class Demonstration:
                 as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
                 f"sources and programme file  {self.folder / 'ics'}\n"
                 f"released data and manifest  {self.released.folder}\n"
+                f"linkage-quality report      {self.report}\n"
                 f"the recipient's key         {self.folder / 'keys'}",
             ]
         )
@@ -119,12 +124,12 @@ def _of_conflicts(conflicts: pl.DataFrame) -> str:
 
 
 def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Progress = silent) -> Demonstration:
-    """Make a synthetic ICS, link it, release it to one recipient, and judge the links against the truth.
+    """Make a synthetic ICS, link it, release it to one recipient, judge the links by the truth, and write the report.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where to write: ``ics/`` (sources, programme file, truth), ``keys/`` and ``release/``.
+        Where to write: ``ics/`` (sources, programme file, truth), ``keys/``, ``release/`` and ``report/``.
     people : int
         How many people live there.
     seed : int
@@ -152,7 +157,11 @@ def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Pro
     with _timed(seconds, "judge"):
         truth = pl.read_parquet(made.truth)
         judged, conflicts = compare_with_truth(linkage, truth), conflicts_found(linkage, truth)
-    return Demonstration(folder, linkage, released, judged, conflicts, seconds, _peak_bytes())
+    report = folder / "report" / "report.html"
+    progress("report", 0, 1)
+    with _timed(seconds, "report"):
+        write_report(linkage, report, truth=truth)
+    return Demonstration(folder, linkage, released, report, judged, conflicts, seconds, _peak_bytes())
 
 
 def _key(file: Path) -> Key:

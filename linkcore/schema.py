@@ -24,6 +24,7 @@ __all__ = [
     "PERSONS",
     "RECORDS",
     "SET_ASIDE",
+    "STAGE_ONE_CODE",
     "USABLE_STATUSES",
 ]
 
@@ -78,6 +79,10 @@ FURTHER: Final = "further_"
 ATTRIBUTE: Final = "attribute_"
 """Prefix, in RECORDS, of the attributes that a source names for reporting by subgroup."""
 
+STAGE_ONE_CODE: Final = "stage_one_code"
+"""In RECORDS of a source that comes pseudonymised at stage 1: the code of each record, 32 hex digits. Its
+``nhs_number`` is then an integer above all NHS Numbers, made of the code; in PERSONS ``token`` holds the code, too."""
+
 RECORDS: Final = pl.Schema(
     {
         "row": pl.UInt32(),  # position in the source, from 0: how the payload finds its link
@@ -103,7 +108,8 @@ PERSONS: Final = pl.Schema(
         "nhs_number": pl.Int64(),  # null where the person has none
         "source": pl.String(),  # of the record that defines the person
         "record_id": pl.String(),  # that record
-        "token": pl.String(),  # names a person without a number; null where there is a number
+        # names a person without a number, or known by a stage-1 code; null where there is a number
+        "token": pl.String(),
         "given_name": pl.String(),
         "family_name": pl.String(),
         "birth_date": pl.Date(),

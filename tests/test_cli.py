@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.quality.quality_file import read_quality
 from tests.pseudonyms.traces import shows
 
 
@@ -49,8 +50,10 @@ def test_demo_does_the_whole_job_and_accounts_for_every_record(tmp_path: Path) -
     for file in manifest["files"]:
         of = truth.filter(pl.col("source") == file["source"])
         assert file["rows"] == of.height
-    for word in ("precision", "recall", "peak memory", "linkcore-demo/release", "ambulance"):
+    for word in ("precision", "recall", "peak memory", "linkcore-demo/release", "linkcore-demo/report", "ambulance"):
         assert word in done.stdout
+    report = (tmp_path / "linkcore-demo" / "report" / "report.html").read_text("utf-8")
+    assert "The truth is known here" in report
 
 
 def test_check_says_what_is_there_and_links_nothing(ics: Path) -> None:
@@ -60,13 +63,49 @@ def test_check_says_what_is_there_and_links_nothing(ics: Path) -> None:
     assert "nothing is wrong" in done.stdout
 
 
-def test_link_writes_private_links(ics: Path, tmp_path: Path) -> None:
-    done = run("link", ics / "programme.toml", "--out", tmp_path / "work")
-    assert done.returncode == 0
-    file = tmp_path / "work" / "links.parquet"
-    assert oct(file.stat().st_mode)[-3:] == "600"
-    assert pl.read_parquet(file).height == pl.read_parquet(ics / "truth.parquet").height
-    assert re.search(r"^all +", done.stdout, re.MULTILINE)
+@pytest.fixture(scope="module")
+def linked(ics: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("linked") / "work"
+    done = run("link", ics / "programme.toml", "--out", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    return folder, done.stdout
+
+
+def test_link_writes_private_links_and_their_quality(ics: Path, linked: tuple[Path, str]) -> None:
+    folder, said = linked
+    assert {oct(file.stat().st_mode)[-3:] for file in folder.iterdir()} == {"600"}
+    assert pl.read_parquet(folder / "links.parquet").height == pl.read_parquet(ics / "truth.parquet").height
+    assert not read_quality(folder / "quality.json").disclosed
+    assert re.search(r"^all +", said, re.MULTILINE)
+
+
+def test_report_is_of_what_was_linked_and_does_not_link_again(linked: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = linked
+    done = run("report", folder, "--out", tmp_path / "report")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["quality.json", "report.html"]
+    shown, true = read_quality(tmp_path / "report" / "quality.json"), read_quality(folder / "quality.json")
+    assert shown.disclosed
+    assert shown.run == true.run  # the very run, times and all
+    assert "are of about" in done.stdout
+    again = run(
+        *("report", folder, "--out", tmp_path / "trusted", "--trusted", "--previous", folder / "quality.json"),
+    )
+    assert again.returncode == 0
+    assert "keep it within the trusted team" in again.stdout
+    assert read_quality(tmp_path / "trusted" / "quality.json").records.equals(true.records)
+    assert "Trusted team only" in (tmp_path / "trusted" / "report.html").read_text("utf-8")
+
+
+def test_report_never_replaces_the_measures_that_it_reads(linked: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = linked
+    before = (folder / "quality.json").read_bytes()
+    for arguments in ((folder, "--out", folder), (folder, "--out", tmp_path, "--previous", tmp_path / "quality.json")):
+        done = run("report", *arguments)
+        assert done.returncode == 2
+        assert "would be replaced" in done.stderr
+    assert (folder / "quality.json").read_bytes() == before
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_release_writes_what_the_recipient_may_have(ics: Path, tmp_path: Path) -> None:

@@ -4,9 +4,12 @@ import os
 import pty
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from linkcore.progress import Stopwatch
 
 SYNTHESISE = [sys.executable, "-m", "linkcore", "synthesise", "--people", "300", "--out"]
 
@@ -34,3 +37,16 @@ def test_a_pipe_gets_none_of_it(tmp_path: Path, stream: str) -> None:
     done = subprocess.run([*SYNTHESISE, tmp_path / "ics"], capture_output=True, text=True, check=True)
     assert "ambulance" not in getattr(done, stream)
     assert done.stderr == ""
+
+
+def test_a_stopwatch_adds_up_the_times_a_step_takes_and_passes_on_what_it_is_told() -> None:
+    told: list[tuple[str, int, int]] = []
+    watch = Stopwatch(lambda *of: told.append(of))
+    for at, step in enumerate(["read", "link", "read", "done"]):
+        watch(step, at, 4)
+        if step == "read":
+            time.sleep(0.02)
+    assert list(watch.seconds) == ["read", "link"]
+    assert watch.seconds["read"] >= 0.04
+    assert watch.seconds["link"] < watch.seconds["read"]
+    assert told == [("read", 0, 4), ("link", 1, 4), ("read", 2, 4), ("done", 3, 4)]

@@ -1,13 +1,16 @@
 """Evaluation of a linkage against known truth: what was linked to the wrong person, and what was not linked at all."""
 
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.link import Linkage
+from linkcore.quality.measures import Quality
+from linkcore.quality.tables import ALL, QUALITY_TABLES
 
-__all__ = ["compare_with_truth", "conflicts_found"]
+__all__ = ["compare_with_truth", "conflicts_found", "estimates_beside_truth", "with_truth"]
 
 _RECORD: Final = ("source", "record_id")
 
@@ -129,9 +132,101 @@ def conflicts_found(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def with_truth(linkage: Linkage, truth: pl.DataFrame) -> Quality:
+    """Give the quality of a linkage with the true rates of its fallback beside those that it has estimated.
+
+    Parameters
+    ----------
+    linkage : Linkage
+        To be judged.
+    truth : polars.DataFrame
+        ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
+
+    Returns
+    -------
+    Quality
+        That of the linkage, with ``truth``.
+
+    Raises
+    ------
+    ProgrammeError
+        If the truth lacks a column or a record of the linkage, or holds a record twice.
+    """
+    return replace(linkage.quality, truth=estimates_beside_truth(linkage, truth))
+
+
+def estimates_beside_truth(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
+    """Hold the rates that the fallback has estimated against the true ones, of the same links and records.
+
+    They are of the records without a usable number that the exact linkage left open. *False links* is the share of the
+    probabilistic links that are to the wrong person; *missed links* is the share that is not linked to the right
+    person, of those records whose person has another record that stands on the spine or carries the person's number.
+
+    Parameters
+    ----------
+    linkage : Linkage
+        To be judged.
+    truth : polars.DataFrame
+        ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``truth`` of :mod:`linkcore.quality.tables`: a row for each source with such records, and for all, and measure.
+
+    Raises
+    ------
+    ProgrammeError
+        If the truth lacks a column or a record of the linkage, or holds a record twice.
+
+    Examples
+    --------
+    >>> from linkcore.linkage.link import link
+    >>> from linkcore.linkage.sources import Source
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> seen = Source("seen", pl.DataFrame({"nhs_number": ["4010232137", None]}))
+    >>> truth = pl.DataFrame({"source": ["gp", "seen", "seen"], "record_id": ["0", "0", "1"], "entity": [7, 7, 7]})
+    >>> linked = link([gp, seen])
+    >>> estimates_beside_truth(linked, truth).select("source", "measure", "true", "cases", "of").rows()[2:]
+    [('seen', 'false links', None, 0, 0), ('seen', 'missed links', 1.0, 1, 1)]
+    """
+    judged = _beside_truth(linkage, truth)
+    by_number = judged.filter(pl.col("method").is_in(["spine", "nhs_number"]))["person_id"].unique()
+    known = judged.filter("defines", pl.col("person_id").is_in(by_number.implode()))["entity"].unique()
+    left_open = judged.filter(
+        pl.col("method").is_in(["probabilistic", "new_person", "unlinked"]),
+        ~pl.col("nhs_number_status").is_in(list(linkage.exact.usable)),
+    )
+    linked, own = pl.col("method") == "probabilistic", pl.col("entity") == pl.col("person_entity")
+    listed = pl.col("entity").is_in(known.implode())
+    counted = {
+        "false links": ((linked & ~own).sum().alias("cases"), linked.sum().alias("of")),
+        "missed links": ((listed & ~(linked & own)).sum().alias("cases"), listed.sum().alias("of")),
+    }
+    order = {name: at for at, name in enumerate([ALL, *(source.name for source in linkage.sources)])}
+    both = pl.concat([left_open.with_columns(pl.lit(ALL).alias("source")), left_open])
+    rates = pl.concat(
+        both.group_by("source").agg(*counts).with_columns(pl.lit(measure).alias("measure"))
+        for measure, counts in counted.items()
+    )
+    return (
+        rates.join(_estimates(linkage.quality), on=["source", "measure"], how="left")
+        .sort(pl.col("source").replace_strict(order, return_dtype=pl.Int64), "measure")
+        .with_columns(pl.when(pl.col("of") > 0).then(pl.col("cases") / pl.col("of")).alias("true"))
+        .select(pl.col(name).cast(dtype) for name, dtype in QUALITY_TABLES["truth"].items())
+    )
+
+
+def _estimates(quality: Quality) -> pl.DataFrame:
+    columns = ("source", "measure", pl.col("rate").alias("estimated"), "low", "high")
+    if quality.fallback is None or quality.fallback.rates.is_empty():
+        return pl.DataFrame(schema=QUALITY_TABLES["truth"]).select("source", "measure", "estimated", "low", "high")
+    return quality.fallback.rates.filter(dimension=ALL, weighting="reweighted").select(*columns)
+
+
 def _beside_truth(linkage: Linkage, truth: pl.DataFrame, *further: str) -> pl.DataFrame:
     """Give each link's entity (and what further the truth says), its person's entity, and whether it defines that."""
-    links = linkage.links.select(*_RECORD, "person_id", "method", "conflict")
+    links = linkage.links.select(*_RECORD, "person_id", "method", "nhs_number_status", "conflict")
     links = links.join(_checked(truth, "entity", *further), on=_RECORD, how="left", maintain_order="left")
     unknown = links.select(pl.any_horizontal(pl.col("entity", *further).is_null()).sum()).item()
     if unknown:

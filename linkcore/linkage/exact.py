@@ -6,13 +6,14 @@ from typing import Final, Literal, get_args
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import ProgrammeError, SourceError
 from linkcore.identifiers.nhs_number import standardise as standardise_number
 from linkcore.linkage.conflicts import COMPARED, contradict
 from linkcore.linkage.number_index import NumberIndex
 from linkcore.linkage.placement import PLACED, Placement, of_persons
 from linkcore.linkage.standardise import Records
-from linkcore.schema import FURTHER, METHOD, PERSONS, USABLE_STATUSES
+from linkcore.pseudonyms.stage_one import CODE_TOKEN
+from linkcore.schema import FURTHER, METHOD, PERSONS, STAGE_ONE_CODE, USABLE_STATUSES
 
 __all__ = ["Exact", "link_exactly", "with_current_numbers"]
 
@@ -93,6 +94,7 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
     >>> linked.links["emergency"].select("person_id", "method", "conflict").rows()
     [(0, 'nhs_number', False), (None, None, False)]
     """
+    _check_stages(sources, exact)
     current = [with_current_numbers(records, exact) for records in sources]
     found = _persons(current)
     persons = found.select(*PERSONS, pl.col(f"^{FURTHER}.*$"))
@@ -103,6 +105,32 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
         for records, frame, conflict in zip(current, placed, conflicts, strict=True)
     }
     return Placement(persons, links)
+
+
+def _check_stages(sources: Sequence[Records], exact: Exact) -> None:
+    """Refuse numbers beside stage-1 codes of them, which would link nobody, and two codes that stand for one number."""
+    coded = [records for records in sources if records.source.stage_one is not None]
+    if not coded:
+        return
+    numbered = [
+        records.source.name
+        for records in sources
+        if "nhs_number" in records.source.identifier_columns and records.source.stage_one is None
+    ]
+    if numbered:
+        others = ", ".join(records.source.name for records in coded)
+        raise ProgrammeError(
+            f"{', '.join(numbered)} hold NHS Numbers, and {others} stage-1 codes of them; have the holder of the "
+            "stage-1 key bring all of them to stage 1"
+        )
+    if exact.superseded is not None:
+        raise ProgrammeError("numbers.superseded is of NHS Numbers, and the sources hold stage-1 codes; leave it out")
+    codes = pl.concat([records.frame.select("nhs_number", STAGE_ONE_CODE) for records in coded]).drop_nulls().unique()
+    if codes["nhs_number"].is_duplicated().any():
+        raise SourceError(
+            "two stage-1 codes begin with the same 62 bits, which does not happen by chance; are they all under one "
+            "key, and HMAC-SHA-256?"
+        )
 
 
 def _resolve(superseded: pl.DataFrame | pl.LazyFrame, usable: Sequence[str]) -> pl.DataFrame:
@@ -184,16 +212,15 @@ def _persons(sources: Sequence[Records]) -> pl.DataFrame:
             ]
     unlisted = pl.concat([frame.filter(of) for frame, of in zip(every, elsewhere, strict=True)], how="diagonal")
     groups.append(_most_agreed(unlisted, unlisted))
-    return (
-        pl.concat(groups, how="diagonal")
-        .with_row_index("person_id")
-        .with_columns(pl.lit(None, pl.String).alias("token"))
-    )
+    return pl.concat(groups, how="diagonal").with_row_index("person_id")
 
 
 def _candidates(records: Records, order: int) -> pl.DataFrame:
     named = of_persons(records.frame).with_row_index("at")
-    return named.with_columns(pl.lit(records.source.name).alias("source"), pl.lit(order, pl.UInt32).alias("order"))
+    coded = STAGE_ONE_CODE in records.frame.columns
+    token = CODE_TOKEN + records.frame[STAGE_ONE_CODE] if coded else pl.lit(None, pl.String)
+    source = pl.lit(records.source.name).alias("source")
+    return named.with_columns(source, pl.lit(order, pl.UInt32).alias("order"), token.alias("token"))
 
 
 def _listed(spine: pl.DataFrame, every: Sequence[pl.DataFrame]) -> pl.DataFrame:

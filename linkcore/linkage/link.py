@@ -11,16 +11,19 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file
+from linkcore.linkage.events import check_events
 from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.measuring import measure_linkage
 from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.probabilistic import Probabilistic, link_probabilistically
 from linkcore.linkage.review.clerical_review import clerical_review
 from linkcore.linkage.review.explanation import Explanation, explain
+from linkcore.linkage.run import describe_run
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
-from linkcore.progress import Progress, silent
-from linkcore.quality.measures import Quality, measure
+from linkcore.progress import Progress, Stopwatch, silent
+from linkcore.quality.measures import Quality
 from linkcore.schema import LINKS
 
 __all__ = ["Linkage", "check_sources", "link"]
@@ -249,6 +252,7 @@ def link(
     """
     check_sources(sources)
     exact = exact or Exact()
+    progress = watch = Stopwatch(progress)
     steps = len(sources) + 6
     records = []
     for done, source in enumerate(sources):
@@ -269,10 +273,22 @@ def link(
         )
         placement = probabilistic.placement
     progress("count", steps - 1, steps)
-    linked = _linkage(records, stand_alone(records, placement), probabilistic)
-    linkage = replace(linked, exact=exact, fallback=fallback, reference_date=reference_date)
+    placement = stand_alone(records, placement)
+    links = _links(records, placement)
+    quality = measure_linkage(records, links, placement, probabilistic, exact=exact, reference_date=reference_date)
     progress("linked", steps, steps)
-    return linkage
+    run = describe_run(sources, exact, fallback, seed=seed, reference_date=reference_date, seconds=watch.seconds)
+    return Linkage(
+        links=links,
+        persons=placement.persons,
+        quality=replace(quality, run=run),
+        sources=tuple(sources),
+        rows={each.source.name: each.frame.select("row", each.row_hashes.alias("raw_row_hash")) for each in records},
+        probabilistic=probabilistic,
+        exact=exact,
+        fallback=fallback,
+        reference_date=reference_date,
+    )
 
 
 def check_sources(sources: Sequence[Source]) -> None:
@@ -313,6 +329,8 @@ def check_sources(sources: Sequence[Source]) -> None:
         raise ProgrammeError(f"{', '.join(spines)} are all the spine; at most one source defines who exists")
     kinds: dict[str, tuple[str, str]] = {}
     for source in sources:
+        if source.events:
+            check_events(source)
         for name, kind in (source.further or {}).items():
             first, known = kinds.setdefault(name, (source.name, kind))
             if kind != known:
@@ -322,30 +340,12 @@ def check_sources(sources: Sequence[Source]) -> None:
                 )
 
 
-def _linkage(sources: Sequence[Records], placement: Placement, probabilistic: Probabilistic | None) -> Linkage:
-    links = pl.concat(
+def _links(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
+    return pl.concat(
         [
             records.frame.select(pl.lit(records.source.name).alias("source"), "record_id", "nhs_number_status")
             .hstack(placement.links[records.source.name])
             .select(*LINKS)
             for records in sources
         ]
-    )
-    set_aside = pl.concat([records.set_aside for records in sources])
-    return Linkage(
-        links=links,
-        persons=placement.persons,
-        quality=measure(
-            links,
-            set_aside,
-            placement.persons.height,
-            sources=[records.source.name for records in sources],
-            fallback=None if probabilistic is None else probabilistic.quality,
-        ),
-        sources=tuple(records.source for records in sources),
-        rows={
-            records.source.name: records.frame.select("row", records.row_hashes.alias("raw_row_hash"))
-            for records in sources
-        },
-        probabilistic=probabilistic,
     )

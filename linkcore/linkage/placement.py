@@ -132,7 +132,7 @@ def _recognisable() -> pl.Expr:
 
 def _with_tokens(sources: Sequence[Records], persons: pl.DataFrame) -> pl.DataFrame:
     """Give everybody without an NHS Number a token."""
-    named = pl.repeat(None, persons.height, dtype=pl.String, eager=True).alias("token")
+    named = persons["token"]
     for records in sources:
         of_source = (persons["source"] == records.source.name) & persons["nhs_number"].is_null()
         named = named.scatter(of_source.arg_true(), tokens(records, persons["record_id"].filter(of_source)))

@@ -14,12 +14,18 @@ import polars as pl
 
 from linkcore.errors import LinkcoreError, ProgrammeError, SourceError
 from linkcore.linkage.csv_files import NO_HEADER, CsvFile, looks_like_record
+from linkcore.pseudonyms.stage_one import StageOne
+from linkcore.quality.tables import ALL
 from linkcore.schema import IDENTIFIERS
 
-__all__ = ["FurtherKind", "Source"]
+__all__ = ["EVENTS", "FurtherKind", "Source"]
 
 FurtherKind = Literal["exact", "text", "number", "date"]
 """How the fallback compares a further identifier."""
+
+EVENTS: Final = ("start", "end", "days", "death", "diagnosis")
+"""What a source's payload may tell of what happened: the first and the last day of what the record is about, how many
+days it took (where it has no last day), the day on which the person died, and an ICD-10 code."""
 
 _FORMATS: Final = {
     ".parquet": "parquet",
@@ -64,6 +70,10 @@ class Source:
         a standard identifier.
     attributes : mapping of str to str, optional
         Attribute for reporting by subgroup (``ethnic_group``) to the source's own column.
+    events : mapping of {"start", "end", "days", "death", "diagnosis"} to str, optional
+        Columns of payload by which links are judged once they are made (activity after death, two stays at once, a man
+        giving birth), and no link is made: the first and the last day of the activity, how many days it took (where it
+        has no last day), the day of death, and an ICD-10 code. Only what is a stay has an ``end`` or ``days``.
     one_record_per_person : bool
         Whether no two of its records are of one person.
     not_compared : sequence of str
@@ -77,6 +87,9 @@ class Source:
         Of CSV files: the one character between values.
     day_first : bool
         Whether ``03/04/2001`` is 3 April.
+    stage_one : StageOne, optional
+        Says that the column mapped to ``nhs_number`` holds no numbers but stage-1 codes of them, and how these are
+        written. Then no source that is linked with it may hold numbers.
 
     Raises
     ------
@@ -101,15 +114,17 @@ class Source:
     spine: bool = False
     further: Mapping[str, FurtherKind] | None = None
     attributes: Mapping[str, str] | None = None
+    events: Mapping[str, str] | None = None
     one_record_per_person: bool = False
     not_compared: Sequence[str] = ()
     practice: str | None = None
     encoding: str = "utf-8"
     separator: str = ","
     day_first: bool = True
+    stage_one: StageOne | None = None
 
     def __post_init__(self) -> None:
-        for mapping in ("columns", "further", "attributes"):
+        for mapping in ("columns", "further", "attributes", "events"):
             given = getattr(self, mapping)
             if given is not None:
                 object.__setattr__(self, mapping, MappingProxyType(dict(given)))
@@ -119,11 +134,18 @@ class Source:
     def _check_settings(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise ProgrammeError(f"source {self.name!r}: a name is a letter, then up to 63 letters, digits, '_' or '-'")
+        if self.name == ALL:
+            raise ProgrammeError(f"source {self.name!r}: reports call all sources together so; give it another name")
         unknown = sorted(set(self.columns or ()) - set(IDENTIFIERS))
         if unknown:
             raise ProgrammeError(
                 f"source {self.name!r}: columns maps {unknown}, not standard identifiers; they are "
                 f"{', '.join(IDENTIFIERS)}; name any other identifier in further"
+            )
+        if not set(self.events or ()) <= set(EVENTS) or {"end", "days"} <= set(self.events or ()):
+            raise ProgrammeError(
+                f"source {self.name!r}: events names {', '.join(self.events or ())}; it may name {', '.join(EVENTS)}, "
+                "and of end and days only one"
             )
         kinds = get_args(FurtherKind)
         for column, kind in (self.further or {}).items():
@@ -160,6 +182,7 @@ class Source:
         wanted |= {own: f"columns[{standard!r}]" for standard, own in (self.columns or {}).items()}
         wanted |= dict.fromkeys(self.further or (), "further")
         wanted |= {own: f"attributes[{name!r}]" for name, own in (self.attributes or {}).items()}
+        wanted |= {own: f"events[{name!r}]" for name, own in (self.events or {}).items()}
         if self.record_id_column is not None:
             wanted[self.record_id_column] = "record_id"
         if self.practice is not None:
@@ -172,6 +195,10 @@ class Source:
                         f"source {self.name!r}, {place}: no column {own!r}, which {setting} names; "
                         + (f"its columns are {', '.join(names)}" if headed else NO_HEADER)
                     )
+        if self.stage_one is not None and "nhs_number" not in self.identifier_columns:
+            raise ProgrammeError(
+                f"source {self.name!r}: it is said to hold stage-1 codes; map their column to nhs_number in columns"
+            )
         if not self.identifier_columns and not self.further:
             raise SourceError(
                 f"source {self.name!r}: no identifiers; give columns={{standard name: own column}}, or rename its "

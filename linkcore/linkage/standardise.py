@@ -13,7 +13,7 @@ from linkcore.errors import SourceError
 from linkcore.identifiers import address, birth_date, gender, names, nhs_number, postcode
 from linkcore.identifiers.text import MISSING_WORDS, as_text, compact
 from linkcore.linkage.sources import FurtherKind, Source
-from linkcore.schema import ATTRIBUTE, FURTHER, RECORDS, SET_ASIDE, USABLE_STATUSES
+from linkcore.schema import ATTRIBUTE, FURTHER, RECORDS, SET_ASIDE, STAGE_ONE_CODE, USABLE_STATUSES
 
 __all__ = ["Records", "raw_columns", "raw_row_hash", "standardise"]
 
@@ -249,6 +249,9 @@ def _further(raw: pl.Expr, kind: FurtherKind, day_first: bool, dtype: pl.DataTyp
 def _numbers(source: Source, dtypes: Mapping[str, pl.DataType]) -> Iterator[pl.Expr]:
     column = source.identifier_columns.get("nhs_number")
     if column is not None:
+        if source.stage_one is not None:
+            yield source.stage_one.read(pl.col(f"{_RAW}nhs_number"), dtypes[column]).alias(f"{_PARSED}nhs_number")
+            return
         known = "birth_date" in source.identifier_columns
         yield nhs_number.standardise(
             pl.col(f"{_RAW}nhs_number"),
@@ -281,6 +284,8 @@ def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
             yield parsed.alias(name)
         else:
             yield pl.lit(None, dtype).alias(name)
+    if source.stage_one is not None:
+        yield pl.col(f"{_PARSED}nhs_number").struct.field("code").alias(STAGE_ONE_CODE)
     for column in source.further or ():
         yield pl.col(f"{_PARSED}{FURTHER}{column}").alias(FURTHER + column)
     for name in source.attributes or ():

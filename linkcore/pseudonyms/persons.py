@@ -8,6 +8,7 @@ from linkcore.errors import ProgrammeError, SourceError
 from linkcore.identifiers.nhs_number import digits
 from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.pseudonyms.stage_one import CODE_TOKEN
 
 __all__ = ["PERSON_PREFIX", "person_name", "pseudonym_mapping", "repseudonymise"]
 
@@ -21,7 +22,8 @@ def person_name() -> pl.Expr:
     Returns
     -------
     polars.Expr
-        String: the ten digits of ``nhs_number``, else `PERSON_PREFIX` and ``token``; null where there is neither.
+        String: the stage-1 code in ``token`` where there is one, else the ten digits of ``nhs_number``, else
+        `PERSON_PREFIX` and ``token``; null where there is none of them.
 
     Examples
     --------
@@ -29,7 +31,9 @@ def person_name() -> pl.Expr:
     >>> persons.select(person_name()).to_series().to_list()
     ['9434765919', 'linkcore:person:00ff']
     """
-    name = pl.coalesce(digits(pl.col("nhs_number")), pl.lit(PERSON_PREFIX) + pl.col("token"))
+    token = pl.col("token")
+    code = pl.when(token.str.starts_with(CODE_TOKEN)).then(token.str.strip_prefix(CODE_TOKEN))
+    name = pl.coalesce(code, digits(pl.col("nhs_number")), pl.lit(PERSON_PREFIX) + token)
     return name.alias("name")
 
 

@@ -1,14 +1,21 @@
 """Measures of a linkage: every record accounted for, by source."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from linkcore.quality.counts import cluster_sizes, flow
+from linkcore.quality.tables import ALL, empty
 from linkcore.quality.text import as_text
-from linkcore.schema import METHOD
+from linkcore.schema import METHOD, USABLE_STATUSES
 
-__all__ = ["FallbackQuality", "Quality", "measure"]
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["FallbackQuality", "Quality", "Run", "measure"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +60,7 @@ class FallbackQuality:
     left_out: pl.DataFrame
     model: pl.DataFrame
     departures: pl.DataFrame
-    counts: Mapping[str, int]
+    counts: Mapping[str, int | None]
 
     def text(self) -> str:
         """Say in plain text how good the links are, and how that is known.
@@ -98,9 +105,44 @@ class FallbackQuality:
         return table
 
 
+@dataclass(frozen=True)
+class Run:
+    """The run that a Quality is of: with what, by which settings, and how long it took.
+
+    Parameters
+    ----------
+    version : str
+        Of linkcore.
+    libraries : mapping of str to str
+        Their versions.
+    seed : int
+        Of whatever was sampled.
+    reference_date : str, optional
+        The date by which ages were judged, as YYYY-MM-DD.
+    settings : mapping of str to JSON value
+        Of the sources and of each step: names of columns, and no value of any.
+    seconds : mapping of str to float
+        By step, in order.
+    previous : str, optional
+        What this run is compared with, in words.
+    """
+
+    version: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    reference_date: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    previous: str | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Quality:
-    """What became of every record and every identifier, as plain tables of counts.
+    """What became of every record and every identifier, and for whom it went less well, as plain tables.
+
+    Counts are true unless it is ``disclosed``: then those from 1 to 7 are null, the others rounded, and what would give
+    them away is null too (:mod:`linkcore.quality.disclosure`). Columns and dtypes are in
+    :mod:`linkcore.quality.tables`.
 
     Parameters
     ----------
@@ -114,17 +156,58 @@ class Quality:
     set_aside : polars.DataFrame
         SET_ASIDE of :mod:`linkcore.schema`: ``source``, ``identifier``, ``status``, ``records``.
     persons : int
-        How many persons there are.
+        How many persons there are; None where that would tell too much.
     fallback : FallbackQuality, optional
         How good the probabilistic linkage is; None where there was none.
+    flow : polars.DataFrame
+        ``source``, ``number`` (``usable``, ``conflict``, ``not usable``), ``method``, ``records``: every record from
+        its source through its number to its person, in exactly one row.
+    completeness : polars.DataFrame
+        ``source``, ``identifier``, ``records``, ``present`` (not empty), ``usable`` (kept for comparison): a row for
+        each identifier that a source has.
+    match_weights : polars.DataFrame
+        ``source`` (``all`` too), ``outcome`` (``accepted``, ``rejected``), ``low``, ``high`` (bits), ``pairs``: every
+        candidate that the fallback kept, by match weight.
+    groups : polars.DataFrame
+        ``source`` (``all`` too), ``dimension``, ``group``, ``records``, ``linked``, ``rate`` with its 95 % interval
+        ``low`` to ``high``, ``standardised_difference``, ``flagged``: for whom linkage is less complete
+        (:mod:`linkcore.quality.groups`).
+    cluster_sizes : polars.DataFrame
+        ``size``, ``persons``: how many records each person has.
+    implausible : polars.DataFrame
+        ``source``, ``finding``, ``links``, ``of`` (how many could be judged): links that can hardly be right
+        (:mod:`linkcore.quality.implausible`).
+    truth : polars.DataFrame, optional
+        ``source`` (``all`` too), ``measure`` (``false links``, ``missed links``), ``estimated`` with ``low`` and
+        ``high``, ``true``, ``cases``, ``of``: where it is known who is who, as in synthetic data.
+    drift : polars.DataFrame, optional
+        ``measure``, ``source``, ``previous``, ``current``, ``change``, ``flagged``: against an earlier run.
+    run : Run
+        By which settings, with which versions, in what time.
+    totals : polars.DataFrame
+        ``source`` (``all`` too), ``what`` (``records``, ``conflicts``; of all sources also each method and each status
+        of a number), ``count``. Only where ``disclosed``: true counts are simply added up.
+    disclosed : bool
+        Whether disclosure control was applied.
     """
 
     records: pl.DataFrame
     numbers: pl.DataFrame
     conflicts: pl.DataFrame
     set_aside: pl.DataFrame
-    persons: int
+    persons: int | None
     fallback: FallbackQuality | None = None
+    flow: pl.DataFrame = field(default_factory=partial(empty, "flow"))
+    completeness: pl.DataFrame = field(default_factory=partial(empty, "completeness"))
+    match_weights: pl.DataFrame = field(default_factory=partial(empty, "match_weights"))
+    groups: pl.DataFrame = field(default_factory=partial(empty, "groups"))
+    cluster_sizes: pl.DataFrame = field(default_factory=partial(empty, "cluster_sizes"))
+    implausible: pl.DataFrame = field(default_factory=partial(empty, "implausible"))
+    truth: pl.DataFrame | None = None
+    drift: pl.DataFrame | None = None
+    run: Run = field(default_factory=Run)
+    totals: pl.DataFrame = field(default_factory=partial(empty, "totals"))
+    disclosed: bool = False
 
     def by_method(self) -> pl.DataFrame:
         """Lay the records out with a row a source, a column a method, and totals.
@@ -132,14 +215,42 @@ class Quality:
         Returns
         -------
         polars.DataFrame
-            ``source``, one column for each method that occurs, ``records``, ``conflicts``.
+            ``source``, one column for each method that occurs, ``records``, ``conflicts``; null where a count is not to
+            be known.
         """
         wide = self.records.pivot("method", on_columns=METHOD.categories, index="source", values="records")
+        occurring = [method for method in METHOD.categories if self._occurs(method)]
+        if self.disclosed:
+            totals = self.totals.pivot("what", index="source", values="count")
+            of_sources = wide.select("source", *occurring).join(
+                totals.select("source", "records", "conflicts"), on="source", maintain_order="left"
+            )
+            total = totals.filter(source=ALL).select(of_sources.columns)
+            return pl.concat([of_sources, total], how="vertical_relaxed")
         records = pl.sum_horizontal(pl.exclude("source")).alias("records")
-        occurring = [method for method in METHOD.categories if wide[method].sum()]
         wide = wide.select("source", *occurring, records).join(self.conflicts, on="source", maintain_order="left")
-        total = wide.select(pl.lit("all").alias("source"), pl.exclude("source").sum())
+        total = wide.select(pl.lit(ALL).alias("source"), pl.exclude("source").sum())
         return pl.concat([wide, total], how="vertical_relaxed")
+
+    def __str__(self) -> str:
+        """Say in plain text what was linked, how well, and what to worry about."""
+        from linkcore.quality.views import in_terminal
+
+        return in_terminal(self)
+
+    def __rich__(self) -> "Text":
+        from rich.text import Text
+
+        return Text(str(self))
+
+    def _repr_html_(self) -> str:
+        from linkcore.quality.views import in_notebook
+
+        return in_notebook(self)
+
+    def _occurs(self, method: str) -> bool:
+        # What is null is a count that is not to be known, and not none.
+        return self.records.filter((pl.col("method") == method) & (pl.col("records") != 0).fill_null(True)).height > 0
 
 
 def measure(
@@ -148,6 +259,7 @@ def measure(
     persons: int,
     *,
     sources: Sequence[str],
+    usable: Sequence[str] = USABLE_STATUSES,
     fallback: FallbackQuality | None = None,
 ) -> Quality:
     """Count what became of every record.
@@ -162,12 +274,15 @@ def measure(
         How many persons there are.
     sources : sequence of str
         The names of all sources, in order: one without any record is in no link, and is told of all the same.
+    usable : sequence of str
+        Statuses of NHS Numbers that may link.
     fallback : FallbackQuality, optional
         Of the probabilistic linkage.
 
     Returns
     -------
     Quality
+        With those tables that links alone give.
 
     Examples
     --------
@@ -179,14 +294,16 @@ def measure(
     >>> quality.by_method().rows()
     [('gp', 1, 1, 0), ('seen', 0, 0, 0), ('all', 1, 1, 0)]
     """
-    conflicts = links.group_by("source").agg(pl.col("conflict").sum().cast(pl.UInt32).alias("conflicts"))
+    conflicts = links.group_by("source").agg(pl.col("conflict").sum().alias("conflicts"))
     return Quality(
         records=_counts(links, "method", sources),
         numbers=_counts(links, "nhs_number_status", sources),
         conflicts=_of_every(pl.DataFrame({"source": sources}, schema={"source": pl.String}), conflicts),
-        set_aside=set_aside,
+        set_aside=set_aside.with_columns(pl.col("records").cast(pl.Int64)),
         persons=persons,
         fallback=fallback,
+        flow=flow(links, sources=sources, usable=usable),
+        cluster_sizes=cluster_sizes(links),
     )
 
 
@@ -202,4 +319,4 @@ def _counts(links: pl.DataFrame, column: str, sources: Sequence[str]) -> pl.Data
 def _of_every(every: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
     """Give a row of counts to each row of ``every``, 0 where there is nothing to count."""
     counted = every.join(counts, on=every.columns, how="left", maintain_order="left")
-    return counted.with_columns(pl.exclude(every.columns).fill_null(0))
+    return counted.with_columns(pl.exclude(every.columns).fill_null(0).cast(pl.Int64))

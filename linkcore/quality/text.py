@@ -10,7 +10,7 @@ __all__ = ["as_text"]
 _WIDTH: Final = 1000
 
 
-def as_text(frame: pl.DataFrame, *, decimals: int = 4) -> str:
+def as_text(frame: pl.DataFrame, *, decimals: int = 4, missing: str = "–") -> str:
     """Lay a small table out as text, whole, whatever the width of the terminal.
 
     Parameters
@@ -19,6 +19,8 @@ def as_text(frame: pl.DataFrame, *, decimals: int = 4) -> str:
         Of counts, rates and names; never of identifiers.
     decimals : int
         Digits after the point of Float columns.
+    missing : str
+        What stands for null.
 
     Returns
     -------
@@ -44,15 +46,13 @@ def as_text(frame: pl.DataFrame, *, decimals: int = 4) -> str:
     for name, dtype in frame.schema.items():
         table.add_column(Text(name), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
-        table.add_row(*(Text(_cell(value, decimals)) for value in row))
+        table.add_row(*(Text(missing if value is None else _cell(value, decimals)) for value in row))
     page = StringIO()
     Console(file=page, width=_WIDTH, color_system=None).print(table)
     return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
 
 def _cell(value: object, decimals: int) -> str:
-    if value is None:
-        return "–"
     if isinstance(value, float):
         return f"{value:,.{decimals}f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

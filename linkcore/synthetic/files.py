@@ -112,4 +112,7 @@ def _source_lines(provider: Provider, encoding: Encoding) -> list[str]:
     if any(attributes.values()):
         lines.append("[source.attributes]")
         lines += [f"{name} = {json.dumps(own)}" for name, own in attributes.items() if own]
+    if provider.events:
+        lines.append("[source.events]")
+        lines += [f"{name} = {json.dumps(own)}" for name, own in provider.events.items()]
     return lines

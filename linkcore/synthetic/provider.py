@@ -50,6 +50,8 @@ class Provider:
         How much people use it who are not on the GP list, against those who are.
     ethnic_group, deprivation, practice : str, optional
         The columns with these.
+    events : mapping of str to str
+        Payload that tells what happened, by :data:`linkcore.linkage.sources.EVENTS`.
     withheld : tuple of str
         Payload that the example recipient does not get.
     note : str, optional
@@ -75,5 +77,6 @@ class Provider:
     ethnic_group: str | None = None
     deprivation: str | None = None
     practice: str | None = None
+    events: Mapping[str, str] = field(default_factory=dict)
     withheld: tuple[str, ...] = ()
     note: str | None = None

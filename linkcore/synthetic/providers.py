@@ -81,6 +81,7 @@ _INPATIENT: Final = Provider(
         "ETHNIC_CATEGORY": OfPerson("ethnic_group", missing=0.09, instead="Z"),
     },
     ethnic_group="ETHNIC_CATEGORY",
+    events={"start": "ADMITTED", "days": "LENGTH_OF_STAY", "diagnosis": "PRIMARY_DIAGNOSIS"},
 )
 
 _OUTPATIENT: Final = Provider(
@@ -110,6 +111,7 @@ _OUTPATIENT: Final = Provider(
         "ETHNIC_CATEGORY": OfPerson("ethnic_group", missing=0.10, instead="Z"),
     },
     ethnic_group="ETHNIC_CATEGORY",
+    events={"start": "APPOINTMENT_DATE"},
 )
 
 _EMERGENCY: Final = Provider(
@@ -144,6 +146,7 @@ _EMERGENCY: Final = Provider(
         "EthnicCategory": OfPerson("ethnic_group", missing=0.14, instead="Z"),
     },
     ethnic_group="EthnicCategory",
+    events={"start": "ArrivalDate"},
 )
 
 _COMMUNITY: Final = Provider(
@@ -174,6 +177,7 @@ _COMMUNITY: Final = Provider(
         "MINUTES": Count(32),
         "HOME_VISIT": Flag(0.6),
     },
+    events={"start": "CONTACT_DATE"},
 )
 
 _MENTAL_HEALTH: Final = Provider(
@@ -204,6 +208,7 @@ _MENTAL_HEALTH: Final = Provider(
     },
     ethnic_group="EthnicCategory",
     withheld=("DetainedUnderAct",),
+    events={"start": "ReferralDate"},
 )
 
 _TALKING_THERAPIES: Final = Provider(
@@ -231,6 +236,7 @@ _TALKING_THERAPIES: Final = Provider(
         "Sessions": Count(5.2),
         "Outcome": Codes(("Completed", "Dropped out", "Declined", "Referred on"), missing=0.15),
     },
+    events={"start": "Referred"},
 )
 
 _ADULT_SOCIAL_CARE: Final = Provider(
@@ -262,6 +268,7 @@ _ADULT_SOCIAL_CARE: Final = Provider(
         "weekly_cost": Amount(340, 0.7),
         "lives_alone": Flag(0.45),
     },
+    events={"start": "service_start"},
 )
 
 _AMBULANCE: Final = Provider(
@@ -290,6 +297,7 @@ _AMBULANCE: Final = Provider(
         "cost": Amount(365, 0.25),
     },
     note="The postcode is of the place of the incident, which is home for about half of the records.",
+    events={"start": "incident_date"},
 )
 
 _NHS_111: Final = Provider(
@@ -317,6 +325,7 @@ _NHS_111: Final = Provider(
         "CALLER_IS_PATIENT": Flag(0.62),
     },
     note="One caller in five gives no name.",
+    events={"start": "CALL_DATE"},
 )
 
 _OUT_OF_HOURS: Final = Provider(
@@ -344,6 +353,7 @@ _OUT_OF_HOURS: Final = Provider(
         "Minutes": Count(22),
     },
     note="Has no record id: a record is named by its row number.",
+    events={"start": "Case Date"},
 )
 
 _NATIONAL_EXTRACT: Final = Provider(
@@ -365,6 +375,7 @@ _NATIONAL_EXTRACT: Final = Provider(
     },
     ethnic_group="ETHNOS",
     note="Sent without names and without a record id: a record is named by its row number.",
+    events={"start": "ACTIVITY_DATE", "diagnosis": "DIAG_01"},
 )
 
 PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(

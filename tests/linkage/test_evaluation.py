@@ -7,7 +7,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.programme import Programme
-from linkcore.linkage.evaluation import compare_with_truth, conflicts_found
+from linkcore.linkage.evaluation import compare_with_truth, conflicts_found, estimates_beside_truth
 from linkcore.schema import LINKS
 from linkcore.synthetic import DEFAULT_RATES, synthesise
 from tests.naive_linkage import ten_digits
@@ -148,3 +148,21 @@ def test_truth_of_other_sources_is_refused() -> None:
     truth = pl.DataFrame({"source": ["gp"], "record_id": ["7"], "entity": [1]})
     with pytest.raises(lc.ProgrammeError, match="lacks 1 records"):
         compare_with_truth(linkage, truth)
+
+
+def test_true_rates_are_of_the_records_without_a_usable_number_and_of_persons_who_were_there_to_be_found() -> None:
+    gp = lc.Source("gp", pl.DataFrame({"nhs_number": [ONE, TWO]}), spine=True)
+    seen = lc.Source("seen", pl.DataFrame({"nhs_number": [None] * 5 + [TWO]}))
+    linkage = lc.link([gp, seen], fallback=None)
+    # Linked: rightly, to somebody else, and somebody who was not there; two are left alone, one of whom was there.
+    chosen = (pl.col("source") == "seen") & pl.col("record_id").is_in(["0", "1", "2"])
+    links = linkage.links.with_columns(
+        pl.when(chosen).then(pl.lit("probabilistic", LINKS["method"])).otherwise("method").alias("method"),
+        pl.when(chosen).then(pl.lit(0, pl.UInt32)).otherwise("person_id").alias("person_id"),
+    )
+    persons = linkage.persons.filter(pl.col("person_id").is_in(links["person_id"].implode()))
+    linkage = dataclasses.replace(linkage, links=links, persons=persons)
+    truth = truth_of(linkage, 1, 2, 1, 2, 3, 1, 4, 1)
+    judged = estimates_beside_truth(linkage, truth).select("source", "measure", "true", "cases", "of")
+    rates = [("false links", 2 / 3, 2, 3), ("missed links", 2 / 3, 2, 3)]
+    assert judged.rows() == [(source, *rate) for source in ("all", "seen") for rate in rates]

@@ -80,10 +80,13 @@ def test_no_exact_link_is_wrong_but_where_the_number_was(ics: Path, linkage: lc.
 
 
 LINK_TO_BYTES = """
-import hashlib, sys
+import dataclasses, hashlib, sys
 from linkcore.governance.programme import Programme
+from linkcore.quality.quality_file import to_json
 linkage = Programme.load(sys.argv[1]).link()
-print(hashlib.sha256(linkage.links.write_csv().encode() + linkage.persons.write_csv().encode()).hexdigest())
+untimed = dataclasses.replace(linkage.quality, run=dataclasses.replace(linkage.quality.run, seconds={}))
+written = linkage.links.write_csv() + linkage.persons.write_csv() + to_json(untimed)
+print(hashlib.sha256(written.encode()).hexdigest())
 """
 
 

@@ -102,6 +102,8 @@ def test_with_columns_nothing_else_is_used() -> None:
         ({"columns": {"nhs_no": "NHS_NO"}}, "not standard identifiers"),
         ({"columns": COLUMNS, "further": {"COST": "money"}}, "kind 'money'"),
         ({"columns": COLUMNS, "further": {"SURNAME": "text"}}, "both columns and further"),
+        ({"columns": COLUMNS, "events": {"admitted": "COST"}}, "events names admitted; it may name start, end"),
+        ({"columns": COLUMNS, "events": {"start": "A", "end": "B", "days": "C"}}, "of end and days only one"),
         ({"columns": COLUMNS, "encoding": "latin-99"}, "unknown encoding"),
         ({"columns": COLUMNS, "encoding": "rot13"}, "unknown encoding"),
         ({"columns": COLUMNS, "encoding": "zip"}, "unknown encoding"),
@@ -121,18 +123,21 @@ def test_settings_that_make_no_sense_are_refused_when_the_source_is_made(
     assert_bare(caught.value)
 
 
-def test_a_name_that_could_not_name_a_file_is_refused() -> None:
+def test_a_name_that_could_not_name_a_file_or_that_reports_use_is_refused() -> None:
     with pytest.raises(ProgrammeError, match="a name is"):
         Source("../s", EXTRACT, columns=COLUMNS)
+    with pytest.raises(ProgrammeError, match="all sources together"):
+        Source("all", EXTRACT, columns=COLUMNS)
 
 
-@pytest.mark.parametrize("setting", ["columns", "record_id", "practice", "attributes", "further"])
+@pytest.mark.parametrize("setting", ["columns", "record_id", "practice", "attributes", "events", "further"])
 def test_a_missing_column_is_named_with_source_file_and_setting(tmp_path: Path, setting: str) -> None:
     settings = {
         "columns": {"nhs_number": "NOPE"},
         "record_id": "NOPE",
         "practice": "NOPE",
         "attributes": {"ethnic_group": "NOPE"},
+        "events": {"start": "NOPE"},
         "further": {"NOPE": "text"},
     }
     file = write(tmp_path, "a.csv")

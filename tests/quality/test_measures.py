@@ -4,6 +4,8 @@ from collections import Counter
 
 import polars as pl
 
+import linkcore as lc
+from linkcore.linkage.evaluation import with_truth
 from linkcore.quality.measures import Quality, measure
 from linkcore.schema import LINKS, METHOD, NHS_NUMBER_STATUS, SET_ASIDE
 
@@ -45,3 +47,38 @@ def test_where_all_sources_are_empty_every_one_is_told_of() -> None:
     assert measured(LINKED.clear()).by_method().rows(named=True) == [
         {"source": name, "records": 0, "conflicts": 0} for name in [*SOURCES, "all"]
     ]
+
+
+def test_measures_of_a_linkage_agree_with_each_other(linkage: lc.Linkage) -> None:
+    quality = linkage.quality
+    of_sources = dict(quality.by_method().select("source", "records").iter_rows())
+    assert all(of_sources[source] == records for source, records in quality.completeness[["source", "records"]].rows())
+    for table in (quality.records, quality.numbers, quality.flow):
+        assert dict(table.group_by("source").agg(pl.col("records").sum()).iter_rows()) == {
+            source: records for source, records in of_sources.items() if source != "all"
+        }
+    usable = quality.completeness.filter(identifier="nhs_number")[["source", "usable"]]
+    numbers = quality.numbers.filter(pl.col("nhs_number_status").is_in(["valid", "test"]))
+    assert dict(usable.iter_rows()) == dict(numbers.group_by("source").agg(pl.col("records").sum()).iter_rows())
+    conflicts = quality.flow.filter(number="conflict").group_by("source").agg(pl.col("records").sum())
+    assert dict(conflicts.iter_rows()) == dict(quality.conflicts.filter(pl.col("conflicts") > 0).iter_rows())
+
+
+def test_true_rates_stand_beside_the_estimates_of_the_same_source(linkage: lc.Linkage, truth: pl.DataFrame) -> None:
+    table = with_truth(linkage, truth).truth
+    assert table is not None
+    assert linkage.quality.fallback is not None
+    estimates = linkage.quality.fallback.rates.filter(dimension="all", weighting="reweighted")
+    expected = {(row["source"], row["measure"]): row["rate"] for row in estimates.iter_rows(named=True)}
+    assert {(row["source"], row["measure"]): row["estimated"] for row in table.iter_rows(named=True)} | expected == (
+        expected | dict.fromkeys(set(table[["source", "measure"]].rows()) - set(expected))
+    )
+    entity_of = {(source, record): entity for source, record, entity in truth[["source", "record_id", "entity"]].rows()}
+    persons = linkage.persons[["source", "record_id"]].rows()
+    wrong = sum(
+        entity_of[source, record] != entity_of[persons[person]]
+        for source, record, person in linkage.links.filter(
+            pl.col("method") == "probabilistic", ~pl.col("nhs_number_status").is_in(list(linkage.exact.usable))
+        )[["source", "record_id", "person_id"]].rows()
+    )
+    assert table.filter(source="all", measure="false links")["cases"].item() == wrong

@@ -141,13 +141,9 @@ def groups(records: pl.DataFrame, reference_date: dt.date | None) -> pl.DataFram
     if reference_date is None:
         age = ((born.dt.year() // 10 * 10).cast(pl.String) + "s").alias("decade of birth")
     else:
-        years = pl.lit(reference_date).dt.year() - born.dt.year()
-        before_birthday = pl.lit(reference_date).dt.to_string("%m%d") < born.dt.to_string("%m%d")
-        labels = [f"0-{_AGES[0] - 1}", *(f"{a}-{b - 1}" for a, b in pairwise(_AGES))]
-        labels = [*labels, f"{_AGES[-1]} and over"]
-        age = years - before_birthday.cast(pl.Int32)
-        band = pl.sum_horizontal((age >= first).cast(pl.Int32) for first in _AGES)
-        named = band.replace_strict(dict(enumerate(labels)), return_dtype=pl.String)
+        labels = [f"under {_AGES[0]}", *(f"{a}-{b - 1}" for a, b in pairwise(_AGES)), f"{_AGES[-1]} and over"]
+        reached = [(born <= _years_before(reference_date, age)).cast(pl.UInt8) for age in _AGES]
+        named = pl.sum_horizontal(reached).replace_strict(dict(enumerate(labels)), return_dtype=pl.String)
         age = pl.when(born.is_not_null()).then(named).alias("age band")
     attributes = [name for name in records.columns if name.startswith(ATTRIBUTE)]
     return records.select(
@@ -155,6 +151,12 @@ def groups(records: pl.DataFrame, reference_date: dt.date | None) -> pl.DataFram
         pl.col("gender").cast(pl.String),
         *(pl.col(name).cast(pl.String).alias(name.removeprefix(ATTRIBUTE)) for name in attributes),
     )
+
+
+def _years_before(date: dt.date, years: int) -> dt.date:
+    """Give the last day on which somebody was born who is that old; 29 February is reached on 1 March."""
+    day = 28 if (date.month, date.day) == (2, 29) else date.day
+    return date.replace(year=date.year - years, day=day)
 
 
 def rates_table(tested: Tested, groups_of_hidden: pl.DataFrame) -> pl.DataFrame:

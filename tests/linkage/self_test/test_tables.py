@@ -164,7 +164,7 @@ def test_without_outcomes_there_are_rates_of_nothing() -> None:
     assert curve_table(nothing)["false_links"].null_count() == curve_table(nothing).height
 
 
-BANDS = ("0-0", "1-4", "5-14", "15-19", "20-29", "30-44", "45-64", "65-74", "75-84", "85 and over")
+BANDS = ("under 1", "1-4", "5-14", "15-19", "20-29", "30-44", "45-64", "65-74", "75-84", "85 and over")
 
 
 def slow_age(born: dt.date, on: dt.date) -> int:
@@ -202,7 +202,8 @@ def test_people_are_of_the_age_that_they_have_on_the_reference_date(born: list[d
         (band,) = (
             band
             for band in BANDS
-            if ("over" in band and age >= 85)
+            if (band == "under 1" and age < 1)
+            or ("over" in band and age >= 85)
             or ("-" in band and int(band.split("-")[0]) <= age <= int(band.split("-")[1]))
         )
         expected.append(band)
@@ -219,7 +220,7 @@ def test_a_birthday_is_on_the_day() -> None:
         dt.date(2026, 1, 31),
     ]
     assert [ages([born], on) for on in days] == [["30-44"], ["45-64"], ["45-64"], ["45-64"], ["30-44"]]
-    assert ages([None, dt.date(2026, 1, 1)], dt.date(2026, 3, 31)) == [None, "0-0"]
+    assert ages([None, dt.date(2026, 1, 1)], dt.date(2026, 3, 31)) == [None, "under 1"]
 
 
 def test_without_a_reference_date_it_is_the_decade_of_birth() -> None:

@@ -1,0 +1,40 @@
+"""The linkage-quality report, beside the linkage that it is of: how long it takes, and how large it is."""
+
+import time
+from pathlib import Path
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+import linkcore as lc
+from linkcore.governance.programme import Programme
+
+MOST_OF_THE_LINKING_TIME = 0.1
+MOST_BYTES = 5_000_000
+
+
+def test_report(benchmark: BenchmarkFixture, ics: Path, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    programme = Programme.load(ics / "programme.toml")
+    began = time.perf_counter()
+    linkage = programme.link()
+    linking = time.perf_counter() - began
+    place = tmp_path / "report.html"
+
+    def report() -> float:
+        began = time.perf_counter()
+        lc.write_report(linkage, place)
+        return time.perf_counter() - began
+
+    # What a small linkage takes is hardly more than what it takes to draw fifty charts.
+    first = report()
+    if request.config.getoption("--ics"):
+        assert first <= MOST_OF_THE_LINKING_TIME * linking
+    assert place.stat().st_size <= MOST_BYTES
+    benchmark.extra_info |= {
+        "records": linkage.links.height,
+        "linking, s": round(linking, 1),
+        "first report, s": round(first, 2),
+        "share of linking": round(first / linking, 3),
+        "bytes": place.stat().st_size,
+    }
+    benchmark.pedantic(report, rounds=3)

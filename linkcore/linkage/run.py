@@ -1,0 +1,93 @@
+"""What a run was: settings, versions and times, as plain values that a report can show."""
+
+import datetime as dt
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+from linkcore.linkage.exact import Exact
+from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.sources import Source
+from linkcore.quality.measures import Run
+
+__all__ = ["describe_run"]
+
+# Those on which links and numbers depend.
+_LIBRARIES: Final = ("polars", "splink", "duckdb", "numpy")
+
+
+def describe_run(
+    sources: Sequence[Source],
+    exact: Exact,
+    fallback: Fallback | None,
+    *,
+    seed: int,
+    reference_date: dt.date | None,
+    seconds: Mapping[str, float],
+) -> Run:
+    """Say by which settings, with which versions and in what time sources were linked.
+
+    Parameters
+    ----------
+    sources, exact, fallback, seed, reference_date
+        As :func:`linkcore.link` got them.
+    seconds : mapping of str to float
+        By step.
+
+    Returns
+    -------
+    Run
+        Settings are names, numbers and words; nothing of what the sources hold, nor where they lie.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> run = describe_run([gp], Exact(), None, seed=7, reference_date=dt.date(2026, 3, 31), seconds={"read gp": 0.1})
+    >>> run.reference_date, run.settings["probabilistic"], run.settings["sources"]["gp"]["spine"]
+    ('2026-03-31', None, True)
+    """
+    import linkcore
+
+    return Run(
+        version=linkcore.__version__,
+        libraries={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
+        seed=seed,
+        reference_date=None if reference_date is None else reference_date.isoformat(),
+        settings={
+            "exact": {
+                "usable": list(exact.usable),
+                "conflicts": exact.conflicts,
+                "superseded": 0 if exact.superseded is None else exact.superseded.lazy().collect().height,
+            },
+            "probabilistic": None if fallback is None else _of_fallback(fallback),
+            "sources": {source.name: _of_source(source) for source in sources},
+        },
+        seconds=dict(seconds),
+    )
+
+
+def _of_fallback(fallback: Fallback) -> dict[str, Any]:
+    return {
+        "max_false_link_rate": fallback.max_false_link_rate,
+        "accept": fallback.accept,
+        "model": "learned" if fallback.model is None else "given",
+        "labels": 0 if fallback.labels is None else fallback.labels.height,
+        "memory": fallback.memory,
+        "threads": fallback.threads,
+    }
+
+
+def _of_source(source: Source) -> dict[str, Any]:
+    return {
+        "spine": source.spine,
+        "one_record_per_person": source.one_record_per_person,
+        "columns": dict(source.identifier_columns),
+        "record_id": source.record_id_column,
+        "further": dict(source.further or {}),
+        "attributes": dict(source.attributes or {}),
+        "events": dict(source.events or {}),
+        "not_compared": list(source.not_compared),
+        "day_first": source.day_first,
+    }

@@ -1,0 +1,133 @@
+"""Counts of a linkage as tables: the flow of records, what of each identifier is there, match weights, clusters."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import polars as pl
+
+from linkcore.quality.tables import ALL, NUMBER_GROUPS, QUALITY_TABLES, SIZES
+
+__all__ = ["BIN_BITS", "cluster_sizes", "flow", "match_weights"]
+
+BIN_BITS: Final = 2
+"""Width of the bins of match weights: each is four times the odds of the one before."""
+
+_FROM: Final = (1, 2, 3, 4, 5, 10, 20, 50)
+
+
+def flow(links: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) -> pl.DataFrame:
+    """Follow every record from its source through what its NHS Number says to how it came to its person.
+
+    Parameters
+    ----------
+    links : polars.DataFrame
+        LINKS of :mod:`linkcore.schema`.
+    sources : sequence of str
+        In order.
+    usable : sequence of str
+        Statuses of numbers that may link.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``flow`` of :mod:`linkcore.quality.tables`: every record in one row; rows without any are left out.
+
+    Examples
+    --------
+    >>> from linkcore.schema import LINKS
+    >>> link = {"source": "seen", "method": "unlinked", "nhs_number_status": "missing", "conflict": False}
+    >>> flow(pl.DataFrame([link], schema=LINKS), sources=["seen"], usable=["valid"]).rows()
+    [('seen', 'not usable', 'unlinked', 1)]
+    """
+    is_usable, conflict, unusable = NUMBER_GROUPS
+    status = pl.col("nhs_number_status")
+    number = (
+        pl.when("conflict")
+        .then(pl.lit(conflict))
+        .when(status.is_in(list(usable)))
+        .then(pl.lit(is_usable))
+        .otherwise(pl.lit(unusable))
+    )
+    # Few kinds of records are counted first, and only then told apart by words.
+    counted = links.group_by("source", "nhs_number_status", "conflict", "method").len("records")
+    return (
+        counted.with_columns(number.alias("number"))
+        .group_by("source", "number", "method")
+        .agg(pl.col("records").sum().cast(pl.Int64))
+        .sort(_position("source", sources), _position("number", NUMBER_GROUPS), "method")
+        .select(*QUALITY_TABLES["flow"])
+    )
+
+
+def cluster_sizes(links: pl.DataFrame) -> pl.DataFrame:
+    """Count persons by how many records they have.
+
+    Parameters
+    ----------
+    links : polars.DataFrame
+        With ``person_id``; ids are positions, so that hardly any is left out.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``size``, ``persons``; every size has its row.
+
+    Examples
+    --------
+    >>> cluster_sizes(pl.DataFrame({"person_id": [0, 0, 0, 1, 2, 2, 2, 2, 2]})).filter(pl.col("persons") > 0).rows()
+    [('1', 1), ('3', 1), ('5-9', 1)]
+    """
+    import numpy as np
+
+    records = np.bincount(links["person_id"].to_numpy())
+    of_size = np.bincount(np.searchsorted(_FROM, records, side="right"), minlength=len(SIZES) + 1)
+    # What comes before the first size are ids of nobody.
+    return pl.DataFrame({"size": SIZES, "persons": of_size[1:]}, schema=QUALITY_TABLES["cluster_sizes"])
+
+
+def match_weights(candidates: pl.DataFrame, links: pl.DataFrame, *, sources: Sequence[str]) -> pl.DataFrame:
+    """Count the candidates of the fallback by match weight, those that became links apart from the others.
+
+    Parameters
+    ----------
+    candidates : polars.DataFrame
+        ``source``, ``record_id``, ``person_id``, ``match_weight``: each pair once.
+    links : polars.DataFrame
+        LINKS of :mod:`linkcore.schema`.
+    sources : sequence of str
+        In order.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``source`` ("all" first), ``outcome``, ``low``, ``high`` (bits), ``pairs``; empty bins are left out.
+
+    Examples
+    --------
+    >>> from linkcore.schema import LINKS
+    >>> record = {"source": "seen", "record_id": "1", "method": "probabilistic"}
+    >>> candidates = pl.DataFrame({"source": ["seen"] * 2, "record_id": ["1"] * 2, "person_id": [7, 8],
+    ...                            "match_weight": [20.5, -3.0]}, schema_overrides={"person_id": pl.UInt32})
+    >>> match_weights(candidates, pl.DataFrame([record | {"person_id": 7}], schema=LINKS), sources=["seen"]).rows()[:2]
+    [('all', 'accepted', 20.0, 22.0, 1), ('all', 'rejected', -4.0, -2.0, 1)]
+    """
+    pair = ["source", "record_id", "person_id"]
+    accepted = links.filter(pl.col("method") == "probabilistic").select(*pair, pl.lit(True).alias("accepted"))
+    outcome = pl.when(pl.col("accepted").fill_null(False)).then(pl.lit("accepted")).otherwise(pl.lit("rejected"))
+    low = (pl.col("match_weight") / BIN_BITS).floor() * BIN_BITS
+    of_sources = (
+        candidates.join(accepted, on=pair, how="left")
+        .group_by("source", outcome.alias("outcome"), low.alias("low"))
+        .agg(pl.len().cast(pl.Int64).alias("pairs"))
+    )
+    together = of_sources.group_by("outcome", "low").agg(pl.col("pairs").sum())
+    both = pl.concat([together.select(pl.lit(ALL).alias("source"), pl.all()), of_sources])
+    return (
+        both.with_columns((pl.col("low") + BIN_BITS).alias("high"))
+        .sort(_position("source", [ALL, *sources]), "outcome", "low")
+        .select(*QUALITY_TABLES["match_weights"])
+    )
+
+
+def _position(column: str, values: Sequence[str]) -> pl.Expr:
+    return pl.col(column).replace_strict(list(values), range(len(values)), return_dtype=pl.Int64)

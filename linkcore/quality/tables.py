@@ -1,0 +1,112 @@
+"""The tables of a Quality: their columns, dtypes and what each means."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+import polars as pl
+
+from linkcore.schema import METHOD, NHS_NUMBER_STATUS, SET_ASIDE
+
+__all__ = ["ALL", "FALLBACK_TABLES", "NUMBER_GROUPS", "QUALITY_TABLES", "SIZES", "empty"]
+
+ALL: Final = "all"
+"""In a column ``source``, ``dimension`` or ``group``: everything together."""
+
+NUMBER_GROUPS: Final = ("usable", "conflict", "not usable")
+"""What a record's NHS Number leads to: its person, somebody else by name and birth date, or nobody."""
+
+SIZES: Final = ("1", "2", "3", "4", "5-9", "10-19", "20-49", "50 and more")
+"""Of clusters: how many records a person has."""
+
+_TEXT, _COUNT, _NUMBER, _YES_NO = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
+_INTERVAL: Final = {"rate": _NUMBER, "low": _NUMBER, "high": _NUMBER}
+
+QUALITY_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
+    {
+        "records": pl.Schema({"source": _TEXT, "method": METHOD, "records": _COUNT}),
+        "numbers": pl.Schema({"source": _TEXT, "nhs_number_status": NHS_NUMBER_STATUS, "records": _COUNT}),
+        "conflicts": pl.Schema({"source": _TEXT, "conflicts": _COUNT}),
+        "set_aside": pl.Schema(dict(SET_ASIDE) | {"records": _COUNT}),
+        # Every record in exactly one row; `number` is one of NUMBER_GROUPS.
+        "flow": pl.Schema({"source": _TEXT, "number": _TEXT, "method": METHOD, "records": _COUNT}),
+        # Present: not empty. Usable: kept for comparison.
+        "completeness": pl.Schema(
+            {"source": _TEXT, "identifier": _TEXT, "records": _COUNT, "present": _COUNT, "usable": _COUNT}
+        ),
+        # Candidates of the fallback by match weight, in bits, from `low` to before `high`.
+        "match_weights": pl.Schema(
+            {"source": _TEXT, "outcome": _TEXT, "low": _NUMBER, "high": _NUMBER, "pairs": _COUNT}
+        ),
+        "groups": pl.Schema(
+            {"source": _TEXT, "dimension": _TEXT, "group": _TEXT, "records": _COUNT, "linked": _COUNT}
+            | _INTERVAL
+            | {"standardised_difference": _NUMBER, "flagged": _YES_NO}
+        ),
+        "cluster_sizes": pl.Schema({"size": _TEXT, "persons": _COUNT}),
+        # So many `links`, of those that could be judged.
+        "implausible": pl.Schema({"source": _TEXT, "finding": _TEXT, "links": _COUNT, "of": _COUNT}),
+        # Rates; `true` is cases / of.
+        "truth": pl.Schema(
+            {"source": _TEXT, "measure": _TEXT, "estimated": _NUMBER, "low": _NUMBER, "high": _NUMBER, "true": _NUMBER}
+            | {"cases": _COUNT, "of": _COUNT}
+        ),
+        # Rates of the two runs; `change` is current less previous.
+        "drift": pl.Schema(
+            {"measure": _TEXT, "source": _TEXT, "previous": _NUMBER, "current": _NUMBER, "change": _NUMBER}
+            | {"flagged": _YES_NO}
+        ),
+        # Only where disclosed: sums over sources and methods, which then cannot be had by adding up.
+        "totals": pl.Schema({"source": _TEXT, "what": _TEXT, "count": _COUNT}),
+    }
+)
+"""The tables of :class:`linkcore.quality.measures.Quality`, by the name of their field."""
+
+FALLBACK_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
+    {
+        "sources": pl.Schema(
+            {"source": _TEXT, "open": _COUNT, "compared": _COUNT, "linked": _COUNT, "pi": _NUMBER, "accept": _NUMBER}
+            | {"basis": _TEXT, "hidden": _COUNT}
+        ),
+        "rates": pl.Schema(
+            {"source": _TEXT, "dimension": _TEXT, "group": _TEXT, "measure": _TEXT, "weighting": _TEXT}
+            | _INTERVAL
+            | {"cases": _NUMBER, "of": _COUNT}
+        ),
+        "calibration": pl.Schema(
+            dict.fromkeys(("from", "to", "predicted", "observed", "low", "high", "cases"), _NUMBER)
+        ),
+        "curve": pl.Schema(
+            {"source": _TEXT, "threshold": _NUMBER, "chosen": _YES_NO, "false_links": _NUMBER, "missed_links": _NUMBER}
+        ),
+        "candidates": pl.Schema(
+            {"source": _TEXT, "usable_identifiers": _TEXT, "records": _COUNT, "found": _COUNT, "recall": _NUMBER}
+        ),
+        "left_out": pl.Schema({"rule": _TEXT, "persons": _COUNT}),
+        "model": pl.Schema(
+            {"source": _TEXT, "comparison": _TEXT, "level": _TEXT, "m": _NUMBER, "u": _NUMBER, "weight": _NUMBER}
+        ),
+        "departures": pl.Schema({"comparison": _TEXT, "level": _TEXT, "m_learned": _NUMBER, "m_open": _NUMBER}),
+    }
+)
+"""The tables of :class:`linkcore.quality.measures.FallbackQuality`, by the name of their field."""
+
+
+def empty(table: str) -> pl.DataFrame:
+    """Give a table of a Quality with no rows.
+
+    Parameters
+    ----------
+    table : str
+        One of ``QUALITY_TABLES``.
+
+    Returns
+    -------
+    polars.DataFrame
+
+    Examples
+    --------
+    >>> empty("cluster_sizes").columns
+    ['size', 'persons']
+    """
+    return pl.DataFrame(schema=QUALITY_TABLES[table])

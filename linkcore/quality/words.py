@@ -1,0 +1,257 @@
+"""Words and numbers of the report: what each code means in plain English, and how a number is written."""
+
+import datetime as dt
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+__all__ = [
+    "HIDDEN",
+    "METHODS",
+    "NOTHING",
+    "STATUSES",
+    "count",
+    "drift_in_words",
+    "in_prose",
+    "in_words",
+    "listed",
+    "percent",
+    "probability",
+    "seconds",
+]
+
+HIDDEN: Final = "*"
+"""Stands for a count that disclosure control has suppressed, and for what was worked out from one."""
+
+NOTHING: Final = "–"
+"""Stands where there is nothing to say: a rate of no records."""
+
+METHODS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "spine": "spine",
+        "nhs_number": "NHS Number",
+        "local_patient_id": "local patient id",
+        "probabilistic": "other identifiers",
+        "new_person": "new person",
+        "unlinked": "unlinked",
+    }
+)
+"""How a record came to its person, in few words."""
+
+STATUSES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "check_digit": "fails its check digit",
+        "default": "a default, not a date of birth",
+        "impossible": "no such date",
+        "implausible": "implausible, still compared",
+        "malformed": "malformed",
+        "missing": "missing",
+        "no_evidence": "a code that is no evidence",
+        "no_place": "no place",
+        "non_name": "not a name",
+        "northern_ireland": "Northern Ireland",
+        "out_of_range": "never issued",
+        "placeholder": "a placeholder",
+        "pseudo": "a pseudo-postcode",
+        "scotland": "Scotland",
+        "test": "test number",
+        "valid": "valid",
+    }
+)
+"""What a value of an identifier turned out to be."""
+
+_ACRONYMS: Final = MappingProxyType({"nhs": "NHS", "id": "id", "gp": "GP"})
+
+
+def in_words(name: str) -> str:
+    """Write a name of code as words.
+
+    Parameters
+    ----------
+    name : str
+        Of a column, an identifier or an attribute.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> in_words("nhs_number"), in_words("birth_date"), in_words("further_suburb")
+    ('NHS number', 'birth date', 'suburb')
+    """
+    words = name.removeprefix("further_").split("_")
+    return " ".join(_ACRONYMS.get(word, word) for word in words)
+
+
+def count(number: float | None) -> str:
+    """Write a count, with a comma for each thousand.
+
+    Parameters
+    ----------
+    number : float, optional
+        The count; None where it is suppressed.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> count(1234567), count(0), count(None)
+    ('1,234,567', '0', '*')
+    """
+    return HIDDEN if number is None else f"{number:,.0f}"
+
+
+def percent(rate: float | None) -> str:
+    """Write a rate in percent, with as many digits as tell it apart from nothing and from everything.
+
+    Parameters
+    ----------
+    rate : float, optional
+        Between 0 and 1; None where there is none.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> percent(0.98), percent(0.9951), percent(0.0123), percent(0.002), percent(0.00002), percent(0), percent(None)
+    ('98.0 %', '99.51 %', '1.23 %', '0.20 %', '0.002 %', '0 %', '–')
+    >>> percent(1e-9), percent(0.99999)
+    ('under 0.001 %', 'over 99.99 %')
+    """
+    if rate is None:
+        return NOTHING
+    if rate in (0, 1):
+        return f"{rate * 100:.0f} %"
+    if rate < 0.00001:
+        return "under 0.001 %"
+    if rate > 0.9999:
+        return "over 99.99 %"
+    digits = 3 if rate < 0.001 else 2 if rate < 0.1 or rate > 0.99 else 1
+    return f"{rate * 100:.{digits}f} %"
+
+
+def in_prose(rate: float | None) -> str:
+    """Write a rate in percent as a sentence has it, with no zeros at its end.
+
+    Parameters
+    ----------
+    rate : float, optional
+        Between 0 and 1; None where there is none.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> in_prose(0.002), in_prose(0.05), in_prose(0.719), in_prose(1)
+    ('0.2 %', '5 %', '71.9 %', '100 %')
+    """
+    written = percent(rate)
+    return f"{written.removesuffix(' %').rstrip('0').rstrip('.')} %" if "." in written else written
+
+
+def probability(value: float) -> str:
+    """Write a probability so that it is not taken for certainty.
+
+    Parameters
+    ----------
+    value : float
+        Between 0 and 1.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> probability(0.755963), probability(0.9999891), probability(1.0)
+    ('0.7560', '0.99999', '1')
+    """
+    if value == 1:
+        return "1"
+    digits = 4 if value < 0.99995 else 1 - math.floor(math.log10(1 - value)) - 1
+    return f"{min(value, 1 - 10.0**-digits):.{digits}f}"
+
+
+def drift_in_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Write what has changed since another run: numbers of records as counts, all else in percent.
+
+    Parameters
+    ----------
+    row : mapping
+        Of ``drift`` of a Quality.
+
+    Returns
+    -------
+    (str, str, str)
+        What it was, what it is, and the change.
+
+    Examples
+    --------
+    >>> drift_in_words({"measure": "records", "previous": 100.0, "current": 120.0, "change": 20.0})
+    ('100', '120', '+20')
+    >>> drift_in_words({"measure": "linked", "previous": 0.95, "current": 0.93, "change": -0.02})
+    ('95.0 %', '93.0 %', '-2.00 points')
+    >>> drift_in_words({"measure": "linked", "previous": None, "current": 0.93, "change": None})
+    ('–', '93.0 %', '–')
+    """
+    values = [row["previous"], row["current"]]
+    if row["measure"] == "records":
+        before, now = (NOTHING if value is None else count(value) for value in values)
+        change = NOTHING if row["change"] is None else f"{row['change']:+,.0f}"
+    else:
+        before, now = (percent(value) for value in values)
+        change = NOTHING if row["change"] is None else f"{row['change'] * 100:+.2f} points"
+    return before, now, change
+
+
+def seconds(duration: float) -> str:
+    """Write how long something took.
+
+    Parameters
+    ----------
+    duration : float
+        In seconds.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> seconds(0.04), seconds(59.2), seconds(3725)
+    ('0.0 s', '59.2 s', '1:02:05')
+    """
+    return f"{duration:.1f} s" if duration < 60 else str(dt.timedelta(seconds=round(duration))).removeprefix("0:")
+
+
+def listed(things: list[str], *, most: int = 4) -> str:
+    """Write a list as prose, the first few by name.
+
+    Parameters
+    ----------
+    things : list of str
+        At least one.
+    most : int
+        How many at most are named.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
+    ('a', 'a, b and c', 'a, b and 2 more')
+    """
+    named = things if len(things) <= most + 1 else things[:most]
+    if len(named) < len(things):
+        return f"{', '.join(named)} and {len(things) - len(named)} more"
+    return " and ".join(part for part in (", ".join(named[:-1]), named[-1]) if part)
