@@ -3,75 +3,50 @@
 import datetime as dt
 import glob
 import tomllib
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.agreements import Agreement
+from linkcore.governance.destruction_mark import refuse_if_destroyed
+from linkcore.governance.opt_outs import OptOuts
+from linkcore.governance.programme_lists import read_opt_outs, read_rule
+from linkcore.governance.programme_plan import plan
+from linkcore.governance.programme_tables import (
+    AboutTable,
+    AuditTable,
+    DestructionTable,
+    LinkageTable,
+    NumbersTable,
+    OptOutsTable,
+    RecipientTable,
+    SensitiveTable,
+    SourceTable,
+    Table,
+    TwoStageTable,
+)
+from linkcore.governance.sensitive import SensitiveRule
+from linkcore.governance.type_one import without_type_one
+from linkcore.governance.withholding import Withholding, withhold
 from linkcore.linkage.csv_files import CsvFile
 from linkcore.linkage.exact import Exact
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.link import Linkage, check_sources, link
-from linkcore.linkage.sources import FurtherKind, Source
+from linkcore.linkage.sources import Source
 from linkcore.progress import Progress, silent
-from linkcore.schema import USABLE_STATUSES
+
+if TYPE_CHECKING:
+    from linkcore.governance.audit import Audit
 
 __all__ = ["Programme"]
 
 
-class _Table(BaseModel):
-    # An unknown key is a spelling mistake, and a mistake here could release or withhold what it should not.
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class _About(_Table):
-    name: str
-    synthetic: bool = False
-    reference_date: dt.date | None = None
-    seed: int = 0
-
-
-class _Numbers(_Table):
-    usable: tuple[Literal["valid", "scotland", "northern_ireland", "test"], ...] = USABLE_STATUSES
-    superseded: str | None = None
-
-
-class _LinkageSettings(_Table):
-    conflicts: Literal["fallback", "keep"] = "fallback"
-    probabilistic: bool = True
-    accept: float | None = None
-    max_false_link_rate: float | None = None
-    model: str | None = None
-    memory: str | None = None
-
-
-class _SourceTable(_Table):
-    name: str
-    data: str
-    spine: bool = False
-    record_id: str | None = None
-    encoding: str = "utf-8"
-    separator: str = ","
-    day_first: bool = True
-    practice: str | None = None
-    one_record_per_person: bool = False
-    not_compared: tuple[str, ...] = ()
-    columns: dict[str, str] | None = None
-    further: dict[str, FurtherKind] | None = None
-    attributes: dict[str, str] | None = None
-
-
-class _RecipientTable(_Table):
-    name: str
-    key: str
-    purpose: str = ""
-    columns: dict[str, tuple[str, ...]]
-
-
-class Programme(_Table):
+class Programme(Table):
     r"""One programme, as its file states it.
 
     Examples
@@ -86,23 +61,28 @@ class Programme(_Table):
     linkcore.errors.ProgrammeError: ...programme.toml, source[1].spin: no such key
     """
 
-    programme: _About
-    numbers: _Numbers = _Numbers()
-    linkage: _LinkageSettings = _LinkageSettings()
-    source: tuple[_SourceTable, ...]
-    recipient: tuple[_RecipientTable, ...] = ()
+    programme: AboutTable
+    numbers: NumbersTable = NumbersTable()
+    linkage: LinkageTable = LinkageTable()
+    source: tuple[SourceTable, ...]
+    two_stage: TwoStageTable | None = None
+    opt_outs: OptOutsTable | None = None
+    sensitive: tuple[SensitiveTable, ...] = ()
+    recipient: tuple[RecipientTable, ...] = ()
+    audit: AuditTable | None = None
+    destruction: DestructionTable = DestructionTable()
     folder: Path = Field(default=Path(), exclude=True)
 
     @field_validator("source")
     @classmethod
-    def _is_there(cls, source: tuple[_SourceTable, ...]) -> tuple[_SourceTable, ...]:
+    def _is_there(cls, source: tuple[SourceTable, ...]) -> tuple[SourceTable, ...]:
         if not source:
             raise ValueError("there is none; state at least one [[source]]")
         return source
 
     @field_validator("recipient")
     @classmethod
-    def _are_apart(cls, recipient: tuple[_RecipientTable, ...]) -> tuple[_RecipientTable, ...]:
+    def _are_apart(cls, recipient: tuple[RecipientTable, ...]) -> tuple[RecipientTable, ...]:
         """Refuse recipients who share a name, or a key: they could put together what each of them has."""
         for what in ("name", "key"):
             first: dict[str, int] = {}
@@ -146,6 +126,8 @@ class Programme(_Table):
             wrong = "; ".join(f"{_place(each['loc'])}: {_reason(each)}" for each in error.errors())
             raise ProgrammeError(f"{file}, {wrong}") from None
 
+    # --- Linkage -----------------------------------------------------------------------------------------------------
+
     def sources(self) -> list[Source]:
         """Open the sources; only the names of their columns are read.
 
@@ -158,14 +140,55 @@ class Programme(_Table):
         ProgrammeError, SourceError
             If a source's settings make no sense, or its files or columns are not there.
         """
-        stated = (dict(table) for table in self.source)
-        return [Source(**(table | {"data": self._pattern(table["data"])})) for table in stated]
+        return [self._source(table) for table in self.source]
+
+    def _source(self, table: SourceTable) -> Source:
+        stated = dict(table) | {"data": self._pattern(table.data), "stage_one": None}
+        source = Source(**stated)
+        stage = table.stage_one or self.two_stage
+        if stage is None or (table.stage_one is None and "nhs_number" not in source.identifier_columns):
+            return source
+        return replace(source, stage_one=stage.stage_one())
 
     def _pattern(self, data: str) -> str:
         # Brackets in the name of the programme's own folder, unlike those that its file states, are no pattern.
         place = self.folder / data
         literal = place.is_file() or Path(data).is_absolute()
         return str(place) if literal else str(Path(glob.escape(str(self.folder))) / data)
+
+    def sources_without_type_one(self, on: dt.date) -> tuple[list[Source], pl.DataFrame]:
+        """Open the sources, and leave out of those of GP data the rows that should never have been sent.
+
+        Parameters
+        ----------
+        on : datetime.date
+            The day on which Type 1 opt-outs must stand.
+
+        Returns
+        -------
+        tuple of list of Source, polars.DataFrame
+            The sources; and how many rows were left out, to be reported back: ``source``, ``practice``, ``rows``.
+
+        Raises
+        ------
+        ProgrammeError, SourceError
+            If something is not there, or cannot be read.
+        """
+        sources = self.sources()
+        counts = [pl.DataFrame(schema={"source": pl.String, "practice": pl.String, "rows": pl.UInt32})]
+        type_one = self.opt_out_lists()["type_one"]
+        if type_one is None or self.opt_outs is None:
+            return sources, counts[0]
+        of_gp_data = self.opt_outs.policy().sources_of_gp_data(sources)
+        superseded = self.exact().superseded
+        assert superseded is None or isinstance(superseded, pl.DataFrame)
+        for at, source in enumerate(sources):
+            if source.name in of_gp_data:
+                sources[at], dropped = without_type_one(
+                    source, type_one, on=on, superseded=superseded, reference_date=self.programme.reference_date
+                )
+                counts.append(dropped.select(pl.lit(source.name).alias("source"), "practice", "rows"))
+        return sources, pl.concat(counts)
 
     def exact(self) -> Exact:
         """Give the settings of the exact linkage; the table of superseded numbers is read.
@@ -203,8 +226,178 @@ class Programme(_Table):
         model = None if self.linkage.model is None else self.folder / self.linkage.model
         return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
 
-    def check(self) -> list[Source]:
+    def link(
+        self, *, on: dt.date | None = None, sources: Sequence[Source] | None = None, progress: Progress = silent
+    ) -> Linkage:
+        """Link the programme's sources.
+
+        Parameters
+        ----------
+        on : datetime.date, optional
+            The day on which Type 1 opt-outs must stand: rows of GP data that they hold for are dropped when read. With
+            none given they are linked, and withheld from each release.
+        sources : sequence of Source, optional
+            Those of :meth:`sources_without_type_one`, where they are open already.
+        progress : Progress
+            Told of each step.
+
+        Returns
+        -------
+        Linkage
+
+        Raises
+        ------
+        RefusedError
+            If the programme was destroyed, or had ended on that day.
+        """
+        self.refuse_if_over(on)
+        if sources is None:
+            sources = self.sources() if on is None else self.sources_without_type_one(on)[0]
+        return link(
+            sources,
+            exact=self.exact(),
+            fallback=self.fallback(),
+            reference_date=self.programme.reference_date,
+            seed=self.programme.seed,
+            progress=progress,
+        )
+
+    # --- Governance --------------------------------------------------------------------------------------------------
+
+    def refuse_if_over(self, on: dt.date | None = None) -> None:
+        """Refuse to run a programme that was destroyed, or that had ended.
+
+        Parameters
+        ----------
+        on : datetime.date, optional
+            The day; with none given, only destruction counts.
+
+        Raises
+        ------
+        RefusedError
+            If it is over.
+        """
+        refuse_if_destroyed(self.folder)
+        if on is not None and self.programme.ends is not None and on > self.programme.ends:
+            raise RefusedError(
+                f"programme {self.programme.name!r} ended on {self.programme.ends}; destroy its data and keys"
+            )
+
+    def agreements(self) -> list[Agreement]:
+        """Give what each recipient may have.
+
+        Returns
+        -------
+        list of Agreement
+        """
+        return [each.agreement(self._place) for each in self.recipient]
+
+    def withhold(self, linkage: Linkage, *, on: dt.date, purpose: str) -> Withholding | None:
+        """Find the records that must not leave on a day for a purpose.
+
+        Parameters
+        ----------
+        linkage : Linkage
+            Of the programme's sources.
+        on : datetime.date
+            The day of release.
+        purpose : str
+            As the agreement words it.
+
+        Returns
+        -------
+        Withholding or None
+            None where the programme states neither opt-outs nor sensitive records: then only synthetic data is
+            released.
+
+        Raises
+        ------
+        RefusedError
+            If a list is too old, or cannot be relied on.
+        ProgrammeError, SourceError
+            If something is not there, or cannot be read.
+        """
+        rules = self.sensitive_rules()
+        if self.opt_outs is None and not rules:
+            return None
+        policy = (self.opt_outs or OptOutsTable()).policy()
+        return withhold(linkage, policy, on=on, purpose=purpose, sensitive=rules, **self.opt_out_lists())
+
+    def opt_out_lists(self) -> dict[str, OptOuts | None]:
+        """Read the opt-outs.
+
+        Returns
+        -------
+        dict of str to OptOuts
+            ``national``, ``type_one``, ``objections`` and ``excluded``, None where the file states none.
+
+        Raises
+        ------
+        ProgrammeError, SourceError
+            If a file is not there, or cannot be read.
+        """
+        stage_one = None if self.two_stage is None else self.two_stage.stage_one()
+        return read_opt_outs(self.opt_outs or OptOutsTable(), self.folder, stage_one)
+
+    def sensitive_rules(self) -> list[SensitiveRule]:
+        """Give the rules on sensitive records; their code lists are read.
+
+        Returns
+        -------
+        list of SensitiveRule
+
+        Raises
+        ------
+        ProgrammeError, SourceError
+            If a rule makes no sense, or a code list is not there or cannot be read.
+        """
+        return [read_rule(each, number, self.folder) for number, each in enumerate(self.sensitive, start=1)]
+
+    def audit_log(self) -> "Audit | None":
+        """Give the audit log, where the programme states one.
+
+        Returns
+        -------
+        Audit or None
+        """
+        from linkcore.governance.audit import Audit
+
+        return None if self.audit is None else Audit(self.folder / self.audit.file)
+
+    def to_destroy(self) -> dict[str, Any]:
+        """Say what goes when the programme is destroyed.
+
+        Returns
+        -------
+        dict
+            Arguments of :func:`linkcore.governance.destruction.destroy`: ``programme``, ``data`` by provider, ``work``
+            (with the lists of opt-outs and superseded numbers, which hold NHS Numbers), ``key_files``, ``recipients``
+            and ``known_copies``.
+        """
+        data: dict[str, list[str]] = {}
+        for source in self.source:
+            data.setdefault(self.destruction.providers.get(source.name, source.name), []).append(source.data)
+        lists = () if self.opt_outs is None else self.opt_outs.files()
+        superseded = () if self.numbers.superseded is None else (self.numbers.superseded,)
+        return {
+            "programme": self.programme.name,
+            "data": data,
+            "work": (*self.destruction.work, *lists, *superseded),
+            "key_files": self.destruction.key_files,
+            "recipients": tuple(each.name for each in self.recipient),
+            "known_copies": self.destruction.known_copies,
+        }
+
+    def _place(self, path: str) -> Path:
+        return self.folder / path
+
+    def check(self, on: dt.date | None = None) -> list[Source]:
         """Check all that can be checked before the sources are read: no linkage or release is refused later for it.
+
+        Parameters
+        ----------
+        on : datetime.date, optional
+            The day of release, to check the dates of the opt-outs for it, too.
 
         Returns
         -------
@@ -214,46 +407,52 @@ class Programme(_Table):
         Raises
         ------
         ProgrammeError, SourceError, RefusedError
-            If a setting makes no sense, a file or a column is not there, the sources cannot be linked together, or a
-            recipient is to have what no release carries.
+            If a setting makes no sense, a file or a column is not there, the sources cannot be linked together, a
+            recipient is to have what no release carries, or the programme was destroyed.
         """
+        self.refuse_if_over(on)
         sources = self.sources()
         check_sources(sources)
         self.exact()
         self.fallback()
         for agreement in self.agreements():
             agreement.check(sources)
+        for rule in self.sensitive_rules():
+            rule.check(sources)
+        if self.opt_outs is not None:
+            self.opt_outs.policy().sources_of_gp_data(sources)
+        strangers = sorted(set(self.destruction.providers) - {source.name for source in sources})
+        if strangers:
+            raise ProgrammeError(f"destruction.providers: {', '.join(strangers)} is no source; name sources there")
+        for kind, listed in self.opt_out_lists().items():
+            if listed is not None and on is not None and self.opt_outs is not None:
+                listed.check(
+                    f"opt_outs.{kind}",
+                    on=on,
+                    max_age_days=self.opt_outs.max_age_days,
+                    accept_unreadable=self.opt_outs.accept_unreadable,
+                )
         return sources
 
-    def link(self, *, progress: Progress = silent) -> Linkage:
-        """Link the programme's sources.
+    def plan(self, on: dt.date | None = None) -> str:
+        """Say what would happen: sources, opt-outs and their basis, recipients, columns out and dates.
 
         Parameters
         ----------
-        progress : Progress
-            Told of each step.
+        on : datetime.date, optional
+            The day of release, to say what would be refused on it.
 
         Returns
         -------
-        Linkage
-        """
-        return link(
-            self.sources(),
-            exact=self.exact(),
-            fallback=self.fallback(),
-            reference_date=self.programme.reference_date,
-            seed=self.programme.seed,
-            progress=progress,
-        )
+        str
+            Lines of text, without the value of any identifier.
 
-    def agreements(self) -> list[Agreement]:
-        """Give what each recipient may have.
-
-        Returns
-        -------
-        list of Agreement
+        Raises
+        ------
+        ProgrammeError, SourceError, RefusedError
+            Whatever :meth:`check` finds wrong.
         """
-        return [Agreement(each.name, each.key, each.columns, each.purpose) for each in self.recipient]
+        return plan(self, self.check(), on)
 
 
 def _place(location: tuple[str | int, ...]) -> str:

@@ -1,33 +1,37 @@
 """Release: one recipient's payload under its own pseudonyms; the only way by which de-identified data leaves."""
 
-import hashlib
-import json
+import datetime as dt
 import platform
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from linkcore.errors import RefusedError, SourceError
+from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
-from linkcore.governance.agreements import ADDED_COLUMNS, Agreement
-from linkcore.governance.rows import RANK, ROW_HASH, Buckets, keyed_row_hash
+from linkcore.governance.agreements import Agreement
+from linkcore.governance.anonymity import QuasiIdentifiers
+from linkcore.governance.cohorts import Cohort, persons_of
+from linkcore.governance.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
+from linkcore.governance.release_checks import check_day, check_key, check_people, key_fingerprint
+from linkcore.governance.release_files import NOTES
+from linkcore.governance.release_tables import Table, Tables
+from linkcore.governance.rows import RANK
 from linkcore.linkage.link import Linkage
-from linkcore.linkage.sources import Source
-from linkcore.linkage.standardise import raw_columns, raw_row_hash
 from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
-from linkcore.schema import USABLE_STATUSES
+from linkcore.quality.suppression import SMALLEST_COUNT, rounded
+
+if TYPE_CHECKING:
+    from linkcore.governance.audit import Audit
+    from linkcore.governance.signing import SigningKey
+    from linkcore.governance.withholding import Withholding
 
 __all__ = ["Release", "person_pseudonyms", "release"]
-
-_ROW_GROUP_ROWS: Final = 131_072
-# A synthetic number is seldom mistyped into another range; a real extract holds next to no test numbers.
-_SYNTHETIC_SHARE: Final = 0.99
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,14 @@ class Release:
         Where it lies.
     manifest : mapping
         The content of its ``manifest.json``.
+    counts : polars.DataFrame
+        For the trusted team: of each ``source`` its ``records``, and how many of them were ``withheld``, are of persons
+        ``outside`` the cohort, and were ``released``.
     """
 
     folder: Path
     manifest: MappingProxyType[str, Any]
+    counts: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False, compare=False)
 
     @property
     def rows(self) -> dict[str, int]:
@@ -51,14 +59,29 @@ class Release:
         return {file["source"]: file["rows"] for file in self.manifest["files"]}
 
 
-def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -> Release:
+def release(
+    linkage: Linkage,
+    agreement: Agreement,
+    key: Key,
+    out: str | Path,
+    *,
+    on: dt.date | None = None,
+    withholding: "Withholding | None" = None,
+    minimum_k: int | None = None,
+    signing_key: "SigningKey | None" = None,
+    apart_from: Sequence[str | Path] = (),
+    audit: "Audit | None" = None,
+    at: dt.datetime | None = None,
+    actor: str = "",
+) -> Release:
     """Write a recipient's payload, with pseudonyms in place of everything that identifies.
 
-    Each source becomes one Parquet file: ``pseudonym``, ``link_method``, ``match_probability``, then the agreement's
-    columns of it, in the order of pseudonyms and then of a keyed hash of the row, so that nothing of the source's order
-    is left. Payload is streamed: memory does not grow with it.
+    Each source becomes one table: ``pseudonym``, ``link_method``, ``match_probability``, then the agreement's columns
+    of it, in the order of pseudonyms and then of a keyed hash of the row, so that nothing of the source's order is
+    left. Payload is streamed: memory does not grow with it.
 
-    Until opt-outs can be applied, only synthetic data is released: of the NHS Numbers in each source at least 99 in 100
+    Data of real people are released only with a withholding, that is, once opt-outs were applied for this day and this
+    purpose, and only under an agreement with terms. Without one, of the NHS Numbers in each source at least 99 in 100
     must lie in the range that is set aside for testing, and most records must have one.
 
     Parameters
@@ -71,6 +94,22 @@ def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -
         The recipient's own key.
     out : path
         The folder to write; what was there is replaced when the new release is complete.
+    on : datetime.date, optional
+        The day of release, by which the agreement's terms are judged; it may be left out where there are none.
+    withholding : Withholding, optional
+        Which records may leave on that day.
+    minimum_k : int, optional
+        The least k of k-anonymity, where it is more than the agreement's.
+    signing_key : SigningKey, optional
+        By which the manifest is signed.
+    apart_from : sequence of path
+        Folders of releases to other recipients; none may be under the same key.
+    audit : Audit, optional
+        Where it is recorded, before it is there to be seen.
+    at : datetime.datetime, optional
+        The time of the audit's record.
+    actor : str
+        Who releases, for the audit.
 
     Returns
     -------
@@ -79,39 +118,55 @@ def release(linkage: Linkage, agreement: Agreement, key: Key, out: str | Path) -
     Raises
     ------
     RefusedError
-        If the data are not synthetic, the key is not the agreement's, or a column identifies people.
+        If the agreement is not in force, opt-outs were not applied, the key is not the agreement's or another
+        recipient's too, a column identifies people, or too few persons are alike.
     ProgrammeError
-        If the agreement names a source or column that is not there.
+        If the agreement names a source or column that is not there, or the day or the time is missing.
     SourceError
         If a source has changed since it was linked.
     """
     agreement.check(linkage.sources)
-    if key.id != agreement.key:
-        raise RefusedError(
-            f"agreement with {agreement.recipient!r}: it is for key {agreement.key!r}, and the key given is {key.id!r}"
-        )
-    _refuse_real_data(linkage)
+    check_key(agreement, key, apart_from)
+    check_day(agreement, withholding, on)
+    synthetic = check_people(linkage, agreement, withholding)
+    if audit is not None and (at is None or not actor):
+        raise ProgrammeError("a release that is audited needs the time, in at, and who releases, in actor")
     persons = person_pseudonyms(linkage.persons, key)
+    kept = None if withholding is None else withholding.kept
+    cohort = agreement.cohort if isinstance(agreement.cohort, Cohort) else None
+    inside = None if cohort is None else persons_of(cohort, linkage, persons["pseudonym"], kept)
+    tables = Tables(linkage, agreement, key, persons, kept, inside)
     out = Path(out)
-    with new_folder(out, ours=_is_of_a_release) as folder:
-        files = []
-        for source in linkage.sources:
-            columns = agreement.columns.get(source.name)
-            if columns is not None:
-                file = folder / f"{source.name}.parquet"
-                _write(linkage, source, file, columns=columns, persons=persons, key=key)
-                files.append(_described(file, source.name))
-        manifest = _manifest(linkage, agreement, key, files)
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    return Release(out, MappingProxyType(manifest))
-
-
-def _is_of_a_release(entry: Path) -> bool:
-    try:
-        manifest = json.loads((entry.parent / "manifest.json").read_text("utf-8"))
-        return entry.name in {"manifest.json", *(file["file"] for file in manifest["files"])}
-    except (OSError, ValueError, LookupError, TypeError):
-        return False
+    with new_folder(out, ours=is_of_a_release) as folder:
+        written = [tables.write(source, folder) for source in linkage.sources if source.name in agreement.columns]
+        _refuse_too_few_alike(agreement, tables.known, minimum_k)
+        # A database is whole only now.
+        files = [_described(table) for table in written]
+        manifest = _manifest(linkage, agreement, key, files) | {
+            "on": None if on is None else str(on),
+            "synthetic": synthetic,
+            "withheld": _withheld(withholding, list(agreement.columns)),
+            "anonymity": _anonymity(agreement, tables.known),
+        }
+        write_manifest(folder, manifest, signing_key)
+        if audit is not None and at is not None:
+            audit.record(
+                "release",
+                at=at,
+                actor=actor,
+                reason=agreement.purpose,
+                key=key,
+                recipient=agreement.recipient,
+                sources=", ".join(agreement.columns),
+                format=agreement.format,
+                manifest=digest_of(folder / MANIFEST),
+                records=sum(table.released for table in written),
+                withheld=sum(table.withheld for table in written),
+                left_out=sum(table.outside for table in written),
+            )
+    columns = ("source", "records", "withheld", "outside", "released")
+    counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in written])
+    return Release(out, MappingProxyType(manifest), counts)
 
 
 def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
@@ -134,91 +189,74 @@ def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
     )
 
 
-def _refuse_real_data(linkage: Linkage) -> None:
-    test = pl.col("nhs_number_status") == "test"
-    numbered = test | pl.col("nhs_number_status").is_in(list(USABLE_STATUSES))
-    counts = linkage.links.group_by("source").agg(
-        pl.len().alias("records"), numbered.sum().alias("numbered"), test.sum().alias("test")
-    )
-    mixed = counts.filter(pl.col("test") < _SYNTHETIC_SHARE * pl.col("numbered"))
-    if mixed.height or 2 * counts["test"].sum() < counts["records"].sum():
+def _refuse_too_few_alike(agreement: Agreement, known: QuasiIdentifiers, minimum_k: int | None) -> None:
+    least = max(minimum_k or 1, agreement.minimum_k or 1)
+    k = known.anonymity().k
+    if k is not None and k < least:
         raise RefusedError(
-            "this version releases synthetic data only, whose NHS Numbers lie in the test range; opt-outs and the "
-            "terms of agreements cannot be applied yet, so data of real people stay where they are"
+            f"agreement with {agreement.recipient!r}: k-anonymity is {k}, and at least {least} is wanted; derive "
+            "coarser columns, take out a quasi-identifier, or choose another cohort"
         )
 
 
-def _write(
-    linkage: Linkage, source: Source, file: Path, *, columns: Sequence[str], persons: pl.DataFrame, key: Key
-) -> None:
-    links = linkage.links_of(source.name)
-    links = links.select(
-        "raw_row_hash",
-        persons[RANK][links["person_id"]],
-        persons["pseudonym"][links["person_id"]],
-        pl.col("method").alias("link_method"),
-        "match_probability",
-    )
-    released = [*ADDED_COLUMNS, *columns]
-    with Buckets(file.with_suffix(".work"), links.height, persons.height) as buckets:
-        for batch in _payload_beside_links(source, columns, links):
-            buckets.add(batch.with_columns(keyed_row_hash(batch, released[1:], key)))
-        buckets.sorted(RANK, ROW_HASH).select(released).sink_parquet(file, row_group_size=_ROW_GROUP_ROWS)
-
-
-def _payload_beside_links(source: Source, columns: Sequence[str], links: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Give payload batch by batch beside the links of its rows; refuse if the source is not what was linked.
-
-    Every row is known again by the hash of its mapped columns: a source that gives its rows in another order each time,
-    or has been edited since, would put one person's payload under another's pseudonym.
-    """
-    changed = SourceError(
-        f"source {source.name!r}: its data are not those that were linked, or come in another order each time; link "
-        "them again, from a file or a frame that stays as it is"
-    )
-    read = source.scan(list(dict.fromkeys([*columns, *raw_columns(source)])))
-    read = read.select(*columns, raw_row_hash(source).alias("linkcore:raw_row_hash"))
-    beside, start = links.drop("raw_row_hash"), 0
-    # Nothing of the writing is inside: what goes wrong there is not the source's fault.
-    with source.reading():
-        yield pl.concat([beside.clear(), pl.DataFrame(schema=read.collect_schema()).select(columns)], how="horizontal")
-        for batch in read.collect_batches(maintain_order=True):
-            stop = start + batch.height
-            if not batch["linkcore:raw_row_hash"].equals(links["raw_row_hash"][start:stop]):
-                raise changed
-            yield pl.concat([beside[start:stop], batch.select(columns)], how="horizontal")
-            start = stop
-    if start < links.height:
-        raise changed
-
-
-def _described(file: Path, source: str) -> dict[str, Any]:
-    schema = pl.scan_parquet(file).collect_schema()
-    with file.open("rb") as raw:
-        digest = hashlib.file_digest(raw, "sha256").hexdigest()
+def _described(table: Table) -> dict[str, Any]:
     return {
-        "file": file.name,
-        "source": source,
-        "rows": pl.scan_parquet(file).select(pl.len()).collect().item(),
-        # The categories of an Enum are ours, and the same in every release.
-        "columns": {name: "Enum" if dtype == pl.Enum else str(dtype) for name, dtype in schema.items()},
-        "bytes": file.stat().st_size,
-        "sha256": digest,
+        "file": table.file.name,
+        "source": table.source,
+        "rows": table.released,
+        "columns": dict(table.columns),
+        "bytes": table.file.stat().st_size,
+        "sha256": digest_of(table.file),
+    }
+
+
+def _withheld(withholding: "Withholding | None", sources: Sequence[str]) -> dict[str, Any] | None:
+    """Say what was kept back and on what basis; small counts could tell of somebody, and the recipient reads them."""
+    if withholding is None:
+        return None
+    counts = withholding.counts.filter(pl.col("source").is_in(list(sources)))
+    shown = [
+        {**row, "records": "*" if 0 < row["records"] < SMALLEST_COUNT else rounded(row["records"])}
+        for row in counts.select("source", "reason", "records").rows(named=True)
+    ]
+    return {
+        "basis": dict(withholding.basis),
+        "records": shown,
+        "counts": f"1 to {SMALLEST_COUNT - 1} as *, others to 5",
+    }
+
+
+def _anonymity(agreement: Agreement, known: QuasiIdentifiers) -> dict[str, Any]:
+    quasi = {source: list(agreement.known_by(source)) for source in agreement.columns}
+    return {
+        "quasi_identifiers": {source: names for source, names in quasi.items() if names},
+        "release": known.anonymity().as_dict(),
+        "sources": {source: known.anonymity(source).as_dict() for source, names in quasi.items() if names},
     }
 
 
 def _manifest(linkage: Linkage, agreement: Agreement, key: Key, files: list[dict[str, Any]]) -> dict[str, Any]:
     from importlib.metadata import version
 
+    cohort, terms = agreement.cohort, agreement.terms
     return {
-        "format": 1,
+        "format": 2,
         "recipient": agreement.recipient,
         "purpose": agreement.purpose,
+        "terms": None if terms is None else {name: str(value) for name, value in vars(terms).items()},
+        "cohort": cohort.described() if isinstance(cohort, Cohort) else None,
         "key": key.id,
         "key_version": key.version,
+        "key_fingerprint": key_fingerprint(key),
         "pseudonym": "HMAC-SHA-256 under the recipient's key, leftmost 128 bits, lower-case hex",
-        "synthetic": True,
-        "records_linked": linkage.links.height,
+        "pseudonymised_columns": {source: list(names) for source, names in agreement.pseudonymised.items()},
+        "derived_columns": {
+            source: {name: derived.described() for name, derived in columns.items()}
+            for source, columns in agreement.derived.items()
+        },
+        "not_identifying": {source: list(names) for source, names in agreement.not_identifying.items()},
+        "records_linked": rounded(linkage.links.height),
+        "files_are": NOTES[agreement.format],
         "files": files,
         "versions": {
             "linkcore": version("linkcore"),

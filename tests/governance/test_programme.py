@@ -6,8 +6,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from linkcore.errors import LinkcoreError, ProgrammeError, SourceError
+import linkcore as lc
+from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError, SourceError
 from linkcore.governance.programme import Programme
+from tests.governance.extracts import numbers
 
 WHOLE = """
 [programme]
@@ -35,6 +37,8 @@ nhs_number = "NHS"
 PHONE = "exact"
 [source.attributes]
 ethnic_group = "ETHNIC"
+[source.events]
+start = "SEEN"
 
 [[recipient]]
 name = "partner"
@@ -47,7 +51,7 @@ gp = ["ETHNIC"]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "gp.csv").write_text("ID,NHS,PRACTICE,PHONE,ETHNIC\n1,999 000 0018,L83001,1,A\n")
+    (tmp_path / "gp.csv").write_text("ID,NHS,PRACTICE,PHONE,ETHNIC,SEEN\n1,999 000 0018,L83001,1,A,2026-01-02\n")
     (tmp_path / "superseded.csv").write_text("old,new\n401 023 2137,999 000 0018\n")
     return tmp_path
 
@@ -62,6 +66,7 @@ def test_a_whole_file_is_read_as_it_is_meant(folder: Path) -> None:
     (source,) = programme.sources()
     assert source.spine
     assert source.practice == "PRACTICE"
+    assert source.events == {"start": "SEEN"}
     assert source.identifier_columns == {"nhs_number": "NHS"}
     assert source.files == (folder / "gp.csv",)
     exact = programme.exact()
@@ -239,3 +244,251 @@ def test_paths_are_relative_to_the_file_not_to_where_it_is_called_from(
     monkeypatch.chdir(folder.parent)
     programme = load(folder, WHOLE)
     assert programme.sources()[0].scan(["NHS"]).collect().equals(pl.DataFrame({"NHS": ["999 000 0018"]}))
+
+
+GOVERNED = """
+[programme]
+name = "Example"
+ends = 2026-09-30
+
+[numbers]
+superseded = "superseded.csv"
+
+[linkage]
+probabilistic = false
+
+[opt_outs]
+unlinked = "release"
+[[opt_outs.exemption]]
+purpose = "finding cases"
+basis = "individual_care"
+statement = "the practice's own patients, DAB-7"
+[opt_outs.national]
+list = "national.csv"
+as_of = 2026-04-13
+[opt_outs.type_one]
+codes = "codes.csv"
+as_of = 2026-04-13
+[opt_outs.objections]
+statements = "objections.csv"
+as_of = 2026-04-13
+[opt_outs.excluded]
+list = "excluded.csv"
+as_of = 2026-04-13
+
+[[source]]
+name = "gp"
+data = "gp.csv"
+spine = true
+record_id = "ID"
+practice = "PRACTICE"
+[source.columns]
+nhs_number = "NHS"
+birth_date = "BORN"
+postcode = "HOME"
+
+[[source]]
+name = "hospital"
+data = "hospital.csv"
+[source.columns]
+nhs_number = "NHS"
+
+[[sensitive]]
+source = "hospital"
+columns = ["DIAGNOSIS"]
+system = "icd10"
+codes = "sensitive.csv"
+parent = "SPELL"
+
+[[recipient]]
+name = "partner"
+key = "partner-2026"
+purpose = "planning"
+format = "csv"
+minimum_k = 1
+cohort = {where = 'age >= 18 and PRACTICE in ("L83001", "L83002")', derived = {age = {kind = "age", at = 2026-04-15}}}
+[recipient.columns]
+gp = ["SMOKER"]
+hospital = ["COST"]
+[recipient.pseudonymised]
+hospital = ["SPELL"]
+[recipient.derived.gp]
+born = "birth_year"
+area = {kind = "small_area", look_up = "areas.csv", postcode = "pcds", area = "lsoa21"}
+[recipient.quasi_identifiers]
+gp = ["SMOKER"]
+[recipient.terms]
+legal_basis = "UK GDPR Article 6(1)(e)"
+approval = "DAB-7"
+start = 2026-04-01
+end = 2026-09-30
+ico_registration = "ZA000000"
+ico_expires = 2026-12-31
+toolkit = "8XX00"
+toolkit_expires = 2026-12-31
+fair_processing = "https://example.org/privacy"
+next_audit = 2026-12-31
+
+[audit]
+file = "audit.jsonl"
+
+[destruction]
+providers = {gp = "Practices of Exeter"}
+work = ["release/**"]
+known_copies = ["the hospital's own archive"]
+"""
+
+DAY = dt.date(2026, 4, 15)
+KEY = lc.Key.from_bytes("partner-2026", bytes(range(32)))
+PEOPLE = numbers(400_000_100, 8)
+
+
+@pytest.fixture
+def governed(tmp_path: Path) -> Path:
+    """Eight people, each with a record at the practice and at the hospital, and each a reason to stay or to go."""
+    homes = ["EX1 2AB", "TQ1 1AA"] * 4
+    files = {
+        "superseded.csv": ["old,new", f"{numbers(400_009_000, 1)[0]},{PEOPLE[7]}"],
+        "gp.csv": ["ID,NHS,BORN,HOME,PRACTICE,SMOKER"]
+        + [f"R{i},{n},{'2015' if i == 6 else '1970'}-05-0{i + 1},{homes[i]},L83001,Y" for i, n in enumerate(PEOPLE)],
+        "hospital.csv": ["NHS,DIAGNOSIS,SPELL,COST"]
+        + [f"{n},{'A54.9' if i == 4 else 'J18'},S{i},{i}" for i, n in enumerate(PEOPLE)],
+        "national.csv": ["nhs_number", PEOPLE[0]],
+        "codes.csv": ["nhs_number,date,code", f"{PEOPLE[1]},2025-01-01,9Nu0.", f"{PEOPLE[2]},2025-01-01,9Nu1."],
+        "objections.csv": ["nhs_number,date,statement", f"{PEOPLE[3]},2026-01-01,objection"],
+        "excluded.csv": ["nhs_number", PEOPLE[5]],
+        "sensitive.csv": ["reference_set,code_system,code", "999004381000000103,icd10,A54.9"],
+        "areas.csv": ["pcds,lsoa21", "EX1 2AB,E01000001", "TQ1 1AA,E01000002"],
+    }
+    for name, lines in files.items():
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+class TestGovernance:
+    def test_a_programme_releases_what_it_states_and_nothing_else(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        programme.check(DAY)
+        linkage = programme.link()
+        (agreement,) = programme.agreements()
+        withheld = programme.withhold(linkage, on=DAY, purpose=agreement.purpose)
+        out = lc.release(linkage, agreement, KEY, governed / "release", on=DAY, withholding=withheld).folder
+        gp, hospital = (pl.read_csv(out / f"{name}.csv") for name in ("gp", "hospital"))
+        # 0 opted out, 1 dissented to the GP, 3 objected, 5 is left out, 6 is a child; 4 has a sensitive record.
+        assert gp.columns[3:] == ["SMOKER", "born", "area"]
+        assert gp.height == 3
+        assert sorted(hospital["COST"]) == [2, 7]
+        assert set(hospital["pseudonym"]) < set(gp["pseudonym"])
+        assert not set(hospital["SPELL"]) & {f"S{i}" for i in range(8)}
+
+    def test_an_exempt_purpose_is_exempt_and_no_other(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        linkage = programme.link()
+        by_purpose = {
+            purpose: programme.withhold(linkage, on=DAY, purpose=purpose) for purpose in ("planning", "finding cases")
+        }
+        kept = {purpose: withheld.kept["hospital"][0] for purpose, withheld in by_purpose.items() if withheld}
+        assert kept == {"planning": False, "finding cases": True}
+
+    def test_rows_of_type_one_objectors_are_dropped_when_read_and_counted(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        sources, counts = programme.sources_without_type_one(DAY)
+        assert counts.rows() == [("gp", "L83001", 1)]
+        assert [source.scan(["NHS"]).collect().height for source in sources] == [7, 8]
+        assert programme.link(on=DAY).links.filter(source="gp").height == 7
+
+    def test_what_would_happen_is_said(self, governed: Path) -> None:
+        said = load(governed, GOVERNED).plan(DAY)
+        for words in (
+            "ends on 2026-09-30",
+            "source gp (spine): 1 files",
+            "national: every source, as of 2026-04-13",
+            "Type 1: gp, as of 2026-04-13",
+            "exempt for 'finding cases': individual_care: the practice's own patients, DAB-7",
+            "sensitive records of hospital: DIAGNOSIS in all reference sets of sensitive.csv; with all rows of the",
+            "recipient partner (key partner-2026): planning",
+            "approved by DAB-7; from 2026-04-01 to 2026-09-30",
+            "on 2026-04-15: in force",
+            "hospital: pseudonym, link_method, match_probability, COST, SPELL (pseudonymised)",
+            "gp: pseudonym, link_method, match_probability, SMOKER, born (birth year), area (small area)",
+            "cohort: where age >= 18",
+            "as csv; quasi-identifiers: SMOKER, area, born, at least k = 1",
+            "audit log: audit.jsonl",
+        ):
+            assert words in said
+        assert not any(number in said for number in PEOPLE)
+        assert "REFUSED: it starts on" in load(governed, GOVERNED).plan(dt.date(2026, 3, 1))
+
+    def test_what_is_to_be_destroyed_is_every_file_with_identifiers(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        stated = programme.to_destroy()
+        assert stated["data"] == {"Practices of Exeter": ["gp.csv"], "hospital": ["hospital.csv"]}
+        named = {file for files in stated["data"].values() for file in files} | set(stated["work"])
+        numbered = {file.name for file in governed.glob("*.csv") if any(each in file.read_text() for each in PEOPLE)}
+        assert numbered <= named
+        assert (stated["recipients"], stated["known_copies"]) == (("partner",), ("the hospital's own archive",))
+
+    def test_a_programme_that_is_over_does_not_run(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        with pytest.raises(RefusedError, match="ended on 2026-09-30"):
+            programme.link(on=dt.date(2026, 10, 1))
+        (governed / "destroyed.json").write_text("{}")
+        for run in (programme.link, programme.check, programme.plan):
+            with pytest.raises(RefusedError):
+                run()
+
+    def test_old_lists_are_found_beforehand(self, governed: Path) -> None:
+        with pytest.raises(RefusedError, match=r"opt_outs\..*: they are as of 2026-04-13, 8 days before"):
+            load(governed, GOVERNED).check(dt.date(2026, 4, 21))
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ('approval = "DAB-7"\n', "", r"recipient\[1\]\.terms\.approval: is required"),
+            ('approval = "DAB-7"', 'approval = ""', r"recipient\[1\]\.terms: terms: approval is empty"),
+            ("end = 2026-09-30", "end = 2026-03-30", r"recipient\[1\]\.terms: terms: they end on 2026-03-30, before"),
+            ('format = "csv"', 'format = "xlsx"', r"recipient\[1\]\.format: Input should be 'parquet', 'csv' or"),
+            ("minimum_k = 1", "minimum_k = 0", r"recipient\[1\]\.minimum_k: Input should be greater than or equal"),
+            ("age >= 18 and", "age.x and", r"recipient\[1\]\.cohort: filter, character"),
+            ('born = "birth_year"', 'born = "birthday"', r"recipient\[1\]\.derived\.gp\.born\.kind: Input should be"),
+            (
+                'born = "birth_year"',
+                'born = {kind = "age"}',
+                r"recipient\[1\]\.derived\.gp\.born: .* needs at, the day",
+            ),
+            ('hospital = ["SPELL"]', 'ambulance = ["SPELL"]', r"recipient\[1\]: .*pseudonymised is of"),
+            ('basis = "individual_care"', 'basis = "pseudonymised"', r"opt_outs\.exemption\[1\]\.basis: Input should"),
+            ("the practice's own patients, DAB-7", "pseudonymised", r"opt_outs\.exemption\[1\]: .*exempts no purpose"),
+            ('list = "national.csv"\n', "", r"opt_outs\.national: it is either list, or asked and answer"),
+            (
+                'codes = "codes.csv"',
+                'list = "x"\ncodes = "codes.csv"',
+                r"opt_outs\.type_one: it is either list or codes",
+            ),
+            ('file = "audit.jsonl"', 'path = "audit.jsonl"', r"audit\.file: is required; audit\.path: no such key"),
+            ("[opt_outs.excluded]", "[opt_outs.left_out]", r"opt_outs\.left_out: no such key"),
+        ],
+    )
+    def test_a_mistake_is_named_by_key_and_place(self, governed: Path, old: str, new: str, says: str) -> None:
+        assert old in GOVERNED
+        with pytest.raises(ProgrammeError, match=says):
+            load(governed, GOVERNED.replace(old, new, 1))
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ('"national.csv"', '"none.csv"', r"opt_outs\.national\.list: there is no file"),
+            ('"codes.csv"', '"none.csv"', r"opt_outs\.type_one\.codes: there is no file"),
+            ('"objections.csv"', '"none.csv"', r"opt_outs\.objections\.statements: there is no file"),
+            ('"sensitive.csv"', '"none.csv"', r"sensitive\[1\]\.codes: there is no file"),
+            ('"areas.csv"', '"none.csv"', "there is no look-up"),
+            ('columns = ["DIAGNOSIS"]', 'columns = ["NONE"]', "sensitive records: source 'hospital' has no columns"),
+            ('unlinked = "release"', 'gp_sources = ["none"]', "gp_sources names none"),
+            ("providers = {gp =", "providers = {none =", "destruction.providers: none is no source"),
+            ('PRACTICE in ("L83001"', 'NONE in ("L83001"', "cohort: source 'gp' has no columns"),
+        ],
+    )
+    def test_what_is_not_there_is_found_beforehand(self, governed: Path, old: str, new: str, says: str) -> None:
+        assert old in GOVERNED
+        with pytest.raises(ProgrammeError, match=says):
+            load(governed, GOVERNED.replace(old, new, 1)).check()

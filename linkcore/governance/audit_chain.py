@@ -1,0 +1,168 @@
+"""The chain of an audit log: lines that hold each other's digests, and the head beside them."""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from linkcore.errors import RefusedError
+from linkcore.files import new_file
+from linkcore.pseudonyms.keys import Key
+
+__all__ = ["NO_LINE", "Chain", "Head", "Line", "alone", "append", "head_path", "last_digest", "read_head", "write_head"]
+
+NO_LINE: Final = "0" * 64
+"""Stands for the digest of the line before the first."""
+
+_SIGNED: Final = re.compile(rb'(\{.*), "digest": "([0-9a-f]{64})"\}')
+_TAIL_BYTES: Final = 1 << 16  # a line is far shorter
+
+
+class Head(NamedTuple):
+    """What a log ended with: note it elsewhere, and the log cannot be put back behind it without a sign."""
+
+    lines: int
+    digest: str
+
+
+class Line(NamedTuple):
+    """What ties a line to the line before it."""
+
+    number: int
+    previous: str
+    digest: str
+
+
+class Chain:
+    """How a text gets the digest by which it is known again: SHA-256, or HMAC-SHA-256 under a key.
+
+    Parameters
+    ----------
+    key : Key, optional
+        The log's own.
+
+    Examples
+    --------
+    >>> text, digest = Chain(None).signed({"number": 1, "previous": NO_LINE})
+    >>> Chain(None).parsed(text.rstrip()).digest == digest
+    True
+    >>> Chain(None).parsed(text.rstrip().replace(b"1", b"2", 1)) is None
+    True
+    """
+
+    def __init__(self, key: Key | None) -> None:
+        self._key = key
+
+    def signed(self, body: dict[str, Any]) -> tuple[bytes, str]:
+        """Write a body as one line of JSON that ends with its own digest."""
+        text = json.dumps(body, ensure_ascii=False).encode()
+        digest = self._digest(text)
+        return text[:-1] + f', "digest": "{digest}"}}\n'.encode(), digest
+
+    def _digest(self, text: bytes) -> str:
+        # The prefix keeps these digests apart from all else that a key may be used for.
+        text = b"linkcore:audit:" + text
+        if self._key is None:
+            return hashlib.sha256(text).hexdigest()
+        return hmac.digest(self._key._material.reveal(), text, "sha256").hex()
+
+    def body(self, line: bytes) -> dict[str, Any] | None:
+        """Give the body of a line, or None if it is not as it was written."""
+        found = _SIGNED.fullmatch(line)
+        if not found or not hmac.compare_digest(self._digest(found[1] + b"}"), found[2].decode()):
+            return None
+        body: dict[str, Any] = json.loads(line)
+        return body
+
+    def parsed(self, line: bytes) -> Line | None:
+        """Give a line's place in the chain, or None if it is not as it was written."""
+        body = self.body(line)
+        try:
+            return None if body is None else Line(body["number"], body["previous"], body["digest"])
+        except LookupError:
+            return None
+
+
+def head_path(path: Path) -> Path:
+    """Say where the head of a log lies."""
+    return path.with_name(f"{path.name}.head")
+
+
+def write_head(path: Path, chain: Chain, head: Head, size: int) -> None:
+    """Write the head of a log that has so many bytes, in place of the one before."""
+    text, _ = chain.signed({"lines": head.lines, "bytes": size, "last": head.digest})
+    with new_file(head_path(path)) as file:
+        file.write_bytes(text)
+
+
+def read_head(path: Path, chain: Chain) -> tuple[Head, int]:
+    """Read the head of a log, and how many bytes the log had with it.
+
+    Raises
+    ------
+    RefusedError
+        There is none, it was altered, or it is under another key.
+    """
+    file = head_path(path)
+    try:
+        body = chain.body(file.read_bytes().removesuffix(b"\n"))
+    except OSError as error:
+        raise RefusedError(
+            f"the head {file} of the audit log cannot be read: {error.strerror}; restore it, or keep this log as it is "
+            "and begin another"
+        ) from None
+    if body is None:
+        raise RefusedError(f"the head {file} of the audit log was altered, or is under another chain key")
+    return Head(body["lines"], body["last"]), body["bytes"]
+
+
+def last_digest(path: Path, chain: Chain) -> str | None:
+    """Give the digest of the last line, or None if that is not as it was written."""
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _TAIL_BYTES, 0))
+        line = chain.parsed(file.read().removesuffix(b"\n").rpartition(b"\n")[2])
+    return None if line is None else line.digest
+
+
+def append(path: Path, text: bytes) -> int:
+    """Add a line, flush it to the disk and give the size; what could not be written whole is taken back."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            size = os.fstat(descriptor).st_size
+            written = os.write(descriptor, text)
+            os.fsync(descriptor)
+            if written < len(text):
+                os.ftruncate(descriptor, size)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise RefusedError(f"the audit log {path} cannot be written: {error.strerror}; nothing is done") from None
+    if written < len(text):
+        raise RefusedError(f"the audit log {path} cannot be written: the disk is full; nothing is done")
+    return size + len(text)
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process writes to the log."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path.parent, os.O_RDONLY) if os.name == "posix" else None
+    except OSError as error:
+        raise RefusedError(f"the audit log {path} cannot be written: {error.strerror}; nothing is done") from None
+    if descriptor is None:
+        yield
+        return
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
