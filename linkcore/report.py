@@ -9,11 +9,11 @@ from linkcore.errors import ProgrammeError
 from linkcore.files import new_file
 from linkcore.linkage.evaluation import with_truth
 from linkcore.linkage.link import Linkage
-from linkcore.quality.disclosure import disclosed
+from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.drift import compared
 from linkcore.quality.measures import Quality
+from linkcore.quality.page.render import render
 from linkcore.quality.quality_file import read_quality, to_json
-from linkcore.quality.report import render
 
 __all__ = ["QUALITY_FILE", "write_report"]
 

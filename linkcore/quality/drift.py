@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.quality.disclosure import disclosed
+from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.measures import Quality
 from linkcore.quality.tables import ALL, QUALITY_TABLES
 

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from linkcore.quality.suppression import ROUND_TO, SMALLEST_COUNT
+from linkcore.quality.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
 
 __all__ = ["SCHEMA", "SUPPRESSED", "json_schema"]

@@ -141,7 +141,7 @@ class Quality:
     """What became of every record and every identifier, and for whom it went less well, as plain tables.
 
     Counts are true unless it is ``disclosed``: then those from 1 to 7 are null, the others rounded, and what would give
-    them away is null too (:mod:`linkcore.quality.disclosure`). Columns and dtypes are in
+    them away is null too (:mod:`linkcore.quality.disclosure.disclosed`). Columns and dtypes are in
     :mod:`linkcore.quality.tables`.
 
     Parameters
@@ -234,7 +234,7 @@ class Quality:
 
     def __str__(self) -> str:
         """Say in plain text what was linked, how well, and what to worry about."""
-        from linkcore.quality.views import in_terminal
+        from linkcore.quality.page.views import in_terminal
 
         return in_terminal(self)
 
@@ -244,7 +244,7 @@ class Quality:
         return Text(str(self))
 
     def _repr_html_(self) -> str:
-        from linkcore.quality.views import in_notebook
+        from linkcore.quality.page.views import in_notebook
 
         return in_notebook(self)
 

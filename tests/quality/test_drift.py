@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.quality.disclosure import disclosed
+from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.drift import compared
 
 

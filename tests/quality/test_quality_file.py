@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 
 import linkcore as lc
 from linkcore.linkage.evaluation import with_truth
-from linkcore.quality.disclosure import disclosed
+from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.drift import compared
 from linkcore.quality.file_schema import json_schema
 from linkcore.quality.measures import FallbackQuality

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import polars as pl
 
+from linkcore.quality.disclosure.suppression import Counts
 from linkcore.quality.measures import FallbackQuality, Quality
-from linkcore.quality.suppression import Counts
 from linkcore.quality.tables import ALL, NUMBER_GROUPS
 from linkcore.schema import METHOD, NHS_NUMBER_STATUS, USABLE_STATUSES
 

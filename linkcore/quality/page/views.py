@@ -1,11 +1,11 @@
 """A Quality at a glance: in a terminal, and in a notebook."""
 
-from linkcore.quality.headline import concerns, headline
 from linkcore.quality.measures import Quality
-from linkcore.quality.page import table
-from linkcore.quality.templates import fill
+from linkcore.quality.page.headline import concerns, headline
+from linkcore.quality.page.sections import table
+from linkcore.quality.page.templates import fill
+from linkcore.quality.page.words import METHODS
 from linkcore.quality.text import as_text
-from linkcore.quality.words import METHODS
 
 __all__ = ["in_notebook", "in_terminal"]
 
@@ -33,7 +33,7 @@ def in_terminal(quality: Quality) -> str:
     >>> quality = measure(pl.DataFrame([link], schema=LINKS), pl.DataFrame(schema=SET_ASIDE), 1, sources=["gp"])
     >>> print(in_terminal(quality))
     1 records of 1 sources are of 1 people.
-    No record was linked to another.
+    100 % are the spine, the list of who exists. No record was linked to another.
     <BLANKLINE>
     source   spine   records   conflicts
     ────────────────────────────────────

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import polars as pl
 
-from linkcore.quality.words import HIDDEN, in_words, percent
+from linkcore.quality.page.words import HIDDEN, in_words, percent
 
 __all__ = [
     "METHOD_COLOURS",

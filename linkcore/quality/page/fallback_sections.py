@@ -2,7 +2,8 @@
 
 import polars as pl
 
-from linkcore.quality.charts import (
+from linkcore.quality.measures import Quality
+from linkcore.quality.page.charts import (
     OUTCOME_COLOURS,
     calibration,
     intervals,
@@ -10,11 +11,10 @@ from linkcore.quality.charts import (
     model_weights,
     thresholds,
 )
-from linkcore.quality.headline import false_link_limit
-from linkcore.quality.measures import Quality
-from linkcore.quality.page import Figure, Panel, Section, Table, extremes, in_order, table, weight
+from linkcore.quality.page.headline import false_link_limit
+from linkcore.quality.page.sections import Figure, Panel, Section, Table, extremes, in_order, table, weight
+from linkcore.quality.page.words import count, in_prose, in_words, percent, probability
 from linkcore.quality.tables import ALL
-from linkcore.quality.words import count, in_prose, in_words, percent, probability
 
 __all__ = ["estimates_section", "model_section", "thresholds_section", "weights_section"]
 

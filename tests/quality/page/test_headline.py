@@ -5,8 +5,8 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from linkcore.quality.headline import concerns, false_link_limit, headline, key_figures
 from linkcore.quality.measures import FallbackQuality, Quality, Run
+from linkcore.quality.page.headline import concerns, false_link_limit, headline, key_figures
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
 
 

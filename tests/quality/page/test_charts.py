@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkcore.quality import charts
-from linkcore.quality.flow_chart import flow_chart
+from linkcore.quality.page import charts
+from linkcore.quality.page.flow_chart import flow_chart
 
 HOSTILE = "</text><script>alert('1')</script>&\"{{7*7}}\x0b"
 

@@ -9,12 +9,12 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 import linkcore as lc
 from linkcore.linkage.evaluation import with_truth
-from linkcore.quality.cells import cells_of
-from linkcore.quality.disclosure import disclosed
+from linkcore.quality.disclosure.cells import cells_of
+from linkcore.quality.disclosure.disclosed import disclosed
+from linkcore.quality.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.quality.drift import compared
 from linkcore.quality.groups import OTHER, group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality
-from linkcore.quality.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
 
 TABLES = [name for name in QUALITY_TABLES if name not in ("drift", "totals")]

@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from linkcore.quality.charts import METHOD_COLOURS, NUMBER_COLOURS, OUTCOME_COLOURS
+from linkcore.quality.page.charts import METHOD_COLOURS, NUMBER_COLOURS, OUTCOME_COLOURS
 
 Colour = tuple[float, float, float]
 
@@ -18,7 +18,7 @@ SEEN_BY = {
     "tritanopes": ((1.255528, -0.076749, -0.178779), (-0.078411, 0.930809, 0.147602), (0.004733, 0.691367, 0.303900)),
 }
 
-STYLE = (files("linkcore.quality.templates") / "report.html.j2").read_text("utf-8")
+STYLE = (files("linkcore.quality.page.templates") / "report.html.j2").read_text("utf-8")
 SCHEMES = [
     dict(re.findall(r"--([a-z]+): (#[0-9a-f]{6});", block))
     for block in re.findall(r":root \{(.*?)\}", STYLE, re.DOTALL)

@@ -6,9 +6,9 @@ from typing import Final
 import polars as pl
 
 from linkcore.quality.measures import FallbackQuality, Quality
-from linkcore.quality.page import Figure, Section, Table, table
+from linkcore.quality.page.sections import Figure, Section, Table, table
+from linkcore.quality.page.words import NOTHING, drift_in_words, in_words, seconds
 from linkcore.quality.tables import ALL
-from linkcore.quality.words import NOTHING, drift_in_words, in_words, seconds
 
 __all__ = ["drift_section", "limits_section", "run_section"]
 

@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.quality.disclosure import disclosed
+from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.measures import FallbackQuality, Quality
+from linkcore.quality.page.render import render
+from linkcore.quality.page.words import METHODS
 from linkcore.quality.quality_file import read_quality
-from linkcore.quality.report import render
-from linkcore.quality.words import METHODS
 from tests.quality.pages import Element, read_page, tables
 
 HOSTILE = "</td></svg><script>alert('1')</script><img src=x onerror=alert(2)>\"{{7*7}}&amp;\x00\x0b"

@@ -2,10 +2,10 @@
 
 Counts from 1 to 7 are suppressed (null), the others are rounded to the nearest 5, and further ones are suppressed
 wherever a margin, another table that shares cells, or a difference would narrow a small count down to fewer than three
-possible values all the same (:mod:`linkcore.quality.suppression`). All rates, intervals and differences are computed
-from the counts that are shown. Values of an attribute that hardly any record has are put together as ``other``: they
-could be a name. Estimates of the self-test are no counts; they are rounded to two significant digits, or one where they
-stand for fewer than 8 records, and what comes from fewer than 8 records is not shown.
+possible values all the same (:mod:`~linkcore.quality.disclosure.suppression`). All rates, intervals and differences are
+computed from the counts that are shown. Values of an attribute that hardly any record has are put together as
+``other``: they could be a name. Estimates of the self-test are no counts; they are rounded to two significant digits,
+or one where they stand for fewer than 8 records, and what comes from fewer than 8 records is not shown.
 
 What it does **not** protect from:
 
@@ -26,10 +26,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from linkcore.quality.cells import cells_of
+from linkcore.quality.disclosure.cells import cells_of
+from linkcore.quality.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded, suppressed
 from linkcore.quality.groups import group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality, Quality
-from linkcore.quality.suppression import ROUND_TO, SMALLEST_COUNT, rounded, suppressed
 from linkcore.quality.tables import ALL, QUALITY_TABLES
 
 __all__ = ["ROUND_TO", "SMALLEST_COUNT", "disclosed"]

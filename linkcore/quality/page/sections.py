@@ -6,8 +6,8 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.quality.page.words import HIDDEN, NOTHING, count, in_words, percent
 from linkcore.quality.tables import ALL
-from linkcore.quality.words import HIDDEN, NOTHING, count, in_words, percent
 
 __all__ = ["Figure", "Panel", "Section", "Table", "extremes", "in_order", "table", "weight"]
 

@@ -3,11 +3,15 @@
 from collections.abc import Callable
 from typing import Final
 
-from linkcore.quality.fallback_sections import estimates_section, model_section, thresholds_section, weights_section
-from linkcore.quality.headline import concerns, headline, key_figures
 from linkcore.quality.measures import Quality
-from linkcore.quality.page import Section
-from linkcore.quality.record_sections import (
+from linkcore.quality.page.fallback_sections import (
+    estimates_section,
+    model_section,
+    thresholds_section,
+    weights_section,
+)
+from linkcore.quality.page.headline import concerns, headline, key_figures
+from linkcore.quality.page.record_sections import (
     clusters_section,
     flow_section,
     groups_section,
@@ -15,8 +19,9 @@ from linkcore.quality.record_sections import (
     odd_section,
     sources_section,
 )
-from linkcore.quality.run_sections import drift_section, limits_section, run_section
-from linkcore.quality.templates import fill
+from linkcore.quality.page.run_sections import drift_section, limits_section, run_section
+from linkcore.quality.page.sections import Section
+from linkcore.quality.page.templates import fill
 
 __all__ = ["render"]
 
@@ -43,8 +48,8 @@ def render(quality: Quality) -> str:
     Parameters
     ----------
     quality : Quality
-        Of a linkage. What it holds is shown as it is: apply :func:`linkcore.quality.disclosure.disclosed` first, or
-        the page is marked as one for the trusted team only.
+        Of a linkage. What it holds is shown as it is: apply :func:`linkcore.quality.disclosure.disclosed.disclosed`
+        first, or the page is marked as one for the trusted team only.
 
     Returns
     -------

@@ -5,12 +5,12 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.quality.charts import METHOD_COLOURS, bars, completeness, intervals, shares
-from linkcore.quality.flow_chart import flow_chart
 from linkcore.quality.measures import Quality
-from linkcore.quality.page import Figure, Panel, Section, Table, extremes, in_order, table
+from linkcore.quality.page.charts import METHOD_COLOURS, bars, completeness, intervals, shares
+from linkcore.quality.page.flow_chart import flow_chart
+from linkcore.quality.page.sections import Figure, Panel, Section, Table, extremes, in_order, table
+from linkcore.quality.page.words import HIDDEN, METHODS, NOTHING, STATUSES, count, in_words, percent
 from linkcore.quality.tables import ALL
-from linkcore.quality.words import HIDDEN, METHODS, NOTHING, STATUSES, count, in_words, percent
 from linkcore.schema import NHS_NUMBER_STATUS
 
 __all__ = ["clusters_section", "flow_section", "groups_section", "methods_section", "odd_section", "sources_section"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from linkcore.quality.suppression import ROUND_TO, SMALLEST_COUNT, Counts, rounded, suppressed
+from linkcore.quality.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, Counts, rounded, suppressed
 
 # Small counts, and those that rounding moves farthest: at the edges is where sums give most away.
 COUNT = st.one_of(st.integers(0, 8), st.sampled_from([12, 13, 17, 18, 22, 23]), st.integers(0, 60))

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from linkcore.quality.charts import METHOD_COLOURS, NUMBER_COLOURS, draw
-from linkcore.quality.words import METHODS, count
+from linkcore.quality.page.charts import METHOD_COLOURS, NUMBER_COLOURS, draw
+from linkcore.quality.page.words import METHODS, count
 
 __all__ = ["flow_chart"]
 

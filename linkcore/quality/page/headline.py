@@ -6,8 +6,8 @@ from typing import Final
 import polars as pl
 
 from linkcore.quality.measures import FallbackQuality, Quality
+from linkcore.quality.page.words import count, drift_in_words, in_prose, in_words, listed
 from linkcore.quality.tables import ALL
-from linkcore.quality.words import count, drift_in_words, in_prose, in_words, listed
 
 __all__ = [
     "CONFLICT_SHARE",

@@ -5,9 +5,9 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from linkcore.quality.disclosure import disclosed
-from linkcore.quality.headline import headline
+from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.measures import Quality
+from linkcore.quality.page.headline import headline
 from tests.quality.pages import read_page, tables
 
 

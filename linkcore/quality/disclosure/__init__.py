@@ -1,0 +1,1 @@
+"""Disclosure control: which counts are shown, and which are not."""

@@ -1,0 +1,1 @@
+"""The report: one page of HTML, its sections, charts and words."""
