@@ -48,6 +48,9 @@ BEHIND: Final = {
     *("ics-good", "ics-default", "ics-poor"),
 }
 
+# Of these, where it is so even from the best threshold with as few wrong links as linkcore's default allows.
+BEHIND_WITH_FEW_WRONG: Final = {"febrl2-address", "febrl4-names", "febrl4-address", "ics-good"}
+
 # With --ics.
 _WHOLE: Final = 1_200_000
 _MANY: Final = 50_000
@@ -114,4 +117,6 @@ def test_linkcore(benchmark: BenchmarkFixture, case: Case) -> None:
     assert linkage.probabilistic is not None
     pairs = sum(count for name, count in linkage.probabilistic.counts.items() if name.startswith("pairs"))
     note(benchmark, pairs=pairs, **judgement.figures())
-    assert case.name in BEHIND or judgement.f1 >= case.readings[1].judgement.f1
+    _, at_best, with_few_wrong = (reading.judgement.f1 for reading in case.readings)
+    assert case.name in BEHIND or judgement.f1 >= at_best
+    assert case.name in BEHIND_WITH_FEW_WRONG or judgement.f1 >= with_few_wrong
