@@ -3,9 +3,33 @@
 The public names, and nothing else; see each one's own documentation.
 """
 
+import importlib
+from typing import TYPE_CHECKING
+
 from linkcore.errors import KeyMaterialError, LinkcoreError, ProgrammeError, RefusedError, SourceError
 from linkcore.governance.agreements import Agreement
+from linkcore.governance.audit import Audit
+from linkcore.governance.audit_check import verify_audit
+from linkcore.governance.certificates import verify_certificate
+from linkcore.governance.cohorts import Cohort
+from linkcore.governance.derived import Derived
+from linkcore.governance.destruction import attest, destroy
+from linkcore.governance.destruction_mark import refuse_if_destroyed
+from linkcore.governance.manifest import verify_release
+from linkcore.governance.national_check import export_national_check, national_opt_outs
+from linkcore.governance.opt_out_policy import Exemption, OptOutPolicy
+from linkcore.governance.opt_outs import OptOuts
+from linkcore.governance.reidentification import held_versions, reidentify
 from linkcore.governance.release import Release, release
+from linkcore.governance.release_checks import refuse_shared_keys
+from linkcore.governance.returns import return_scores
+from linkcore.governance.sensitive import CodeList, SensitiveRule
+from linkcore.governance.signing import SigningKey, VerifyKey
+from linkcore.governance.subject_access import subject_access
+from linkcore.governance.terms import Terms
+from linkcore.governance.type_one import type_one_opt_outs, without_type_one
+from linkcore.governance.withdrawals import withdrawals
+from linkcore.governance.withholding import Withholding, withhold
 from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
 from linkcore.linkage.exact import Exact
 from linkcore.linkage.fallback import Fallback
@@ -18,14 +42,39 @@ from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.persons import pseudonym_mapping, repseudonymise
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.pseudonyms.sql import register_duckdb
+from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.quality.measures import Quality
 from linkcore.report import write_report
 
+if TYPE_CHECKING:
+    from linkcore.governance.programme import Programme
+    from linkcore.programme_run import ProgrammeRun, run_programme, synthetic_keys
+
 __version__ = "0.1.0"
+
+# Whoever reads no programme file waits for no pydantic.
+_WHEN_USED = {
+    "Programme": "linkcore.governance.programme",
+    "ProgrammeRun": "linkcore.programme_run",
+    "run_programme": "linkcore.programme_run",
+    "synthetic_keys": "linkcore.programme_run",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _WHEN_USED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_WHEN_USED[name]), name)
+
 
 __all__ = [
     "Agreement",
+    "Audit",
+    "CodeList",
+    "Cohort",
+    "Derived",
     "Exact",
+    "Exemption",
     "Explanation",
     "Fallback",
     "Key",
@@ -33,22 +82,51 @@ __all__ = [
     "Keyring",
     "Linkage",
     "LinkcoreError",
+    "OptOutPolicy",
+    "OptOuts",
+    "Programme",
     "ProgrammeError",
+    "ProgrammeRun",
     "Quality",
     "RefusedError",
     "Release",
+    "SensitiveRule",
+    "SigningKey",
     "Source",
     "SourceError",
+    "StageOne",
+    "Terms",
+    "VerifyKey",
+    "Withholding",
     "__version__",
+    "attest",
+    "destroy",
+    "export_national_check",
+    "held_versions",
     "link",
+    "national_opt_outs",
     "nhs_number",
     "nhs_number_status",
     "pseudonym_mapping",
     "pseudonymise",
     "read_review",
+    "refuse_if_destroyed",
+    "refuse_shared_keys",
     "register_duckdb",
+    "reidentify",
     "release",
     "repseudonymise",
+    "return_scores",
     "review_agreement",
+    "run_programme",
+    "subject_access",
+    "synthetic_keys",
+    "type_one_opt_outs",
+    "verify_audit",
+    "verify_certificate",
+    "verify_release",
+    "withdrawals",
+    "withhold",
+    "without_type_one",
     "write_report",
 ]

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import glob
+import os
 import tomllib
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pydantic import Field, ValidationError, field_validator
 
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.agreements import Agreement
+from linkcore.governance.certificates import checked_provider
 from linkcore.governance.destruction_mark import refuse_if_destroyed
 from linkcore.governance.opt_outs import OptOuts
 from linkcore.governance.programme_lists import read_opt_outs, read_rule
@@ -376,7 +378,11 @@ class Programme(Table):
         """
         data: dict[str, list[str]] = {}
         for source in self.source:
-            data.setdefault(self.destruction.providers.get(source.name, source.name), []).append(source.data)
+            if source.name in self.destruction.one_file_a_provider:
+                for file in sorted(glob.glob(self._pattern(source.data), recursive=True)):
+                    data.setdefault(Path(file).stem, []).append(os.path.relpath(file, self.folder))
+            else:
+                data.setdefault(self.destruction.providers.get(source.name, source.name), []).append(source.data)
         lists = () if self.opt_outs is None else self.opt_outs.files()
         superseded = () if self.numbers.superseded is None else (self.numbers.superseded,)
         return {
@@ -421,9 +427,12 @@ class Programme(Table):
             rule.check(sources)
         if self.opt_outs is not None:
             self.opt_outs.policy().sources_of_gp_data(sources)
-        strangers = sorted(set(self.destruction.providers) - {source.name for source in sources})
-        if strangers:
-            raise ProgrammeError(f"destruction.providers: {', '.join(strangers)} is no source; name sources there")
+        for key in ("providers", "one_file_a_provider"):
+            strangers = sorted(set(getattr(self.destruction, key)) - {source.name for source in sources})
+            if strangers:
+                raise ProgrammeError(f"destruction.{key}: {', '.join(strangers)} is no source; name sources there")
+        for provider in self.to_destroy()["data"]:
+            checked_provider(provider)
         for kind, listed in self.opt_out_lists().items():
             if listed is not None and on is not None and self.opt_outs is not None:
                 listed.check(

@@ -354,9 +354,14 @@ class AuditTable(Table):
 
 
 class DestructionTable(Table):
-    """``[destruction]``: what goes beside the sources and the opt-outs, and what is known to exist elsewhere."""
+    """``[destruction]``: what goes beside the sources and the opt-outs, and what is known to exist elsewhere.
+
+    Each provider gets a certificate: by default a source is one's, of its own name; ``providers`` names it otherwise,
+    and of a source in ``one_file_a_provider`` each file is one's, such as a practice's, and is named after it.
+    """
 
     providers: dict[str, str] = {}
+    one_file_a_provider: tuple[str, ...] = ()
     work: tuple[str, ...] = ()
     key_files: tuple[str, ...] = ()
     known_copies: tuple[str, ...] = ()

@@ -24,7 +24,7 @@ from linkcore.linkage.link import Linkage
 from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
-from linkcore.quality.suppression import SMALLEST_COUNT, rounded
+from linkcore.quality.disclosure.suppression import SMALLEST_COUNT, rounded
 
 if TYPE_CHECKING:
     from linkcore.governance.audit import Audit

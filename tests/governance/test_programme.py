@@ -333,7 +333,7 @@ next_audit = 2026-12-31
 file = "audit.jsonl"
 
 [destruction]
-providers = {gp = "Practices of Exeter"}
+providers = {gp = "Practices-of-Exeter"}
 work = ["release/**"]
 known_copies = ["the hospital's own archive"]
 """
@@ -422,7 +422,7 @@ class TestGovernance:
     def test_what_is_to_be_destroyed_is_every_file_with_identifiers(self, governed: Path) -> None:
         programme = load(governed, GOVERNED)
         stated = programme.to_destroy()
-        assert stated["data"] == {"Practices of Exeter": ["gp.csv"], "hospital": ["hospital.csv"]}
+        assert stated["data"] == {"Practices-of-Exeter": ["gp.csv"], "hospital": ["hospital.csv"]}
         named = {file for files in stated["data"].values() for file in files} | set(stated["work"])
         numbered = {file.name for file in governed.glob("*.csv") if any(each in file.read_text() for each in PEOPLE)}
         assert numbered <= named
@@ -485,6 +485,12 @@ class TestGovernance:
             ('columns = ["DIAGNOSIS"]', 'columns = ["NONE"]', "sensitive records: source 'hospital' has no columns"),
             ('unlinked = "release"', 'gp_sources = ["none"]', "gp_sources names none"),
             ("providers = {gp =", "providers = {none =", "destruction.providers: none is no source"),
+            (
+                "providers = {gp =",
+                'one_file_a_provider = ["none"]\nproviders = {gp =',
+                "one_file_a_provider: none is no",
+            ),
+            ("Practices-of-Exeter", "Practices of Exeter", "its name becomes that of a file"),
             ('PRACTICE in ("L83001"', 'NONE in ("L83001"', "cohort: source 'gp' has no columns"),
         ],
     )

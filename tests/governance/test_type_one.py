@@ -67,3 +67,16 @@ def test_a_source_without_numbers_or_opt_outs_stays_whole() -> None:
     left, counts = without_type_one(numbered, nobody, on=DAY)
     assert left.scan(["nhs_number"]).collect().height == 2
     assert counts.is_empty()
+
+
+def test_rows_of_a_parquet_file_with_birth_dates_are_gone_as_well(tmp_path: Path) -> None:
+    """Polars looks into such a file's statistics before it filters, and could not for what is read of two columns."""
+    rows = {"number": [ONE, TWO], "born": [dt.date(1980, 1, 2)] * 2, "practice": ["A1", "B2"]}
+    pl.DataFrame(rows).write_parquet(tmp_path / "gp.parquet")
+    columns = {"nhs_number": "number", "birth_date": "born"}
+    source = lc.Source("gp", tmp_path / "*.parquet", columns=columns, practice="practice", spine=True)
+    out = OptOuts.from_list(pl.DataFrame({"nhs_number": [ONE]}), as_of=DAY)
+    left, counts = without_type_one(source, out, on=DAY)
+    assert counts.rows() == [("A1", 1)]
+    assert left.column_names == source.column_names
+    assert lc.link([left], fallback=None).persons["nhs_number"].to_list() == [int(TWO)]

@@ -1,0 +1,121 @@
+"""What is made up, checked, linked and reported by command."""
+
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from linkcore.quality.quality_file import read_quality
+from tests.cli.commands import DAY, PEOPLE, done, process, run, state
+
+
+def test_demo_does_the_whole_job_and_accounts_for_every_record(tmp_path: Path) -> None:
+    ran = process("demo", "--people", 1000, cwd=tmp_path)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    truth = pl.read_parquet(tmp_path / "linkcore-demo" / "ics" / "truth.parquet")
+    assert f"{truth.height:,} records in" in ran.stdout
+    manifests = list(tmp_path.glob("linkcore-demo/release/*/manifest.json"))
+    manifest = json.loads(manifests[0].read_text())
+    assert manifest["records_linked"] == pytest.approx(truth.height, abs=5)
+    for file in manifest["files"]:
+        of = truth.filter(pl.col("source") == file["source"])
+        assert file["rows"] == of.height
+    for word in ("precision", "recall", "peak memory", "linkcore-demo/release", "linkcore-demo/report", "ambulance"):
+        assert word in ran.stdout
+    report = (tmp_path / "linkcore-demo" / "report" / "report.html").read_text("utf-8")
+    assert "The truth is known here" in report
+
+
+def test_check_says_what_would_happen_and_reads_no_data(programme: Path) -> None:
+    (programme / "gp.csv").write_text("NHS,SURNAME,PRACTICE,CONDITIONS\n1,2\n")
+    said = done("check", programme, "--on", DAY)
+    for text in (
+        "source gp (spine)",
+        "national: every source, as of 2026-04-10",
+        "recipient Partner (key partner-2026): Planning",
+        f"on {DAY}: in force",
+        "audit log: audit.jsonl",
+        "nothing is wrong",
+    ):
+        assert text in said
+
+
+def test_check_ends_with_4_where_a_release_of_that_day_would_be_refused(programme: Path) -> None:
+    stale = run("check", programme, "--on", "2026-05-15")
+    assert (stale.returncode, "at most 7 are allowed" in stale.stderr) == (4, True)
+    assert "recipient Partner" in stale.stdout
+    ended = run("check", programme, "--on", "2027-01-01")
+    assert (ended.returncode, "ended on 2026-12-31" in ended.stderr) == (4, True)
+
+
+@pytest.fixture(scope="module")
+def linked(ics: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("linked") / "work"
+    return folder, done("link", ics / "programme.toml", "--out", folder)
+
+
+def test_link_writes_private_links_their_quality_and_the_model(ics: Path, linked: tuple[Path, str]) -> None:
+    folder, said = linked
+    assert {oct(file.stat().st_mode)[-3:] for file in folder.iterdir()} == {"600"}
+    assert {"links.parquet", "quality.json", "model.json"} <= {file.name for file in folder.iterdir()}
+    assert pl.read_parquet(folder / "links.parquet").height == pl.read_parquet(ics / "truth.parquet").height
+    assert not read_quality(folder / "quality.json").disclosed
+    assert re.search(r"^all +", said, re.MULTILINE)
+
+
+def test_link_leaves_out_what_should_never_have_been_sent_and_says_how_much(programme: Path, tmp_path: Path) -> None:
+    said = done("link", programme, "--on", DAY, "--out", tmp_path / "work")
+    assert "gp, practice A81001: 1 rows left out, Type 1 (report this back)" in said
+    links = pl.read_parquet(tmp_path / "work" / "links.parquet")
+    assert links.filter(pl.col("source") == "gp").height == len(PEOPLE) - 1
+
+
+def test_report_is_of_what_was_linked_and_does_not_link_again(linked: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = linked
+    said = done("report", folder, "--out", tmp_path / "report")
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["quality.json", "report.html"]
+    shown, true = read_quality(tmp_path / "report" / "quality.json"), read_quality(folder / "quality.json")
+    assert shown.disclosed
+    assert shown.run == true.run  # the very run, times and all
+    assert "are of about" in said
+    again = done("report", folder, "--out", tmp_path / "trusted", "--trusted", "--previous", folder / "quality.json")
+    assert "keep it within the trusted team" in again
+    assert read_quality(tmp_path / "trusted" / "quality.json").records.equals(true.records)
+    assert "Trusted team only" in (tmp_path / "trusted" / "report.html").read_text("utf-8")
+
+
+def test_report_links_a_programme(programme: Path, tmp_path: Path) -> None:
+    assert "are of about" in done("report", programme, "--on", DAY, "--out", tmp_path / "report")
+
+
+def test_report_never_replaces_the_measures_that_it_reads(linked: tuple[Path, str], tmp_path: Path) -> None:
+    folder, _ = linked
+    before = (folder / "quality.json").read_bytes()
+    for arguments in ((folder, "--out", folder), (folder, "--out", tmp_path, "--previous", tmp_path / "quality.json")):
+        refused = run("report", *arguments)
+        assert (refused.returncode, "would be replaced" in refused.stderr) == (2, True)
+    assert (folder / "quality.json").read_bytes() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten_that_is_not_an_earlier_output(programme: Path) -> None:
+    before = sorted(path.name for path in programme.iterdir())
+    assert run("link", programme, "--on", DAY, "--out", programme).returncode == 2
+    assert sorted(path.name for path in programme.iterdir()) == before
+
+
+def test_input_data_that_cannot_be_used_exits_with_3(tmp_path: Path) -> None:
+    (tmp_path / "programme.toml").write_text('[programme]\nname = "X"\n[[source]]\nname = "gp"\ndata = "gp.csv"\n')
+    assert run("check", tmp_path).returncode == 3
+    (tmp_path / "gp.csv").write_text("nhs_number\n1,2\n")
+    refused = run("link", tmp_path, "--out", tmp_path / "work")
+    assert (refused.returncode, "gp.csv: row 1" in refused.stderr) == (3, True)
+    assert not (tmp_path / "work").exists()
+
+
+def test_a_programme_that_has_ended_is_not_linked(programme: Path, tmp_path: Path) -> None:
+    state(programme, "ends = 2026-12-31", "ends = 2026-01-01")
+    refused = run("link", programme, "--on", DAY, "--out", tmp_path / "work")
+    assert (refused.returncode, "ended on 2026-01-01" in refused.stderr) == (4, True)

@@ -1,0 +1,264 @@
+"""What each programme does after its release, as its privacy notice says; done once, and looked at by the tests."""
+
+import datetime as dt
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+import linkcore as lc
+from linkcore.errors import LinkcoreError
+from linkcore.governance.audit import Audit
+from linkcore.governance.destruction import Destruction, attest, destroy
+from linkcore.governance.national_check import export_national_check
+from linkcore.governance.opt_outs import OptOuts
+from linkcore.governance.programme import Programme
+from linkcore.governance.reidentification import reidentify
+from linkcore.governance.release import Release, release
+from linkcore.governance.returns import Returned, return_scores
+from linkcore.governance.subject_access import SubjectAccess, subject_access
+from linkcore.governance.withdrawals import withdrawals
+from tests.programmes.running import ACTOR, PASSPHRASE, Running, at, pseudonym, released
+
+NOBODY = "0" * 32
+
+
+@dataclass
+class Exits:
+    """What came of them."""
+
+    running: Running
+    folder: Path
+    # Files that carry identifiers by purpose, below the programme's folder.
+    carriers: set[Path] = field(default_factory=set)
+    returned: Returned | None = None
+    reidentified: pl.DataFrame | None = None
+    withdrawn: dict[str, pl.DataFrame] = field(default_factory=dict)
+    later: dict[str, tuple[Release, pl.DataFrame]] = field(default_factory=dict)
+    subject: SubjectAccess | None = None
+    asked: int = 0
+    refusals: list[str] = field(default_factory=list)
+    destroyed: Destruction | None = None
+    destroyed_folder: Path = Path()
+
+    @property
+    def linkage_sources(self) -> list[str]:
+        return [source.name for source in self.running.linkage.sources]
+
+
+def do(running: Running) -> Exits:
+    exits = Exits(running, running.folder)
+    globals()[f"_of_{running.name}"](exits)
+    _what_is_refused(exits)
+    return exits
+
+
+def _audited(day: dt.date, reason: str, running: Running) -> dict[str, Any]:
+    return {"at": at(day, 12), "actor": ACTOR, "reason": reason, "audit": running.audit}
+
+
+def _of_optum_south_central(exits: Exits) -> None:
+    """The partner sends back who needs care; each practice and the hospital learn of their own."""
+    running = exits.running
+    key_id = running.keys("Optum").id
+    in_need = [pseudonym(key_id, number) for number in running.expected["in_need_of_care"]]
+    scores = pl.DataFrame({"pseudonym": [*in_need, NOBODY], "NEED": [0.9] * len(in_need) + [0.1]})
+    lists = running.practices() | {"ZA1": running.numbers_in("inpatient")}
+    exits.returned = return_scores(
+        scores,
+        lists,
+        running.keyring[key_id],
+        exits.folder / "returned",
+        columns=["NEED"],
+        limit=50,
+        linkage=running.linkage,
+        sources={"ZA1": "inpatient"},
+        **_audited(dt.date(2026, 5, 4), "people found to need care", running),
+    )
+    exits.carriers |= {exits.folder / "returned" / f"{code}.csv" for code in lists}
+    # A practice that brings the list of everybody is told of its own patients only.
+    exits.reidentified = reidentify(
+        [*in_need, NOBODY],
+        running.numbers_in("gp"),
+        running.keyring[key_id],
+        requester="Z90002",
+        limit=50,
+        linkage=running.linkage,
+        **_audited(dt.date(2026, 5, 5), "follow-up of people found to need care", running),
+    )
+    exits.destroyed_folder, exits.destroyed = _destroyed(running, dt.date(2026, 7, 20))
+
+
+def _of_cambridgeshire_peterborough(exits: Exits) -> None:
+    """The national service is asked again; at the end both parties destroy what they have."""
+    running = exits.running
+    export = exits.folder / "check.dat"
+    exits.asked = export_national_check(
+        running.linkage, export, **_audited(dt.date(2026, 4, 20), "next release", running)
+    )
+    exits.carriers.add(export)
+    exits.destroyed_folder, exits.destroyed = _destroyed(running, dt.date(2026, 8, 3))
+    for recipient in ("Optum", "NECS invoice validation"):
+        attest(
+            exits.destroyed_folder,
+            recipient=recipient,
+            by="its head of information governance",
+            statement="All copies were destroyed on 3 August 2026.",
+            signing_key=running.signing_key,
+            audit=Audit(exits.destroyed_folder / "audit.jsonl"),
+            at=at(dt.date(2026, 8, 5)),
+            actor=ACTOR,
+        )
+
+
+def _of_devon(exits: Exits) -> None:
+    """People object after the release; one of them takes it back; the next releases follow."""
+    running = exits.running
+    for day in ("2026-04-21", "2026-04-28"):
+        on = dt.date.fromisoformat(day)
+        register = exits.folder / "opt_outs" / f"objections_{day}.csv"
+        objections = OptOuts.from_statements(register, as_of=on)
+        exits.withdrawn[day] = withdrawals(
+            running.linkage,
+            objections,
+            [running.run.releases["Devon ICB analysts"].folder],
+            [running.keys("Devon ICB analysts")],
+            exits.folder / f"withdrawals-{day}",
+            on=on,
+            **_audited(on, "objections since the release", running),
+        )
+        exits.later[day] = _released_later(running, objections, on)
+
+
+def _released_later(running: Running, objections: OptOuts, on: dt.date) -> tuple[Release, pl.DataFrame]:
+    from linkcore.governance.withholding import withhold
+
+    (agreement,) = running.programme.agreements()
+    assert running.programme.opt_outs is not None
+    lists = running.programme.opt_out_lists() | {"objections": objections}
+    # The national list is drawn anew for each release, and happens to be the same.
+    lists = {kind: each and _as_of(each, on) for kind, each in lists.items()}
+    withheld = withhold(running.linkage, running.programme.opt_outs.policy(), on=on, purpose=agreement.purpose, **lists)
+    done = release(
+        running.linkage,
+        agreement,
+        running.keyring[agreement.key],
+        running.folder / f"run-{on}" / "releases" / agreement.key,
+        on=on,
+        withholding=withheld,
+        signing_key=running.signing_key,
+        audit=running.audit,
+        at=at(on, 15),
+        actor=ACTOR,
+    )
+    return done, withheld.counts
+
+
+def _as_of(opt_outs: OptOuts, on: dt.date) -> OptOuts:
+    from dataclasses import replace
+
+    return replace(opt_outs, as_of=on)
+
+
+def _of_somerset(exits: Exits) -> None:
+    """Everybody who may be scored is; each practice gets the scores of its own patients."""
+    running = exits.running
+    key = running.keys("Risk Stratification Ltd")
+    rows = released(running.run.releases["Risk Stratification Ltd"].folder, "gp")
+    scores = rows.select("pseudonym", pl.lit(0.5).alias("RISK"))
+    exits.returned = return_scores(
+        scores,
+        running.practices(),
+        key,
+        exits.folder / "returned",
+        columns=["RISK"],
+        limit=1000,
+        linkage=running.linkage,
+        **_audited(dt.date(2026, 4, 22), "risk scores for direct care", running),
+    )
+    exits.carriers |= {exits.folder / "returned" / f"{code}.csv" for code in running.practices()}
+
+
+def _of_herefordshire_worcestershire(exits: Exits) -> None:
+    """A person asks what is held about her; her practice asks who some pseudonyms are: both by stage-1 codes."""
+    running = exits.running
+    key = running.keys("University of Worcester")
+    out = exits.folder / "subject-access.json"
+    (withholding,) = [each for purpose, each in running.run.withholdings.items() if purpose.startswith("Research")]
+    exits.subject = subject_access(
+        running.linkage,
+        running.expected["subject"]["code"],
+        out,
+        releases=[each.folder for each in running.run.releases.values()],
+        keys=[running.keys(recipient) for recipient in running.run.releases],
+        opt_outs={kind: each for kind, each in running.programme.opt_out_lists().items() if each is not None},
+        withholding=withholding,
+        **_audited(dt.date(2026, 4, 20), "subject access request 7", running),
+    )
+    exits.carriers.add(out)
+    practice = running.expected["practice"]
+    rows = released(running.run.releases["University of Worcester"].folder, "gp")
+    exits.reidentified = reidentify(
+        [*rows["pseudonym"], NOBODY],
+        pl.Series(running.numbers_in("gp")),
+        key,
+        requester=practice["ods"],
+        limit=1000,
+        linkage=running.linkage,
+        **_audited(dt.date(2026, 4, 22), "falls clinic", running),
+    )
+
+
+def _destroyed(running: Running, day: dt.date) -> tuple[Path, Destruction]:
+    """Destroy a copy of the programme, so that the other tests find theirs."""
+    folder = running.folder.with_name(f"{running.name}-destroyed")
+    shutil.copytree(running.folder, folder)
+    programme = Programme.load(folder / "programme.toml")
+    audit = Audit(folder / "audit.jsonl")
+    keyring = lc.Keyring.open(folder / "keys.json", PASSPHRASE)
+    done = destroy(
+        folder,
+        **programme.to_destroy(),
+        keyrings=[keyring],
+        signing_key=running.signing_key,
+        audit=audit,
+        at=at(day),
+        actor=ACTOR,
+        reason="the end of the programme",
+    )
+    return folder, done
+
+
+def _what_is_refused(exits: Exits) -> None:
+    """Errors are an exit, too: what they say is searched with all else."""
+    running = exits.running
+    key = running.keyring[running.programme.agreements()[0].key]
+    asked = ["f" * 32] * 2
+
+    def too_many() -> object:
+        return reidentify(
+            [*asked, NOBODY], running.numbers_in("gp"), key, requester="Z90001", limit=1, linkage=running.linkage,
+            **_audited(dt.date(2026, 5, 6), "too many at once", running),
+        )  # fmt: skip
+
+    def under_another_name() -> object:
+        (gp,) = [each for each in running.programme.sources() if each.name == "gp"]
+        hidden = gp.scan(gp.column_names).collect()
+        number = gp.identifier_columns["nhs_number"]
+        again = lc.Source("gp", hidden.with_columns(pl.col(number).alias("REF")), columns={"nhs_number": number})
+        linkage = lc.link([again], exact=running.linkage.exact, fallback=None)
+        return release(linkage, lc.Agreement("x", key.id, {"gp": ["REF"]}), key, exits.folder / "never")
+
+    def about_somebody_else() -> object:
+        return subject_access(
+            running.linkage, "9990000000", exits.folder / "never.json",
+            **_audited(dt.date(2026, 5, 6), "a case", running),
+        )  # fmt: skip
+
+    for attempt in (too_many, under_another_name, about_somebody_else):
+        try:
+            attempt()
+        except LinkcoreError as error:
+            exits.refusals.append(f"{type(error).__name__}: {error}")

@@ -1,0 +1,52 @@
+"""Cambridgeshire and Peterborough: two purposes, the national check, destruction at both ends."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from linkcore.errors import RefusedError
+from linkcore.governance.audit import Audit
+from linkcore.governance.audit_check import verify_audit
+from linkcore.governance.certificates import verify_certificate
+from tests.programmes.every_programme import Destroyed, EveryProgramme, Leaver
+
+
+class TestCambridgeshirePeterborough(Destroyed, EveryProgramme):
+    name = "cambridgeshire_peterborough"
+
+
+def test_the_file_for_the_national_check_holds_every_number_and_nothing_else(exits: Leaver) -> None:
+    left = exits("cambridgeshire_peterborough")
+    content = (left.folder / "check.dat").read_bytes().decode("ascii")
+    every = {
+        number.replace(" ", "")
+        for source in left.linkage_sources
+        for number in left.running.numbers_in(source).cast(pl.String)
+        if number
+    }
+    gone = {
+        number
+        for number in left.running.numbers_in("gp").cast(pl.String)
+        if number not in content  # a Type 1 opt-out whose other records, too, have no number
+    }
+    assert content == "".join(f"{number},\n" for number in sorted(every - gone))
+    assert left.asked == len(every - gone)
+    listed = set((left.folder / "opt_outs" / "type_one.csv").read_text("utf-8").split()[1:])
+    assert gone <= listed
+
+
+def test_an_altered_certificate_or_audit_log_is_found_out(exits: Leaver, tmp_path: Path) -> None:
+    left = exits("cambridgeshire_peterborough")
+    folder = left.destroyed_folder
+    for part in ("json", "json.sig"):
+        (tmp_path / f"ZC3.{part}").write_bytes((folder / "certificates" / f"ZC3.{part}").read_bytes())
+    altered = (tmp_path / "ZC3.json").read_bytes().replace(b"2026-08-03", b"2026-08-04")
+    (tmp_path / "ZC3.json").write_bytes(altered)
+    with pytest.raises(RefusedError, match="not what was signed"):
+        verify_certificate(tmp_path / "ZC3.json", left.running.signing_key.verify_key)
+    lines = (folder / "audit.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "audit.jsonl").write_bytes(b"".join(lines[:2] + lines[3:]))
+    (tmp_path / "audit.jsonl.head").write_bytes((folder / "audit.jsonl.head").read_bytes())
+    assert any("line 3 is missing" in fault for fault in verify_audit(tmp_path / "audit.jsonl").faults)
+    assert Audit(folder / "audit.jsonl").head.lines == len(lines)
