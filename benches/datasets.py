@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from linkcore import Linkage, Source, link
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.linkage.exact import link_exactly
 from linkcore.linkage.open_records import open_records
 from linkcore.linkage.sources import FurtherKind

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from linkcore.governance.programme import Programme
-from linkcore.governance.release import release
+from linkcore.governance.programme.programme import Programme
+from linkcore.governance.releases.release import release
 from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise

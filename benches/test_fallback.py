@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
 from linkcore.linkage.comparisons import comparable
 from linkcore.linkage.exact import Exact, link_exactly

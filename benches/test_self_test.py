@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.linkage.link import Linkage
 from linkcore.synthetic import synthesise
 

@@ -12,7 +12,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from splink import DuckDBAPI, Linker
 
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.linkage.comparisons import average_frequencies, comparable, comparisons
 from linkcore.linkage.standardise import standardise
 from linkcore.linkage.tables import make_table

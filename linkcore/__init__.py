@@ -7,29 +7,29 @@ import importlib
 from typing import TYPE_CHECKING
 
 from linkcore.errors import KeyMaterialError, LinkcoreError, ProgrammeError, RefusedError, SourceError
-from linkcore.governance.agreements import Agreement
-from linkcore.governance.audit import Audit
-from linkcore.governance.audit_check import verify_audit
-from linkcore.governance.certificates import verify_certificate
-from linkcore.governance.cohorts import Cohort
-from linkcore.governance.derived import Derived
-from linkcore.governance.destruction import attest, destroy
-from linkcore.governance.destruction_mark import refuse_if_destroyed
-from linkcore.governance.manifest import verify_release
-from linkcore.governance.national_check import export_national_check, national_opt_outs
-from linkcore.governance.opt_out_policy import Exemption, OptOutPolicy
-from linkcore.governance.opt_outs import OptOuts
-from linkcore.governance.reidentification import held_versions, reidentify
-from linkcore.governance.release import Release, release
-from linkcore.governance.release_checks import refuse_shared_keys
-from linkcore.governance.returns import return_scores
-from linkcore.governance.sensitive import CodeList, SensitiveRule
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.destruction.certificates import verify_certificate
+from linkcore.governance.destruction.destroy import attest, destroy
+from linkcore.governance.destruction.mark import refuse_if_destroyed
+from linkcore.governance.exits.reidentification import held_versions, reidentify
+from linkcore.governance.exits.returns import return_scores
+from linkcore.governance.exits.subject_access import subject_access
+from linkcore.governance.releases.agreements import Agreement
+from linkcore.governance.releases.checks import refuse_shared_keys
+from linkcore.governance.releases.cohorts import Cohort
+from linkcore.governance.releases.derived import Derived
+from linkcore.governance.releases.manifest import verify_release
+from linkcore.governance.releases.release import Release, release
+from linkcore.governance.releases.terms import Terms
 from linkcore.governance.signing import SigningKey, VerifyKey
-from linkcore.governance.subject_access import subject_access
-from linkcore.governance.terms import Terms
-from linkcore.governance.type_one import type_one_opt_outs, without_type_one
-from linkcore.governance.withdrawals import withdrawals
-from linkcore.governance.withholding import Withholding, withhold
+from linkcore.governance.withholding.national_check import export_national_check, national_opt_outs
+from linkcore.governance.withholding.opt_out_policy import Exemption, OptOutPolicy
+from linkcore.governance.withholding.opt_outs import OptOuts
+from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
+from linkcore.governance.withholding.type_one import type_one_opt_outs, without_type_one
+from linkcore.governance.withholding.withdrawals import withdrawals
+from linkcore.governance.withholding.withholding import Withholding, withhold
 from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
 from linkcore.linkage.exact import Exact
 from linkcore.linkage.fallback import Fallback
@@ -47,14 +47,14 @@ from linkcore.quality.measures import Quality
 from linkcore.report import write_report
 
 if TYPE_CHECKING:
-    from linkcore.governance.programme import Programme
+    from linkcore.governance.programme.programme import Programme
     from linkcore.programme_run import ProgrammeRun, run_programme, synthetic_keys
 
 __version__ = "0.1.0"
 
 # Whoever reads no programme file waits for no pydantic.
 _WHEN_USED = {
-    "Programme": "linkcore.governance.programme",
+    "Programme": "linkcore.governance.programme.programme",
     "ProgrammeRun": "linkcore.programme_run",
     "run_programme": "linkcore.programme_run",
     "synthetic_keys": "linkcore.programme_run",

@@ -11,8 +11,8 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.governance.programme import Programme
-from linkcore.governance.release import Release, release
+from linkcore.governance.programme.programme import Programme
+from linkcore.governance.releases.release import Release, release
 from linkcore.linkage.evaluation import compare_with_truth, conflicts_found
 from linkcore.linkage.link import Linkage
 from linkcore.progress import Progress, silent

@@ -12,14 +12,14 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
-from linkcore.governance.agreements import Agreement
-from linkcore.governance.audit import Audit
-from linkcore.governance.manifest import is_of_a_release
-from linkcore.governance.programme import Programme
-from linkcore.governance.release import Release, release
-from linkcore.governance.release_checks import refuse_shared_keys
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.programme.programme import Programme
+from linkcore.governance.releases.agreements import Agreement
+from linkcore.governance.releases.checks import refuse_shared_keys
+from linkcore.governance.releases.manifest import is_of_a_release
+from linkcore.governance.releases.release import Release, release
 from linkcore.governance.signing import SigningKey
-from linkcore.governance.withholding import Withholding
+from linkcore.governance.withholding.withholding import Withholding
 from linkcore.linkage.link import Linkage
 from linkcore.progress import Progress, silent
 from linkcore.pseudonyms.keyring import Keyring

@@ -9,7 +9,7 @@ from linkcore.errors import RefusedError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.governance.audit_chain import Head
+    from linkcore.governance.audit.chain import Head
 
 __all__ = ["add"]
 
@@ -29,7 +29,7 @@ def add(commands: "Commands") -> None:
 
 
 def _noted(text: str) -> "Head":
-    from linkcore.governance.audit_chain import Head
+    from linkcore.governance.audit.chain import Head
 
     lines, _, digest = text.partition(":")
     if not lines.isascii() or not lines.isdigit() or not digest:
@@ -38,7 +38,7 @@ def _noted(text: str) -> "Head":
 
 
 def _verify(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.audit_check import verify_audit
+    from linkcore.governance.audit.check import verify_audit
 
     if not chosen.log.exists():
         raise RefusedError(f"there is no audit log {chosen.log}; check the path")
@@ -51,7 +51,7 @@ def _verify(chosen: argparse.Namespace) -> None:
 
 
 def _head(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.audit import Audit
+    from linkcore.governance.audit.audit import Audit
 
     if not chosen.log.exists():
         raise RefusedError(f"there is no audit log {chosen.log}; check the path")

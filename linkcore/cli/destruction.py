@@ -49,7 +49,7 @@ def add(commands: "Commands") -> None:
 
 
 def _destroy(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.destruction import destroy
+    from linkcore.governance.destruction.destroy import destroy
     from linkcore.governance.signing import SigningKey
 
     programme = load(chosen.programme)
@@ -94,7 +94,7 @@ def _keyrings(chosen: argparse.Namespace) -> "list[Keyring]":
 
 
 def _attest(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.destruction import attest
+    from linkcore.governance.destruction.destroy import attest
     from linkcore.governance.signing import SigningKey
 
     programme = load(chosen.programme)

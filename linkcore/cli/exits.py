@@ -19,7 +19,7 @@ from linkcore.errors import KeyMaterialError, ProgrammeError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.governance.programme import Programme
+    from linkcore.governance.programme.programme import Programme
     from linkcore.pseudonyms.keys import Key
 
 __all__ = ["add"]
@@ -90,7 +90,7 @@ def _of_recipient(parser: argparse.ArgumentParser) -> None:
 
 def _reidentify(chosen: argparse.Namespace) -> None:
     from linkcore.files import new_file
-    from linkcore.governance.reidentification import reidentify
+    from linkcore.governance.exits.reidentification import reidentify
 
     at = now()
     programme = live_programme(chosen.programme, at.date())
@@ -115,7 +115,7 @@ def _reidentify(chosen: argparse.Namespace) -> None:
 
 
 def _return(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.returns import return_scores
+    from linkcore.governance.exits.returns import return_scores
     from linkcore.linkage.sources import Source
 
     at = now()
@@ -164,8 +164,8 @@ def _keys(chosen: argparse.Namespace, programme: "Programme") -> "list[Key]":
 
 
 def _subject_access(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.manifest import read_manifest
-    from linkcore.governance.subject_access import subject_access
+    from linkcore.governance.exits.subject_access import subject_access
+    from linkcore.governance.releases.manifest import read_manifest
 
     programme = live_programme(chosen.programme)
     audit = wanted_audit_log(chosen, programme)

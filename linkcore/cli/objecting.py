@@ -45,7 +45,7 @@ def add(commands: "Commands") -> None:
 
 
 def _export(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.national_check import export_national_check
+    from linkcore.governance.withholding.national_check import export_national_check
 
     at = now()
     programme = live_programme(chosen.programme, at.date())
@@ -56,7 +56,7 @@ def _export(chosen: argparse.Namespace) -> None:
 
 
 def _withdrawals(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.withdrawals import withdrawals
+    from linkcore.governance.withholding.withdrawals import withdrawals
     from linkcore.quality.text import as_text
 
     programme = live_programme(chosen.programme, chosen.on)

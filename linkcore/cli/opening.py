@@ -14,9 +14,9 @@ from linkcore.progress import Progress, silent
 if TYPE_CHECKING:
     import polars as pl
 
-    from linkcore.governance.agreements import Agreement
-    from linkcore.governance.audit import Audit
-    from linkcore.governance.programme import Programme
+    from linkcore.governance.audit.audit import Audit
+    from linkcore.governance.programme.programme import Programme
+    from linkcore.governance.releases.agreements import Agreement
     from linkcore.governance.signing import SigningKey
     from linkcore.linkage.link import Linkage
     from linkcore.linkage.sources import Source
@@ -67,7 +67,7 @@ def progress() -> Iterator[Progress]:
 
 def load(place: Path) -> "Programme":
     """Read the programme file, which may be named by its folder."""
-    from linkcore.governance.programme import Programme
+    from linkcore.governance.programme.programme import Programme
 
     return Programme.load(place / "programme.toml" if place.is_dir() else place)
 
@@ -111,7 +111,7 @@ def column_of(name: str, file: Path, column: str) -> "pl.Series":
 
 def audit_log(chosen: argparse.Namespace, programme: "Programme | None" = None) -> "Audit | None":
     """Find the audit log: the programme's, or else the one given."""
-    from linkcore.governance.audit import Audit
+    from linkcore.governance.audit.audit import Audit
 
     stated = None if programme is None else programme.audit_log()
     if stated is not None and chosen.audit is not None:
@@ -166,7 +166,7 @@ def one_key(chosen: argparse.Namespace, name: str) -> "Key":
 
 def held_keys(chosen: argparse.Namespace, ids: Collection[str]) -> list["Key"]:
     """Read all versions that there are of some keys; none, where neither a keyring nor files are given."""
-    from linkcore.governance.reidentification import held_versions
+    from linkcore.governance.exits.reidentification import held_versions
     from linkcore.pseudonyms.keys import Key
 
     if chosen.keyring:

@@ -97,7 +97,7 @@ def _run(chosen: argparse.Namespace) -> None:
 
 
 def _release(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.release import release
+    from linkcore.governance.releases.release import release
 
     programme = live_programme(chosen.programme, chosen.on)
     agreement = agreement_of(programme, chosen.recipient)
@@ -134,8 +134,8 @@ def _release(chosen: argparse.Namespace) -> None:
 
 
 def _verify(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.certificates import verify_certificate
-    from linkcore.governance.manifest import verify_release
+    from linkcore.governance.destruction.certificates import verify_certificate
+    from linkcore.governance.releases.manifest import verify_release
     from linkcore.governance.signing import VerifyKey
 
     key = None if chosen.verify_key is None else VerifyKey.read(chosen.verify_key)

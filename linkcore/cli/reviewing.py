@@ -10,8 +10,8 @@ from linkcore.errors import RefusedError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.governance.audit import Audit
-    from linkcore.governance.programme import Programme
+    from linkcore.governance.audit.audit import Audit
+    from linkcore.governance.programme.programme import Programme
 
 __all__ = ["add"]
 

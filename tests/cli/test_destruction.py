@@ -7,7 +7,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.cli.opening import now
-from linkcore.governance.destruction_mark import Mark
+from linkcore.governance.destruction.mark import Mark
 from tests.cli.commands import DAY, PASSPHRASE, WHO, actions, done, run
 
 WHOSE = ("--recipient", "Partner", "--key-file", "k")

@@ -7,8 +7,8 @@ from functools import cache
 import polars as pl
 
 import linkcore as lc
-from linkcore.governance.terms import Terms
-from linkcore.governance.withholding import Withholding
+from linkcore.governance.releases.terms import Terms
+from linkcore.governance.withholding.withholding import Withholding
 from tests.naive_linkage import ten_digits
 
 MATERIAL = bytes(range(32))

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.linkage.evaluation import compare_with_truth, conflicts_found, estimates_beside_truth
 from linkcore.schema import LINKS
 from linkcore.synthetic import DEFAULT_RATES, synthesise

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.linkage.evaluation import compare_with_truth
 from linkcore.schema import LINKS, PERSONS
 from linkcore.synthetic import synthesise
@@ -81,7 +81,7 @@ def test_no_exact_link_is_wrong_but_where_the_number_was(ics: Path, linkage: lc.
 
 LINK_TO_BYTES = """
 import dataclasses, hashlib, sys
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.quality.quality_file import to_json
 linkage = Programme.load(sys.argv[1]).link()
 untimed = dataclasses.replace(linkage.quality, run=dataclasses.replace(linkage.quality.run, seconds={}))

@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.placement import Placement, stand_alone

@@ -13,10 +13,10 @@ import pytest
 
 import linkcore as lc
 from linkcore.errors import KeyMaterialError, RefusedError
-from linkcore.governance.audit_check import verify_audit
-from linkcore.governance.certificates import verify_certificate
-from linkcore.governance.manifest import verify_release
-from linkcore.governance.programme import Programme
+from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.destruction.certificates import verify_certificate
+from linkcore.governance.programme.programme import Programme
+from linkcore.governance.releases.manifest import verify_release
 from linkcore.programme_run import run_programme
 from tests.programmes.exits import Exits
 from tests.programmes.leaks import Wanted, leaks, wanted

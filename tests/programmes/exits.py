@@ -10,16 +10,16 @@ import polars as pl
 
 import linkcore as lc
 from linkcore.errors import LinkcoreError
-from linkcore.governance.audit import Audit
-from linkcore.governance.destruction import Destruction, attest, destroy
-from linkcore.governance.national_check import export_national_check
-from linkcore.governance.opt_outs import OptOuts
-from linkcore.governance.programme import Programme
-from linkcore.governance.reidentification import reidentify
-from linkcore.governance.release import Release, release
-from linkcore.governance.returns import Returned, return_scores
-from linkcore.governance.subject_access import SubjectAccess, subject_access
-from linkcore.governance.withdrawals import withdrawals
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.destruction.destroy import Destruction, attest, destroy
+from linkcore.governance.exits.reidentification import reidentify
+from linkcore.governance.exits.returns import Returned, return_scores
+from linkcore.governance.exits.subject_access import SubjectAccess, subject_access
+from linkcore.governance.programme.programme import Programme
+from linkcore.governance.releases.release import Release, release
+from linkcore.governance.withholding.national_check import export_national_check
+from linkcore.governance.withholding.opt_outs import OptOuts
+from linkcore.governance.withholding.withdrawals import withdrawals
 from tests.programmes.running import ACTOR, PASSPHRASE, Running, at, pseudonym, released
 
 NOBODY = "0" * 32
@@ -133,7 +133,7 @@ def _of_devon(exits: Exits) -> None:
 
 
 def _released_later(running: Running, objections: OptOuts, on: dt.date) -> tuple[Release, pl.DataFrame]:
-    from linkcore.governance.withholding import withhold
+    from linkcore.governance.withholding.withholding import withhold
 
     (agreement,) = running.programme.agreements()
     assert running.programme.opt_outs is not None

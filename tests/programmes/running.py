@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 
 import linkcore as lc
-from linkcore.governance.audit import Audit
-from linkcore.governance.programme import Programme
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.programme.programme import Programme
 from linkcore.governance.signing import SigningKey
 from linkcore.programme_run import ProgrammeRun, run_programme
 

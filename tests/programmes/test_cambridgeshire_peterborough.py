@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from linkcore.errors import RefusedError
-from linkcore.governance.audit import Audit
-from linkcore.governance.audit_check import verify_audit
-from linkcore.governance.certificates import verify_certificate
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.destruction.certificates import verify_certificate
 from tests.programmes.every_programme import Destroyed, EveryProgramme, Leaver
 
 

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 from linkcore.errors import RefusedError
-from linkcore.governance.opt_outs import OptOuts
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
+from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.programme_run import run_programme
 from tests.programmes.every_programme import EveryProgramme, Leaver, Runner, counted
 from tests.programmes.running import ACTOR, DAY, at, pseudonym, released

@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.governance.programme import Programme
+from linkcore.governance.programme.programme import Programme
 from linkcore.synthetic import synthesise
 
 

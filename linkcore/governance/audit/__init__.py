@@ -1,0 +1,1 @@
+"""The audit log: a chain of lines that tell what was done, and its verification."""

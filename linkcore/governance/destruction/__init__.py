@@ -1,0 +1,1 @@
+"""The end of a programme: destruction, and the certificates of it."""

@@ -1,0 +1,1 @@
+"""What leaves with identifiers: to a practice, a provider, or the person it is about."""

@@ -1,0 +1,1 @@
+"""The programme file: its tables, its lists, and what it would do."""

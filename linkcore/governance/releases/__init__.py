@@ -1,0 +1,1 @@
+"""Agreements, and the releases made under them."""

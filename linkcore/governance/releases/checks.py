@@ -1,0 +1,188 @@
+"""What must hold before a release: its key, its day, and whether data of real people may leave at all."""
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.governance.releases.agreements import Agreement
+from linkcore.governance.releases.manifest import read_manifest
+from linkcore.linkage.link import Linkage
+from linkcore.pseudonyms.keys import Key
+from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.schema import USABLE_STATUSES
+
+if TYPE_CHECKING:
+    from linkcore.governance.withholding.withholding import Withholding
+
+__all__ = ["check_day", "check_key", "check_people", "key_fingerprint", "refuse_shared_keys"]
+
+# A synthetic number is seldom mistyped into another range; a real extract holds next to no test numbers.
+_SYNTHETIC_SHARE: Final = 0.99
+
+
+def key_fingerprint(key: Key) -> str:
+    """Give what two keys have in common only if they are the same material, whatever their ids.
+
+    Parameters
+    ----------
+    key : Key
+        Of a recipient.
+
+    Returns
+    -------
+    str
+        The pseudonym of a fixed text. Since the key is random and of 256 bits, nothing of it can be found from it.
+
+    Examples
+    --------
+    >>> one, other = Key.from_bytes("one", bytes(range(32))), Key.from_bytes("other", bytes(range(32)))
+    >>> key_fingerprint(one) == key_fingerprint(other)
+    True
+    """
+    return str(pseudonymise(pl.Series(["linkcore:fingerprint"]), key).item())
+
+
+def refuse_shared_keys(keys: Mapping[str, Key]) -> None:
+    """Refuse keys of which two recipients have the same: their releases could be joined.
+
+    Parameters
+    ----------
+    keys : mapping of str to Key
+        Recipient to key.
+
+    Raises
+    ------
+    RefusedError
+        Naming the recipients.
+    """
+    first: dict[str, str] = {}
+    for recipient, key in keys.items():
+        other = first.setdefault(key_fingerprint(key), recipient)
+        if other != recipient:
+            raise RefusedError(f"{other!r} and {recipient!r} have the same key material; make one of them a new key")
+
+
+def check_key(agreement: Agreement, key: Key, apart_from: Sequence[str | Path]) -> None:
+    """Refuse a key that is not the agreement's, or is another recipient's too.
+
+    Parameters
+    ----------
+    agreement : Agreement
+        What the recipient may have.
+    key : Key
+        The recipient's own.
+    apart_from : sequence of path
+        Folders of releases to other recipients.
+
+    Raises
+    ------
+    RefusedError
+        If it is.
+    SourceError
+        If such a folder holds no release.
+    """
+    if key.id != agreement.key:
+        raise RefusedError(
+            f"agreement with {agreement.recipient!r}: it is for key {agreement.key!r}, and the key given is {key.id!r}"
+        )
+    fingerprint = key_fingerprint(key)
+    for folder in apart_from:
+        other = read_manifest(folder)
+        if other.get("key_fingerprint") == fingerprint and other.get("recipient") != agreement.recipient:
+            raise RefusedError(
+                f"agreement with {agreement.recipient!r}: {other.get('recipient')!r} had a release under the same key, "
+                f"in {folder}, and the two could be joined; make one of them a new key"
+            )
+
+
+def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.date | None) -> None:
+    """Refuse a day on which the agreement is not in force, or for which opt-outs were not applied.
+
+    Parameters
+    ----------
+    agreement : Agreement
+        What the recipient may have.
+    withholding : Withholding, optional
+        Which records may leave.
+    on : datetime.date, optional
+        The day of release.
+
+    Raises
+    ------
+    RefusedError
+        If it is.
+    ProgrammeError
+        If the day is missing, or is no day.
+    """
+    if isinstance(on, dt.datetime):
+        raise ProgrammeError("on is a time; give the day of release, as a date")
+    if on is None and (agreement.terms is not None or withholding is not None):
+        raise ProgrammeError(f"agreement with {agreement.recipient!r}: give the day of release, in on")
+    if on is not None and agreement.terms is not None:
+        agreement.terms.refuse_unless_in_force(agreement.recipient, on)
+    if withholding is None:
+        return
+    if withholding.on != on:
+        raise RefusedError(f"opt-outs were applied as of {withholding.on}, and the release is on {on}; apply them anew")
+    if withholding.purpose != agreement.purpose:
+        raise RefusedError(
+            f"agreement with {agreement.recipient!r}: opt-outs were applied for the purpose {withholding.purpose!r}, "
+            f"and the agreement's is {agreement.purpose!r}; an exemption holds for its own purpose only"
+        )
+
+
+def check_people(linkage: Linkage, agreement: Agreement, withholding: "Withholding | None") -> bool:
+    """Say whether the data are synthetic, and refuse those of real people that may not leave.
+
+    Parameters
+    ----------
+    linkage : Linkage
+        Of the sources.
+    agreement : Agreement
+        What the recipient may have.
+    withholding : Withholding, optional
+        Which records may leave.
+
+    Returns
+    -------
+    bool
+
+    Raises
+    ------
+    RefusedError
+        If no opt-outs were applied to data of real people, the agreement has no terms, or the withholding is of other
+        data.
+    """
+    synthetic = _is_synthetic(linkage)
+    if not synthetic and withholding is None:
+        raise RefusedError(
+            "without opt-outs applied, synthetic data only is released, whose NHS Numbers lie in the test range; give "
+            "withholding, which says what may leave on that day and for that purpose"
+        )
+    if not synthetic and agreement.terms is None:
+        raise RefusedError(
+            f"agreement with {agreement.recipient!r}: it states no terms, and data of real people are released only "
+            "under terms that are in force"
+        )
+    if withholding is not None:
+        for source in linkage.sources:
+            kept, rows = withholding.kept.get(source.name), linkage.rows[source.name].height
+            if kept is None or kept.len() != rows or kept.dtype != pl.Boolean or kept.null_count():
+                raise RefusedError(
+                    f"source {source.name!r}: the withholding is not of this linkage; apply opt-outs to it anew"
+                )
+    return synthetic
+
+
+def _is_synthetic(linkage: Linkage) -> bool:
+    test = pl.col("nhs_number_status") == "test"
+    numbered = test | pl.col("nhs_number_status").is_in(list(USABLE_STATUSES))
+    counts = linkage.links.group_by("source").agg(
+        pl.len().alias("records"), numbered.sum().alias("numbered"), test.sum().alias("test")
+    )
+    mixed = counts.filter(pl.col("test") < _SYNTHETIC_SHARE * pl.col("numbered"))
+    return not mixed.height and 2 * counts["test"].sum() >= counts["records"].sum()

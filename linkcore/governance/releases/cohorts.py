@@ -1,0 +1,245 @@
+"""Cohorts: whose records a recipient may have."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.governance.releases.derived import Derived
+from linkcore.governance.releases.filters import Filter
+from linkcore.governance.releases.payload import payload_beside_links
+from linkcore.linkage.csv_files import CsvFile
+from linkcore.linkage.sources import Source
+
+if TYPE_CHECKING:
+    from linkcore.linkage.link import Linkage
+
+__all__ = ["Cohort", "persons_of"]
+
+_PERSON: Final = "linkcore:person"
+_KEPT: Final = "linkcore:kept"
+_PSEUDONYM: Final = "^[0-9a-f]{32}$"
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """The persons of whom anything is released: everything else about them follows from the agreement's columns.
+
+    With both a filter and a list, a person must be in both.
+
+    Parameters
+    ----------
+    where : str, optional
+        A filter (:mod:`linkcore.governance.releases.filters`) on the records of one source: in the cohort is whoever
+        has a record there for which it is true and which is not withheld. It may name the source's payload, its
+        practice and its gender, and ``derived``, but nothing by which one person could be picked out.
+    source : str, optional
+        That source; by default the spine.
+    derived : mapping of str to Derived, optional
+        Columns for the filter, made of the source's identifiers; they are not released by it.
+    pseudonyms : path or polars.Series, optional
+        Pseudonyms from an earlier release to the same recipient, under the same version of its key: a Parquet or CSV
+        file with the column ``pseudonym``.
+
+    Raises
+    ------
+    ProgrammeError
+        If it says nothing, or its filter is none.
+
+    Examples
+    --------
+    >>> Cohort(where='PRACTICE in ("L83001", "L83002")').filter.names
+    ('PRACTICE',)
+    """
+
+    where: str | None = None
+    source: str | None = None
+    derived: Mapping[str, Derived] = field(default_factory=dict)
+    pseudonyms: str | Path | pl.Series | None = None
+    filter: Filter | None = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.where is None and self.pseudonyms is None:
+            raise ProgrammeError("a cohort is a filter, in where, or a list of pseudonyms; without both, it is none")
+        if self.where is None and (self.derived or self.source is not None):
+            raise ProgrammeError("a cohort's source and derived columns are for its filter; state where, too")
+        object.__setattr__(self, "filter", None if self.where is None else Filter(self.where))
+        object.__setattr__(self, "derived", MappingProxyType(dict(self.derived)))
+
+    def check(self, sources: Sequence[Source]) -> None:
+        """Hold it against the sources before anything but the names of their columns is read.
+
+        Parameters
+        ----------
+        sources : sequence of Source
+            What was, or will be, linked.
+
+        Raises
+        ------
+        ProgrammeError
+            If its source or a column is not there, or is compared with what it cannot be compared with.
+        RefusedError
+            If its filter names an identifier.
+        """
+        if self.filter is None:
+            return
+        source = self.source_among(sources)
+        columns = self.columns(source)
+        lacking = [name for name, each in self.derived.items() if each.of not in source.identifier_columns]
+        if lacking:
+            raise ProgrammeError(f"cohort: source {source.name!r} has nothing that {lacking} could be derived from")
+        for each in self.derived.values():
+            each.check()
+        schema = source.scan(columns).collect_schema()
+        # What is derived is made without reading a row.
+        made = next(payload_beside_links(source, columns, _no_links(), derived=self.derived)).schema
+        self.filter.expression({name: made[name] for name in (*schema.names(), *self.derived)})
+
+    def described(self) -> dict[str, str]:
+        """Say for a manifest who is in it; a list is only said to be one."""
+        said = {} if self.where is None else {"where": self.where, "source": self.source or "the spine"}
+        said |= {f"derived {name}": derived.described() for name, derived in self.derived.items()}
+        return said | ({} if self.pseudonyms is None else {"pseudonyms": "those of a list"})
+
+    def source_among(self, sources: Sequence[Source]) -> Source:
+        """Find the source that the filter is on.
+
+        Parameters
+        ----------
+        sources : sequence of Source
+            What was, or will be, linked.
+
+        Returns
+        -------
+        Source
+
+        Raises
+        ------
+        ProgrammeError
+            If it is not there.
+        """
+        for source in sources:
+            if source.name == self.source or (self.source is None and source.spine):
+                return source
+        wanted = "the spine, and there is none" if self.source is None else f"{self.source!r}, and there is none"
+        raise ProgrammeError(f"cohort: it is of {wanted}; name its source: {', '.join(each.name for each in sources)}")
+
+    def columns(self, source: Source) -> list[str]:
+        """Name the source's own columns that the filter asks for.
+
+        Parameters
+        ----------
+        source : Source
+            That of the filter.
+
+        Returns
+        -------
+        list of str
+
+        Raises
+        ------
+        ProgrammeError
+            If one is not there.
+        RefusedError
+            If one identifies people.
+        """
+        assert self.filter is not None
+        own = [name for name in self.filter.names if name not in self.derived]
+        telling = source.private_columns - {source.practice, source.identifier_columns.get("gender")}
+        private = sorted(telling.intersection(own))
+        if private:
+            raise RefusedError(f"cohort: {private} identify people, and no cohort is chosen by them; derive a column")
+        missing = [name for name in own if name not in source.column_names]
+        if missing:
+            raise ProgrammeError(f"cohort: source {source.name!r} has no columns {missing}; correct the filter")
+        return own
+
+
+def persons_of(
+    cohort: Cohort, linkage: "Linkage", pseudonyms: pl.Series, kept: Mapping[str, pl.Series] | None = None
+) -> pl.Series:
+    """Say of each person whether it is in a cohort.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Which.
+    linkage : Linkage
+        Of the sources.
+    pseudonyms : polars.Series
+        Each person's, under the recipient's key.
+    kept : mapping of str to polars.Series, optional
+        For each source, whether a record may be used, in the order of its rows. One that is withheld puts nobody in.
+
+    Returns
+    -------
+    polars.Series
+        Boolean, in the order of PERSONS.
+
+    Raises
+    ------
+    ProgrammeError, RefusedError
+        If the cohort cannot be chosen.
+    SourceError
+        If a source cannot be read, or has changed since it was linked.
+    """
+    inside = pl.repeat(True, linkage.persons.height, eager=True)
+    if cohort.filter is not None:
+        inside &= _by_filter(cohort, cohort.filter, linkage, kept)
+    if cohort.pseudonyms is not None:
+        inside &= _listed(cohort.pseudonyms, pseudonyms)
+    return inside
+
+
+def _by_filter(
+    cohort: Cohort, condition: Filter, linkage: "Linkage", kept: Mapping[str, pl.Series] | None
+) -> pl.Series:
+    source = cohort.source_among(linkage.sources)
+    usable = pl.lit(True) if kept is None else kept[source.name]
+    person = pl.col("person_id").alias(_PERSON)
+    links = linkage.links_of(source.name).select("raw_row_hash", person, usable.alias(_KEPT))
+    batches = payload_beside_links(
+        source, cohort.columns(source), links, derived=cohort.derived, reference_date=linkage.reference_date
+    )
+    found = [
+        batch.filter(pl.col(_KEPT) & condition.expression(batch.drop(_PERSON, _KEPT).schema))[_PERSON].unique()
+        for batch in batches
+    ]
+    return pl.repeat(False, linkage.persons.height, eager=True).scatter(pl.concat(found), True)
+
+
+def _listed(stated: str | Path | pl.Series, pseudonyms: pl.Series) -> pl.Series:
+    listed = stated if isinstance(stated, pl.Series) else _read(Path(stated))
+    wrong = listed.len() - int(listed.str.contains(_PSEUDONYM).sum()) if listed.dtype == pl.String else listed.len()
+    if wrong:
+        raise ProgrammeError(f"cohort: {wrong} of {listed.len()} in its list are no pseudonyms of 32 hex characters")
+    inside = pseudonyms.is_in(listed.unique().implode())
+    if listed.len() and not inside.any():
+        raise ProgrammeError(
+            "cohort: nobody has any of the pseudonyms in its list; were they released under another key, or under "
+            "another version of it?"
+        )
+    return inside
+
+
+def _read(file: Path) -> pl.Series:
+    if not file.is_file():
+        raise ProgrammeError(f"cohort: there is no file {file}; it is Parquet or CSV, with a column pseudonym")
+    if file.suffix.lower() == ".parquet":
+        try:
+            return pl.read_parquet(file, columns=["pseudonym"]).to_series()
+        except (pl.exceptions.PolarsError, OSError):
+            pass
+        raise ProgrammeError(f"cohort: {file} is no Parquet file with a column pseudonym")
+    table = CsvFile("cohort", file)
+    if "pseudonym" not in table.header():
+        raise ProgrammeError(f"cohort: {file} has no column pseudonym")
+    return pl.concat(table.batches(["pseudonym"])).to_series()
+
+
+def _no_links() -> pl.DataFrame:
+    return pl.DataFrame(schema={"raw_row_hash": pl.UInt64})

@@ -1,0 +1,1 @@
+"""What is withheld: opt-outs, objections, exclusions and sensitive records."""

@@ -1,0 +1,122 @@
+"""What a source holds beside its links: some columns read again, and refused if they are not what was linked."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import polars as pl
+
+from linkcore.governance.releases.payload import payload_beside_links
+from linkcore.identifiers import birth_date, nhs_number
+from linkcore.linkage.link import Linkage
+from linkcore.linkage.sources import Source
+from linkcore.pseudonyms.stage_one import StageOne
+
+__all__ = ["as_number", "own_number", "read_linked", "stage_of"]
+
+
+def read_linked(
+    linkage: Linkage, source: Source, columns: Sequence[str], expressions: Sequence[pl.Expr]
+) -> pl.DataFrame:
+    """Read something of every row of a source again, in the order of ``linkage.links_of``.
+
+    Parameters
+    ----------
+    linkage : Linkage
+        Of the source.
+    source : Source
+        One of its sources.
+    columns : sequence of str
+        Those that the expressions need, by the source's own names; ``source.identifier_columns`` has the identifiers.
+    expressions : sequence of polars.Expr
+        What to read: elementwise, each of another name.
+
+    Returns
+    -------
+    polars.DataFrame
+        A column an expression.
+
+    Raises
+    ------
+    SourceError
+        If the data cannot be read, or are not those that were linked.
+
+    Examples
+    --------
+    >>> from linkcore.linkage.link import link
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"], "cost": [3]}), spine=True)
+    >>> read_linked(link([gp], fallback=None), gp, ["cost"], [pl.col("cost") * 2]).rows()
+    [(6,)]
+    """
+    links = linkage.rows[source.name].sort("row")
+    names = [expression.meta.output_name() for expression in expressions]
+    batches = payload_beside_links(source, list(dict.fromkeys(columns)), links)
+    return pl.concat([batch.with_columns(expressions).select(names) for batch in batches])
+
+
+def own_number(source: Source, reference_date: dt.date | None) -> pl.Expr:
+    """Read the NHS Number of each row of a source, whether or not its status is one that links.
+
+    Parameters
+    ----------
+    source : Source
+        The extract.
+    reference_date : datetime.date, optional
+        As of the linkage.
+
+    Returns
+    -------
+    polars.Expr
+        ``nhs_number`` (Int64), null where there is no number; for a frame with the source's own columns.
+
+    Examples
+    --------
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["401 023 2137", "999 999 9999"]}))
+    >>> gp.scan(["nhs_number"]).select(own_number(gp, None)).collect().to_series().to_list()
+    [4010232137, None]
+    """
+    column, born = (source.identifier_columns.get(name) for name in ("nhs_number", "birth_date"))
+    if column is None:
+        return pl.lit(None, pl.Int64).alias("nhs_number")
+    date = None
+    if born is not None:
+        read = birth_date.standardise(pl.col(born), reference_date=reference_date, day_first=source.day_first)
+        date = read.struct.field("value")
+    return as_number(pl.col(column), source.stage_one, birth_date=date).alias("nhs_number")
+
+
+def as_number(column: pl.Expr, stage_one: StageOne | None, *, birth_date: pl.Expr | None = None) -> pl.Expr:
+    """Read NHS Numbers, or stage-1 codes of them, as the integers by which a linkage knows people.
+
+    Parameters
+    ----------
+    column : polars.Expr
+        As they are written.
+    stage_one : StageOne, optional
+        How codes are written; None where these are numbers.
+    birth_date : polars.Expr, optional
+        Date: by which a number of nine digits is known to lack its zero.
+
+    Returns
+    -------
+    polars.Expr
+        Int64, null where there is none.
+    """
+    if stage_one is not None:
+        return stage_one.read(column).struct.field("value")
+    return nhs_number.standardise(column, birth_date=birth_date).struct.field("value")
+
+
+def stage_of(sources: Sequence[Source]) -> StageOne | None:
+    """Say whether people are known by stage-1 codes in sources that were linked, and how these are written.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        Of one linkage: all of them have codes, or none has.
+
+    Returns
+    -------
+    StageOne or None
+        That of the first that has any, which is how a list for this linkage is to be written.
+    """
+    return next((source.stage_one for source in sources if source.stage_one is not None), None)

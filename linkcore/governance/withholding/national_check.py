@@ -1,0 +1,173 @@
+"""The national check: the file of NHS Numbers that is sent to the National Data Opt-out service, and its answer.
+
+Both have one number a line, then a comma, each line ended by LF; the answer lacks those who opted out.
+"""
+
+import datetime as dt
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from linkcore.errors import ProgrammeError, RefusedError, SourceError
+from linkcore.files import new_file
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.withholding.linked_rows import stage_of
+from linkcore.governance.withholding.opt_outs import OptOuts
+from linkcore.governance.withholding.whose import Whose
+from linkcore.identifiers.nhs_number import digits, standardise
+from linkcore.linkage.link import Linkage
+
+__all__ = ["export_national_check", "national_opt_outs", "read_national_check"]
+
+# The answer may have passed through a system that ends lines with CR LF, or drops the last line end.
+_LINE: Final = r"^[0-9]{10},?\r?$"
+
+
+def export_national_check(
+    linkage: Linkage, path: str | Path, *, audit: Audit, actor: str, reason: str, at: dt.datetime
+) -> int:
+    """Write the file to be sent to the national service: every NHS Number that any record carries.
+
+    It is an exit with identifiers: audited before it is written, for its owner only (0600), and to be sent to nobody
+    but that service.
+
+    Parameters
+    ----------
+    linkage : Linkage
+        Of the sources that are to be released.
+    path : path
+        The file to write, named ``.dat``.
+    audit : Audit
+        The programme's audit log.
+    actor, reason : str
+        Who does it, and why.
+    at : datetime.datetime
+        The time, with its time zone.
+
+    Returns
+    -------
+    int
+        How many numbers it holds. They are in ascending order, so that nothing of a source's order is left; numbers
+        that were superseded are there beside those that took their place.
+
+    Raises
+    ------
+    RefusedError
+        If people are known by stage-1 codes.
+    ProgrammeError
+        If the file is not named ``.dat``, there is no number to ask about, or it cannot be written.
+    SourceError
+        If a source is not what was linked.
+    """
+    path = Path(path)
+    if path.suffix != ".dat":
+        raise ProgrammeError(f"{path}: the national service takes a file named .dat; choose such a name")
+    if stage_of(linkage.sources) is not None:
+        raise RefusedError(
+            "the sources know people by stage-1 codes, which the national service does not: have the holder of the "
+            "stage-1 key ask it, and give the answer at stage 1"
+        )
+    numbers = Whose(linkage).written_numbers
+    if numbers.is_empty():
+        raise ProgrammeError("no record carries an NHS Number, so there is nothing to ask the national service")
+    audit.record("opt_outs_export", at=at, actor=actor, reason=reason, numbers=numbers.len(), file=path.name)
+    with new_file(path) as file:
+        numbers.to_frame().select(digits(pl.first()), pl.lit("")).write_csv(
+            file, include_header=False, line_terminator="\n", quote_style="never"
+        )
+    return numbers.len()
+
+
+def read_national_check(path: str | Path) -> pl.Series:
+    r"""Read a file of the national check, sent or answered.
+
+    Parameters
+    ----------
+    path : path
+        One number a line, then a comma.
+
+    Returns
+    -------
+    polars.Series
+        NHS Numbers (Int64), in the order of the file.
+
+    Raises
+    ------
+    SourceError
+        If there is no such file, or a line of it is anything but an NHS Number and a comma.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "answer.dat"
+    ...     _ = file.write_text("4010232137,\n4000000012,\n")
+    ...     read_national_check(file).to_list()
+    [4010232137, 4000000012]
+    """
+    path = Path(path)
+    try:
+        text = path.read_text("ascii")
+    except (OSError, UnicodeError):
+        text = None
+    if text is None:
+        raise SourceError(f"{path}: cannot be read; is it a file of the national check, one NHS Number a line?")
+    lines = pl.Series("line", text.removesuffix("\n").split("\n") if text else [], pl.String)
+    whole = lines.str.contains(_LINE)
+    numbers = pl.DataFrame({"nhs_number": lines.str.slice(0, 10)}).select(
+        standardise(pl.col("nhs_number")).struct.field("value").alias("nhs_number")
+    )["nhs_number"]
+    wrong = (~whole | numbers.is_null()).arg_true()
+    if wrong.len():
+        raise SourceError(
+            f"{path}: {wrong.len()} lines are not an NHS Number and a comma, the first in line {wrong[0] + 1}; is it a "
+            "file of the national check, and whole?"
+        )
+    return numbers
+
+
+def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Series, *, as_of: dt.date) -> OptOuts:
+    """Read the answer of the national service: whoever was asked about and is not in it has opted out.
+
+    Of a number that was not asked about nothing is known, so a release keeps back what may be of that person.
+
+    Parameters
+    ----------
+    asked : path or polars.Series
+        What was sent: a file, or NHS Numbers (Int64).
+    answer : path or polars.Series
+        What came back.
+    as_of : datetime.date
+        The day of the answer.
+
+    Returns
+    -------
+    OptOuts
+
+    Raises
+    ------
+    SourceError
+        If a file cannot be read, or the answer holds numbers that were not asked about: it answers something else.
+
+    Examples
+    --------
+    >>> asked, answer = pl.Series([4010232137, 4000000012]), pl.Series([4000000012])
+    >>> national_opt_outs(asked, answer, as_of=dt.date(2026, 3, 1)).in_force(dt.date(2026, 3, 2)).to_list()
+    [4010232137]
+    """
+    asked, answer = (each if isinstance(each, pl.Series) else read_national_check(each) for each in (asked, answer))
+    asked = asked.cast(pl.Int64).unique().sort()
+    strange = (~answer.is_in(asked.implode())).sum()
+    if strange:
+        raise SourceError(
+            f"national check: the answer holds {strange} numbers that were not asked about; give the file that it "
+            "answers"
+        )
+    opted_out = asked.filter(~asked.is_in(answer.cast(pl.Int64).implode()))
+    statements = (
+        opted_out.alias("nhs_number")
+        .to_frame()
+        .with_columns(pl.lit(None, pl.Date).alias("date"), pl.lit(True).alias("objects"))
+    )
+    return OptOuts(statements, as_of, "the answer of the national check", asked=asked)

@@ -1,0 +1,427 @@
+"""A destroyed programme is gone, says so to every provider, claims no more than it can show, and runs no more."""
+
+import itertools
+import json
+import os
+import re
+import stat
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import linkcore as lc
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.destruction import certificates
+from linkcore.governance.destruction import destroy as destruction
+from linkcore.governance.destruction.certificates import NOT_PROVED, SURVIVORS, verify_certificate
+from linkcore.governance.destruction.destroy import Destruction, attest, destroy
+from linkcore.governance.destruction.mark import refuse_if_destroyed
+from linkcore.governance.exits.reidentification import held_versions
+from linkcore.governance.signing import SigningKey
+
+END = datetime(2026, 9, 30, 12, tzinfo=UTC)
+PASSPHRASE = "correct horse battery staple"
+MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
+SIGNING = SigningKey.generate()
+
+
+class Programme:
+    """A programme's folder as it is on its last day."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in ("gp/A81001.csv", "gp/B82002.csv", "rh8.csv", "releases/optum/gp.parquet", "work/persons.arrow"):
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"SECRET of {name}")
+        (folder / "programme.toml").write_text("[programme]")
+        lc.Key.from_bytes("supplier", MATERIAL).write(folder / "supplier.json")
+        self.keyring = lc.Keyring.create(folder / "keys" / "keys.json", PASSPHRASE, cost=14)
+        self.keyring.add(lc.Key.from_bytes("optum-2026", MATERIAL), at=END, recipient="Optum")
+        self.keyring.rotate("optum-2026", at=END)
+        self.keyring.new("elsewhere-2026", at=END)
+        self.audit = Audit(folder / "audit.jsonl")
+
+    def destroy(self, **given: Any) -> Destruction:
+        stated: dict[str, Any] = {
+            "programme": "Winter planning",
+            "data": {"A81001": ["gp/A81001.csv"], "RH8": ["rh8*.csv"]},
+            "work": ["releases", "work", "gp/B82002.csv"],
+            "keyrings": [self.keyring],
+            "key_ids": ["optum-2026"],
+            "key_files": ["supplier.json"],
+            "recipients": ["Optum", "University"],
+            "known_copies": ["The supplier holds its stage-1 key."],
+            "signing_key": SIGNING,
+            "audit": self.audit,
+            "at": END,
+            "actor": "trusted team",
+            "reason": "end of the programme",
+        }
+        return destroy(self.folder, **(stated | given))
+
+    def reopen(self) -> lc.Keyring:
+        self.keyring = lc.Keyring.open(self.keyring.path, passphrase=PASSPHRASE)
+        return self.keyring
+
+    def files(self) -> dict[str, bytes]:
+        """All that is in the folder, but for what tells of runs (the log) or has a nonce (the keyring)."""
+        return {
+            str(path.relative_to(self.folder)): path.read_bytes()
+            for path in sorted(self.folder.rglob("*"))
+            if path.is_file() and path.suffix not in {".jsonl", ".head"} and path.name != "keys.json"
+        }
+
+
+@pytest.fixture
+def programme(tmp_path: Path) -> Programme:
+    return Programme(tmp_path / "programme")
+
+
+CERTIFICATES = [f"certificates/{name}.{end}" for name in ("A81001", "RH8") for end in ("html", "json", "json.sig")]
+
+
+def test_data_and_keys_are_gone_and_every_provider_has_a_certificate(programme: Programme) -> None:
+    done = programme.destroy()
+    assert sorted(programme.files()) == [*CERTIFICATES, "destroyed.json", "programme.toml"]
+    assert (done.files, done.keys, done.remains) == (6, 2, ())
+    assert sorted(done.certificates) == ["A81001", "RH8"]
+    for path in programme.folder.rglob("*"):
+        if path.is_file():
+            assert stat.S_IMODE(path.stat().st_mode) == (0o644 if path.name == "programme.toml" else 0o600)
+            assert b"SECRET" not in path.read_bytes()
+            assert MATERIAL.hex().encode() not in path.read_bytes()
+    with pytest.raises(lc.RefusedError, match="was destroyed 2026-09-30, and runs no more") as raised:
+        refuse_if_destroyed(programme.folder)
+    assert raised.value.exit_code == 4
+
+
+def test_every_way_to_the_key_fails_afterwards_and_other_keys_work(programme: Programme) -> None:
+    programme.destroy()
+    for keyring in (programme.keyring, programme.reopen()):
+        for use in (
+            lambda: keyring["optum-2026"],  # noqa: B023
+            lambda: keyring.key("optum-2026", 1),  # noqa: B023
+            lambda: keyring.key("optum-2026", 2),  # noqa: B023
+            lambda: held_versions(keyring, "optum-2026"),  # noqa: B023
+            lambda: lc.Key.read(programme.folder / "supplier.json"),
+        ):
+            with pytest.raises(lc.KeyMaterialError):
+                use()
+        assert keyring["elsewhere-2026"].version == 1
+
+
+def test_a_certificate_says_what_was_destroyed_and_what_it_cannot_prove(programme: Programme) -> None:
+    said = verify_certificate(programme.destroy().certificates["RH8"], SIGNING.verify_key)
+    assert said["programme"] == "Winter planning"
+    assert said["files"] == [{"file": "rh8.csv", "bytes": len("SECRET of rh8.csv")}]
+    assert (said["work_files"], said["key_files"]) == (3, 1)
+    assert said["keys"] == [{"id": "optum-2026", "version": 1}, {"id": "optum-2026", "version": 2}]
+    assert (said["begun"], said["finished"]) == ("2026-09-30T12:00:00+00:00",) * 2
+    assert said["not_proved"] == list(NOT_PROVED)
+    assert said["may_survive"] == [*SURVIVORS, "The supplier holds its stage-1 key."]
+    assert said["recipients"] == [{"recipient": name, "attested": []} for name in ("Optum", "University")]
+    # Another provider's files are no concern of this one.
+    assert "A81001" not in json.dumps(said)
+
+
+def test_an_altered_certificate_does_not_verify(programme: Programme) -> None:
+    place = programme.destroy().certificates["RH8"]
+    with pytest.raises(lc.RefusedError):
+        verify_certificate(place, SigningKey.generate().verify_key)
+    place.write_bytes(place.read_bytes().replace(b"rh8.csv", b"rh9.csv"))
+    with pytest.raises(lc.RefusedError):
+        verify_certificate(place, SIGNING.verify_key)
+    with pytest.raises(lc.ProgrammeError):
+        verify_certificate(place.with_name("nobody.json"), SIGNING.verify_key)
+
+
+class Page(HTMLParser):
+    """Collects the text of a page, and refuses what could fetch or run anything."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in {"script", "img", "link", "iframe", "object", "a"}
+        assert not {name for name, _ in attrs} & {"src", "href", "onload", "onclick"}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_the_page_says_the_same_and_fetches_nothing(programme: Programme) -> None:
+    name = "Winter <script>alert(1)</script> & planning"
+    place = programme.destroy(programme=name).certificates["RH8"]
+    page = Page()
+    page.feed(place.with_suffix(".html").read_text())
+    said = verify_certificate(place, SIGNING.verify_key)
+    told = [name, "rh8.csv", "Optum", "University", "None has come in yet.", "2026-09-30 12:00:00 UTC"]
+    told += [*said["checked"], *said["not_proved"], *said["may_survive"]]
+    told += [
+        "optum-2026 version 2",
+        place.with_name("RH8.json.sig").read_bytes().hex(),
+        SIGNING.verify_key.text.strip(),
+    ]
+    plain = re.sub(r"\s+", " ", page.text)
+    assert [text for text in told if re.sub(r"\s+", " ", text) not in plain] == []
+
+
+def test_what_recipients_attest_comes_onto_the_certificates(programme: Programme) -> None:
+    def come(recipient: str, statement: str, days: int) -> None:
+        attest(
+            programme.folder,
+            recipient=recipient,
+            by="A. Officer",
+            statement=statement,
+            signing_key=SIGNING,
+            audit=programme.audit,
+            at=END + timedelta(days=days),
+            actor="trusted team",
+        )
+
+    with pytest.raises(lc.RefusedError, match="nothing to attest yet"):
+        come("Optum", "all destroyed", 1)
+    place = programme.destroy().certificates["RH8"]
+    come("Optum", "all destroyed", 1)
+    come("Optum", "and the backups", 2)
+    come("Optum", "and the backups", 2)  # the same letter again
+    said = verify_certificate(place, SIGNING.verify_key)
+    attested = [
+        {"by": "A. Officer", "received": f"2026-10-0{day}T12:00:00+00:00", "statement": statement}
+        for day, statement in ((1, "all destroyed"), (2, "and the backups"))
+    ]
+    assert said["recipients"] == [
+        {"recipient": "Optum", "attested": attested},
+        {"recipient": "University", "attested": []},
+    ]
+    assert "and the backups" in place.with_suffix(".html").read_text()
+    with pytest.raises(lc.ProgrammeError, match="no recipient"):
+        come("Nobody", "all destroyed", 1)
+    with pytest.raises(lc.ProgrammeError, match="what was done"):
+        come("Optum", "  ", 1)
+
+
+def test_every_step_is_in_the_audit_log(programme: Programme) -> None:
+    programme.destroy()
+    assert verify_audit(programme.audit.path).faults == ()
+    lines = [json.loads(line) for line in programme.audit.path.read_text().splitlines()]
+    assert [(line["action"], line["key"], line["key_version"], line["details"].get("outcome")) for line in lines] == [
+        ("destruction", None, None, "begun"),
+        ("key_destruction", "optum-2026", 1, None),
+        ("key_destruction", "optum-2026", 2, None),
+        ("destruction", None, None, "finished"),
+    ]
+    assert lines[0]["details"]["files"] == lines[-1]["details"]["files"]
+
+
+# --- What stays, and what is refused ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"work": ["."]}, "must stay"),
+        ({"work": [".."]}, "must stay"),
+        ({"work": ["*.jsonl"]}, "must stay"),
+        ({"work": ["keys"]}, "must stay"),
+        ({"work": ["programme.toml"]}, "must stay"),
+        ({"work": "work"}, "as a list"),
+        ({"data": {"../RH8": ["rh8.csv"]}}, "name becomes that of a file"),
+        ({"key_ids": ["nobody"]}, "no keyring given has the key 'nobody'"),
+    ],
+)
+def test_what_must_stay_is_not_destroyed_and_then_nothing_is(
+    programme: Programme, given: dict[str, Any], says: str
+) -> None:
+    programme.audit.record("release", at=END, actor="team")
+    before = programme.files()
+    with pytest.raises(lc.ProgrammeError, match=says):
+        programme.destroy(**given)
+    assert programme.files() == before
+    assert len(programme.audit.path.read_text().splitlines()) == 1
+    refuse_if_destroyed(programme.folder)
+
+
+def test_without_a_reason_or_a_log_nothing_is_destroyed(programme: Programme) -> None:
+    with pytest.raises(lc.RefusedError, match="reason"):
+        programme.destroy(reason="")
+    programme.audit.record("release", at=END, actor="team")
+    programme.audit.head_path.unlink()
+    before = programme.files()
+    with pytest.raises(lc.RefusedError, match="head"):
+        programme.destroy()
+    assert programme.files() == before
+
+
+def test_what_was_not_named_is_told(programme: Programme) -> None:
+    done = programme.destroy(work=["releases"])
+    assert done.remains == ("gp/B82002.csv", "work/persons.arrow")
+
+
+def test_links_are_removed_and_what_they_lead_to_is_told(programme: Programme, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.csv"
+    outside.write_text("kept")
+    (programme.folder / "work" / "latest.csv").symlink_to(outside)
+    (programme.folder / "work" / "folder").symlink_to(tmp_path)
+    (programme.folder / "work" / "log").symlink_to(programme.folder / "audit.jsonl")
+    os.link(programme.folder / "rh8.csv", tmp_path / "second name.csv")
+    done = programme.destroy()
+    assert not (programme.folder / "work").exists()
+    assert outside.read_text() == "kept"
+    assert verify_audit(programme.audit.path).lines == 4
+    told = " ".join(done.remains)
+    assert all(text in told for text in ("work/latest.csv", "outside.csv", "work/folder", "rh8.csv has 1 more names"))
+    assert set(done.remains) < set(verify_certificate(done.certificates["RH8"], SIGNING.verify_key)["may_survive"])
+
+
+def test_what_an_interrupted_writer_left_goes_too(programme: Programme) -> None:
+    for name in (".rh8.csv.partial", "keys/.keys.json.partial", ".releases.previous/gp.parquet"):
+        (programme.folder / name).parent.mkdir(exist_ok=True)
+        (programme.folder / name).write_text("SECRET")
+    assert programme.destroy().remains == ()
+    assert sorted(programme.files()) == [*CERTIFICATES, "destroyed.json", "programme.toml"]
+
+
+def test_data_elsewhere_is_destroyed_where_it_is_named(programme: Programme, tmp_path: Path) -> None:
+    extract = tmp_path / "elsewhere" / "extract.csv"
+    extract.parent.mkdir()
+    extract.write_text("SECRET")
+    done = programme.destroy(data={"RH8": [extract]})
+    assert not extract.exists()
+    said = verify_certificate(done.certificates["RH8"], SIGNING.verify_key)
+    assert said["files"] == [{"file": str(extract), "bytes": 6}]
+
+
+def test_a_file_of_two_providers_is_on_both_certificates_and_counts_once(programme: Programme) -> None:
+    done = programme.destroy(data={"A81001": ["gp"], "RH8": ["gp/*.csv"]}, work=["gp", "work", "releases", "rh8.csv"])
+    for provider in ("A81001", "RH8"):
+        said = verify_certificate(done.certificates[provider], SIGNING.verify_key)
+        assert [file["file"] for file in said["files"]] == ["gp/A81001.csv", "gp/B82002.csv"]
+        assert said["work_files"] == 3
+    assert (done.files, done.remains) == (6, ())
+
+
+def test_a_place_where_nothing_is_is_said_on_the_certificate(programme: Programme) -> None:
+    done = programme.destroy(data={"RH8": ["gone/*.csv"]})
+    said = verify_certificate(done.certificates["RH8"], SIGNING.verify_key)
+    assert (said["files"], said["places"]) == ([], ["gone/*.csv"])
+    page = done.certificates["RH8"].with_suffix(".html").read_text()
+    assert "Nothing was there when the destruction began, at: gone/*.csv." in page
+
+
+# --- Interruptions ---------------------------------------------------------------------------------------------------
+
+
+class Killed(BaseException):
+    """As if the process were killed there."""
+
+
+def killed_at(call: int, function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
+    """Let a function be interrupted at its n-th call, before or after it has done its work."""
+    calls = itertools.count(1)
+
+    def interrupted(*args: Any, **kwargs: Any) -> Any:
+        if next(calls) != call:
+            return function(*args, **kwargs)
+        if after:
+            function(*args, **kwargs)
+        raise Killed
+
+    return interrupted
+
+
+# What is interrupted, at which call of it, and whether that call had done its work.
+STEPS = [
+    (Audit, "record", 1, False),
+    (Audit, "record", 1, True),
+    (destruction.Mark, "write", 1, True),
+    (Path, "unlink", 3, True),
+    (Path, "rmdir", 1, True),
+    (Audit, "record", 2, True),
+    (lc.Keyring, "retire", 1, True),
+    (lc.Keyring, "destroy", 1, False),
+    (lc.Keyring, "destroy", 1, True),
+    (lc.Keyring, "destroy", 2, True),
+    (destruction, "write_certificates", 1, False),
+    (certificates, "new_file", 1, False),
+    (certificates, "new_file", 4, False),
+    (Audit, "record", 4, True),
+    (destruction.Mark, "write", 2, False),
+    (destruction.Mark, "write", 2, True),
+]
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Programme, Destruction]:
+    whole = Programme(tmp_path_factory.mktemp("whole"))
+    return whole, whole.destroy()
+
+
+@pytest.mark.parametrize(("of", "step", "call", "after"), STEPS)
+def test_interrupted_anywhere_it_is_run_again_and_ends_the_same(  # noqa: PLR0917 -- a table's columns
+    programme: Programme, uninterrupted: tuple[Programme, Destruction], of: Any, step: str, call: int, after: bool
+) -> None:
+    whole, expected = uninterrupted
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(of, step, killed_at(call, getattr(of, step), after=after))
+        with pytest.raises(Killed):
+            programme.destroy()
+    if (programme.folder / "destroyed.json").exists():
+        with pytest.raises(lc.RefusedError, match="runs no more"):
+            refuse_if_destroyed(programme.folder)
+    programme.reopen()
+    again = programme.destroy()
+    assert (again.files, again.keys, again.remains) == (expected.files, expected.keys, expected.remains)
+    ours, theirs = programme.files(), whole.files()
+    place, other = str(programme.folder).encode(), str(whole.folder).encode()
+    assert {name: text.replace(place, other) for name, text in ours.items()} == theirs
+    assert verify_audit(programme.audit.path).faults == ()
+    # And once more changes nothing.
+    programme.destroy(at=END + timedelta(days=3))
+    assert programme.files() == ours
+
+
+def test_what_cannot_be_removed_is_told_and_there_is_no_certificate(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unlink = Path.unlink
+
+    def refuses(path: Path, *, missing_ok: bool = False) -> None:
+        if path.name == "rh8.csv":
+            raise PermissionError(13, "Permission denied")
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "unlink", refuses)
+        with pytest.raises(lc.RefusedError, match=r"not finished: rh8\.csv is still there"):
+            programme.destroy()
+    assert not (programme.folder / "certificates").exists()
+    with pytest.raises(lc.RefusedError, match="not finished"):
+        refuse_if_destroyed(programme.folder)
+    assert programme.destroy(data={}, work=[], key_files=[]).files == 6
+
+
+def test_run_again_it_wants_the_keyrings_whose_keys_it_began_to_destroy(
+    programme: Programme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(lc.Keyring, "destroy", killed_at(1, lc.Keyring.destroy, after=False))
+        with pytest.raises(Killed):
+            programme.destroy()
+    with pytest.raises(lc.ProgrammeError, match=r"give the keyring .*keys\.json again"):
+        programme.destroy(keyrings=[], key_ids=None)
+    with pytest.raises(lc.ProgrammeError, match="is the folder of programme 'Winter planning'"):
+        programme.destroy(programme="Summer planning")
+
+
+def test_a_damaged_mark_counts_as_destroyed(programme: Programme) -> None:
+    (programme.folder / "destroyed.json").write_text("{")
+    with pytest.raises(lc.RefusedError, match="cannot be read"):
+        refuse_if_destroyed(programme.folder)

@@ -1,0 +1,141 @@
+"""Scores come back to the organisation whose patients they are of, to no other, and without pseudonyms."""
+
+import csv
+import hashlib
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.exits.returns import Returned, return_scores
+from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, linked, pseudonym
+
+
+@pytest.fixture(scope="module")
+def linkage() -> lc.Linkage:
+    return linked()
+
+
+def scores() -> pl.DataFrame:
+    """One row a person, twice for the first, and one of nobody."""
+    of = [*NUMBERS, NUMBERS[0]]
+    return pl.DataFrame(
+        {
+            "pseudonym": [*map(pseudonym, of), "0" * 32],
+            "RISK": [float(at) for at in range(len(of) + 1)],
+            "BAND": ["=1+1", *["high"] * len(of)],
+            "SECRET": ["not to be handed on"] * (len(of) + 1),
+        }
+    )
+
+
+def give_back(tmp_path: Path, linkage: lc.Linkage | None, **given: Any) -> Returned:
+    stated: dict[str, Any] = {
+        "scores": scores(),
+        "lists": {"A81001": pl.Series(NUMBERS), "B82002": pl.Series(SOUTH), "RH8": pl.Series(NUMBERS)},
+        "keys": KEY,
+        "out": tmp_path / "out",
+        "columns": ["RISK", "BAND"],
+        "reason": "risk stratification, section 251",
+        "limit": 100,
+        "at": NOW,
+        "actor": "trusted team",
+        "sources": {"RH8": "hospital"},
+    }
+    return return_scores(**(stated | given), audit=Audit(tmp_path / "audit.jsonl"), linkage=linkage)
+
+
+def rows(file: Path) -> list[tuple[str, ...]]:
+    with file.open(newline="") as text:
+        return [tuple(row) for row in csv.reader(text)]
+
+
+def test_each_gets_its_own_patients_scores(tmp_path: Path, linkage: lc.Linkage) -> None:
+    returned = give_back(tmp_path, linkage)
+    expected: dict[str, list[str]] = {
+        "A81001": NORTH,
+        "B82002": SOUTH,
+        "RH8": [NORTH[0], NORTH[1], SOUTH[0], ABROAD[0]],
+    }
+    every = [*NUMBERS, NUMBERS[0]]
+    for code, own in expected.items():
+        wanted = [
+            (number, str(float(at)), "'=1+1" if at == 0 else "high") for at, number in enumerate(every) if number in own
+        ]
+        header, *found = rows(tmp_path / "out" / f"{code}.csv")
+        assert header == ("nhs_number", "RISK", "BAND")
+        assert found == sorted(wanted, key=lambda row: (row[0], float(row[1])))
+        assert returned.rows[code] == len(wanted)
+    # ABROAD but for one is on the lists, and by the linkage nobody's patient; and one is of nobody at all.
+    assert (returned.pseudonyms, returned.of_nobody) == (len(NUMBERS) + 1, len(ABROAD) - 1 + 1)
+
+
+def test_no_file_holds_a_pseudonym_or_what_was_not_named_and_all_are_private(
+    tmp_path: Path, linkage: lc.Linkage
+) -> None:
+    give_back(tmp_path, linkage)
+    contents = json.loads((tmp_path / "out" / "returned.json").read_text())
+    files = sorted((tmp_path / "out").iterdir())
+    assert [file.name for file in files] == [*sorted(contents["files"]), "returned.json"]
+    for file in files:
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        text = file.read_text()
+        assert not [secret for secret in (*map(pseudonym, NUMBERS), "SECRET", "not to be handed on") if secret in text]
+        if file.suffix == ".csv":
+            assert contents["files"][file.name]["sha256"] == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert not [number for number in NUMBERS if number in (tmp_path / "out" / "returned.json").read_text()]
+
+
+def test_a_list_is_in_the_audit_log_and_nobody_is_named(tmp_path: Path, linkage: lc.Linkage) -> None:
+    returned = give_back(tmp_path, linkage)
+    text = (tmp_path / "audit.jsonl").read_text()
+    assert verify_audit(tmp_path / "audit.jsonl").faults == ()
+    lines = [json.loads(line)["details"] for line in text.splitlines()]
+    assert {line["requester"]: line["answered"] for line in lines} == returned.rows
+    assert not [number for number in NUMBERS if number in text]
+
+
+def test_a_second_return_replaces_the_first_and_nothing_else(tmp_path: Path, linkage: lc.Linkage) -> None:
+    give_back(tmp_path, linkage)
+    first = (tmp_path / "out" / "A81001.csv").read_bytes()
+    give_back(tmp_path, linkage, lists={"A81001": pl.Series(NUMBERS)}, sources={})
+    assert (tmp_path / "out" / "A81001.csv").read_bytes() == first
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["A81001.csv", "returned.json"]
+    (tmp_path / "out" / "notes.txt").touch()
+    with pytest.raises(lc.ProgrammeError, match=r"notes\.txt"):
+        give_back(tmp_path, linkage)
+
+
+@pytest.mark.parametrize("given", [{"limit": 3}, {"reason": ""}])
+def test_above_the_limit_or_without_a_reason_nothing_is_returned(
+    tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any]
+) -> None:
+    with pytest.raises(lc.RefusedError, match="at most"):
+        give_back(tmp_path, linkage, **given)
+    assert not (tmp_path / "out").exists()
+    assert json.loads((tmp_path / "audit.jsonl").read_text())["details"]["outcome"] == "refused"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"columns": ["NOPE"]},
+        {"columns": []},
+        {"columns": ["pseudonym"]},
+        {"pseudonym": "RISK"},
+        {"pseudonym": "BAND"},
+        {"lists": {"not a code": pl.Series(NORTH)}, "sources": {}},
+        {"lists": {"A81001": pl.Series(NORTH), "a81001": pl.Series(NORTH)}, "sources": {}},
+        {"sources": {"RX1": "hospital"}},
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any]) -> None:
+    with pytest.raises(lc.ProgrammeError):
+        give_back(tmp_path, linkage, **given)
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,202 @@
+"""A person is told all that is held about them, nothing of anybody else, and the file is the trusted team's own."""
+
+import datetime as dt
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.exits.subject_access import SubjectAccess, subject_access
+from linkcore.governance.withholding.opt_outs import OptOuts
+from linkcore.governance.withholding.withholding import Withholding
+from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, hospital, linked, pseudonym
+
+ASKED = NORTH[0]
+
+
+@pytest.fixture(scope="module")
+def linkage() -> lc.Linkage:
+    return linked()
+
+
+def ask(tmp_path: Path, linkage: lc.Linkage, **given: Any) -> tuple[SubjectAccess, dict[str, Any]]:
+    stated = {"nhs_number": ASKED, "out": tmp_path / "subject.json", "reason": "case 17", "at": NOW, "actor": "team"}
+    found = subject_access(linkage, **(stated | given), audit=Audit(tmp_path / "audit.jsonl"))
+    return found, json.loads(found.file.read_text())
+
+
+def release(folder: Path, name: str, kind: str) -> Path:
+    """Write a release by hand, in each format: two rows of whoever asks, one of another."""
+    place = folder / name
+    place.mkdir()
+    rows = pl.DataFrame({"pseudonym": [pseudonym(ASKED), pseudonym(SOUTH[0]), pseudonym(ASKED)], "COST": [1, 2, 3]})
+    file = place / {"parquet": "hospital.parquet", "csv": "hospital.csv", "duckdb": "release.duckdb"}[kind]
+    if kind == "parquet":
+        rows.write_parquet(file)
+    elif kind == "csv":
+        rows.write_csv(file)
+    else:
+        with duckdb.connect(str(file)) as connection:
+            connection.register("rows", rows)
+            connection.execute('CREATE TABLE "hospital" AS SELECT * FROM rows')
+    about = {"recipient": name, "purpose": "planning", "key": KEY.id, "key_version": 1}
+    described = {"file": file.name, "source": "hospital", "bytes": 1, "sha256": ""}
+    (place / "manifest.json").write_text(json.dumps({**about, "files": [described]}))
+    return place
+
+
+def test_every_row_of_the_person_is_there_with_all_its_columns_and_no_other(
+    tmp_path: Path, linkage: lc.Linkage
+) -> None:
+    found, answer = ask(tmp_path, linkage, nhs_number=f"{ASKED[:3]} {ASKED[3:6]} {ASKED[6:]}")
+    theirs = [row for row in hospital().rows(named=True) if row["nhs_number"] == ASKED]
+    assert [each["row"] for each in answer["records"]["hospital"]] == theirs
+    assert [each["link"]["method"] for each in answer["records"]["hospital"]] == ["nhs_number"] * 2
+    (registered,) = answer["records"]["gp"]
+    assert registered["row"] == {"nhs_number": ASKED, "family_name": "SMITH", "practice": "A81001"}
+    assert registered["link"] == {
+        "row": 0,
+        "record_id": "0",
+        "person_id": 0,
+        "method": "spine",
+        "match_weight": None,
+        "match_probability": 1.0,
+        "conflict": False,
+    }
+    assert dict(found.records) == {"gp": 1, "hospital": 2}
+    text = found.file.read_text()
+    assert not [number for number in NUMBERS if number != ASKED and number in text]
+    assert stat.S_IMODE(found.file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv", "duckdb"])
+def test_releases_say_in_how_many_rows_the_person_stands(tmp_path: Path, linkage: lc.Linkage, kind: str) -> None:
+    folder = release(tmp_path, "Optum", kind)
+    found, answer = ask(tmp_path, linkage, releases=[folder], keys=[KEY])
+    (told,) = answer["releases"]
+    assert (told["recipient"], told["key"], told["said"]) == ("Optum", KEY.id, "looked for")
+    assert [(file["source"], file["rows"]) for file in told["files"]] == [("hospital", 2)]
+    assert found.released == 2
+
+
+def test_a_release_whose_key_is_not_at_hand_cannot_be_told(tmp_path: Path, linkage: lc.Linkage) -> None:
+    folder = release(tmp_path, "Optum", "csv")
+    second = lc.Key.generate(KEY.id, version=2)
+    found, answer = ask(tmp_path, linkage, releases=[folder], keys=[second])
+    assert (answer["releases"][0]["said"], found.released) == ("its key is not at hand, so it cannot be told", 0)
+
+
+def test_opt_outs_and_what_a_release_leaves_out_are_told(tmp_path: Path, linkage: lc.Linkage) -> None:
+    day = NOW.date()
+    register = pl.DataFrame(
+        {
+            "nhs_number": [ASKED, ASKED, SOUTH[0]],
+            "date": ["2026-01-01", "2026-02-01", "2026-01-01"],
+            "statement": ["objection", "withdrawal", "objection"],
+        }
+    )
+    opt_outs = {
+        "programme": OptOuts.from_statements(register, as_of=day),
+        "national": OptOuts.from_list(pl.DataFrame({"nhs_number": [ASKED, SOUTH[1]]}), as_of=day),
+    }
+    kept = {name: pl.Series([True] * linkage.links_of(name).height) for name in ("gp", "hospital")}
+    kept["hospital"] = kept["hospital"].scatter([5], False)
+    counts = pl.DataFrame(schema={"source": pl.String, "reason": pl.String, "records": pl.UInt32})
+    withholding = Withholding(kept, counts, {}, day, "planning")
+    _, answer = ask(tmp_path, linkage, opt_outs=opt_outs, withholding=withholding)
+    assert answer["opt_outs"]["programme"] == {
+        "in_force": False,
+        "as_of": "2026-04-01",
+        "statements": [{"date": "2026-01-01", "objects": True}, {"date": "2026-02-01", "objects": False}],
+    }
+    assert answer["opt_outs"]["national"]["in_force"]
+    assert [each["link"]["withheld"] for each in answer["records"]["hospital"]] == [False, True]
+
+
+def test_a_record_with_the_number_that_is_somebody_elses_is_counted_and_not_shown(tmp_path: Path) -> None:
+    named = {"nhs_number": "nhs_number", "family_name": "family_name", "given_name": "given_name", "birth_date": "born"}
+    people = pl.DataFrame(
+        {
+            "nhs_number": NORTH[:2],
+            "given_name": ["ANNE", "BORIS"],
+            "family_name": ["SMITH", "JONES"],
+            "born": ["1950-02-03", "1981-07-08"],
+        }
+    )
+    stranger = people[:1].with_columns(
+        pl.lit("ZOLTAN").alias("given_name"),
+        pl.lit("OTHERNAME").alias("family_name"),
+        pl.lit("1999-11-12").alias("born"),
+    )
+    seen = pl.concat([people[:1], stranger])
+    linkage = lc.link(
+        [lc.Source("gp", people, spine=True, columns=named), lc.Source("seen", seen, columns=named)],
+        exact=lc.Exact(usable=("test",)),
+        fallback=None,
+    )
+    assert linkage.links.filter(source="seen")["conflict"].to_list() == [False, True]
+    found, answer = ask(tmp_path, linkage)
+    assert (dict(found.records), dict(found.elsewhere)) == ({"gp": 1, "seen": 1}, {"gp": 0, "seen": 1})
+    assert "OTHERNAME" not in found.file.read_text()
+    assert answer["records_that_may_be_of_this_person_and_are_linked_to_another"] == {"gp": 0, "seen": 1}
+
+
+def test_a_superseded_number_finds_the_person(tmp_path: Path) -> None:
+    linkage = linked(pl.DataFrame({"old": [SOUTH[0]], "new": [ASKED]}))
+    folder = release(tmp_path, "Optum", "csv")  # of before: two rows under the one number, one under the other
+    for number in (ASKED, SOUTH[0]):
+        found, answer = ask(tmp_path, linkage, nhs_number=number, releases=[folder], keys=[KEY])
+        assert answer["nhs_number"] == ASKED
+        assert (len(answer["records"]["hospital"]), found.released) == (3, 3)
+
+
+def test_it_is_written_down_first_and_names_nobody(tmp_path: Path, linkage: lc.Linkage) -> None:
+    ask(tmp_path, linkage)
+    (line,) = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert verify_audit(tmp_path / "audit.jsonl").faults == ()
+    assert (line["action"], line["reason"], line["details"]["records"]) == ("subject_access", "case 17", 3)
+    assert ASKED not in (tmp_path / "audit.jsonl").read_text()
+    (tmp_path / "subject.json").unlink()
+    (tmp_path / "audit.jsonl.head").unlink()
+    with pytest.raises(lc.RefusedError, match="head"):
+        ask(tmp_path, linkage)
+    assert not (tmp_path / "subject.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "says"),
+    [
+        ({"reason": " "}, lc.RefusedError, "reason"),
+        ({"nhs_number": "12"}, lc.ProgrammeError, "no NHS Number"),
+        ({"nhs_number": ABROAD[2]}, lc.ProgrammeError, "nobody of this linkage"),
+        ({"releases": ["nowhere"]}, lc.SourceError, "nowhere"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused(
+    tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any], error: type[Exception], says: str
+) -> None:
+    with pytest.raises(error, match=says) as raised:
+        ask(tmp_path, linkage, **given)
+    assert ABROAD[2] not in str(raised.value)
+    assert not (tmp_path / "subject.json").exists()
+
+
+def test_dates_bytes_and_lists_are_told_as_text(tmp_path: Path) -> None:
+    frame = pl.DataFrame(
+        {"nhs_number": [ASKED], "on": [dt.date(2026, 1, 2)], "raw": [b"\x00\xff"], "codes": [["a", None]]}
+    )
+    linkage = lc.link([lc.Source("gp", frame, spine=True)], exact=lc.Exact(usable=("test",)), fallback=None)
+    _, answer = ask(tmp_path, linkage)
+    assert answer["records"]["gp"][0]["row"] == {
+        "nhs_number": ASKED,
+        "on": "2026-01-02",
+        "raw": "00ff",
+        "codes": ["a", None],
+    }

@@ -1,0 +1,93 @@
+"""Manifests: whatever is done to a release afterwards is found."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import linkcore as lc
+from linkcore.governance.releases.manifest import MANIFEST, SIGNATURE, verify_release
+from linkcore.governance.signing import SigningKey
+from tests.governance.extracts import KEY, linked
+
+AGREEMENT = lc.Agreement("partner", KEY.id, {"hospital": ["COST"], "gp": ["SMOKER"]})
+SIGNING = SigningKey.generate()
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return lc.release(linked(), AGREEMENT, KEY, tmp_path / "out", signing_key=SIGNING).folder
+
+
+def test_a_release_as_it_was_written_verifies(out: Path) -> None:
+    assert verify_release(out, SIGNING.verify_key)["recipient"] == "partner"
+    assert verify_release(out)["files"][0]["source"] == "gp"
+    assert (out / SIGNATURE).stat().st_size == 64
+
+
+def test_a_release_that_is_not_signed_verifies_only_without_a_key(tmp_path: Path) -> None:
+    out = lc.release(linked(), AGREEMENT, KEY, tmp_path / "out").folder
+    verify_release(out)
+    with pytest.raises(lc.RefusedError, match="not signed"):
+        verify_release(out, SIGNING.verify_key)
+
+
+def rewritten(out: Path) -> None:
+    """Alter a file, and the manifest to fit it, as who knows how would."""
+    import hashlib
+
+    file, manifest = out / "gp.parquet", json.loads((out / MANIFEST).read_text())
+    file.write_bytes(file.read_bytes() + b"\0")
+    for each in manifest["files"]:
+        if each["file"] == file.name:
+            each |= {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    (out / MANIFEST).write_text(json.dumps(manifest))
+
+
+def flipped(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("tamper", "says"),
+    [
+        (lambda out: flipped(out / "gp.parquet"), "gp.parquet is not as it was written"),
+        (lambda out: (out / "gp.parquet").write_bytes(b""), "gp.parquet is not as it was written"),
+        (lambda out: (out / "gp.parquet").unlink(), "gp.parquet is missing"),
+        (
+            lambda out: (out / "gp.parquet").rename(out / "hospital.parquet"),
+            "gp.parquet is missing; hospital.parquet is",
+        ),
+        (lambda out: (out / "more.csv").write_text("x"), "more.csv is no part of it"),
+        (rewritten, "what is here is not what was signed"),
+        (lambda out: flipped(out / SIGNATURE), "what is here is not what was signed"),
+        (lambda out: (out / SIGNATURE).write_bytes(b""), "what is here is not what was signed"),
+    ],
+)
+def test_whatever_was_done_to_it_is_found(out: Path, tamper: Callable[[Path], object], says: str) -> None:
+    tamper(out)
+    with pytest.raises(lc.RefusedError, match=says):
+        verify_release(out, SIGNING.verify_key)
+
+
+def test_another_teams_signature_is_none(out: Path) -> None:
+    with pytest.raises(lc.RefusedError, match="signed"):
+        verify_release(out, SigningKey.generate().verify_key)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", "{}", '{"files": [{"file": "../gp.parquet", "bytes": 1, "sha256": ""}]}', '{"files": [1]}', "\0"],
+)
+def test_what_is_no_manifest_is_said(tmp_path: Path, content: str) -> None:
+    (tmp_path / MANIFEST).write_text(content)
+    with pytest.raises(lc.SourceError, match="no manifest of a release"):
+        verify_release(tmp_path)
+
+
+def test_a_folder_without_a_release_is_said(tmp_path: Path) -> None:
+    with pytest.raises(lc.SourceError, match="name the folder of a release"):
+        verify_release(tmp_path)

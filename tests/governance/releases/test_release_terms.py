@@ -1,0 +1,357 @@
+"""Release under an agreement: what is pseudonymised, derived, withheld and chosen, and every reason to refuse."""
+
+import datetime as dt
+import hmac
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.releases.checks import refuse_shared_keys
+from linkcore.governance.releases.cohorts import Cohort
+from linkcore.governance.releases.derived import Derived
+from linkcore.governance.withholding.withholding import Withholding
+from tests.governance.extracts import (
+    DAY,
+    FAMILY,
+    GIVEN,
+    KEY,
+    MATERIAL,
+    OTHER,
+    PEOPLE,
+    PURPOSE,
+    linked,
+    numbers,
+    spine,
+    stays,
+    terms,
+    withholding,
+)
+
+COLUMNS = {"gp": ["SMOKER"], "hospital": ["COST", "WARD", "ON"]}
+NOON = dt.datetime(2026, 4, 15, 12, tzinfo=dt.UTC)
+
+
+def agreement(key: lc.Key = KEY, **changes: Any) -> lc.Agreement:
+    stated: dict[str, Any] = {"columns": COLUMNS, "purpose": PURPOSE, "terms": terms()}
+    return lc.Agreement("partner" if key is KEY else "other", key.id, **(stated | changes))
+
+
+def under(material: bytes, text: str) -> str:
+    return hmac.digest(material, text.encode(), "sha256").hex()[:32]
+
+
+def persons_in_order(linkage: lc.Linkage, material: bytes = MATERIAL) -> list[str]:
+    """Give each person's pseudonym, made one by one."""
+    return [
+        under(material, f"{row['nhs_number']:010d}" if row["nhs_number"] else f"linkcore:person:{row['token']}")
+        for row in linkage.persons.rows(named=True)
+    ]
+
+
+class TestColumns:
+    def test_a_pseudonymised_column_is_hmac_of_its_name_and_value(self, tmp_path: Path) -> None:
+        linkage = linked()
+        stated = agreement(pseudonymised={"hospital": ["SPELL"]})
+        lc.release(linkage, stated, KEY, tmp_path / "out", on=DAY)
+        released = pl.read_parquet(tmp_path / "out" / "hospital.parquet")
+        whose = persons_in_order(linkage)
+        expected = {
+            (whose[person], row["COST"], under(MATERIAL, f"linkcore:column:SPELL:{row['SPELL']}"))
+            for row, person in zip(stays().rows(named=True), linkage.links_of("hospital")["person_id"], strict=True)
+        }
+        assert set(released.select("pseudonym", "COST", "SPELL").rows()) == expected
+
+    def test_a_number_and_its_text_have_one_pseudonym_and_nothing_has_none(self, tmp_path: Path) -> None:
+        of = numbers(999_000_100, 4)
+        values: list[tuple[str, list[object]]] = [("one", [7, None, 8, 9]), ("two", ["7", "", " 8 ", None])]
+        sources = [lc.Source(name, pl.DataFrame({"nhs_number": of, "REF": ids})) for name, ids in values]
+        linkage = lc.link(sources, exact=lc.Exact(usable=("test",)), fallback=None)
+        stated = lc.Agreement("p", KEY.id, {"one": [], "two": []}, pseudonymised={"one": ["REF"], "two": ["REF"]})
+        lc.release(linkage, stated, KEY, tmp_path / "out")
+        one, two = (set(pl.read_parquet(tmp_path / "out" / f"{name}.parquet")["REF"]) for name in ("one", "two"))
+        assert one == {None, *(under(MATERIAL, f"linkcore:column:REF:{each}") for each in "789")}
+        assert two == {None, *(under(MATERIAL, f"linkcore:column:REF:{each}") for each in "78")}
+
+    def test_derived_columns_stand_in_place_of_identifiers(self, tmp_path: Path) -> None:
+        linkage = linked()
+        derived = {
+            "age": Derived("age", at=DAY),
+            "born": Derived("birth_month"),
+            "district": Derived("postcode_district"),
+            "sex": Derived("gender"),
+        }
+        lc.release(linkage, agreement(derived={"gp": derived}), KEY, tmp_path / "out", on=DAY)
+        expected = {
+            (
+                pseudonym,
+                DAY.year - row["BORN"].year - ((DAY.month, DAY.day) < (row["BORN"].month, row["BORN"].day)),
+                f"{row['BORN']:%Y-%m}",
+                row["HOME"].split()[0],
+                {"1": "male", "2": "female"}[row["SEX"]],
+            )
+            for pseudonym, row in zip(persons_in_order(linkage), spine().rows(named=True), strict=False)
+        }
+        released = pl.read_parquet(tmp_path / "out" / "gp.parquet")
+        assert set(released.select("pseudonym", "age", "born", "district", "sex").rows()) == expected
+
+    def test_two_recipients_share_no_pseudonym_of_any_column(self, tmp_path: Path) -> None:
+        linkage = linked()
+        for key, name in ((KEY, "one"), (OTHER, "two")):
+            stated = agreement(key, pseudonymised={"hospital": ["SPELL"]})
+            lc.release(linkage, stated, key, tmp_path / name, on=DAY)
+        one, two = (
+            pl.concat([pl.read_parquet(file)[column] for file, column in ((out, "pseudonym"), (out, "SPELL"))])
+            for out in (tmp_path / name / "hospital.parquet" for name in ("one", "two"))
+        )
+        assert set(one).isdisjoint(two)
+
+    @pytest.mark.parametrize("column", ["NHS", "HOME"])
+    def test_an_identifier_under_another_name_is_refused(self, tmp_path: Path, column: str) -> None:
+        copied = stays().with_columns(spine()[column].gather([i % PEOPLE for i in range(3 * PEOPLE)]).alias("REF"))
+        source = lc.Source("hospital", copied, columns={"nhs_number": "NHS"})
+        linkage = lc.link([source], exact=lc.Exact(usable=("test",)), fallback=None)
+        with pytest.raises(lc.RefusedError, match=r"'REF' holds .* under another name") as caught:
+            lc.release(linkage, lc.Agreement("p", KEY.id, {"hospital": ["COST", "REF"]}), KEY, tmp_path / "out")
+        assert not any(value in str(caught.value) for value in spine()[column])
+        assert not (tmp_path / "out").exists()
+
+
+class TestWhoseRecords:
+    @pytest.mark.parametrize("real", [False, True])
+    def test_what_is_withheld_stays(self, tmp_path: Path, real: bool) -> None:
+        linkage = linked(real=real)
+        away = range(3, 9)
+        released = lc.release(
+            linkage,
+            agreement(),
+            KEY,
+            tmp_path / "out",
+            on=DAY,
+            withholding=withholding(linkage, without=away),
+        )
+        whose, links = persons_in_order(linkage), linkage.links_of("hospital")["person_id"]
+        expected = sorted(
+            (whose[links[i]], row["COST"], row["ON"]) for i, row in enumerate(stays().rows(named=True)) if i not in away
+        )
+        rows = pl.read_parquet(tmp_path / "out" / "hospital.parquet").select("pseudonym", "COST", "ON").rows()
+        assert sorted(rows) == expected
+        assert released.manifest["synthetic"] is not real
+        assert released.counts.rows() == [
+            ("gp", PEOPLE, 6, 0, PEOPLE - 6),
+            ("hospital", 3 * PEOPLE, 6, 0, 3 * PEOPLE - 6),
+        ]
+
+    def test_the_basis_is_in_the_manifest_and_small_counts_are_not(self, tmp_path: Path) -> None:
+        linkage = linked()
+        kept = withholding(linkage, without=range(6))
+        manifest = lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=kept).manifest
+        assert manifest["withheld"]["basis"] == {"national": "a list of 2026-04-14"}
+        assert [row["records"] for row in manifest["withheld"]["records"]] == ["*", "*"]
+
+    def test_a_cohorts_records_in_every_source_leave_and_no_others(self, tmp_path: Path) -> None:
+        linkage = linked()
+        stated = agreement(cohort='PRACTICE == "L83001"')
+        released = lc.release(linkage, stated, KEY, tmp_path / "out", on=DAY)
+        whose = persons_in_order(linkage)
+        inside = {whose[i] for i in range(0, PEOPLE, 3)}
+        hospital = pl.read_parquet(tmp_path / "out" / "hospital.parquet")
+        assert set(pl.read_parquet(tmp_path / "out" / "gp.parquet")["pseudonym"]) == inside
+        assert set(hospital["pseudonym"]) <= inside
+        assert hospital.height == sum(whose[each] in inside for each in linkage.links_of("hospital")["person_id"])
+        assert released.manifest["cohort"] == {"where": 'PRACTICE == "L83001"', "source": "the spine"}
+        assert released.counts["outside"].to_list() == [PEOPLE * 2 // 3, 3 * PEOPLE - hospital.height]
+
+    def test_an_earlier_release_can_be_asked_for_more_of_the_same_people(self, tmp_path: Path) -> None:
+        linkage = linked()
+        first = lc.release(linkage, agreement(cohort="SMOKER"), KEY, tmp_path / "first", on=DAY)
+        stated = agreement(cohort=Cohort(pseudonyms=first.folder / "gp.parquet"))
+        lc.release(linkage, stated, KEY, tmp_path / "second", on=DAY)
+        one, two = (pl.read_parquet(tmp_path / name / "gp.parquet") for name in ("first", "second"))
+        assert one.equals(two)
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("changes", "says"),
+        [
+            ({"end": DAY - dt.timedelta(1)}, "it ended on 2026-04-14"),
+            ({"start": DAY + dt.timedelta(1)}, "it starts on 2026-04-16"),
+            ({"ico_expires": DAY - dt.timedelta(1)}, "ICO registration expired"),
+            ({"toolkit_expires": DAY - dt.timedelta(1)}, "toolkit assessment expired"),
+            ({"next_audit": DAY - dt.timedelta(1)}, "audit has been overdue"),
+        ],
+    )
+    def test_terms_that_are_not_in_force(self, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+        with pytest.raises(lc.RefusedError, match=says):
+            lc.release(linked(), agreement(terms=terms(**changes)), KEY, tmp_path / "out", on=DAY)
+        assert not (tmp_path / "out").exists()
+
+    def test_a_day_must_be_given_and_is_a_day(self, tmp_path: Path) -> None:
+        with pytest.raises(lc.ProgrammeError, match="day of release"):
+            lc.release(linked(), agreement(), KEY, tmp_path / "out")
+        with pytest.raises(lc.ProgrammeError, match="day of release"):
+            lc.release(linked(), agreement(), KEY, tmp_path / "out", on=NOON)
+
+    def test_real_people_without_opt_outs_applied_or_without_terms(self, tmp_path: Path) -> None:
+        linkage = linked(real=True)
+        with pytest.raises(lc.RefusedError, match="without opt-outs applied"):
+            lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY)
+        with pytest.raises(lc.RefusedError, match="states no terms"):
+            lc.release(linkage, agreement(terms=None), KEY, tmp_path / "out", on=DAY, withholding=withholding(linkage))
+
+    def test_opt_outs_as_of_another_day_or_for_another_purpose(self, tmp_path: Path) -> None:
+        linkage = linked(real=True)
+        for stated, says in (
+            (withholding(linkage, on=DAY - dt.timedelta(1)), "as of 2026-04-14, and the release is on 2026-04-15"),
+            (withholding(linkage, purpose="research"), "for its own purpose only"),
+        ):
+            with pytest.raises(lc.RefusedError, match=says):
+                lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=stated)
+
+    @pytest.mark.parametrize("wrong", ["fewer", "none", "null"])
+    def test_a_withholding_of_other_data(self, tmp_path: Path, wrong: str) -> None:
+        linkage = linked()
+        sound = withholding(linkage)
+        kept = dict(sound.kept)
+        if wrong == "fewer":
+            kept["hospital"] = kept["hospital"].head(3)
+        elif wrong == "none":
+            del kept["hospital"]
+        else:
+            kept["hospital"] = kept["hospital"].scatter(0, None)
+        other = Withholding(kept, sound.counts, sound.basis, on=DAY, purpose=PURPOSE)
+        with pytest.raises(lc.RefusedError, match="source 'hospital': the withholding is not of this linkage"):
+            lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=other)
+
+    def test_a_key_that_another_recipient_has_too(self, tmp_path: Path) -> None:
+        same = lc.Key.from_bytes(OTHER.id, MATERIAL)
+        linkage = linked()
+        first = lc.release(linkage, agreement(), KEY, tmp_path / "partner", on=DAY)
+        with pytest.raises(lc.RefusedError, match="'partner' had a release under the same key"):
+            lc.release(linkage, agreement(OTHER), same, tmp_path / "other", on=DAY, apart_from=[first.folder])
+        lc.release(linkage, agreement(OTHER), OTHER, tmp_path / "other", on=DAY, apart_from=[first.folder])
+        with pytest.raises(lc.RefusedError, match="'partner' and 'other' have the same key material"):
+            refuse_shared_keys({"partner": KEY, "other": same})
+        refuse_shared_keys({"partner": KEY, "other": OTHER})
+
+
+class TestAnonymity:
+    def test_the_figure_is_of_the_released_columns(self, tmp_path: Path) -> None:
+        stated = agreement(derived={"gp": {"sex": Derived("gender")}}, quasi_identifiers={"gp": ["SMOKER"]})
+        told = lc.release(linked(), stated, KEY, tmp_path / "out", on=DAY).manifest["anonymity"]
+        groups = spine().group_by("SEX", "SMOKER").len()
+        assert told["quasi_identifiers"] == {"gp": ["SMOKER", "sex"]}
+        assert told["release"] == {"k": 1, "persons": PEOPLE, "classes": groups.height, "alone": 1}
+        assert told["sources"]["gp"] == told["release"]
+
+    def test_too_few_alike_is_refused(self, tmp_path: Path) -> None:
+        derived = {"gp": {"sex": Derived("gender")}}
+        for stated, minimum in ((agreement(derived=derived, minimum_k=13), None), (agreement(derived=derived), 13)):
+            with pytest.raises(lc.RefusedError, match="k-anonymity is 12, and at least 13 is wanted"):
+                lc.release(linked(), stated, KEY, tmp_path / "out", on=DAY, minimum_k=minimum)
+            assert not (tmp_path / "out").exists()
+        lc.release(linked(), agreement(derived=derived, minimum_k=12), KEY, tmp_path / "out", on=DAY)
+
+    def test_without_quasi_identifiers_there_is_no_figure(self, tmp_path: Path) -> None:
+        told = lc.release(linked(), agreement(minimum_k=99), KEY, tmp_path / "out", on=DAY).manifest["anonymity"]
+        assert told["release"]["k"] is None
+
+
+class TestFormats:
+    def test_hold_the_same_rows_in_the_same_order(self, tmp_path: Path) -> None:
+        linkage = linked()
+        for kind in ("parquet", "csv", "duckdb"):
+            stated = agreement(format=kind, pseudonymised={"hospital": ["SPELL"]})
+            lc.release(linkage, stated, KEY, tmp_path / kind, on=DAY)
+        for source in ("gp", "hospital"):
+            expected = pl.read_parquet(tmp_path / "parquet" / f"{source}.parquet")
+            csv = pl.read_csv(tmp_path / "csv" / f"{source}.csv", try_parse_dates=True)
+            with duckdb.connect(str(tmp_path / "duckdb" / "release.duckdb"), read_only=True) as database:
+                table = database.sql(f"FROM {source}").pl()
+            text = pl.col("link_method").cast(pl.String)
+            assert csv.equals(expected.with_columns(text))
+            assert table.with_columns(text).equals(expected.with_columns(text))
+        files = {file.name for file in (tmp_path / "duckdb").iterdir()}
+        assert files == {"manifest.json", "release.duckdb"}
+        assert all(oct(file.stat().st_mode)[-3:] == "600" for file in tmp_path.rglob("*.*"))
+
+    @pytest.mark.parametrize("kind", ["csv", "duckdb"])
+    def test_verify_and_replace_each_other(self, tmp_path: Path, kind: Any) -> None:
+        lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY)
+        released = lc.release(linked(), agreement(format=kind), KEY, tmp_path / "out", on=DAY)
+        assert released.rows == {"gp": PEOPLE, "hospital": 3 * PEOPLE}
+        assert not list((tmp_path / "out").glob("*.parquet"))
+
+    def test_nothing_in_a_csv_is_a_formula_and_all_of_it_can_be_read_back(self, tmp_path: Path) -> None:
+        texts = ["=1+1", "@x", "+44 1", "-1", "-1.5e3", "-x", "\t=1", "'t", "", None, "a,b", 'say "x"', "two\nlines"]
+        source = lc.Source("seen", pl.DataFrame({"nhs_number": numbers(999_000_100, len(texts)), "NOTE": texts}))
+        linkage = lc.link([source], exact=lc.Exact(usable=("test",)), fallback=None)
+        lc.release(linkage, lc.Agreement("p", KEY.id, {"seen": ["NOTE"]}, format="csv"), KEY, tmp_path / "out")
+        read = pl.read_csv(tmp_path / "out" / "seen.csv", infer_schema=False)
+        notes = read["NOTE"].to_list()
+        assert {each for each in notes if each and each[0] in "=+@\t-"} == {"-1", "-1.5e3"}
+        assert sorted(map(str, read["NOTE"].str.strip_prefix("'"))) == sorted(map(str, texts))
+
+
+class TestAudit:
+    def test_a_release_is_recorded_before_it_is_there(self, tmp_path: Path) -> None:
+        seen: list[bool] = []
+
+        class Watched(Audit):
+            def record(self, *given: Any, **details: Any) -> None:
+                super().record(*given, **details)
+                seen.append((tmp_path / "out").exists())
+
+        audit = Watched(tmp_path / "audit.jsonl")
+        lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, audit=audit, at=NOON, actor="team")
+        (line,) = (tmp_path / "audit.jsonl").read_text().splitlines()
+        assert seen == [False]
+        assert (tmp_path / "out").exists()
+        assert all(word in line for word in ('"release"', '"partner"', '"partner-2026"', PURPOSE))
+
+    def test_a_log_that_cannot_be_written_stops_it(self, tmp_path: Path) -> None:
+        class Full(Audit):
+            def record(self, *_given: Any, **_details: Any) -> None:
+                raise lc.RefusedError("no space is left")
+
+        audit = Full(tmp_path / "audit.jsonl")
+        with pytest.raises(lc.RefusedError, match="no space"):
+            lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, audit=audit, at=NOON, actor="team")
+        assert not (tmp_path / "out").exists()
+
+    def test_it_needs_the_time_and_who(self, tmp_path: Path) -> None:
+        with pytest.raises(lc.ProgrammeError, match="in at, and who releases"):
+            lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, audit=Audit(tmp_path / "a"), actor="x")
+
+
+def test_nothing_that_identifies_leaves_in_any_format(tmp_path: Path) -> None:
+    linkage = linked(real=True)
+    secrets = {*spine(real=True)["NHS"], *spine()["HOME"], *spine()["PRACTICE"], *stays()["SPELL"], *GIVEN, *FAMILY}
+    secrets |= {f"{each:%Y-%m-%d}" for each in spine()["BORN"]} | {MATERIAL.hex()}
+    derived = {"gp": {"age": Derived("age", at=DAY), "area": Derived("postcode_area")}}
+    for kind in ("parquet", "csv", "duckdb"):
+        stated = agreement(
+            format=kind, derived=derived, pseudonymised={"hospital": ["SPELL"], "gp": ["PRACTICE"]}, cohort="SMOKER"
+        )
+        out = lc.release(
+            linkage, stated, KEY, tmp_path / kind, on=DAY, withholding=withholding(linkage, without=range(2))
+        ).folder
+        texts = [(out / "manifest.json").read_text()]
+        for file in out.iterdir():
+            if file.suffix == ".parquet":
+                texts.append(pl.read_parquet(file).write_csv())
+            elif file.suffix == ".csv":
+                texts.append(file.read_text())
+            elif file.suffix == ".duckdb":
+                with duckdb.connect(str(file), read_only=True) as database:
+                    texts += [database.sql(f"FROM {source}").pl().write_csv() for source in COLUMNS]
+                texts.append(file.read_bytes().decode("latin-1"))
+        assert len(texts) > 2
+        assert {secret for secret in secrets for text in texts if secret in text} == set()
+        assert json.loads(texts[0])["terms"]["approval"] == "DAB-7"

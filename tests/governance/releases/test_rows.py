@@ -1,0 +1,95 @@
+"""Rows: a hash that is HMAC of the row, and a sort in parts that equals the sort of the whole."""
+
+import datetime as dt
+import hmac
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linkcore.governance.releases.rows import RANK, Buckets, can_be_hashed, keyed_row_hash
+from linkcore.pseudonyms.keys import Key
+
+MATERIAL = bytes(range(32))
+KEY = Key.from_bytes("partner", MATERIAL)
+
+
+def test_a_row_hash_is_hmac_of_the_row_as_json_its_floats_as_text() -> None:
+    frame = pl.DataFrame({"a": [1, None], "b": ["x", "é"], "c": [[1.5], []], "d": [0.25, None], "e": [b"\xff", b""]})
+    texts = [
+        {"a": 1, "b": "x", "c": ["1.5"], "d": "0.25", "e": "ff"},
+        {"a": None, "b": "é", "c": [], "d": None, "e": ""},
+    ]
+    for row, got in zip(texts, keyed_row_hash(frame, frame.columns, KEY), strict=True):
+        text = "linkcore:row:" + json.dumps(row, separators=(",", ":"), ensure_ascii=False)
+        assert got == hmac.digest(MATERIAL, text.encode(), "sha256")[:16]
+
+
+def test_rows_that_differ_differ_in_their_hash() -> None:
+    frame = pl.DataFrame({"x": [None, float("nan"), float("inf"), -float("inf"), 0.0]})
+    assert keyed_row_hash(frame, ["x"], KEY).n_unique() == 5
+
+
+EVERY_DTYPE = pl.DataFrame(
+    {
+        "boolean": [True, None],
+        "date": [dt.date(2026, 1, 2), None],
+        "datetime": [dt.datetime(2026, 1, 2, 3, 4, 5), None],
+        "time": [dt.time(3, 4, 5), None],
+        "duration": [dt.timedelta(seconds=1), None],
+        "decimal": pl.Series(["1.50", None]).cast(pl.Decimal(10, 2)),
+        "categorical": pl.Series(["a", None]).cast(pl.Categorical()),
+        "enum": pl.Series(["a", None]).cast(pl.Enum(["a"])),
+        "struct": [{"x": 1.5, "y": ["a"]}, None],
+        "array": pl.Series([[1.0, 2.0], None], dtype=pl.Array(pl.Float64, 2)),
+        "nothing": [None, None],
+    }
+)
+
+
+@pytest.mark.parametrize("column", EVERY_DTYPE.columns)
+def test_every_dtype_can_be_hashed(column: str) -> None:
+    assert can_be_hashed(EVERY_DTYPE.schema[column])
+    hashes = keyed_row_hash(EVERY_DTYPE, [column], KEY)
+    assert hashes.null_count() == 0
+    assert hashes.n_unique() == (1 if column == "nothing" else 2)
+
+
+@pytest.mark.parametrize("dtype", [pl.Object(), pl.List(pl.Binary), pl.Struct({"x": pl.List(pl.Binary)})])
+def test_what_cannot_is_known_beforehand(dtype: pl.DataType) -> None:
+    assert not can_be_hashed(dtype)
+
+
+@given(st.lists(st.lists(st.tuples(st.integers(0, 99), st.text(max_size=3)), max_size=9), max_size=6))
+def test_sorted_in_parts_equals_sorted_whole(
+    tmp_path_factory: pytest.TempPathFactory, batches: list[list[tuple[int, str]]]
+) -> None:
+    frames = [pl.DataFrame(rows, schema={RANK: pl.UInt32, "x": pl.String}, orient="row") for rows in batches]
+    rows = sum(frame.height for frame in frames)
+    folder = tmp_path_factory.mktemp("buckets") / "work"
+    expected = pl.concat(frames).sort(RANK, "x") if frames else None
+    for bucket_bytes in (40, 1 << 30):
+        with Buckets(folder, rows, 100, bucket_bytes=bucket_bytes) as buckets:
+            for frame in frames:
+                buckets.add(frame)
+            if expected is not None:
+                assert buckets.sorted(RANK, "x").collect().equals(expected)
+        assert not folder.exists()
+
+
+def test_the_spill_is_private_and_gone_after_an_error(tmp_path: Path) -> None:
+    rows = pl.DataFrame({RANK: pl.Series([1, 2, 3], dtype=pl.UInt32)})
+
+    def fail(buckets: Buckets) -> None:
+        with buckets:
+            buckets.add(rows)
+            assert oct((tmp_path / "work").stat().st_mode)[-3:] == "700"
+            assert list((tmp_path / "work").iterdir())
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail(Buckets(tmp_path / "work", 3, 4, bucket_bytes=1))
+    assert not (tmp_path / "work").exists()

@@ -1,0 +1,184 @@
+"""Withdrawals: each recipient is told of its own pseudonyms, of objectors and of nobody else."""
+
+import datetime as dt
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.withholding.opt_outs import OptOuts
+from linkcore.governance.withholding.withdrawals import LIST_OF_WITHDRAWALS, withdrawals
+from tests.governance.releases.test_release import numbers
+
+DAY = dt.date(2026, 3, 1)
+AT = dt.datetime(2026, 3, 1, 9, tzinfo=dt.UTC)
+ADA, BEN, CAT, OLD, NEW, AWAY = numbers()[:6]
+KEYS = {name: lc.Key.from_bytes(name, bytes([i + 1]) * 32) for i, name in enumerate(["one", "two"])}
+SUPERSEDED = pl.DataFrame({"old": [OLD], "new": [NEW]})
+EXACT = lc.Exact(usable=("test",), superseded=SUPERSEDED)
+
+
+def linkage(people: list[str]) -> lc.Linkage:
+    gp = lc.Source("gp", pl.DataFrame({"nhs_number": people, "cost": range(len(people))}), spine=True)
+    seen = lc.Source("seen", pl.DataFrame({"nhs_number": [ADA, BEN, OLD], "cost": [1, 2, 3]}))
+    return lc.link([gp, seen], exact=EXACT, fallback=None)
+
+
+def objections(*rows: tuple[str, str, str]) -> OptOuts:
+    frame = pl.DataFrame(rows, {"nhs_number": pl.String, "date": pl.String, "statement": pl.String}, orient="row")
+    return OptOuts.from_statements(frame, as_of=DAY)
+
+
+def pseudonyms(key: lc.Key, *people: str) -> list[str]:
+    return sorted(lc.pseudonymise(pl.Series(people, dtype=pl.String), key))
+
+
+@pytest.fixture(params=["parquet", "csv", "duckdb"])
+def folders(tmp_path: Path, request: pytest.FixtureRequest) -> list[Path]:
+    """The one has both sources, the other hospital data alone."""
+    before = linkage([ADA, BEN, CAT, NEW, AWAY])
+    sources = {"one": {"gp": ["cost"], "seen": ["cost"]}, "two": {"seen": ["cost"]}}
+    for name, columns in sources.items():
+        agreement = lc.Agreement(f"Recipient {name}", name, columns, format=request.param)
+        lc.release(before, agreement, KEYS[name], tmp_path / name)
+    return [tmp_path / name for name in sources]
+
+
+def run(folders: list[Path], said: OptOuts, *, keys: list[lc.Key] | None = None, out: str = "out") -> pl.DataFrame:
+    parent = folders[0].parent
+    return withdrawals(
+        # AWAY has moved, and is not there any more.
+        linkage([ADA, BEN, CAT, NEW]),
+        said,
+        folders,
+        list(KEYS.values()) if keys is None else keys,
+        parent / out,
+        on=DAY,
+        audit=Audit(parent / "audit.jsonl"),
+        actor="analyst",
+        reason="objections",
+        at=AT,
+    )
+
+
+def test_each_recipient_is_told_its_own_pseudonyms_and_no_others(folders: list[Path]) -> None:
+    said = objections(
+        (ADA, "2026-02-01", "objection"),
+        (CAT, "2026-02-01", "objection"),  # has GP data alone
+        (AWAY, "2026-02-01", "objection"),
+        (OLD, "2026-02-01", "objection"),  # released under the number that took its place
+        (BEN, "2026-02-01", "objection"),
+        (BEN, "2026-02-02", "withdrawal"),
+    )
+    counts = run(folders, said)
+    out = folders[0].parent / "out"
+    expected = {
+        "one": pseudonyms(KEYS["one"], ADA, CAT, AWAY, NEW),
+        "two": pseudonyms(KEYS["two"], ADA, NEW),
+    }
+    for name, of in expected.items():
+        told = pl.read_csv(out / f"{name}.csv", infer_schema=False)
+        assert told.rows() == [(each, "1") for each in of]
+    assert counts.rows() == [("Recipient one", "one", 1, 4, 0), ("Recipient two", "two", 1, 2, 0)]
+    assert sorted(file.name for file in out.iterdir()) == ["one.csv", "two.csv", LIST_OF_WITHDRAWALS]
+    assert all(oct(file.stat().st_mode)[-3:] == "600" for file in out.iterdir())
+    everything = "".join(file.read_text() for file in [*out.iterdir(), folders[0].parent / "audit.jsonl"])
+    assert not any(number in everything for number in numbers())
+    assert json.loads((out / LIST_OF_WITHDRAWALS).read_text())["on"] == "2026-03-01"
+
+
+def test_it_is_audited_and_an_earlier_list_is_replaced(folders: list[Path]) -> None:
+    parent = folders[0].parent
+    run(folders, objections((ADA, "2026-02-01", "objection")))
+    run(folders, objections())
+    assert pl.read_csv(parent / "out" / "one.csv").height == 0
+    lines = [json.loads(line) for line in (parent / "audit.jsonl").read_text().splitlines()]
+    assert [(line["key"], line["details"]["pseudonyms"]) for line in lines] == [
+        ("one", 1),
+        ("two", 1),
+        ("one", 0),
+        ("two", 0),
+    ]
+    (parent / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(lc.ProgrammeError, match=r"mine\.txt"):
+        run(folders, objections())
+
+
+def test_a_record_that_may_be_an_objectors_goes_where_it_stands_alone(tmp_path: Path) -> None:
+    """Its number says one thing, its name and birth date another: it stands as a person of its own."""
+    people = pl.DataFrame(
+        {
+            "nhs_number": [ADA, BEN],
+            "given_name": ["ADA", "BEN"],
+            "family_name": ["NG", "OKORO"],
+            "birth_date": ["1980-02-03", "1975-11-30"],
+        }
+    )
+    odd = pl.DataFrame([(ADA, "ZOE", "SMITH", "1999-07-08"), *people.rows()], people.columns, orient="row")
+    sources = [lc.Source("gp", people, spine=True), lc.Source("seen", odd.with_columns(cost=pl.lit(1)))]
+    made = lc.link(sources, exact=EXACT, fallback=None)
+    assert made.links["conflict"].sum() == 1
+    lc.release(made, lc.Agreement("Recipient", "one", {"seen": ["cost"]}), KEYS["one"], tmp_path / "one")
+    counts = withdrawals(
+        made,
+        objections((ADA, "2026-02-01", "objection")),
+        [tmp_path / "one"],
+        [KEYS["one"]],
+        tmp_path / "out",
+        on=DAY,
+        audit=Audit(tmp_path / "audit.jsonl"),
+        actor="analyst",
+        reason="objections",
+        at=AT,
+    )
+    told = set(pl.read_csv(tmp_path / "out" / "one.csv", infer_schema=False)["pseudonym"])
+    released = pl.read_parquet(tmp_path / "one" / "seen.parquet")["pseudonym"]
+    assert counts["pseudonyms"].item() == 2
+    assert set(released) - told == set(pseudonyms(KEYS["one"], BEN))
+
+
+def test_a_person_of_whom_only_some_records_may_be_an_objectors_stays_and_is_counted(tmp_path: Path) -> None:
+    people = pl.DataFrame(
+        {
+            "nhs_number": [ADA, BEN],
+            "given_name": ["ADA", "BEN"],
+            "family_name": ["NG", "OKORO"],
+            "birth_date": ["1980-02-03", "1975-11-30"],
+        }
+    )
+    # The second has the name, the birth date and the hospital's own id of the first, and another's number.
+    seen = pl.concat([people[1:], people[1:].with_columns(nhs_number=pl.lit(ADA))]).with_columns(
+        local_patient_id=pl.lit("H1"), cost=pl.lit(1)
+    )
+    made = lc.link([lc.Source("gp", people, spine=True), lc.Source("seen", seen)], exact=EXACT, fallback=None)
+    assert made.links.filter(source="seen")["person_id"].n_unique() == 1
+    lc.release(made, lc.Agreement("Recipient", "one", {"seen": ["cost"]}), KEYS["one"], tmp_path / "one")
+    counts = withdrawals(
+        made,
+        objections((ADA, "2026-02-01", "objection")),
+        [tmp_path / "one"],
+        [KEYS["one"]],
+        tmp_path / "out",
+        on=DAY,
+        audit=Audit(tmp_path / "audit.jsonl"),
+        actor="analyst",
+        reason="objections",
+        at=AT,
+    )
+    assert counts.rows() == [("Recipient", "one", 1, 0, 1)]
+
+
+@pytest.mark.parametrize("folders", ["parquet"], indirect=True)
+def test_what_cannot_be_told_is_refused(folders: list[Path]) -> None:
+    said = objections((ADA, "2026-02-01", "objection"))
+    with pytest.raises(lc.RefusedError, match="key 'two' version 1, which is not given"):
+        run(folders, said, keys=[KEYS["one"]])
+    with pytest.raises(lc.RefusedError, match="28 days before"):
+        run(folders, OptOuts(said.statements, dt.date(2026, 2, 1)))
+    (folders[0] / "gp.parquet").write_bytes(b"broken")
+    with pytest.raises(lc.SourceError, match="cannot be read"):
+        run(folders, said)
+    assert not (folders[0].parent / "out").exists()
