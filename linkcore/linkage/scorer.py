@@ -1,4 +1,7 @@
-"""The fallback's scores: Splink, in a private database, says how much two records agree. Only here is it imported."""
+"""The fallback's scores: a model of Splink's, learned and applied in a private database. Splink is imported only here.
+
+It is loaded to explain a link. For the scores themselves see :mod:`linkcore.linkage.weights`.
+"""
 
 import logging
 import math
@@ -31,6 +34,7 @@ from linkcore.linkage.relatives import (
 )
 from linkcore.linkage.source_models import level_shifts, shifted, source_models
 from linkcore.linkage.sources import FurtherKind
+from linkcore.linkage.splink_model import as_splink_saves
 from linkcore.linkage.tables import draw_rows, make_table, private_connection
 from linkcore.linkage.training import Shares, counts_of_levels, shares_of_levels, with_probabilities
 from linkcore.linkage.weights import levels_of_pairs, match_weight
@@ -38,7 +42,6 @@ from linkcore.linkage.weights import levels_of_pairs, match_weight
 if TYPE_CHECKING:
     import numpy as np
     from duckdb import DuckDBPyConnection
-    from splink import Linker
 
 __all__ = ["Scorer", "with_scorer"]
 
@@ -97,12 +100,14 @@ def with_scorer(
         If Splink fails; it never quotes Splink's own message.
     """
     import duckdb
-    from splink.internals.exceptions import SplinkException
 
     try:
         with private_connection(fallback.memory, fallback.threads) as connection, _silence():
             return run(Scorer(connection, persons, unknown, further, listed))
-    except (duckdb.Error, SplinkException) as error:
+    except Exception as error:
+        # Splink is loaded where it is needed only, so its errors are known by where they come from.
+        if not isinstance(error, duckdb.Error) and not type(error).__module__.startswith("splink."):
+            raise
         causes = (error, error.__cause__)
         short = any(isinstance(cause, duckdb.OutOfMemoryException | duckdb.IOException) for cause in causes)
     # Outside the except clause, so that nothing of the other error, which may quote values, hangs on this one.
@@ -168,14 +173,12 @@ class Scorer:
         further: Mapping[str, FurtherKind],
         listed: int | None = None,
     ) -> None:
-        from splink import DuckDBAPI
-
         self.model: dict[str, Any] = {}
         self.source_models: dict[int, dict[str, Any]] = {}
         self.relatives = Relatives()
         self.compared, self.left_out = 0, dict[str, int]()
         self.proposed = pl.DataFrame(schema={"record": pl.UInt32, "person": pl.UInt32})
-        self._connection, self._api = connection, DuckDBAPI(connection)
+        self._connection = connection
         self._persons, self._records = persons.height, unknown.height
         self._listed = persons.height if listed is None else listed
         self._sources = unknown["order"] if "order" in unknown.columns else pl.Series([0]).new_from_index(0, 0)
@@ -184,7 +187,6 @@ class Scorer:
         self._columns = people.columns
         self._comparisons, self._rules = comparisons(self._present, further), blocking_rules(self._present)
         make_table(connection, "people", people.with_row_index("unique_id"))
-        self._linker: Linker | None = None
         self._shifts: Mapping[str, pl.DataFrame] = {}
         self._u: Mapping[str, Shares] = {}
         self._frequencies: Mapping[str, pl.Series] = {}
@@ -348,8 +350,6 @@ class Scorer:
             "comparisons": list(learned),
             "blocking_rules_to_generate_predictions": [rule.sql for rule in self._rules],
             "probability_two_random_records_match": significant(1 / max(self._listed, self._records, 2)),
-            # Splink's own would be random, and the model never the same.
-            "linker_uid": "linkcore",
         }
 
     def use(self, model: Mapping[str, Any]) -> None:
@@ -365,17 +365,10 @@ class Scorer:
         ProgrammeError
             If it compares what is not there.
         """
-        from splink import Linker
-
         absent = sorted(compared_columns(model["comparisons"]) - set(self._columns))
         if absent:
             raise ProgrammeError(f"the model compares {', '.join(absent)}, which no source has")
-        # All are in one table, and pairs are chosen here: to Splink it is one table without duplicates between tables.
-        settings = dict(model) | {"link_type": "dedupe_only", "retain_matching_columns": True}
-        people = self._api.table_to_splink_dataframe("people", "people")
-        self._linker = Linker(people, settings, log_level=None, validate_settings=False)
-        saved = self._linker.misc.save_model_to_json()
-        self.model = saved | {"link_type": model.get("link_type", "link_and_dedupe"), "retain_matching_columns": False}
+        self.model = as_splink_saves(model)
         self._frequencies = {
             column: self._make_frequencies(column, share)
             for column, share in average_frequencies(self.model["comparisons"]).items()
@@ -568,7 +561,7 @@ class Scorer:
         Parameters
         ----------
         pairs : polars.DataFrame
-            ``record`` and ``person`` (UInt32). The model in use keeps Splink's intermediate columns.
+            ``record`` and ``person`` (UInt32).
 
         Returns
         -------
@@ -579,18 +572,26 @@ class Scorer:
         str
             Splink's waterfall chart of them, a page of HTML that needs no network.
         """
-        assert self._linker is not None
+        from splink import DuckDBAPI, Linker
+
+        api = DuckDBAPI(self._connection)
+
+        def table(name: str) -> Any:
+            return api.table_to_splink_dataframe(name, name)
+
+        # All are in one table, and pairs are chosen here: to Splink it is one table without duplicates between tables.
+        settings = self.model | {"link_type": "dedupe_only", "retain_matching_columns": True}
+        settings |= {"retain_intermediate_calculation_columns": True}
+        linker = Linker(table("people"), settings, log_level=None, validate_settings=False)
         for column in self._frequencies:
-            frequencies = self._api.table_to_splink_dataframe(_frequencies_of(column), _frequencies_of(column))
-            self._linker.table_management.register_term_frequency_lookup(frequencies, column)
+            linker.table_management.register_term_frequency_lookup(table(_frequencies_of(column)), column)
         asked = pairs.select(join_key_l="person", join_key_r=pl.col("record") + self._persons, match_key=pl.lit("0"))
         make_table(self._connection, "pairs", asked)
-        table = self._api.table_to_splink_dataframe("pairs", "pairs")
-        self._linker.table_management.register_blocked_pairs_for_predict(table)
-        found = self._linker.inference.predict(warning_mode="never").as_duckdbpyrelation().pl()
+        linker.table_management.register_blocked_pairs_for_predict(table("pairs"))
+        found = linker.inference.predict(warning_mode="never").as_duckdbpyrelation().pl()
         keys = {"unique_id_l": "join_key_l", "unique_id_r": "join_key_r"}
         scored = asked.join(found.rename(keys), on=list(keys.values()), how="left", maintain_order="left")
-        page = self._linker.visualisations.waterfall_chart(scored.to_dicts()).to_html(inline=True)
+        page = linker.visualisations.waterfall_chart(scored.to_dicts()).to_html(inline=True)
         # The one thing in it that is random.
         return scored.drop(keys.values()), re.sub(r"splink-chart-[0-9a-f]{32}", "splink-chart", page)
 

@@ -208,7 +208,7 @@ def _weighed(
     pairs = candidates.select(pl.lit(0, pl.UInt32).alias("record"), pl.col("person_id").alias("person"))
 
     def weigh(scorer: Scorer) -> tuple[pl.DataFrame, str]:
-        scorer.use({**model, "retain_intermediate_calculation_columns": True})
+        scorer.use(model)
         return scorer.weigh_fields(pairs)
 
     known = linkage.persons[: probabilistic.listed]
