@@ -24,8 +24,11 @@ from linkcore.linkage.link import Linkage
 from linkcore.progress import Progress, silent
 from linkcore.pseudonyms.keyring import Keyring
 from linkcore.pseudonyms.keys import Key
+from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.disclosure.suppression import SMALLEST_COUNT, rounded
-from linkcore.report import QUALITY_FILE, write_report
+from linkcore.quality.measures import Quality
+from linkcore.quality.tables import ALL, ANY_REASON, NOT_WITHHELD
+from linkcore.report import QUALITY_FILE, with_withholding, write_report
 
 __all__ = ["RELEASES", "ProgrammeRun", "run_programme", "synthetic_keys"]
 
@@ -61,6 +64,8 @@ class ProgrammeRun:
         By recipient.
     refused : mapping of str to str
         By recipient who got nothing: why.
+    quality : Quality
+        What the report tells, of the linkage and of what is withheld; with disclosure control.
     """
 
     folder: Path
@@ -71,6 +76,7 @@ class ProgrammeRun:
     withholdings: Mapping[str, Withholding]
     releases: Mapping[str, Release]
     refused: Mapping[str, str]
+    quality: Quality
 
     def __repr__(self) -> str:
         """Say how much there is; never what."""
@@ -211,6 +217,7 @@ def run_programme(
                 # If it was the audit log that refused, it refuses this, too, and the run ends.
                 audit.record("release", at=at, actor=actor, recipient=recipient, outcome="refused")
         _refuse_all(agreements, refused)
+        progress("report", len(agreements), len(agreements) + 1)
         # Where they will be when all is there.
         placed = {name: replace(each, folder=out / RELEASES / each.folder.name) for name, each in releases.items()}
         run = ProgrammeRun(
@@ -222,9 +229,9 @@ def run_programme(
             MappingProxyType(withholdings),
             MappingProxyType(placed),
             MappingProxyType(refused),
+            disclosed(with_withholding(linkage.quality, withholdings.values(), type_one)),
         )
-        progress("report", len(agreements), len(agreements) + 1)
-        write_report(linkage, folder / _REPORT)
+        write_report(run.quality, folder / _REPORT)
         (folder / _SUMMARY).write_text(run.text(), "utf-8")
         (folder / _CONTENTS).write_text(json.dumps(_contents(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
     progress("done", len(agreements) + 1, len(agreements) + 1)
@@ -307,18 +314,29 @@ def _summary(run: ProgrammeRun) -> Iterator[str]:
         f"linked: {_shown(linkage.links.height)} records of {len(linkage.sources)} sources, "
         f"{_shown(linkage.persons.height)} persons"
     )
-    for source, practice, rows in run.type_one.iter_rows():
-        yield f"left out when read, Type 1: {source}, practice {practice or 'not named'}: {_shown(rows)} rows"
-    for purpose, withholding in run.withholdings.items():
+    # What the report tells, too, is as it is there: two ways to suppress would give away what each keeps to itself.
+    of_practices = run.quality.not_read.filter(pl.col("practice") != ALL)
+    for source, practice, rows in of_practices.select("source", "practice", "records").iter_rows():
+        yield f"left out when read, Type 1: {source}, practice {practice}: {_written(rows)} rows"
+    withheld = run.quality.withheld
+    counts_of = {(purpose, source, reason): count for purpose, source, reason, count in withheld.iter_rows()}
+    for purpose in run.withholdings:
         yield f"withheld for {purpose!r}:"
-        yield from (f"  {kind}: {basis}" for kind, basis in withholding.basis.items())
-        for source, reason, records in withholding.counts.select("source", "reason", "records").iter_rows():
-            yield f"  {source}, {reason}: {_shown(records)} records"
+        for kind, basis in run.quality.withheld_basis.filter(purpose=purpose).select("kind", "basis").iter_rows():
+            yield f"  {kind}: {basis}"
+        for source, reason, records in withheld.filter(purpose=purpose).drop("purpose").iter_rows():
+            if source != ALL and reason not in (NOT_WITHHELD, ANY_REASON):
+                yield f"  {source}, {reason}: {_written(records)} records"
     for recipient, released in run.releases.items():
+        purpose = released.manifest["purpose"]
         k = released.manifest["anonymity"]["release"]["k"]
         yield f"released to {recipient}, key {released.manifest['key']}" + ("" if k is None else f", k = {k}")
         for counts in released.counts.iter_rows(named=True):
             shown = {name: _shown(counts[name]) for name in ("released", "withheld", "outside")}
+            if purpose in run.withholdings:
+                shown["withheld"] = _written(counts_of[purpose, counts["source"], ANY_REASON])
+                if not counts["outside"]:
+                    shown["released"] = _written(counts_of[purpose, counts["source"], NOT_WITHHELD])
             yield (
                 f"  {counts['source']}: {shown['released']} rows; {shown['withheld']} withheld, {shown['outside']} "
                 "outside the cohort"
@@ -328,7 +346,11 @@ def _summary(run: ProgrammeRun) -> Iterator[str]:
 
 
 def _shown(count: int) -> str:
-    return "*" if 0 < count < SMALLEST_COUNT else f"{rounded(count):,}"
+    return _written(None if 0 < count < SMALLEST_COUNT else rounded(count))
+
+
+def _written(count: int | None) -> str:
+    return "*" if count is None else f"{count:,}"
 
 
 def _contents(run: ProgrammeRun) -> dict[str, object]:

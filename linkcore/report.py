@@ -1,5 +1,6 @@
 """The linkage-quality report as files: of a linkage, beside another run or the truth, with disclosure control."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -7,6 +8,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file
+from linkcore.governance.withholding.withholding import Withholding
 from linkcore.linkage.evaluation import with_truth
 from linkcore.linkage.link import Linkage
 from linkcore.quality.disclosure.disclosed import disclosed
@@ -14,8 +16,9 @@ from linkcore.quality.drift import compared
 from linkcore.quality.measures import Quality
 from linkcore.quality.page.render import render
 from linkcore.quality.quality_file import read_quality, to_json
+from linkcore.quality.withheld import with_not_read, with_withheld
 
-__all__ = ["QUALITY_FILE", "write_report"]
+__all__ = ["QUALITY_FILE", "with_withholding", "write_report"]
 
 QUALITY_FILE: Final = "quality.json"
 """The name of the file with a linkage's measures, beside its links and beside its report."""
@@ -27,6 +30,8 @@ def write_report(
     *,
     previous: Quality | str | Path | None = None,
     truth: pl.DataFrame | None = None,
+    withholding: Iterable[Withholding] = (),
+    type_one: pl.DataFrame | None = None,
     trusted: bool = False,
 ) -> None:
     """Write the linkage-quality report, one HTML file that needs no network, and the same measures as ``quality.json``.
@@ -45,14 +50,19 @@ def write_report(
     truth : polars.DataFrame, optional
         ``source``, ``record_id`` and ``entity`` of every record, where it is known who is who: the report shows the
         true rates beside the estimated ones.
+    withholding : iterable of Withholding
+        What is withheld from releases, one a purpose: the report tells how many records, why, and on what basis.
+    type_one : polars.DataFrame, optional
+        ``source``, ``practice``, ``rows``: those left out when they were read, as
+        ``Programme.sources_without_type_one`` counts them.
     trusted : bool
         For the trusted team's own eyes: true counts, and the report is marked as such.
 
     Raises
     ------
     ProgrammeError
-        If a place cannot be written or read, the truth is not of this linkage or is given with a Quality, or true
-        counts are asked for where only disclosed ones are to be had.
+        If a place cannot be written or read, the truth or a withholding is not of this linkage, the truth is given with
+        a Quality, or true counts are asked for, or needed, where only disclosed ones are to be had.
 
     Examples
     --------
@@ -68,7 +78,7 @@ def write_report(
     path = Path(path)
     if path.name == QUALITY_FILE:
         raise ProgrammeError(f"{path}: {QUALITY_FILE} is written beside the report; call the report something else")
-    quality = _of(linkage, truth)
+    quality = with_withholding(_of(linkage, truth), withholding, type_one)
     if trusted and quality.disclosed:
         raise ProgrammeError("these are disclosed counts: a report for the trusted team needs true ones")
     if not trusted:
@@ -83,6 +93,34 @@ def write_report(
     for place, text in ((path, render(quality)), (path.with_name(QUALITY_FILE), to_json(quality))):
         with new_file(place) as file:
             file.write_text(text, "utf-8")
+
+
+def with_withholding(
+    quality: Quality, withholding: Iterable[Withholding], type_one: pl.DataFrame | None = None
+) -> Quality:
+    """Tell in a Quality what is withheld from releases, and what was not even read.
+
+    Parameters
+    ----------
+    quality : Quality
+        With true counts.
+    withholding : iterable of Withholding
+        Of the same linkage, one a purpose.
+    type_one : polars.DataFrame, optional
+        ``source``, ``practice``, ``rows``: those left out when they were read.
+
+    Returns
+    -------
+    Quality
+
+    Raises
+    ------
+    ProgrammeError
+        If the counts of the Quality are disclosed, or a withholding is of another linkage.
+    """
+    for each in withholding:
+        quality = with_withheld(quality, each.purpose, on=each.on, kept=each.kept, counts=each.counts, basis=each.basis)
+    return quality if type_one is None or type_one.is_empty() else with_not_read(quality, type_one)
 
 
 def _of(linkage: Linkage | Quality, truth: pl.DataFrame | None) -> Quality:

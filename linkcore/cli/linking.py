@@ -6,12 +6,18 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import linkage_of, live_programme, progress
-from linkcore.errors import ProgrammeError
+from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Iterator
+
     import polars as pl
 
     from linkcore.cli.options import Commands
+    from linkcore.governance.programme.programme import Programme
+    from linkcore.governance.withholding.withholding import Withholding
+    from linkcore.linkage.link import Linkage
 
 __all__ = ["add", "say_type_one"]
 
@@ -79,7 +85,7 @@ def _link(chosen: argparse.Namespace) -> None:
     from linkcore.files import new_folder
     from linkcore.quality.quality_file import to_json
     from linkcore.quality.text import as_text
-    from linkcore.report import QUALITY_FILE
+    from linkcore.report import QUALITY_FILE, with_withholding
 
     programme = live_programme(chosen.programme, chosen.on)
     programme.check()
@@ -87,7 +93,7 @@ def _link(chosen: argparse.Namespace) -> None:
     linkage = linkage_of(programme, on=chosen.on, sources=sources)
     with new_folder(chosen.out, ours=_is_of_a_linkage) as folder:
         linkage.links.write_parquet(folder / "links.parquet")
-        (folder / QUALITY_FILE).write_text(to_json(linkage.quality), "utf-8")
+        (folder / QUALITY_FILE).write_text(to_json(with_withholding(linkage.quality, (), type_one)), "utf-8")
         if linkage.probabilistic is not None and linkage.probabilistic.model:
             linkage.save_model(folder / "model.json")
     say_type_one(type_one)
@@ -95,6 +101,18 @@ def _link(chosen: argparse.Namespace) -> None:
     if linkage.quality.fallback is not None:
         print("\n" + linkage.quality.fallback.text() + "\n")
     print(f"links: {chosen.out / 'links.parquet'} (record ids: keep it within the trusted team)")
+
+
+def _withholding(programme: "Programme", linkage: "Linkage", on: "dt.date") -> "Iterator[Withholding]":
+    """Find what would be withheld on the day for each purpose, and say so where that cannot be told."""
+    for purpose in dict.fromkeys(agreement.purpose for agreement in programme.agreements()):
+        try:
+            withholding = programme.withhold(linkage, on=on, purpose=purpose)
+        except RefusedError as error:
+            print(f"not told of in the report, what is withheld: {error}")
+            continue
+        if withholding is not None:
+            yield withholding
 
 
 def say_type_one(rows: "pl.DataFrame") -> None:
@@ -114,7 +132,7 @@ def _is_of_a_linkage(entry: Path) -> bool:
 def _report(chosen: argparse.Namespace) -> None:
     from linkcore.quality.page.views import in_terminal
     from linkcore.quality.quality_file import read_quality
-    from linkcore.report import QUALITY_FILE, write_report
+    from linkcore.report import QUALITY_FILE, with_withholding, write_report
 
     linked = chosen.place / QUALITY_FILE
     written = chosen.out / QUALITY_FILE
@@ -126,7 +144,9 @@ def _report(chosen: argparse.Namespace) -> None:
     else:
         programme = live_programme(chosen.place, chosen.on)
         programme.check()
-        quality = linkage_of(programme, on=chosen.on).quality
+        sources, type_one = programme.sources_without_type_one(chosen.on)
+        linkage = linkage_of(programme, on=chosen.on, sources=sources)
+        quality = with_withholding(linkage.quality, _withholding(programme, linkage, chosen.on), type_one)
     place = chosen.out / "report.html"
     write_report(quality, place, previous=chosen.previous, trusted=chosen.trusted)
     print(in_terminal(read_quality(written)))

@@ -177,6 +177,15 @@ class Quality:
     implausible : polars.DataFrame
         ``source``, ``finding``, ``links``, ``of`` (how many could be judged): links that can hardly be right
         (:mod:`linkcore.quality.implausible`).
+    withheld : polars.DataFrame
+        ``purpose``, ``source`` (``all`` too), ``reason``, ``records``: which records may leave in a release for that
+        purpose (``not withheld``), and why others may not, each under one reason; ``any reason`` sums up the reasons
+        (:mod:`linkcore.quality.withheld`). Empty where no release is told of.
+    withheld_basis : polars.DataFrame
+        ``purpose``, ``on`` (the day), ``kind``, ``basis``: by which list, policy or exemption.
+    not_read : polars.DataFrame
+        ``source``, ``practice`` (``all`` too), ``records``: rows of GP data left out when they were read, for a Type 1
+        opt-out; no other table counts them.
     truth : polars.DataFrame, optional
         ``source`` (``all`` too), ``measure`` (``false links``, ``missed links``), ``estimated`` with ``low`` and
         ``high``, ``true``, ``cases``, ``of``: where it is known who is who, as in synthetic data.
@@ -203,6 +212,9 @@ class Quality:
     groups: pl.DataFrame = field(default_factory=partial(empty, "groups"))
     cluster_sizes: pl.DataFrame = field(default_factory=partial(empty, "cluster_sizes"))
     implausible: pl.DataFrame = field(default_factory=partial(empty, "implausible"))
+    withheld: pl.DataFrame = field(default_factory=partial(empty, "withheld"))
+    withheld_basis: pl.DataFrame = field(default_factory=partial(empty, "withheld_basis"))
+    not_read: pl.DataFrame = field(default_factory=partial(empty, "not_read"))
     truth: pl.DataFrame | None = None
     drift: pl.DataFrame | None = None
     run: Run = field(default_factory=Run)

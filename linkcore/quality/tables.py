@@ -8,7 +8,16 @@ import polars as pl
 
 from linkcore.schema import METHOD, NHS_NUMBER_STATUS, SET_ASIDE
 
-__all__ = ["ALL", "FALLBACK_TABLES", "NUMBER_GROUPS", "QUALITY_TABLES", "SIZES", "empty"]
+__all__ = [
+    "ALL",
+    "ANY_REASON",
+    "FALLBACK_TABLES",
+    "NOT_WITHHELD",
+    "NUMBER_GROUPS",
+    "QUALITY_TABLES",
+    "SIZES",
+    "empty",
+]
 
 ALL: Final = "all"
 """In a column ``source``, ``dimension`` or ``group``: everything together."""
@@ -18,6 +27,12 @@ NUMBER_GROUPS: Final = ("usable", "conflict", "not usable")
 
 SIZES: Final = ("1", "2", "3", "4", "5-9", "10-19", "20-49", "50 and more")
 """Of clusters: how many records a person has."""
+
+NOT_WITHHELD: Final = "not withheld"
+"""In a column ``reason``: of records that may leave."""
+
+ANY_REASON: Final = "any reason"
+"""In a column ``reason``: of all that are withheld."""
 
 _TEXT, _COUNT, _NUMBER, _YES_NO = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
 _INTERVAL: Final = {"rate": _NUMBER, "low": _NUMBER, "high": _NUMBER}
@@ -46,6 +61,11 @@ QUALITY_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
         "cluster_sizes": pl.Schema({"size": _TEXT, "persons": _COUNT}),
         # So many `links`, of those that could be judged.
         "implausible": pl.Schema({"source": _TEXT, "finding": _TEXT, "links": _COUNT, "of": _COUNT}),
+        # By purpose of release, every record once: NOT_WITHHELD, or under one reason; ANY_REASON sums up the reasons.
+        "withheld": pl.Schema({"purpose": _TEXT, "source": _TEXT, "reason": _TEXT, "records": _COUNT}),
+        "withheld_basis": pl.Schema({"purpose": _TEXT, "on": _TEXT, "kind": _TEXT, "basis": _TEXT}),
+        # Rows that are in no other table: they were left out when their source was read.
+        "not_read": pl.Schema({"source": _TEXT, "practice": _TEXT, "records": _COUNT}),
         # Rates; `true` is cases / of.
         "truth": pl.Schema(
             {"source": _TEXT, "measure": _TEXT, "estimated": _NUMBER, "low": _NUMBER, "high": _NUMBER, "true": _NUMBER}

@@ -87,7 +87,19 @@ def test_report_is_of_what_was_linked_and_does_not_link_again(linked: tuple[Path
 
 
 def test_report_links_a_programme(programme: Path, tmp_path: Path) -> None:
-    assert "are of about" in done("report", programme, "--on", DAY, "--out", tmp_path / "report")
+    said = done("report", programme, "--on", DAY, "--out", tmp_path / "report")
+    assert "are of about" in said
+    assert 'withheld from releases for "Planning"' in said
+    told = read_quality(tmp_path / "report" / "quality.json")
+    assert told.withheld["purpose"].unique().to_list() == ["Planning"]
+    assert told.not_read.height
+
+
+def test_where_opt_outs_cannot_be_relied_on_the_report_tells_of_the_rest(programme: Path, tmp_path: Path) -> None:
+    state(programme, "[opt_outs.national]\nas_of = 2026-04-10", "[opt_outs.national]\nas_of = 2026-04-01")
+    said = done("report", programme, "--on", DAY, "--out", tmp_path / "report")
+    assert "not told of in the report, what is withheld: " in said
+    assert read_quality(tmp_path / "report" / "quality.json").withheld.is_empty()
 
 
 def test_report_never_replaces_the_measures_that_it_reads(linked: tuple[Path, str], tmp_path: Path) -> None:

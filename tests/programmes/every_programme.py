@@ -18,9 +18,11 @@ from linkcore.governance.destruction.certificates import verify_certificate
 from linkcore.governance.programme.programme import Programme
 from linkcore.governance.releases.manifest import verify_release
 from linkcore.programme_run import run_programme
+from linkcore.quality.quality_file import read_quality
 from tests.programmes.exits import Exits
 from tests.programmes.leaks import Wanted, leaks, wanted
 from tests.programmes.running import ACTOR, DAY, PASSPHRASE, Running, at, material, pseudonym, released
+from tests.quality.pages import read_page
 
 Runner = Callable[[str], Running]
 Leaver = Callable[[str], Exits]
@@ -139,6 +141,25 @@ class EveryProgramme:
             stated = exempt.get(each.manifest["purpose"])
             assert ("exempt" in basis and stated in basis) if stated else basis.startswith("applied:")
             assert basis in (ran.run.folder / "summary.txt").read_text("utf-8")
+
+    def test_the_report_tells_of_what_is_withheld_and_on_what_basis(self, running: Runner) -> None:
+        ran = running(self.name)
+        told = read_quality(ran.run.folder / "quality.json")
+        assert told.withheld["purpose"].unique(maintain_order=True).to_list() == list(ran.run.withholdings)
+        shown = {tuple(row[:3]): row[3] for row in told.withheld.iter_rows()}
+        text = read_page((ran.run.folder / "report.html").read_text("utf-8")).text
+        for purpose, each in ran.run.withholdings.items():
+            counts = {(source, "not withheld"): int(kept.sum()) for source, kept in each.kept.items()}
+            counts |= {(source, "any reason"): int((~kept).sum()) for source, kept in each.kept.items()}
+            counts |= {(source, reason): records for source, reason, records in each.counts.iter_rows()}
+            for (source, reason), true in counts.items():
+                count = shown[purpose, source, reason]
+                assert count == round(true / 5) * 5 if count is not None else true > 0
+                assert count is None or not 0 < true < 8
+            assert all(" ".join(basis.split()) in text for basis in each.basis.values())
+        assert dict(told.not_read.filter(practice="all").select("source", "records").iter_rows()).keys() == (
+            {"gp", "all"} if ran.run.type_one.height else set()
+        )
 
     def test_everything_that_is_written_is_for_its_owner_only(self, running: Runner) -> None:
         ran = running(self.name)

@@ -11,20 +11,28 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import linkcore as lc
+from linkcore.governance.withholding.withholding import Withholding
 from linkcore.linkage.evaluation import with_truth
 from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.drift import compared
 from linkcore.quality.file_schema import json_schema
 from linkcore.quality.measures import FallbackQuality
 from linkcore.quality.quality_file import from_json, read_quality, to_json
+from linkcore.report import with_withholding
 from linkcore.schema import LINKS, SET_ASIDE
 
 KINDS = ["true", "disclosed", "compared", "without a fallback"]
 
 
 @pytest.fixture(scope="module", params=KINDS)
-def each(request: pytest.FixtureRequest, linkage: lc.Linkage, truth: pl.DataFrame) -> lc.Quality:
-    quality = with_truth(linkage, truth)
+def each(
+    request: pytest.FixtureRequest,
+    linkage: lc.Linkage,
+    truth: pl.DataFrame,
+    withholding: list[Withholding],
+    type_one: pl.DataFrame,
+) -> lc.Quality:
+    quality = with_withholding(with_truth(linkage, truth), withholding, type_one)
     if request.param == "without a fallback":
         from linkcore.quality.measures import measure
 

@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import permutations
 from typing import Any, Final
 
 import polars as pl
 
 from linkcore.quality.disclosure.suppression import Counts
 from linkcore.quality.measures import FallbackQuality, Quality
-from linkcore.quality.tables import ALL, NUMBER_GROUPS
+from linkcore.quality.tables import ALL, ANY_REASON, NOT_WITHHELD, NUMBER_GROUPS
 from linkcore.schema import METHOD, NHS_NUMBER_STATUS, USABLE_STATUSES
 
 __all__ = ["Cells", "cells_of"]
@@ -102,6 +103,8 @@ def cells_of(quality: Quality) -> Cells:
     _read_persons(cells, quality)
     _read_implausible(cells, quality.implausible)
     _read_weights(cells, quality.match_weights)
+    _read_withheld(cells, quality.withheld)
+    _read_not_read(cells, quality.not_read)
     if quality.fallback is not None:
         _read_fallback(cells, quality.fallback)
     if quality.truth is not None:
@@ -211,6 +214,53 @@ def _read_weights(cells: Cells, weights: pl.DataFrame) -> None:
     cells.sum_by("match_weights", "pairs", weights, "weights", "source", "outcome")
     for source in weights["source"].unique(maintain_order=True):
         cells.sum_up([(("method", source, "probabilistic"), ("weights", source, "accepted"))])
+
+
+def _read_withheld(cells: Cells, withheld: pl.DataFrame) -> None:
+    cells.read("withheld", "records", withheld, "withheld", "source", "purpose", "reason")
+    cells.sum_sources("withheld", "records", withheld, "withheld", "purpose", "reason")
+    reasons: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for source, purpose, reason in withheld.select("source", "purpose", "reason").iter_rows():
+        if reason not in (NOT_WITHHELD, ANY_REASON):
+            reasons[source][purpose].append(reason)
+    for source, purpose in withheld.select("source", "purpose").unique(maintain_order=True).iter_rows():
+        of: Key = ("withheld", source, purpose)
+        cells.sum_up((("records", source), (*of, either)) for either in (NOT_WITHHELD, ANY_REASON))
+        cells.sum_up(((*of, ANY_REASON), (*of, reason)) for reason in reasons[source][purpose])
+        # Who cannot be looked up has, most often, no usable number and is linked to nobody.
+        nobody = ((number, method) for number in NUMBER_GROUPS[1:] for method in _LEFT_OPEN[1:])
+        cells.sum_up(((*of, "links_to_nobody"), ("flow", source, *each)) for each in nobody)
+    for source, of_purposes in reasons.items():
+        for more, fewer in permutations(of_purposes, 2):
+            _part_of_purpose(cells, source, (more, of_purposes[more]), (fewer, of_purposes[fewer]))
+
+
+def _part_of_purpose(cells: Cells, source: str, more: tuple[str, list[str]], fewer: tuple[str, list[str]]) -> None:
+    """Say what is part of what where the same opt-outs are applied for two purposes, but for one that is exempt."""
+    key_of: dict[tuple[str, str], Key] = {
+        (purpose, reason): ("withheld", source, purpose, reason)
+        for purpose, reasons in (more, fewer)
+        for reason in (*reasons, ANY_REASON)
+    }
+    contained = [(ANY_REASON, fewer[0], more[0])] if set(fewer[1]) <= set(more[1]) else []
+    # A record is counted under the first reason: the more there are before one, the fewer are left to it.
+    contained += [
+        (reason, more[0], fewer[0])
+        for at, reason in enumerate(fewer[1])
+        if reason in more[1] and set(fewer[1][:at]) <= set(more[1][: more[1].index(reason)])
+    ]
+    for reason, part, whole in contained:
+        cells.counts.add_part(
+            key_of[whole, reason], key_of[part, reason], ("rest", key_of[whole, reason], key_of[part, reason])
+        )
+
+
+def _read_not_read(cells: Cells, not_read: pl.DataFrame) -> None:
+    cells.read("not_read", "records", not_read, "not read", "source", "practice")
+    keys = cells.columns["not_read", "records"]
+    totals = [key for key in keys if key[2] == ALL]
+    cells.sum_up((("not read", key[1], ALL), key) for key in keys if key not in totals)
+    cells.sum_up((("not read", ALL, ALL), key) for key in totals if key[1] != ALL)
 
 
 def _read_fallback(cells: Cells, fallback: FallbackQuality) -> None:

@@ -3,15 +3,18 @@
 Counts from 1 to 7 are suppressed (null), the others are rounded to the nearest 5, and further ones are suppressed
 wherever a margin, another table that shares cells, or a difference would narrow a small count down to fewer than three
 possible values all the same (:mod:`~linkcore.quality.disclosure.suppression`). All rates, intervals and differences are
-computed from the counts that are shown. Values of an attribute that hardly any record has are put together as
-``other``: they could be a name. Estimates of the self-test are no counts; they are rounded to two significant digits,
-or one where they stand for fewer than 8 records, and what comes from fewer than 8 records is not shown.
+computed from the counts that are shown. What is withheld for one purpose is
+held against what is withheld for another, for both are of the same records. Values of an attribute that hardly any
+record has are put together as ``other``: they could be a name. Estimates of the self-test are no counts; they are
+rounded to two significant digits, or one where they stand for fewer than 8 records, and what comes from fewer than 8
+records is not shown.
 
 What it does **not** protect from:
 
 - A group of whom all, or none, are linked: 0 is shown as 0. It tells how well linkage works, and nothing of anybody's
   health.
 - Two reports on nearly the same records, such as two runs a day apart, subtracted from each other.
+- A recipient of a release, who can count its rows, and whose manifest tells of what was withheld by itself.
 - Someone who knows most of the records of a small cell already, and learns the rest.
 - Bounds: a suppressed count can often be told to be below some number, and now and then to be one of three.
 - Inference along many sums at once, which bounds it more tightly than one sum after the other does; or from what this
@@ -36,6 +39,9 @@ __all__ = ["ROUND_TO", "SMALLEST_COUNT", "disclosed"]
 
 # A rate is shown to a hundred thousandth at the finest.
 _FINEST: Final = 5
+
+# How many opt-outs have no number that can be read is stated in words.
+_WORDS_FOR_A_COUNT: Final = pl.col("basis").str.replace_all(r"\b\d+ of them have\b", "some of them have")
 
 
 def disclosed(quality: Quality) -> Quality:
@@ -83,12 +89,14 @@ def disclosed(quality: Quality) -> Quality:
         if name not in ("drift", "truth", "totals")
     }
     tables["groups"] = group_rates(tables["groups"].select("source", "dimension", "group", "records", "linked"))
+    tables["withheld_basis"] = tables["withheld_basis"].with_columns(_WORDS_FOR_A_COUNT)
+    cases = _cases(pooled.fallback)
     return replace(
         pooled,
         **tables,
         persons=shown.column("persons", "")[0],
-        fallback=None if pooled.fallback is None else _of_fallback(pooled.fallback, shown, pooled.groups),
-        truth=None if pooled.truth is None else _of_truth(shown.table("truth", pooled.truth)),
+        fallback=None if pooled.fallback is None else _of_fallback(pooled.fallback, shown, pooled.groups, cases),
+        truth=None if pooled.truth is None else _of_truth(shown.table("truth", pooled.truth), cases),
         totals=shown.totals(),
         disclosed=True,
     )
@@ -120,7 +128,17 @@ class _Shown:
         return pl.DataFrame(rows, schema=QUALITY_TABLES["totals"], orient="row")
 
 
-def _of_fallback(fallback: FallbackQuality, shown: _Shown, groups: pl.DataFrame) -> FallbackQuality:
+def _cases(fallback: FallbackQuality | None) -> dict[tuple[str, str], float]:
+    """Say from how many cases each source's estimate of each rate comes: wherever it stands, it has as many digits."""
+    if fallback is None:
+        return {}
+    rates = fallback.rates.filter(dimension=ALL, weighting="reweighted").select("source", "measure", "cases")
+    return {(source, measure): effective for source, measure, effective in rates.iter_rows()}
+
+
+def _of_fallback(
+    fallback: FallbackQuality, shown: _Shown, groups: pl.DataFrame, cases: Mapping[tuple[str, str], float]
+) -> FallbackQuality:
     rates = shown.table("rates", fallback.rates)
     # Of a group that is not named among the groups, nothing is told; nor is its name.
     named = {(dimension, group) for dimension, group in groups.select("dimension", "group").iter_rows()}
@@ -133,12 +151,6 @@ def _of_fallback(fallback: FallbackQuality, shown: _Shown, groups: pl.DataFrame)
         ),
         lambda row: _estimate(row, "rate", row["cases"]),
     )
-    cases = {
-        (source, measure): effective
-        for source, measure, effective in fallback.rates.filter(dimension=ALL, weighting="reweighted")
-        .select("source", "measure", "cases")
-        .iter_rows()
-    }
     return replace(
         fallback,
         sources=shown.table("sources", fallback.sources).with_columns(pl.col("pi").round(3)),
@@ -161,9 +173,13 @@ def _of_fallback(fallback: FallbackQuality, shown: _Shown, groups: pl.DataFrame)
     )
 
 
-def _of_truth(truth: pl.DataFrame) -> pl.DataFrame:
+def _of_truth(truth: pl.DataFrame, cases: Mapping[tuple[str, str], float]) -> pl.DataFrame:
     estimated = _mapped(
-        truth, lambda row: {name: _digits(row[name], row["of"] or 0) for name in ("estimated", "low", "high")}
+        truth,
+        lambda row: {
+            name: _digits(row[name], cases.get((row["source"], row["measure"]), 0.0))
+            for name in ("estimated", "low", "high")
+        },
     )
     return estimated.with_columns(_share("cases", "of").alias("true"))
 

@@ -20,6 +20,7 @@ __all__ = [
     "METHOD_COLOURS",
     "NUMBER_COLOURS",
     "OUTCOME_COLOURS",
+    "WITHHELD_COLOURS",
     "bars",
     "calibration",
     "completeness",
@@ -50,6 +51,16 @@ NUMBER_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
 
 OUTCOME_COLOURS: Final[Mapping[str, str]] = MappingProxyType({"accepted": "var(--green)", "rejected": "var(--orange)"})
 """Of the fallback's candidates."""
+
+WITHHELD_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "may leave": "var(--blue)",
+        "opted out": "var(--orange)",
+        "cannot be looked up": "var(--navy)",
+        "sensitive": "var(--red)",
+    }
+)
+"""Of what is withheld, and of what is not."""
 
 _WIDTH: Final = 310
 _STEP: Final = 19

@@ -7,7 +7,7 @@ import polars as pl
 
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.page.words import count, drift_in_words, in_prose, in_words, listed
-from linkcore.quality.tables import ALL
+from linkcore.quality.tables import ALL, ANY_REASON
 
 __all__ = [
     "CONFLICT_SHARE",
@@ -59,6 +59,7 @@ def headline(quality: Quality) -> list[str]:
     sentences = [f"{about}{records} records of {sources} sources are of {about.lower()}{people} people."]
     if totals["records"]:
         sentences.append(_by_method(totals))
+    sentences += _withheld(quality.withheld, totals["records"])
     if quality.fallback is not None:
         sentences += _estimated(quality.fallback)
     if quality.truth is not None:
@@ -85,6 +86,16 @@ def _by_method(totals: Mapping[str, int | None]) -> str:
     linked = any(shares[method] for method in ("nhs_number", "local_patient_id", "probabilistic"))
     unlinked = "" if linked else " No record was linked to another."
     return f"{listed(parts, most=len(parts))}.{unlinked}".strip()
+
+
+def _withheld(withheld: pl.DataFrame, records: int | None) -> Iterator[str]:
+    said: list[str] = []
+    for purpose, number in withheld.filter(source=ALL, reason=ANY_REASON).select("purpose", "records").iter_rows():
+        many = {None: "a number not shown", 0: "none"}.get(number, count(number))
+        share = f" ({in_prose(number / records)})" if number and records else ""
+        said.append(f'{many}{share}{"" if said else " are withheld from releases"} for "{purpose}"')
+    if said:
+        yield f"Of all records, {listed(said)}."
 
 
 def _estimated(fallback: FallbackQuality) -> Iterator[str]:

@@ -69,7 +69,8 @@ def flow_section(quality: Quality) -> Section | None:
         (
             "Every record stands in exactly one flow. A number is usable if it passes its checks and names a real "
             "person; it conflicts if name and birth date say that it is somebody else's. Records of people who opted "
-            "out are withheld from each release, not from the linkage.",
+            "out are withheld from each release, not from the linkage"
+            + (": how many, the next section tells." if quality.withheld.height else "."),
         ),
         (figure,),
     )

@@ -22,11 +22,13 @@ from linkcore.quality.page.record_sections import (
 from linkcore.quality.page.run_sections import drift_section, limits_section, run_section
 from linkcore.quality.page.sections import Section
 from linkcore.quality.page.templates import fill
+from linkcore.quality.page.withheld_section import withheld_section
 
 __all__ = ["render"]
 
 _SECTIONS: Final[tuple[Callable[[Quality], Section | None], ...]] = (
     flow_section,
+    withheld_section,
     estimates_section,
     groups_section,
     drift_section,

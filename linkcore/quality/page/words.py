@@ -10,6 +10,7 @@ __all__ = [
     "HIDDEN",
     "METHODS",
     "NOTHING",
+    "REASONS",
     "STATUSES",
     "count",
     "drift_in_words",
@@ -60,6 +61,20 @@ STATUSES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """What a value of an identifier turned out to be."""
+
+REASONS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "objection": "objection to the programme",
+        "exclusion": "left out altogether",
+        "type_1": "Type 1 opt-out",
+        "national": "National Data Opt-out",
+        "not_asked": "not asked about",
+        "links_to_nobody": "nobody to look up",
+        "sensitive": "sensitive",
+        "carried_away": "same parent as a sensitive one",
+    }
+)
+"""Why a record is withheld; also by what kind of rule."""
 
 _ACRONYMS: Final = MappingProxyType({"nhs": "NHS", "id": "id", "gp": "GP"})
 

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.governance.withholding.withholding import Withholding
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -63,9 +64,16 @@ DRAWINGS = """() => [...document.querySelectorAll('svg')].filter(svg => svg.chec
 
 
 @pytest.fixture(scope="module")
-def report(linkage: lc.Linkage, truth: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def report(
+    linkage: lc.Linkage,
+    truth: pl.DataFrame,
+    withholding: list[Withholding],
+    type_one: pl.DataFrame,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
     place = tmp_path_factory.mktemp("browser") / "report.html"
-    lc.write_report(linkage, place, truth=truth, previous=linkage.quality)
+    also = {"withholding": withholding, "type_one": type_one}
+    lc.write_report(linkage, place, truth=truth, previous=linkage.quality, **also)
     return place
 
 

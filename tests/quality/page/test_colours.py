@@ -6,7 +6,7 @@ from itertools import combinations
 
 import pytest
 
-from linkcore.quality.page.charts import METHOD_COLOURS, NUMBER_COLOURS, OUTCOME_COLOURS
+from linkcore.quality.page.charts import METHOD_COLOURS, NUMBER_COLOURS, OUTCOME_COLOURS, WITHHELD_COLOURS
 
 Colour = tuple[float, float, float]
 
@@ -71,7 +71,8 @@ def test_each_stands_out_from_the_page_by_three_to_one(scheme: dict[str, str]) -
 @pytest.mark.parametrize("by", SEEN_BY)
 @pytest.mark.parametrize("scheme", SCHEMES, ids=["light", "dark", "print"])
 def test_those_of_one_chart_differ_for_everybody(scheme: dict[str, str], by: str) -> None:
-    for colours in (METHOD_COLOURS, NUMBER_COLOURS, OUTCOME_COLOURS, {"for": "blue", "against": "red"}):
+    weights = {"for": "blue", "against": "red"}
+    for colours in (METHOD_COLOURS, NUMBER_COLOURS, OUTCOME_COLOURS, WITHHELD_COLOURS, weights):
         for one, other in combinations(names(dict(colours)), 2):
             apart = zip(seen(linear(scheme[one]), by), seen(linear(scheme[other]), by), strict=True)
             assert sum((a - b) ** 2 for a, b in apart) ** 0.5 >= 12, (one, other)

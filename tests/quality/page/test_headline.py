@@ -130,6 +130,15 @@ def test_the_headline_gives_the_totals_and_the_estimates() -> None:
     assert key_figures(WELL)[:3] == [("2,000", "records"), ("1,000", "people"), ("49 %", "linked on the NHS Number")]
 
 
+def test_what_is_withheld_is_said_by_purpose() -> None:
+    counts = {"planning": 50, "finding cases": None, "audit": 0}
+    rows = [{"source": "all", "reason": "any reason", "purpose": name, "records": n} for name, n in counts.items()]
+    assert headline(replace(WELL, withheld=table("withheld", *rows)))[2] == (
+        'Of all records, 50 (2.5 %) are withheld from releases for "planning", a number not shown for "finding cases" '
+        'and none for "audit".'
+    )
+
+
 def test_where_the_truth_is_known_it_is_said() -> None:
     rows = [{"source": "all", "measure": "false links", "true": 0.001}, {"source": "all", "measure": "missed links"}]
     said = headline(replace(WELL, truth=table("truth", *rows)))[-1]

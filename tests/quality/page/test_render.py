@@ -12,11 +12,14 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.governance.withholding.withholding import Withholding
 from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.page.render import render
-from linkcore.quality.page.words import METHODS
+from linkcore.quality.page.words import METHODS, NOTHING, REASONS
 from linkcore.quality.quality_file import read_quality
+from linkcore.quality.tables import ALL, ANY_REASON, NOT_WITHHELD
+from linkcore.report import with_withholding
 from tests.quality.pages import Element, read_page, tables
 
 HOSTILE = "</td></svg><script>alert('1')</script><img src=x onerror=alert(2)>\"{{7*7}}&amp;\x00\x0b"
@@ -33,10 +36,18 @@ def trusted(trusted_html: str) -> Element:
 
 
 @pytest.fixture(scope="module")
-def shown(linkage: lc.Linkage, truth: pl.DataFrame, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report as it is given out, with truth and compared with an earlier run."""
+def shown(
+    linkage: lc.Linkage,
+    truth: pl.DataFrame,
+    withholding: list[Withholding],
+    type_one: pl.DataFrame,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Path:
+    """A report as it is given out, with truth and what is withheld, and compared with an earlier run."""
     folder = tmp_path_factory.mktemp("report")
-    lc.write_report(linkage, folder / "report.html", truth=truth, previous=linkage.quality)
+    place = folder / "report.html"
+    also = {"withholding": withholding, "type_one": type_one}
+    lc.write_report(linkage, place, truth=truth, previous=linkage.quality, **also)
     return folder
 
 
@@ -73,6 +84,64 @@ def test_page_file_and_tables_tell_the_same_numbers_as_a_count_of_the_links(
 def test_the_flow_on_the_page_is_every_record(linkage: lc.Linkage, trusted: Element) -> None:
     rows = tables(trusted)["Every record, once"][1:]
     assert sum(int(row[-1].replace(",", "")) for row in rows) == linkage.links.height
+
+
+def on_page(page: Element, purpose: str) -> dict[tuple[str, str], str]:
+    """What the table of a purpose has, by source and reason."""
+    head, *rows = tables(page)[f"Releases for {purpose}"]
+    code = {words: reason for reason, words in REASONS.items()} | {"may leave": NOT_WITHHELD, "withheld": ANY_REASON}
+    return {
+        (ALL if row[0] == "all sources" else row[0], code.get(name, name)): cell.replace(",", "")
+        for row in rows
+        for name, cell in zip(head[1:], row[1:], strict=True)
+        if cell != NOTHING
+    }
+
+
+def test_what_is_withheld_is_told_alike_everywhere_and_as_counted_of_what_is_kept(
+    linkage: lc.Linkage, withholding: list[Withholding], type_one: pl.DataFrame, tmp_path: Path
+) -> None:
+    lc.write_report(linkage, tmp_path / "report.html", withholding=withholding, type_one=type_one, trusted=True)
+    page = read_page((tmp_path / "report.html").read_text("utf-8"))
+    stated = json.loads((tmp_path / "quality.json").read_text("utf-8"))["tables"]
+    told = with_withholding(linkage.quality, withholding, type_one)
+    for each in withholding:
+        counted = {(source, NOT_WITHHELD): sum(kept) for source, kept in each.kept.items()}
+        counted |= {(source, ANY_REASON): len(kept) - sum(kept) for source, kept in each.kept.items()}
+        counted |= {(source, reason): records for source, reason, records in each.counts.iter_rows()}
+        totals: Counter[tuple[str, str]] = Counter()
+        for (_, reason), records in counted.items():
+            totals[ALL, reason] += records
+        in_file = {
+            (row["source"], row["reason"]): row["records"]
+            for row in stated["withheld"]
+            if row["purpose"] == each.purpose
+        }
+        in_table = {(source, why): n for _, source, why, n in told.withheld.filter(purpose=each.purpose).iter_rows()}
+        assert in_table == in_file == counted | totals
+        of_sources = dict(told.by_method().select("source", "records").iter_rows())
+        expected = in_table | {(source, "records"): records for source, records in of_sources.items()}
+        assert on_page(page, each.purpose) == {key: str(count) for key, count in expected.items()}
+        (said,) = [each.text for each in page.all("p") if each.text.startswith("Of all records, ")]
+        assert f"{totals[ALL, ANY_REASON]:,} (" in said
+    assert tables(page)["Rows left out when they were read, by practice"][-1] == ["all sources", "all", "43"]
+
+
+def test_what_is_withheld_is_told_under_disclosure_control_on_page_and_in_file(shown: Path, page: Element) -> None:
+    told = read_quality(shown / "quality.json")
+    for purpose in ("planning", "finding cases"):
+        rows = told.withheld.filter(purpose=purpose).select("source", "reason", "records").iter_rows()
+        stated = {(source, why): "* suppressed" if n is None else str(n) for source, why, n in rows}
+        assert {key: cell for key, cell in on_page(page, purpose).items() if key[1] != "records"} == stated
+        assert "* suppressed" in stated.values()
+
+
+def test_each_basis_is_in_the_report_and_so_is_the_exemption(withholding: list[Withholding], page: Element) -> None:
+    for each in withholding:
+        assert tables(page)[f"Releases for {each.purpose} on {each.on}: on what basis"][1:] == [
+            [REASONS[kind], basis.replace("; 3 of them", "; some of them")] for kind, basis in each.basis.items()
+        ]
+    assert "exempt for 'finding cases': legal_duty: a direction of 2026" in page.text
 
 
 def test_the_report_given_out_and_its_file_tell_the_same(shown: Path, page: Element) -> None:
@@ -165,6 +234,7 @@ def test_all_that_a_report_must_contain_is_there(page: Element) -> None:
     assert titles == [
         "Summary",
         "The flow of records",
+        "Withheld from releases",
         "How many links are wrong, and how many are missed",
         "Who is linked less well",
         "Changes since the run before",
@@ -185,7 +255,10 @@ def renamed(quality: Quality, old: str, new: str) -> Quality:
     """The same Quality, where a source, and in every table a further kind of row, has another name."""
 
     def in_frame(frame: pl.DataFrame) -> pl.DataFrame:
-        names = [name for name in ("dimension", "group", "identifier", "finding", "level", "rule") if name in frame]
+        columns = ("dimension", "group", "identifier", "finding", "level", "rule", "basis", "reason", "kind")
+        names = [name for name in columns if name in frame]
+        if "purpose" in frame.columns:
+            frame = frame.with_columns(pl.col("purpose").replace("planning", new))
         frame = frame.with_columns(pl.col("source").replace(old, new)) if "source" in frame.columns else frame
         first = [
             pl.when(pl.int_range(pl.len()) == pl.len() - 1).then(pl.lit(new)).otherwise(name).alias(name)
@@ -204,12 +277,16 @@ def renamed(quality: Quality, old: str, new: str) -> Quality:
     return in_all(replace(quality, run=run, fallback=in_all(quality.fallback)))  # type: ignore[no-any-return]
 
 
-def test_whatever_the_names_are_they_are_shown_as_text(quality: Quality, trusted: Element) -> None:
-    page = read_page(render(renamed(quality, "ambulance", HOSTILE)))
+def test_whatever_the_names_are_they_are_shown_as_text(
+    quality: Quality, trusted: Element, withholding: list[Withholding], type_one: pl.DataFrame
+) -> None:
+    told = with_withholding(quality, withholding, type_one.with_columns(pl.lit(HOSTILE).alias("practice")))
+    page = read_page(render(renamed(told, "ambulance", HOSTILE)))
     assert not page.all("script", "img")
     assert "alert(2)" in page.text
     assert "7*7" in page.text
-    assert [each.text for each in page.all("h2")] == [each.text for each in trusted.all("h2")]
+    sections = [each.text for each in page.all("h2")]
+    assert [each for each in sections if each != "Withheld from releases"] == [h.text for h in trusted.all("h2")]
     assert len(page.all("table")) > len(trusted.all("table")) / 2
     assert not [
         each for each in page.all("div", "svg", "td", "th") if [name for name in each.attributes if name[:2] == "on"]
