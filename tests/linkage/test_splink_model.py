@@ -16,7 +16,7 @@ def learned() -> dict[str, Any]:
     there = comparable(pl.DataFrame(schema=RECORDS)).columns
     made = comparisons(there, {})
     shares = {
-        each["output_column_name"]: Shares({place: 0.1 for place in range(len(each["comparison_levels"]))}, 1000)
+        each["output_column_name"]: Shares(dict.fromkeys(range(len(each["comparison_levels"])), 0.1), 1000)
         for each in made
     }
     return {
