@@ -52,7 +52,7 @@ def pseudonyms(numbers: pl.Series, threads: int) -> pl.Series:
     return pl.Series(numbers.name, hash_array(array, [STAGE], threads=threads))
 
 
-def hmac_loop(numbers: pl.Series, _threads: int) -> object:
+def hmac_loop(numbers: pl.Series, _threads: int) -> pl.Series:
     return pl.Series([hmac.digest(MATERIAL, number.encode(), "sha256").hex()[:32] for number in numbers])
 
 
@@ -141,6 +141,15 @@ def test_column_to_column(benchmark: BenchmarkFixture, numbers: pl.Series, threa
     benchmark.extra_info.update({f"times as fast as {peer.__name__}": faster, "millions a second": millions})
     print(f"{threads} threads: {millions:.1f} million a second, {faster:.2f} times as fast as {peer.__name__}")  # noqa: T201
     benchmark.pedantic(pseudonyms, (numbers, threads), rounds=pairs_of(numbers))  # type: ignore[no-untyped-call]
+
+
+@pytest.mark.ratio
+def test_beside_the_loop(benchmark: BenchmarkFixture, keeps: Callable[[str, float], None]) -> None:
+    numbers = pl.Series("nhs_number", range(9_000_000_000, 9_000_100_000)).cast(pl.String)
+    assert list(pseudonyms(numbers[:960], 1)) == list(hmac_loop(numbers[:960], 1))
+    pairs = [(seconds(hmac_loop, numbers, 1), seconds(pseudonyms, numbers, 1)) for _ in range(5)]
+    keeps("pseudonyms, to hmac.digest in a loop", statistics.median(theirs / ours for theirs, ours in pairs))
+    benchmark.pedantic(pseudonyms, (numbers, 1), rounds=5)  # type: ignore[no-untyped-call]
 
 
 def openssl_millions(processes: int) -> float:

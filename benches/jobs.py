@@ -1,0 +1,213 @@
+"""Whole jobs on the files of one synthetic ICS, each for a process of its own: linkcore's, and floors beside it."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import polars as pl
+from datasets import Judgement, pairs_within
+from fresh import Job, Stages
+
+import linkcore as lc
+from linkcore.linkage.evaluation import compare_with_truth
+from linkcore.linkage.link import Linkage
+
+KEY: Final = lc.Key.from_bytes("analytics-partner-2026", bytes(range(32)))
+
+_STEPS: Final = {
+    "read ": "read and standardise",
+    "link on the NHS Number": "exact, and preparing the fallback",
+    "learn how records of one person differ": "fallback train",
+    "compare open records with persons": "candidates, score, assign",
+    "compare open records with each other": "candidates, score, group",
+    "estimate false and missed links": "evaluate",
+    "count": "count",
+    "linked": "count",
+}
+# The code tells of the fallback's first step when its sides are ready; what makes them is in the exact step's time.
+_PARTS: Final = {
+    "linking on the number": "linkcore.linkage.link:link_exactly",
+    "preparing the self-test": "linkcore.linkage.probabilistic:hide_numbers",
+    "conflicts": "linkcore.linkage.exact:contradict",
+    "score": "linkcore.linkage.scorer:Scorer._score_pairs",
+    "assign": "linkcore.linkage.rounds:assign",
+}
+_AGAIN: Final = " again"
+
+
+# ---------------------------------------------------------------------------------------------------------- linkcore
+
+
+def whole_run(ics: Path, out: Path) -> Job:
+    """Link with the fallback and its self-test, release, report; then judge it, which is not of the job."""
+    stages = Stages(_STEPS)
+    stages("open")
+    with stages.parts(_PARTS):
+        programme = lc.Programme.load(ics / "programme.toml")
+        linkage = programme.link(progress=stages)
+    _release(programme, linkage, stages, out)
+    stages("report")
+    lc.write_report(linkage, out / "report.html")
+    return Job(stages.done(), linkage.links.height, accuracy(linkage, ics))
+
+
+def exact_path(ics: Path, out: Path) -> Job:
+    """Link on the number alone, and release: rows in the order of their pseudonyms."""
+    stages = Stages(_STEPS | {"link on the NHS Number": "exact"})
+    stages("open")
+    with stages.parts(_PARTS):
+        programme = lc.Programme.load(ics / "programme.toml")
+        linkage = lc.link(
+            programme.sources(),
+            exact=programme.exact(),
+            fallback=None,
+            reference_date=programme.programme.reference_date,
+            progress=stages,
+        )
+    _release(programme, linkage, stages, out)
+    return Job(stages.done(), linkage.links.height, accuracy(linkage, ics))
+
+
+def _release(programme: lc.Programme, linkage: Linkage, stages: Stages, out: Path) -> None:
+    stages("release")
+    (agreement,) = programme.agreements()
+    there = {source.name: source.column_names for source in linkage.sources}
+    columns = {
+        source: [*names, *(name + _AGAIN for name in names if name + _AGAIN in there[source])]
+        for source, names in agreement.columns.items()
+    }
+    lc.release(linkage, replace(agreement, columns=columns), KEY, out / "release")
+
+
+def accuracy(linkage: Linkage, ics: Path) -> dict[str, Any]:
+    truth = pl.read_parquet(ics / "truth.parquet")
+    judged = compare_with_truth(linkage, truth)
+    left_open = judged.filter(pl.col("method").is_in(["probabilistic", "new_person", "unlinked"]))
+    return {
+        **pairs_right(linkage.links.select("source", "record_id", "person_id"), truth),
+        "links": _shares(judged.sum()),
+        "links of what the number left open": _shares(left_open.sum()),
+    }
+
+
+def _shares(judged: pl.DataFrame) -> dict[str, float]:
+    right, linked, found, findable = judged.select("right", "linked", "found", "findable").row(0)
+    return {"precision": round(right / max(linked, 1), 5), "recall": round(found / max(findable, 1), 5)}
+
+
+def pairs_right(links: pl.DataFrame, truth: pl.DataFrame) -> dict[str, float]:
+    """Judge ``source``, ``record_id``, ``person_id`` by pairs of records that are of one person."""
+    both = links.join(truth, on=["source", "record_id"])
+    judgement = Judgement(
+        pairs_within(both, "person_id", "entity"), pairs_within(both, "person_id"), pairs_within(truth, "entity")
+    )
+    return judgement.figures("pairs_")
+
+
+def read_identifiers(ics: Path, _out: Path) -> Job:
+    """Read what is linked by, and nothing more: the part of standardising that is reading."""
+    sources = lc.Programme.load(ics / "programme.toml").sources()
+    stages, records = Stages(), 0
+    stages("read")
+    for source in sources:
+        records += source.scan(list(source.identifier_columns.values())).collect(engine="streaming").height
+    return Job(stages.done(), records)
+
+
+# ---------------------------------------------------------------------------------------------------------- floors
+
+
+def files(ics: Path) -> Iterator[tuple[str, str, Path]]:
+    """Each source's name, its column of NHS Numbers, and its files."""
+    for table in lc.Programme.load(ics / "programme.toml").source:
+        assert table.columns is not None
+        yield table.name, table.columns["nhs_number"], ics / table.data
+
+
+def scan(file: Path) -> pl.LazyFrame:
+    """Read a source as it is, whatever it is in."""
+    match file.suffix:
+        case ".parquet":
+            return pl.scan_parquet(file)
+        case ".arrow":
+            return pl.scan_ipc(file)
+        case _:
+            return pl.scan_csv(file, infer_schema=False)
+
+
+def copy_unchanged(ics: Path, out: Path) -> Job:
+    return _copy(ics, out, in_order=False)
+
+
+def copy_sorted(ics: Path, out: Path) -> Job:
+    """Write each source in the order of its NHS Numbers: the least that any release in another order does."""
+    return _copy(ics, out, in_order=True)
+
+
+def _copy(ics: Path, out: Path, *, in_order: bool) -> Job:
+    stages = Stages()
+    stages("copy")
+    for name, number, file in files(ics):
+        frame = scan(file)
+        (frame.sort(number) if in_order else frame).sink_parquet(out / f"{name}.parquet")
+    done = stages.done()
+    records = sum(pl.scan_parquet(file).select(pl.len()).collect().item() for file in out.glob("*.parquet"))
+    return Job(done, records)
+
+
+def exact_in_sql(ics: Path, out: Path) -> Job:
+    """Join each source to the list on the digits of its number, hash them with the key before, and write: in DuckDB.
+
+    It checks no number, finds no conflict, refuses nothing, and its hash is no HMAC.
+    """
+    stages, records = Stages(), 0
+    stages("join and write")
+    with duckdb.connect() as connection:
+        for name, number, file in files(ics):
+            read = {".parquet": f"read_parquet('{file}')", ".arrow": "arrow"}.get(
+                file.suffix, f"read_csv('{file}', all_varchar = true)"
+            )
+            if file.suffix == ".arrow":  # which DuckDB has no reader for
+                connection.register("arrow", scan(file).collect())
+            digits = f"nullif(regexp_replace(CAST(\"{number}\" AS VARCHAR), '[^0-9]', '', 'g'), '')"
+            connection.execute(f'CREATE TABLE {name} AS SELECT {digits} AS digits, * EXCLUDE ("{number}") FROM {read}')
+            if name == "gp":
+                connection.execute(
+                    "CREATE TABLE persons AS SELECT min(rowid) AS person_id, digits FROM gp "
+                    "WHERE digits IS NOT NULL GROUP BY digits"
+                )
+            (count,) = connection.execute(
+                f"COPY (SELECT sha256('key' || digits)[:32] AS pseudonym, persons.person_id AS person, "
+                f"{name}.* EXCLUDE (digits) FROM {name} LEFT JOIN persons USING (digits) ORDER BY pseudonym) "
+                f"TO '{out / f'{name}.parquet'}' (FORMAT parquet)"
+            ).fetchall()[0]
+            records += count
+    return Job(stages.done(), records)
+
+
+# ---------------------------------------------------------------------------------------------------------- payload
+
+
+def double_payload(ics: Path, out: Path) -> None:
+    """Copy an ICS with every payload column there twice; linkage reads the same identifiers."""
+    programme = lc.Programme.load(ics / "programme.toml")
+    for name in ("programme.toml", "truth.parquet"):
+        shutil.copy(ics / name, out / name)
+    for table in programme.source:
+        assert table.columns is not None
+        known = {*table.columns.values(), table.record_id}
+        for file in sorted(ics.glob(table.data)):
+            copy = out / file.relative_to(ics)
+            copy.parent.mkdir(exist_ok=True)
+            again = [pl.exclude(*(name for name in known if name)).name.suffix(_AGAIN)]
+            frame = scan(file).with_columns(again)
+            match file.suffix:
+                case ".parquet":
+                    frame.sink_parquet(copy)
+                case ".arrow":
+                    frame.sink_ipc(copy, compression="zstd")
+                case _:
+                    frame.sink_csv(copy)
