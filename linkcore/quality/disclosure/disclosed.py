@@ -3,11 +3,10 @@
 Counts from 1 to 7 are suppressed (null), the others are rounded to the nearest 5, and further ones are suppressed
 wherever a margin, another table that shares cells, or a difference would narrow a small count down to fewer than three
 possible values all the same (:mod:`~linkcore.quality.disclosure.suppression`). All rates, intervals and differences are
-computed from the counts that are shown. What is withheld for one purpose is
-held against what is withheld for another, for both are of the same records. Values of an attribute that hardly any
-record has are put together as ``other``: they could be a name. Estimates of the self-test are no counts; they are
-rounded to two significant digits, or one where they stand for fewer than 8 records, and what comes from fewer than 8
-records is not shown.
+computed from the counts that are shown. Of what is withheld, the counts for the first purpose are told, and for the
+others the basis: both are of the same records. Values of an attribute that hardly any record has are put together as
+``other``: they could be a name. Estimates of the self-test are no counts; they are rounded to two significant digits,
+or one where they stand for fewer than 8 records, and what comes from fewer than 8 records is not shown.
 
 What it does **not** protect from:
 
@@ -81,7 +80,8 @@ def disclosed(quality: Quality) -> Quality:
         return quality
     if quality.drift is not None:
         raise ValueError("a Quality is disclosed before it is compared: compared(disclosed(this), disclosed(previous))")
-    pooled = replace(quality, groups=pool_rare(quality.groups, SMALLEST_COUNT))
+    first, others = _of_first_purpose(quality.withheld)
+    pooled = replace(quality, groups=pool_rare(quality.groups, SMALLEST_COUNT), withheld=first)
     shown = _Shown(pooled)
     tables: dict[str, Any] = {
         name: shown.table(name, getattr(pooled, name))
@@ -90,6 +90,7 @@ def disclosed(quality: Quality) -> Quality:
     }
     tables["groups"] = group_rates(tables["groups"].select("source", "dimension", "group", "records", "linked"))
     tables["withheld_basis"] = tables["withheld_basis"].with_columns(_WORDS_FOR_A_COUNT)
+    tables["withheld"] = pl.concat([tables["withheld"], others])
     cases = _cases(pooled.fallback)
     return replace(
         pooled,
@@ -100,6 +101,17 @@ def disclosed(quality: Quality) -> Quality:
         totals=shown.totals(),
         disclosed=True,
     )
+
+
+def _of_first_purpose(withheld: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the counts of the first purpose, and those of the others as if all were suppressed.
+
+    Two purposes are told of the same records, sorted by reasons that overlap; many sums at once can then give a small
+    count away that no single one does.
+    """
+    is_first = withheld["purpose"] == withheld["purpose"].first() if withheld.height else pl.Series(dtype=pl.Boolean)
+    others = withheld.filter(~is_first).with_columns(pl.lit(None, withheld.schema["records"]).alias("records"))
+    return withheld.filter(is_first), others
 
 
 class _Shown:

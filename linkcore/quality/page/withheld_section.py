@@ -66,7 +66,9 @@ def withheld_section(quality: Quality) -> Section | None:
 def _figure(quality: Quality) -> Figure:
     records = dict(quality.by_method().select("source", "records").iter_rows())
     purposes = quality.withheld.partition_by("purpose", maintain_order=True)
-    panels = tuple(_panel(rows, records, is_only=len(purposes) == 1) for rows in purposes)
+    # With disclosure control, only the first purpose is counted.
+    counted = [rows for rows in purposes if rows["records"].count()]
+    panels = tuple(_panel(rows, records, is_only=len(counted) == 1) for rows in counted)
     legend = tuple(("bar", colour, meaning) for meaning, colour in WITHHELD_COLOURS.items())
     numbers = tuple(_numbers(rows, records) for rows in purposes)
     return Figure("Share of each source's records that may leave, by purpose of release.", panels, legend, numbers)
