@@ -20,11 +20,10 @@ _ONE: Final = np.uint64(1)
 
 
 def _compiled(function: Any) -> Any:
-    compiler = njit(nogil=True)
     try:
         return njit(nogil=True, cache=True)(function)
     except RuntimeError:  # no directory that could be written to
-        return compiler(function)
+        return njit(nogil=True)(function)
 
 
 @_compiled

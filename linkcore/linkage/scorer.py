@@ -502,7 +502,7 @@ class Scorer:
         shifted = pairs.select(
             (pl.col("a") + self._persons).alias("join_key_l"), (pl.col("b") + self._persons).alias("join_key_r")
         )
-        make_table(self._connection, "pairs", shifted.with_columns(pl.lit("0").alias("match_key")))
+        make_table(self._connection, "pairs", shifted)
         scored = self._with_relatives(self._score_pairs())
         return scored.with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
 
@@ -522,7 +522,7 @@ class Scorer:
         ordered = pairs.select(
             pl.min_horizontal("a", "b").alias("join_key_l"), pl.max_horizontal("a", "b").alias("join_key_r")
         ).unique()
-        make_table(self._connection, "pairs", ordered.with_columns(pl.lit("0").alias("match_key")))
+        make_table(self._connection, "pairs", ordered)
         return self._with_relatives(self._score_pairs()).sort("a", "b").select("a", "b", "weight", "relative")
 
     def _with_relatives(self, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -540,7 +540,7 @@ class Scorer:
             between = f"BETWEEN {chunk[0]} AND {chunk[-1]}" if chunk.len() else "IS NULL"
             some = f"(SELECT * FROM {right} WHERE unique_id {between})"
             self._connection.execute(
-                "CREATE OR REPLACE TABLE pairs AS SELECT DISTINCT '0' AS match_key, "
+                "CREATE OR REPLACE TABLE pairs AS SELECT DISTINCT "
                 "least(unique_id_l, unique_id_r) AS join_key_l, greatest(unique_id_l, unique_id_r) AS join_key_r "
                 f"FROM ({pairs_sql(self._rules, some, where)})"
             )

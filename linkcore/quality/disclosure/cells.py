@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from itertools import permutations
 from typing import Any, Final
 
 import polars as pl
@@ -230,29 +229,6 @@ def _read_withheld(cells: Cells, withheld: pl.DataFrame) -> None:
         # Who cannot be looked up has, most often, no usable number and is linked to nobody.
         nobody = ((number, method) for number in NUMBER_GROUPS[1:] for method in _LEFT_OPEN[1:])
         cells.sum_up(((*of, "links_to_nobody"), ("flow", source, *each)) for each in nobody)
-    for source, of_purposes in reasons.items():
-        for more, fewer in permutations(of_purposes, 2):
-            _part_of_purpose(cells, source, (more, of_purposes[more]), (fewer, of_purposes[fewer]))
-
-
-def _part_of_purpose(cells: Cells, source: str, more: tuple[str, list[str]], fewer: tuple[str, list[str]]) -> None:
-    """Say what is part of what where the same opt-outs are applied for two purposes, but for one that is exempt."""
-    key_of: dict[tuple[str, str], Key] = {
-        (purpose, reason): ("withheld", source, purpose, reason)
-        for purpose, reasons in (more, fewer)
-        for reason in (*reasons, ANY_REASON)
-    }
-    contained = [(ANY_REASON, fewer[0], more[0])] if set(fewer[1]) <= set(more[1]) else []
-    # A record is counted under the first reason: the more there are before one, the fewer are left to it.
-    contained += [
-        (reason, more[0], fewer[0])
-        for at, reason in enumerate(fewer[1])
-        if reason in more[1] and set(fewer[1][:at]) <= set(more[1][: more[1].index(reason)])
-    ]
-    for reason, part, whole in contained:
-        cells.counts.add_part(
-            key_of[whole, reason], key_of[part, reason], ("rest", key_of[whole, reason], key_of[part, reason])
-        )
 
 
 def _read_not_read(cells: Cells, not_read: pl.DataFrame) -> None:
