@@ -14,7 +14,7 @@ ROOT = Path(linkcore.__file__).parent
 
 # From the ground up: a module may import from its own storey and from those below it.
 STOREYS = [
-    ["linkcore.errors", "linkcore.schema", "linkcore.files", "linkcore.progress"],
+    ["linkcore.errors", "linkcore.schema", "linkcore.files", "linkcore.progress", "linkcore.side_by_side"],
     ["linkcore.identifiers", "linkcore.pseudonyms"],
     ["linkcore.quality"],
     ["linkcore.linkage"],

@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import polars as pl
 
-from linkcore.identifiers.text import as_text, by_dtype, folded, on_present, own_script
+from linkcore.identifiers.text import as_text, by_dtype, folded, on_distinct, on_present, own_script
 
 __all__ = ["MISSING_WORDS", "NON_NAMES", "NON_NAMES_GIVEN", "STATUS", "TITLES", "Kind", "standardise"]
 
@@ -52,6 +52,8 @@ TITLES: Final = (
     *("REV", "REVD", "REVEREND", "SIR", "DAME"),
 )
 """Left out before a name, or after it and a comma; no name when alone."""
+
+_DTYPE: Final = pl.Struct({"value": pl.String(), "status": STATUS})
 
 _MISSING_SPELLINGS: Final = ("nan", "NaN")
 """As programs write it; in any other spelling Nan is a name."""
@@ -107,6 +109,10 @@ def standardise(column: pl.Expr, *, kind: Kind) -> pl.Expr:
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
+    return on_distinct(as_text(column, dtype), partial(_read, kind=kind), _DTYPE)
+
+
+def _read(column: pl.Expr, kind: Kind) -> pl.Expr:
     """Most names are one word in ASCII letters; the others are read apart."""
     text, plain, name, status = map(pl.field, ("text", "plain", "name", "status"))
     simple = text.str.contains("^[A-Za-z]+$") & text.is_in(_MISSING_SPELLINGS).not_()
@@ -119,7 +125,7 @@ def _standardise(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
         .otherwise(_status("valid"))
     )
     return (
-        pl.struct(text=as_text(column, dtype))
+        pl.struct(text=column)
         .struct.with_fields(plain=pl.when(simple).then(text))
         .struct.with_fields(rest=pl.when(plain.is_null()).then(text))
         .struct.with_fields(others=on_present(pl.field("rest"), partial(_words, kind=kind), pl.String))

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,7 @@ from linkcore.linkage.standardise import Records, standardise
 from linkcore.progress import Progress, Stopwatch, silent
 from linkcore.quality.measures import Quality
 from linkcore.schema import LINKS
+from linkcore.side_by_side import side_by_side
 
 __all__ = ["Linkage", "check_sources", "link"]
 
@@ -254,10 +256,11 @@ def link(
     exact = exact or Exact()
     progress = watch = Stopwatch(progress)
     steps = len(sources) + 6
+    reading = side_by_side(partial(standardise, usable=exact.usable, reference_date=reference_date), sources)
     records = []
     for done, source in enumerate(sources):
         progress(f"read {source.name}", done, steps)
-        records.append(standardise(source, usable=exact.usable, reference_date=reference_date))
+        records.append(next(reading))
     progress("link on the NHS Number", len(sources), steps)
     placement = link_exactly(records, exact)
     probabilistic = None

@@ -11,7 +11,7 @@ import polars as pl
 
 from linkcore.errors import SourceError
 from linkcore.identifiers import address, birth_date, gender, names, nhs_number, postcode
-from linkcore.identifiers.text import MISSING_WORDS, as_text, compact
+from linkcore.identifiers.text import MISSING_WORDS, as_text, compact, on_present
 from linkcore.linkage.sources import FurtherKind, Source
 from linkcore.schema import ATTRIBUTE, FURTHER, RECORDS, SET_ASIDE, STAGE_ONE_CODE, USABLE_STATUSES
 
@@ -227,12 +227,25 @@ def _parsed(source: Source, dtypes: Mapping[str, pl.DataType], reference_date: d
 
 def _local_patient_id(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Keep an id as it is written, but not what is filled in where there is none: it would link strangers."""
-    text = as_text(raw, dtype).str.strip_chars()
+    text, doubtful, given, status = map(pl.field, ("text", "doubtful", "given", "status"))
+    return (
+        pl.struct(text=as_text(raw, dtype).str.strip_chars())
+        # What has another digit than 0 and 9 is neither a word nor a filler, and that is nearly all.
+        .struct.with_fields(doubtful=pl.when(text.str.contains("[1-8]").not_()).then(text))
+        .struct.with_fields(
+            given=text.is_not_null() & on_present(doubtful, _is_filler, pl.Boolean).fill_null(False).not_()
+        )
+        .struct.with_fields(
+            value=pl.when(given).then(text),
+            status=pl.when(given).then(pl.lit("valid", _PRESENCE)).otherwise(pl.lit("missing", _PRESENCE)),
+        )
+        .struct.eval(pl.field("value"), status)
+    )
+
+
+def _is_filler(text: pl.Expr) -> pl.Expr:
     word = compact(text)
-    # Null for a null, which when() leaves out too.
-    given = (word.is_in(MISSING_WORDS) | word.str.contains(_FILLER)).not_()
-    status = pl.when(given).then(pl.lit("valid", _PRESENCE)).otherwise(pl.lit("missing", _PRESENCE))
-    return pl.struct(value=pl.when(given).then(text), status=status)
+    return word.is_in(MISSING_WORDS) | word.str.contains(_FILLER)
 
 
 def _further(raw: pl.Expr, kind: FurtherKind, day_first: bool, dtype: pl.DataType) -> pl.Expr:
@@ -299,12 +312,12 @@ def _statuses(source: Source) -> Iterator[pl.Expr]:
 
 def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:
     counts = [
-        statuses.group_by(pl.col(name).cast(pl.String).alias("status"))
-        .len("records")
+        statuses[name]
+        .value_counts(name="records")
         .select(
             pl.lit(source).alias("source"),
             pl.lit(name.removeprefix(_STATUS)).alias("identifier"),
-            "status",
+            pl.col(name).cast(pl.String).alias("status"),
             pl.col("records").cast(pl.UInt32),
         )
         .sort("status")
@@ -315,11 +328,11 @@ def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:
 
 def _in_order(source: Source, frame: pl.DataFrame) -> pl.DataFrame:
     if source.record_id_column is None:
-        return frame.sort("row")
+        return frame  # of which the row number is the order
     if frame["record_id"].null_count():
         row = frame.filter(pl.col("record_id").is_null())["row"].min()
         raise _record_id_error(source, [row], "is empty; give every record an id, or let the row number serve")
-    ordered = frame.sort("record_id")
+    ordered = frame if frame["record_id"].is_sorted() else frame.sort("record_id")
     repeated = ordered["record_id"] == ordered["record_id"].shift()
     if repeated.any():
         at = repeated.arg_true()[0]

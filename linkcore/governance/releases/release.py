@@ -25,6 +25,7 @@ from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.quality.disclosure.suppression import SMALLEST_COUNT, rounded
+from linkcore.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from linkcore.governance.audit.audit import Audit
@@ -138,7 +139,10 @@ def release(
     tables = Tables(linkage, agreement, key, persons, kept, inside)
     out = Path(out)
     with new_folder(out, ours=is_of_a_release) as folder:
-        written = [tables.write(source, folder) for source in linkage.sources if source.name in agreement.columns]
+        sources = [source for source in linkage.sources if source.name in agreement.columns]
+        # All tables of a database are in one file.
+        at_once = 1 if agreement.format == "duckdb" else 2
+        written = list(side_by_side(lambda source: tables.write(source, folder), sources, at_once=at_once))
         _refuse_too_few_alike(agreement, tables.known, minimum_k)
         # A database is whole only now.
         files = [_described(table) for table in written]
@@ -184,8 +188,10 @@ def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
     polars.DataFrame
         ``pseudonym`` (String, 32 hex characters) and ``RANK`` (UInt32), a row a person in the order of person ids.
     """
+    # The order of 64 of their bits is that of the pseudonyms: that two share these is as good as impossible.
+    first = pl.col("pseudonym").str.head(16).str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
     return persons.select(pseudonymise(person_name(), key).alias("pseudonym")).with_columns(
-        (pl.col("pseudonym").rank("ordinal") - 1).cast(pl.UInt32).alias(RANK)
+        (first.rank("ordinal") - 1).cast(pl.UInt32).alias(RANK)
     )
 
 
