@@ -209,6 +209,7 @@ def link(
     fallback: Fallback | None = _FALLBACK,
     reference_date: dt.date | None = None,
     seed: int = 0,
+    work: str | Path | None = None,
     progress: Progress = silent,
 ) -> Linkage:
     """Find which records of all sources are of the same person.
@@ -229,6 +230,9 @@ def link(
         The date by which ages are judged implausible and two-digit years read; today's date is never used.
     seed : int
         Of whatever is sampled.
+    work : path, optional
+        A folder on a disk, where records are kept that would not all fit in memory. Their files have no name, nobody
+        else can open them, and they are gone when the linkage is, or the process. With none given, all is in memory.
     progress : Progress
         Told of each step.
 
@@ -256,7 +260,10 @@ def link(
     exact = exact or Exact()
     progress = watch = Stopwatch(progress)
     steps = len(sources) + 6
-    reading = side_by_side(partial(standardise, usable=exact.usable, reference_date=reference_date), sources)
+    read = partial(
+        standardise, usable=exact.usable, reference_date=reference_date, work=None if work is None else Path(work)
+    )
+    reading = side_by_side(read, sources)
     records = []
     for done, source in enumerate(sources):
         progress(f"read {source.name}", done, steps)

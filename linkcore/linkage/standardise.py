@@ -12,6 +12,7 @@ import polars as pl
 from linkcore.errors import SourceError
 from linkcore.identifiers import address, birth_date, gender, names, nhs_number, postcode
 from linkcore.identifiers.text import MISSING_WORDS, as_text, compact, on_present
+from linkcore.linkage.out_of_core import collected
 from linkcore.linkage.sources import FurtherKind, Source
 from linkcore.schema import ATTRIBUTE, FURTHER, RECORDS, SET_ASIDE, STAGE_ONE_CODE, USABLE_STATUSES
 
@@ -67,7 +68,11 @@ def _file_parts(files: Sequence[Path]) -> Iterator[bytes]:
 
 
 def standardise(
-    source: Source, *, usable: Sequence[str] = USABLE_STATUSES, reference_date: dt.date | None = None
+    source: Source,
+    *,
+    usable: Sequence[str] = USABLE_STATUSES,
+    reference_date: dt.date | None = None,
+    work: Path | None = None,
 ) -> Records:
     """Read a source's identifiers and bring them to standard form.
 
@@ -81,6 +86,8 @@ def standardise(
         Statuses of NHS Numbers that may link.
     reference_date : datetime.date, optional
         The date by which ages are judged; two-digit years are not later than it.
+    work : pathlib.Path, optional
+        A folder in which to keep them; with none given, they are kept in memory.
 
     Returns
     -------
@@ -106,17 +113,17 @@ def standardise(
         own = source.scan(raw_columns(source))
         dtypes = own.collect_schema()
         _check(source, dtypes)
-        frame = (
+        query = (
             own.select(*_renamed(source), raw_row_hash(source).alias(_HASH))
             .with_row_index(_ROW)
             .with_columns(*_parsed(source, dtypes, reference_date))
             .with_columns(*_numbers(source, dtypes))
             .select(*_record_columns(source, usable), *_statuses(source), _HASH)
-            .collect(engine="streaming")
         )
+        frame = collected(query, work)
     statuses = [name for name in frame.columns if name.startswith(_STATUS)]
     set_aside = _count(source.name, frame.select(statuses))
-    ordered = _in_order(source, frame.drop(statuses))
+    ordered = _in_order(source, frame.drop(statuses), work)
     return Records(source, ordered.drop(_HASH), set_aside, ordered[_HASH].alias("row_hash"))
 
 
@@ -326,13 +333,13 @@ def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([pl.DataFrame(schema=SET_ASIDE), *counts])
 
 
-def _in_order(source: Source, frame: pl.DataFrame) -> pl.DataFrame:
+def _in_order(source: Source, frame: pl.DataFrame, work: Path | None) -> pl.DataFrame:
     if source.record_id_column is None:
         return frame  # of which the row number is the order
     if frame["record_id"].null_count():
         row = frame.filter(pl.col("record_id").is_null())["row"].min()
         raise _record_id_error(source, [row], "is empty; give every record an id, or let the row number serve")
-    ordered = frame if frame["record_id"].is_sorted() else frame.sort("record_id")
+    ordered = frame if frame["record_id"].is_sorted() else collected(frame.sort("record_id").lazy(), work)
     repeated = ordered["record_id"] == ordered["record_id"].shift()
     if repeated.any():
         at = repeated.arg_true()[0]

@@ -229,7 +229,12 @@ class Programme(Table):
         return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
 
     def link(
-        self, *, on: dt.date | None = None, sources: Sequence[Source] | None = None, progress: Progress = silent
+        self,
+        *,
+        on: dt.date | None = None,
+        sources: Sequence[Source] | None = None,
+        work: str | Path | None = None,
+        progress: Progress = silent,
     ) -> Linkage:
         """Link the programme's sources.
 
@@ -240,6 +245,8 @@ class Programme(Table):
             none given they are linked, and withheld from each release.
         sources : sequence of Source, optional
             Those of :meth:`sources_without_type_one`, where they are open already.
+        work : path, optional
+            A folder on a disk, where records are kept that would not all fit in memory, as for :func:`linkcore.link`.
         progress : Progress
             Told of each step.
 
@@ -261,6 +268,7 @@ class Programme(Table):
             fallback=self.fallback(),
             reference_date=self.programme.reference_date,
             seed=self.programme.seed,
+            work=work,
             progress=progress,
         )
 
