@@ -1,4 +1,4 @@
-"""A synthetic ICS for all benches, small by default, a whole one with ``--ics``; and the ratios that must not fall."""
+"""A synthetic ICS for all benches, small by default, a whole one with ``--ics``, many with ``--nation``; and the ratios that must not fall."""
 
 import tomllib
 from collections.abc import Callable
@@ -14,6 +14,7 @@ FLOORS = tomllib.loads(Path(__file__).with_name("floors.toml").read_text("utf-8"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--ics", action="store_true", help="bench at the size of a whole ICS (1.2 million people)")
+    parser.addoption("--nation", action="store_true", help="bench what is out of core, with 12 and 60 million people")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -56,6 +56,17 @@ def whole_run(ics: Path, out: Path) -> Job:
 
 def exact_path(ics: Path, out: Path) -> Job:
     """Link on the number alone, and release: rows in the order of their pseudonyms."""
+    job, linkage = _exact_path(ics, out)
+    return replace(job, figures=accuracy(linkage, ics))
+
+
+def list_path(folder: Path, out: Path) -> Job:
+    """Do likewise with a list of numbers; its truth is how many records link."""
+    job, linkage = _exact_path(folder, out)
+    return replace(job, figures={"linked": linkage.links.filter(method="nhs_number").height})
+
+
+def _exact_path(ics: Path, out: Path) -> tuple[Job, Linkage]:
     stages = Stages(_STEPS | {"link on the NHS Number": "exact"})
     stages("open")
     with stages.parts(_PARTS):
@@ -65,10 +76,11 @@ def exact_path(ics: Path, out: Path) -> Job:
             exact=programme.exact(),
             fallback=None,
             reference_date=programme.programme.reference_date,
+            work=programme.work(),
             progress=stages,
         )
     _release(programme, linkage, stages, out)
-    return Job(stages.done(), linkage.links.height, accuracy(linkage, ics))
+    return Job(stages.done(), linkage.links.height), linkage
 
 
 def _release(programme: lc.Programme, linkage: Linkage, stages: Stages, out: Path) -> None:

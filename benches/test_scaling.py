@@ -1,4 +1,7 @@
-"""How time and memory grow with people; up to a whole ICS (``--ics``), drawn as ``scaling.svg`` beside this file."""
+"""How time and memory grow with people; up to a whole ICS (``--ics``), and to ten of them with ``--nation`` too.
+
+It is drawn as ``scaling.svg`` beside this file. Ten ICSs are linked out of core, on the disk that the test's folder is.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,11 +10,14 @@ import pytest
 import vl_convert
 from fresh import Job, fresh
 from jobs import copy_sorted, exact_path, whole_run
+from nation import synthesise_nation
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from linkcore.synthetic import synthesise
 
 SIZES = (10_000, 50_000, 200_000, 1_200_000)
+NATION = 12_000_000
+LEAST_OF_THE_RECORDS_A_SECOND = 0.8
 JOBS = {
     "link, self-test, release, report": whole_run,
     "link on the NHS Number, release": exact_path,
@@ -23,6 +29,8 @@ COLOURS = ["#005eb8", "#006747", "#8a939b"]
 def test_scaling(benchmark: BenchmarkFixture, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     whole = pytestconfig.getoption("ics")
     sizes: tuple[int, ...] = SIZES if whole else SIZES[:2]
+    if pytestconfig.getoption("nation"):
+        sizes = (*SIZES, NATION)
     if pytestconfig.getoption("benchmark_disable"):
         sizes = (1_000,)
 
@@ -31,12 +39,19 @@ def test_scaling(benchmark: BenchmarkFixture, tmp_path: Path, pytestconfig: pyte
 
     rows = benchmark.pedantic(run, rounds=1)
     benchmark.extra_info["rows"] = rows
+    if NATION in sizes:
+        speed = {row["people"]: row["records"] / row["seconds"] for row in rows if row["job"] == next(iter(JOBS))}
+        kept = speed[NATION] / speed[SIZES[-1]]
+        wanted = {"found": round(kept, 3), "wanted, at least": LEAST_OF_THE_RECORDS_A_SECOND}
+        benchmark.extra_info["records a second, of those of one ICS"] = wanted
     place = Path(__file__).with_name("scaling.svg") if whole else tmp_path / "scaling.svg"
     place.write_text(drawn(rows) + "\n", "utf-8")
 
 
 def grown(people: int, folder: Path) -> list[dict[str, Any]]:
-    ics = synthesise(folder / "ics", people=people, seed=1).folder
+    ics = folder / "ics"
+    make = synthesise_nation if people > SIZES[-1] else synthesise
+    make(ics, people=people)
     rows = []
     for name, work in JOBS.items():
         out = folder / work.__name__

@@ -38,8 +38,15 @@ def test_a_linkage_out_of_core_is_the_same(tmp_path: Path) -> None:
     synthesise(tmp_path / "ics", people=2_000, seed=5)
     work = tmp_path / "work"
     work.mkdir()
-    programme = lc.Programme.load(tmp_path / "ics" / "programme.toml")
-    inside, outside = programme.link(), programme.link(work=work)
+    file = tmp_path / "ics" / "programme.toml"
+    inside = lc.Programme.load(file).link()
+    stated = file.read_text("utf-8").replace("[linkage]", '[linkage]\nwork = "../work"')
+    file.write_text(stated, "utf-8")
+    shutil.rmtree(work)
+    with pytest.raises(ProgrammeError, match="work folder"):  # so it is really asked for
+        lc.Programme.load(file).link()
+    work.mkdir()
+    outside = lc.Programme.load(file).link()
     assert outside.links.equals(inside.links)
     assert outside.persons.equals(inside.persons)
     assert all(rows.equals(inside.rows[source]) for source, rows in outside.rows.items())

@@ -228,13 +228,17 @@ class Programme(Table):
         model = None if self.linkage.model is None else self.folder / self.linkage.model
         return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
 
+    def work(self) -> Path | None:
+        """Give the folder in which records are kept that do not fit in memory, or None where the programme has none.
+
+        Returns
+        -------
+        pathlib.Path or None
+        """
+        return None if self.linkage.work is None else self.folder / self.linkage.work
+
     def link(
-        self,
-        *,
-        on: dt.date | None = None,
-        sources: Sequence[Source] | None = None,
-        work: str | Path | None = None,
-        progress: Progress = silent,
+        self, *, on: dt.date | None = None, sources: Sequence[Source] | None = None, progress: Progress = silent
     ) -> Linkage:
         """Link the programme's sources.
 
@@ -245,8 +249,6 @@ class Programme(Table):
             none given they are linked, and withheld from each release.
         sources : sequence of Source, optional
             Those of :meth:`sources_without_type_one`, where they are open already.
-        work : path, optional
-            A folder on a disk, where records are kept that would not all fit in memory, as for :func:`linkcore.link`.
         progress : Progress
             Told of each step.
 
@@ -268,7 +270,7 @@ class Programme(Table):
             fallback=self.fallback(),
             reference_date=self.programme.reference_date,
             seed=self.programme.seed,
-            work=work,
+            work=self.work(),
             progress=progress,
         )
 

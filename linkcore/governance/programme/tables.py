@@ -65,6 +65,7 @@ class LinkageTable(Table):
     max_false_link_rate: float | None = None
     model: str | None = None
     memory: str | None = None
+    work: str | None = None
 
 
 class TwoStageTable(Table):
