@@ -1,4 +1,4 @@
-"""A synthetic ICS for all benches, small by default, a whole one with ``--ics``, many with ``--nation``; and the ratios that must not fall."""
+"""Synthetic ICSs for all benches: small by default, whole with ``--ics``; and the ratios that must not fall."""
 
 import tomllib
 from collections.abc import Callable
