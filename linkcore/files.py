@@ -30,7 +30,8 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
     Parameters
     ----------
     place : pathlib.Path
-        Where the folder will be; its parents are made, links are followed. One writer at a time.
+        Where the folder will be; its parents are made, links are followed. One writer at a time: another is refused,
+        until the first has ended or is dead.
     ours : callable
         Asked of the path of each entry of a folder that is there already: is it a part of an earlier output of this
         kind, so that it may be deleted? One that is not, and the folder stays as it is. A name that many folders hold
@@ -45,8 +46,8 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
     Raises
     ------
     ProgrammeError
-        If something that is no folder stands at the place, the folder there holds anything that is not ours, or the
-        file system refuses.
+        If something that is no folder stands at the place, the folder there holds anything that is not ours, another
+        run is writing it, or the file system refuses.
 
     Examples
     --------
@@ -69,30 +70,29 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
         if not place.name or place.is_mount():
             raise ProgrammeError(f"{place} cannot be replaced as a whole; choose a folder inside it")
         partial, previous = (_beside(place, state) for state in ("partial", "previous"))
-        _put_back(previous, place)
-        _check_replaceable(place, ours)
-        for stale in (partial, previous):
-            _remove(stale)
-        partial.mkdir(mode=0o700, parents=True)
-    try:
-        yield partial
+    with _alone(partial, place):
         with _refusals(place):
-            for path in sorted(partial.rglob("*")):
-                path.chmod(0o700 if path.is_dir() else 0o600)
-                _flush(path)
-            _flush(partial)
-            if place.exists():
-                place.rename(previous)
-            partial.rename(place)
-            _flush(place.parent)
-        # What cannot be deleted now is met again by the next run.
-        with suppress(OSError):
-            _remove(previous)
-    finally:
-        with suppress(OSError):
             _put_back(previous, place)
-        with suppress(OSError):
-            _remove(partial)
+            _check_replaceable(place, ours)
+            for stale in (*partial.iterdir(), previous):
+                _remove(stale)
+        try:
+            yield partial
+            with _refusals(place):
+                for path in sorted(partial.rglob("*")):
+                    path.chmod(0o700 if path.is_dir() else 0o600)
+                    _flush(path)
+                _flush(partial)
+                if place.exists():
+                    place.rename(previous)
+                partial.rename(place)
+                _flush(place.parent)
+            # What cannot be deleted now is met again by the next run.
+            with suppress(OSError):
+                _remove(previous)
+        finally:
+            with suppress(OSError):
+                _put_back(previous, place)
 
 
 @contextmanager
@@ -143,6 +143,56 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             _remove(partial)
+
+
+@contextmanager
+def _alone(partial: Path, place: Path) -> Iterator[None]:
+    """Have a folder to oneself, then remove what is left of it: a scheduler may try again while the first try runs."""
+    with _refusals(place):
+        descriptor = _held(partial)
+    if descriptor is None:
+        raise ProgrammeError(f"{place} is being written by another run; wait until that has ended, or end it")
+    try:
+        yield
+    finally:
+        # Once it was put at its place, another run may have begun its own.
+        if _is_at(descriptor, partial):
+            with suppress(OSError):
+                _remove(partial)
+        os.close(descriptor)
+
+
+def _held(partial: Path) -> int | None:
+    """Make a folder, or take over a dead run's, and lock it; give None where another run holds it.
+
+    The lock is the kernel's, and ends with its process, however that ends. Some file systems have none.
+    """
+    import fcntl
+
+    while True:
+        if not partial.is_dir() or partial.is_symlink():
+            partial.unlink(missing_ok=True)
+        partial.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(partial, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            return None
+        except OSError:
+            pass
+        # In between, whoever held it may have put it at its place, or removed it.
+        if _is_at(descriptor, partial):
+            os.fchmod(descriptor, 0o700)
+            return descriptor
+        os.close(descriptor)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.lstat())
+    except OSError:
+        return False
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
 
 import polars as pl
 
@@ -15,13 +14,10 @@ from linkcore.quality.disclosure.disclosed import disclosed
 from linkcore.quality.drift import compared
 from linkcore.quality.measures import Quality
 from linkcore.quality.page.render import render
-from linkcore.quality.quality_file import read_quality, to_json
+from linkcore.quality.quality_file import QUALITY_FILE, read_quality, to_json
 from linkcore.quality.withheld import with_not_read, with_withheld
 
 __all__ = ["QUALITY_FILE", "with_withholding", "write_report"]
-
-QUALITY_FILE: Final = "quality.json"
-"""The name of the file with a linkage's measures, beside its links and beside its report."""
 
 
 def write_report(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from linkcore import files
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file, new_folder
 
@@ -159,7 +160,7 @@ class TestBetweenTheRenames:
         assert names(tmp_path) == ["out", "out/old"]
 
 
-def test_a_killed_run_leaves_what_was_there_and_the_next_one_cleans_up(tmp_path: Path) -> None:
+def test_while_a_run_writes_another_is_refused_and_once_it_is_killed_the_next_one_cleans_up(tmp_path: Path) -> None:
     out = holding(tmp_path / "out", "old")
     script = (
         "import sys, time, pathlib\n"
@@ -172,10 +173,33 @@ def test_a_killed_run_leaves_what_was_there_and_the_next_one_cleans_up(tmp_path:
     with subprocess.Popen([sys.executable, "-c", script, str(out)], stdout=subprocess.PIPE) as child:
         assert child.stdout is not None
         assert child.stdout.readline() == b"writing\n"
+        with pytest.raises(ProgrammeError, match="out is being written by another run; wait"), new_folder(out):
+            pytest.fail("the work began")
+        assert names(tmp_path) == [".out.partial", ".out.partial/half", "out", "out/old"]
         os.kill(child.pid, signal.SIGKILL)
     assert names(out) == ["old"]
     with new_folder(out, ours=ours) as folder:
         (folder / "new").touch()
+    assert names(tmp_path) == ["out", "out/new"]
+
+
+def test_a_run_that_begins_as_another_ends_keeps_what_it_has_begun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    flush, second = files._flush, new_folder(out, ours=ours)
+
+    def begin(path: Path) -> None:
+        flush(path)
+        if path == tmp_path:  # the first has put its folder at its place
+            monkeypatch.undo()
+            (second.__enter__() / "new").touch()
+
+    with new_folder(out) as folder:
+        (folder / "old").touch()
+        monkeypatch.setattr(files, "_flush", begin)
+    assert names(tmp_path) == [".out.partial", ".out.partial/new", "out", "out/old"]
+    second.__exit__(None, None, None)
     assert names(tmp_path) == ["out", "out/new"]
 
 

@@ -1,6 +1,7 @@
 """The README: its session runs as it stands, and its two commands are the ones that CI calls."""
 
 import doctest
+import json
 import re
 import shlex
 import shutil
@@ -9,12 +10,13 @@ from pathlib import Path
 import pytest
 
 from linkcore.cli import main
-
-README = Path(__file__).parent.parent / "README.md"
+from tests.quality.pages import read_page, tables
+from tests.readme import PASSPHRASE, README, section
 
 
 def test_the_session_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LINKCORE_PASSPHRASE", PASSPHRASE)
     results = doctest.testfile(
         str(README), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     )
@@ -41,3 +43,33 @@ def test_its_programme_runs_by_the_one_command_and_all_five_are_named(
     assert main(shlex.split(command)) == 0
     assert "released to Devon ICB analysts" in capsys.readouterr().out
     assert (tmp_path / "devon-run" / "report.html").exists()
+
+
+def test_in_a_notebook_it_shows_no_small_count_and_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
+        monkeypatch.setenv(variable, str(tmp_path / variable))
+    import nbformat
+    from nbclient import NotebookClient
+
+    session = [example.source for example in section("A session") if example.exc_msg is None]
+    shown = ["linkage", "linkage.quality", "linkage.quality.fallback", 'lc.release(linkage, agreement, key, "release")']
+    examples = [example.source.strip() for example in section("In a pipeline, a notebook, SQL and pandas")]
+    assert {"linkage", "linkage.quality", shown[-1]} <= set(examples)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in [*session, *shown]])
+    NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    kept = [cell.outputs[0]["data"] for cell in notebook.cells[len(session) :]]
+    assert [data["text/plain"] for data in kept] == [
+        "Linkage(gp, emergency)",
+        "Quality(gp, emergency)",
+        "FallbackQuality(1 sources)",
+        "Release(emergency to 'partner' for 'winter planning', under key 'partner-2026')",
+    ]
+    pages = [data["text/html"] for data in kept[:2]]
+    assert pages[0] == pages[1]
+    assert "text/html" not in kept[2] | kept[3]
+    rows = tables(read_page(pages[0]))["Records by source and method"][1:]
+    # Of two sources with two and four records, there is nothing that a count of could be told.
+    assert [row[0] for row in rows] == ["gp", "emergency", "all sources"]
+    assert {cell for row in rows for cell in row[1:]} <= {"0", "*"}
+    whole = json.dumps(kept).upper()
+    assert not [word for word in ("ANNA", "SMITH", "OKAFOR", "1980", "9990000018") if word in whole]

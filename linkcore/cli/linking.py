@@ -82,25 +82,22 @@ def _check(chosen: argparse.Namespace) -> None:
 
 
 def _link(chosen: argparse.Namespace) -> None:
-    from linkcore.files import new_folder
-    from linkcore.quality.quality_file import to_json
+    from dataclasses import replace
+
+    from linkcore.linkage.link import LINKS_FILE
     from linkcore.quality.text import as_text
-    from linkcore.report import QUALITY_FILE, with_withholding
+    from linkcore.report import with_withholding
 
     programme = live_programme(chosen.programme, chosen.on)
     programme.check()
     sources, type_one = programme.sources_without_type_one(chosen.on)
     linkage = linkage_of(programme, on=chosen.on, sources=sources)
-    with new_folder(chosen.out, ours=_is_of_a_linkage) as folder:
-        linkage.links.write_parquet(folder / "links.parquet")
-        (folder / QUALITY_FILE).write_text(to_json(with_withholding(linkage.quality, (), type_one)), "utf-8")
-        if linkage.probabilistic is not None and linkage.probabilistic.model:
-            linkage.save_model(folder / "model.json")
+    replace(linkage, quality=with_withholding(linkage.quality, (), type_one)).save(chosen.out)
     say_type_one(type_one)
     print(as_text(linkage.quality.by_method()))
     if linkage.quality.fallback is not None:
         print("\n" + linkage.quality.fallback.text() + "\n")
-    print(f"links: {chosen.out / 'links.parquet'} (record ids: keep it within the trusted team)")
+    print(f"links: {chosen.out / LINKS_FILE} (record ids: keep it within the trusted team)")
 
 
 def _withholding(programme: "Programme", linkage: "Linkage", on: "dt.date") -> "Iterator[Withholding]":
@@ -119,14 +116,6 @@ def say_type_one(rows: "pl.DataFrame") -> None:
     """Say how many rows of GP data should never have been sent: true counts, to be reported back to the practices."""
     for source, practice, count in rows.select("source", "practice", "rows").iter_rows():
         print(f"{source}, practice {practice or 'not named'}: {count:,} rows left out, Type 1 (report this back)")
-
-
-def _is_of_a_linkage(entry: Path) -> bool:
-    """Say whether a file is one that ``link`` writes: the links, their quality, and the models."""
-    from linkcore.report import QUALITY_FILE
-
-    models = entry.name.startswith("model.") and entry.suffix == ".json"
-    return models or entry.name in ("links.parquet", QUALITY_FILE)
 
 
 def _report(chosen: argparse.Namespace) -> None:

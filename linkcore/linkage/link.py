@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.files import new_file
+from linkcore.files import new_file, new_folder
 from linkcore.linkage.events import check_events
 from linkcore.linkage.exact import Exact, link_exactly
 from linkcore.linkage.fallback import Fallback
@@ -25,11 +25,16 @@ from linkcore.linkage.sources import Source
 from linkcore.linkage.standardise import Records, standardise
 from linkcore.progress import Progress, Stopwatch, silent
 from linkcore.quality.measures import Quality
+from linkcore.quality.quality_file import QUALITY_FILE, to_json
 from linkcore.schema import LINKS
 from linkcore.side_by_side import side_by_side
 
-__all__ = ["Linkage", "check_sources", "link"]
+__all__ = ["LINKS_FILE", "Linkage", "check_sources", "link"]
 
+LINKS_FILE: Final = "links.parquet"
+"""The name of the file with the links, in a folder that :meth:`Linkage.save` writes."""
+
+_MODEL_FILE: Final = "model.json"
 _FALLBACK: Final = Fallback()
 
 
@@ -67,8 +72,44 @@ class Linkage:
     reference_date: dt.date | None = None
 
     def __repr__(self) -> str:
-        """Say how much there is; never what."""
-        return f"Linkage({self.links.height} records of {len(self.sources)} sources, {self.persons.height} persons)"
+        """Tell no count, and nothing of anybody: a notebook keeps this beside what it shows."""
+        return f"Linkage({', '.join(source.name for source in self.sources)})"
+
+    def _repr_html_(self) -> str:
+        return self.quality._repr_html_()
+
+    def save(self, folder: str | Path) -> None:
+        """Write the links, their quality, and the models that were learned, to a folder for the trusted team only.
+
+        It is what ``linkcore link`` writes, and ``linkcore report`` reads: ``links.parquet``, ``quality.json`` with
+        true counts, ``model.json`` and ``model.SOURCE.json``. All of it appears at once, instead of what an earlier run
+        left there; a run that is killed leaves that, or nothing. The same linkage gives the same bytes, but for how
+        long each step took, which ``quality.json`` tells.
+
+        Parameters
+        ----------
+        folder : path
+            The folder to write. One writer at a time.
+
+        Raises
+        ------
+        ProgrammeError
+            If the folder holds anything else, or cannot be written.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> linkage = link([Source("gp", pl.DataFrame({"nhs_number": ["401 023 2137"]}), spine=True)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     linkage.save(Path(folder) / "work")
+        ...     pl.read_parquet(Path(folder) / "work" / "links.parquet").equals(linkage.links)
+        True
+        """
+        with new_folder(Path(folder), ours=_is_of_a_linkage) as partial:
+            self.links.write_parquet(partial / LINKS_FILE)
+            (partial / QUALITY_FILE).write_text(to_json(self.quality), "utf-8")
+            if self.probabilistic is not None and self.probabilistic.model:
+                self.save_model(partial / _MODEL_FILE)
 
     def save_model(self, path: str | Path) -> None:
         """Save the model that the fallback learned, as Splink's own JSON: it holds weights, and no identifiers.
@@ -299,6 +340,12 @@ def link(
         fallback=fallback,
         reference_date=reference_date,
     )
+
+
+def _is_of_a_linkage(entry: Path) -> bool:
+    """Say whether a file is one that a linkage is saved as: the links, their quality, and the models."""
+    models = entry.name.startswith("model.") and entry.suffix == ".json"
+    return models or entry.name in (LINKS_FILE, QUALITY_FILE)
 
 
 def check_sources(sources: Sequence[Source]) -> None:

@@ -368,11 +368,24 @@ class Source:
         if self.files:
             what = "its data cannot be read; check that all its files have the same columns of the same types"
         else:
+            columns = self._unreadable_columns()
             what = (
-                f"the {type(self.data).__name__} given cannot be read; check that every column holds values of one "
-                "type, and that nothing is still to be computed that can fail"
+                f"the {type(self.data).__name__} given cannot be read{f', for {columns} in it' if columns else ''}; "
+                "check that every column holds values of one type and has a name of its own, and that nothing is still "
+                "to be computed that can fail"
             )
         return SourceError(f"source {self.name!r}: {what}")
+
+    def _unreadable_columns(self) -> list[str]:
+        """Name the columns of a pandas DataFrame that Arrow cannot read, such as one of both text and numbers."""
+        wrong = []
+        if type(self.data).__module__.partition(".")[0] == "pandas":
+            for column in dict.fromkeys(self.data.columns):
+                try:
+                    pl.scan_arrow_c_stream(self.data[[column]]).collect()
+                except Exception:
+                    wrong.append(str(column))
+        return wrong
 
     def _read_through(self, file: Path) -> None:
         if _format_of(file) == "csv":

@@ -39,8 +39,10 @@ def private_connection(memory: str, threads: int | None) -> Iterator["DuckDBPyCo
         if threads is not None:
             config["threads"] = threads
         with duckdb.connect(":memory:", config=config) as connection:
-            # The terminal is not ours to show anything on.
-            connection.execute("SET enable_progress_bar = false")
+            # The terminal is not ours to show anything on. Where the bar is off already, as in a notebook without
+            # ipywidgets, DuckDB may refuse to be told so.
+            if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() != [(False,)]:
+                connection.execute("SET enable_progress_bar = false")
             yield connection
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["FallbackQuality", "Quality", "Run", "measure"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class FallbackQuality:
     """How good the probabilistic linkage is, by its own test, as plain tables.
 
@@ -61,6 +61,10 @@ class FallbackQuality:
     model: pl.DataFrame
     departures: pl.DataFrame
     counts: Mapping[str, int | None]
+
+    def __repr__(self) -> str:
+        """Tell no count: a notebook keeps what it shows."""
+        return f"FallbackQuality({self.sources.height} sources)"
 
     def text(self) -> str:
         """Say in plain text how good the links are, and how that is known.
@@ -136,7 +140,7 @@ class Run:
     previous: str | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Quality:
     """What became of every record and every identifier, and for whom it went less well, as plain tables.
 
@@ -243,6 +247,10 @@ class Quality:
         wide = wide.select("source", *occurring, records).join(self.conflicts, on="source", maintain_order="left")
         total = wide.select(pl.lit(ALL).alias("source"), pl.exclude("source").sum())
         return pl.concat([wide, total], how="vertical_relaxed")
+
+    def __repr__(self) -> str:
+        """Tell no count: a notebook keeps this beside what it shows."""
+        return f"Quality({', '.join(self.records['source'].unique(maintain_order=True))})"
 
     def __str__(self) -> str:
         """Say in plain text what was linked, how well, and what to worry about."""

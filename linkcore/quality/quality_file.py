@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
@@ -14,7 +14,10 @@ from linkcore.quality.file_schema import SCHEMA, SUPPRESSED
 from linkcore.quality.measures import FallbackQuality, Quality, Run
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
 
-__all__ = ["from_json", "read_quality", "to_json"]
+__all__ = ["QUALITY_FILE", "from_json", "read_quality", "to_json"]
+
+QUALITY_FILE: Final = "quality.json"
+"""The name of the file with a linkage's measures, beside its links and beside its report."""
 
 
 def to_json(quality: Quality) -> str:

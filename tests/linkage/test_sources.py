@@ -201,7 +201,7 @@ def assert_bare(error: BaseException) -> None:
 
 def test_a_pandas_column_of_mixed_types_is_refused_without_its_values() -> None:
     frame = pd.DataFrame({"NHS_NO": pd.Series([1, "SECRET"], dtype=object), "SURNAME": ["a", "b"]})
-    with pytest.raises(SourceError, match="source 's': the DataFrame given cannot be read") as caught:
+    with pytest.raises(SourceError, match=r"the DataFrame given cannot be read, for \['NHS_NO'\] in it") as caught:
         Source("s", frame, columns=COLUMNS)
     assert_bare(caught.value)
 

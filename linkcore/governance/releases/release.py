@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Release", "person_pseudonyms", "release"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Release:
     """What was written for one recipient.
 
@@ -52,7 +52,12 @@ class Release:
 
     folder: Path
     manifest: MappingProxyType[str, Any]
-    counts: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False, compare=False)
+    counts: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False)
+
+    def __repr__(self) -> str:
+        """Say what went to whom; never how much, which a notebook would keep."""
+        about, sources = self.manifest, ", ".join(self.rows)
+        return f"Release({sources} to {about['recipient']!r} for {about['purpose']!r}, under key {about['key']!r})"
 
     @property
     def rows(self) -> dict[str, int]:

@@ -68,8 +68,8 @@ class OptOuts:
             raise ProgrammeError("opt-outs are made by OptOuts.from_list, OptOuts.from_statements and the like")
 
     def __repr__(self) -> str:
-        """Say how much there is; never whose."""
-        return f"OptOuts({self.statements.height} statements, as of {self.as_of})"
+        """Tell neither whose nor how many, which a notebook would keep."""
+        return f"OptOuts(as of {self.as_of})"
 
     @classmethod
     def from_list(cls, data: Any, *, as_of: dt.date, stage_one: StageOne | None = None) -> Self:

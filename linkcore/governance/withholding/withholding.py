@@ -60,8 +60,8 @@ class Withholding:
             object.__setattr__(self, name, MappingProxyType(dict(getattr(self, name))))
 
     def __repr__(self) -> str:
-        """Say how much is kept back; never whose."""
-        return f"Withholding({self.counts['records'].sum()} records withheld on {self.on})"
+        """Tell no count, which a notebook would keep."""
+        return f"Withholding(on {self.on}, for {self.purpose!r})"
 
 
 def withhold(

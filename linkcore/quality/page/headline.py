@@ -54,9 +54,11 @@ def headline(quality: Quality) -> list[str]:
     """
     totals = _totals(quality)
     sources = quality.records["source"].n_unique()
-    about = "About " if quality.disclosed else ""
-    records, people = count(totals["records"]), count(quality.persons)
-    sentences = [f"{about}{records} records of {sources} sources are of {about.lower()}{people} people."]
+    records, people = (
+        f"about {count(number)}" if quality.disclosed and number is not None else count(number)
+        for number in (totals["records"], quality.persons)
+    )
+    sentences = [f"{records} records of {sources} sources are of {people} people.".capitalize()]
     if totals["records"]:
         sentences.append(_by_method(totals))
     sentences += _withheld(quality.withheld, totals["records"])
@@ -251,7 +253,8 @@ def _unusable(flow: pl.DataFrame) -> Iterator[str]:
     above = (
         flow.group_by("source", maintain_order=True)
         .agg(unusable.alias("share"))
-        .filter(pl.col("share") > UNUSABLE_SHARE)
+        # Of a source without records, or with counts that are all suppressed, there is no share.
+        .filter(pl.col("share").is_not_nan(), pl.col("share") > UNUSABLE_SHARE)
     )
     if above.height:
         yield (

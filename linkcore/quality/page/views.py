@@ -1,5 +1,8 @@
 """A Quality at a glance: in a terminal, and in a notebook."""
 
+from dataclasses import replace
+
+from linkcore.quality.disclosure.disclosed import ROUND_TO, SMALLEST_COUNT, disclosed
 from linkcore.quality.measures import Quality
 from linkcore.quality.page.headline import concerns, headline
 from linkcore.quality.page.sections import table
@@ -48,21 +51,24 @@ def in_terminal(quality: Quality) -> str:
 
 
 def in_notebook(quality: Quality) -> str:
-    """Say the same as HTML.
+    """Say the same as HTML, under disclosure control: a notebook keeps what it shows, and is handed on with it.
 
     Parameters
     ----------
     quality : Quality
-        Of a linkage.
+        Of a linkage. Whoever needs true counts prints it, or takes them from its tables.
 
     Returns
     -------
     str
         A part of a page, with nothing to be fetched.
     """
+    # What was compared with true counts of another run cannot be disclosed: the difference would give them away.
+    quality = quality if quality.disclosed else disclosed(replace(quality, drift=None))
     return fill(
         "notebook.html.j2",
-        disclosed=quality.disclosed,
+        smallest=SMALLEST_COUNT,
+        round_to=ROUND_TO,
         headline=headline(quality),
         concerns=concerns(quality),
         table=table(quality.by_method(), "Records by source and method", heads=dict(METHODS)),

@@ -243,7 +243,7 @@ def test_reasons_that_were_looked_at_are_counted_though_they_are_none() -> None:
         ("seen", "national", 0),
         ("seen", "links_to_nobody", 0),
     ]
-    assert repr(found) == "Withholding(2 records withheld on 2026-03-01)"
+    assert repr(found) == "Withholding(on 2026-03-01, for 'planning')"
 
 
 def test_the_basis_is_stated_and_names_nobody() -> None:

@@ -119,6 +119,20 @@ def test_each_rule_applies(case: str) -> None:
     assert concerns(replace(WELL, **changes)) == [said]  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("records", [None, 0])
+def test_of_a_source_without_a_count_nothing_is_said(records: int | None) -> None:
+    flow = {"source": "seen", "number": "not usable", "method": "unlinked", "records": records}
+    assert concerns(replace(WELL, flow=table("flow", flow))) == []
+
+
+def test_a_total_that_is_suppressed_is_not_about_anything() -> None:
+    known = {"records": 15, "conflicts": 0, "spine": 15, "nhs_number": None, "probabilistic": None}
+    totals = table("totals", *({"source": "all", "what": what, "count": many} for what, many in known.items()))
+    assert headline(replace(WELL, totals=totals, persons=None, disclosed=True, fallback=None))[0] == (
+        "About 15 records of 2 sources are of * people."
+    )
+
+
 def test_the_headline_gives_the_totals_and_the_estimates() -> None:
     assert headline(WELL) == [
         "2,000 records of 2 sources are of 1,000 people.",

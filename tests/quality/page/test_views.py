@@ -2,12 +2,14 @@
 
 from io import StringIO
 
-import pytest
 from rich.console import Console
 
+import linkcore as lc
 from linkcore.quality.disclosure.disclosed import disclosed
+from linkcore.quality.drift import compared
 from linkcore.quality.measures import Quality
 from linkcore.quality.page.headline import headline
+from linkcore.schema import METHOD
 from tests.quality.pages import read_page, tables
 
 
@@ -24,11 +26,29 @@ def test_what_is_suppressed_is_a_star(quality: Quality) -> None:
     assert " * " in str(disclosed(quality))
 
 
-@pytest.mark.parametrize("controlled", [False, True])
-def test_a_notebook_shows_the_same_table(quality: Quality, controlled: bool) -> None:
-    shown = disclosed(quality) if controlled else quality
-    page = read_page(shown._repr_html_())
+def test_a_notebook_shows_the_same_table_with_every_small_count_as_a_star(linkage: lc.Linkage) -> None:
+    page = read_page(linkage._repr_html_())
     rows = tables(page)["Records by source and method"][1:]
-    assert [row[0] for row in rows][:-1] == quality.records["source"].unique(maintain_order=True).to_list()
-    assert ("Trusted team only" in page.text) is not controlled
+    sources = [source.name for source in linkage.sources]
+    assert [row[0] for row in rows] == [*sources, "all sources"]
+    true = linkage.links.group_by("source", "method").len().sort("source", "method").rows()
+    shown = dict(zip(sources, rows, strict=False))
+    methods = sorted({method for _, method, _ in true}, key=METHOD.categories.to_list().index)
+    small = [(source, methods.index(method) + 1) for source, method, count in true if count < 8]
+    assert small
+    assert all(shown[source][column] == "*" for source, column in small)
+    assert all(cell == "*" or int(cell.replace(",", "")) % 5 == 0 for row in rows for cell in row[1:])
     assert not page.all("script", "style", "link")
+
+
+def test_a_notebook_shows_no_more_of_true_counts_than_of_disclosed_ones(quality: Quality) -> None:
+    shown = disclosed(quality)._repr_html_()
+    assert quality._repr_html_() == shown
+    assert compared(quality, quality)._repr_html_() == shown
+
+
+def test_what_a_notebook_keeps_beside_the_page_has_no_count(linkage: lc.Linkage) -> None:
+    quality = linkage.quality
+    sources = ", ".join(source.name for source in linkage.sources)
+    assert repr(quality) == f"Quality({sources})"
+    assert repr(quality.fallback) == f"FallbackQuality({quality.fallback.sources.height} sources)"
