@@ -51,7 +51,7 @@ class OptOuts:
     --------
     >>> listed = OptOuts.from_list(pl.DataFrame({"nhs_number": ["401 023 2137"]}), as_of=dt.date(2026, 3, 1))
     >>> listed
-    OptOuts(1 statements, as of 2026-03-01)
+    OptOuts(as of 2026-03-01)
     >>> listed.in_force(dt.date(2026, 3, 2)).to_list()
     [4010232137]
     """
