@@ -99,9 +99,11 @@ def hide_numbers(
     drawn = [known.clear().with_columns(pl.lit(False).alias("chooses"))]
     for order in tested:
         of_source = known.filter(pl.col("order") == order)
-        of_source = of_source[generator.permutation(of_source.height)].unique("own", keep="first", maintain_order=True)
-        size = min(_MOST_OF_A_SOURCE, int(of_source.height * share))
-        drawn.append(of_source[:size].with_columns(pl.Series("chooses", chooses[of_source["own"][:size]])))
+        shuffled = generator.permutation(of_source.height)
+        first_of_person = of_source["own"][shuffled].arg_unique().sort()
+        size = min(_MOST_OF_A_SOURCE, int(first_of_person.len() * share))
+        of_source = of_source[shuffled[first_of_person[:size].to_numpy()]]
+        drawn.append(of_source.with_columns(pl.Series("chooses", chooses[of_source["own"]])))
     taken = pl.concat(drawn)
     records = pl.concat([_rows_of(each, order, taken) for order, each in enumerate(current)], how="diagonal")
     stand_ins, gone = _without(current, placement.persons, records)
