@@ -33,7 +33,7 @@ _PARTS: Final = {
     "preparing the self-test": "linkcore.linkage.probabilistic:hide_numbers",
     "conflicts": "linkcore.linkage.exact:contradict",
     "score": "linkcore.linkage.scorer:Scorer._score_pairs",
-    "assign": "linkcore.linkage.rounds:assign",
+    "assign": "linkcore.linkage.rounds:decide",
 }
 _AGAIN: Final = " again"
 

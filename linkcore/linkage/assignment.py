@@ -6,11 +6,23 @@ Weights are in bits: log2 of a Bayes factor, or of odds. They come from Splink; 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final
 
 import polars as pl
 
-__all__ = ["Assignment", "assign", "components", "group", "pair_odds", "significant"]
+__all__ = [
+    "Assignment",
+    "Evidence",
+    "assign",
+    "components",
+    "decide",
+    "group",
+    "pair_odds",
+    "probabilities",
+    "significant",
+    "weigh",
+]
 
 _ROUNDS: Final = 1000
 _CONVERGED: Final = 1e-7  # a tenth of the sixth significant digit, to which what is learned is rounded
@@ -95,60 +107,173 @@ def assign(
     >>> found.accepted.select("record", "person").rows()  # record 1 is of one of two twins
     [(0, 7)]
     """
-    candidates = candidates.sort("record", "person")
-    if taken is not None:
-        sourced = candidates.join(records, on="record", how="left", maintain_order="left")
-        candidates = sourced.join(taken, on=["source", "person"], how="anti", maintain_order="left").drop("source")
+    unseen = records["unseen"] if "unseen" in records.columns else None
+    evidence = weigh(candidates, records, persons=persons, taken=taken)
+    return decide(evidence, accept=accept, exclusive=exclusive, pi=pi, unseen=unseen)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What candidates say, whatever π is and whatever is accepted: the part of an assignment that can be used again.
+
+    Parameters
+    ----------
+    candidates : polars.DataFrame
+        As given, without who is taken, in order of record and person; and ``at`` (UInt32), the position of its record.
+    records : polars.DataFrame
+        ``record``, ``source``.
+    persons : int
+        How many there are.
+    """
+
+    candidates: pl.DataFrame = field(repr=False)
+    records: pl.DataFrame = field(repr=False)
+    persons: int
+
+    @cached_property
+    def sums(self) -> pl.DataFrame:
+        """The records, with ``seen`` and ``unlisted``: the sums over their candidates."""
+        return _sums(self.candidates, self.records.with_columns(pl.lit(self.persons).alias("others")))
+
+
+def weigh(
+    candidates: pl.DataFrame, records: pl.DataFrame, *, persons: int, taken: pl.DataFrame | None = None
+) -> Evidence:
+    """Take together what candidates say of each record.
+
+    Parameters
+    ----------
+    candidates, records, persons, taken
+        As of :func:`assign`.
+
+    Returns
+    -------
+    Evidence
+        Other columns of ``candidates`` stay.
+    """
+    records = records.select("record", "source")
     if "relative" not in candidates.columns:
         candidates = candidates.with_columns(pl.lit(-math.inf).alias("relative"))
-    if "unseen" not in records.columns:
-        records = records.with_columns(pl.lit(0.0).alias("unseen"))
-    evidence = _evidence(candidates, records.with_columns(pl.lit(persons).alias("others")))
-    pi = _estimate_pi(evidence) if pi is None else pi
-    log_odds = pl.col("source").replace_strict(_log2_odds_of(pi), return_dtype=pl.Float64)
-    # Of all that a record may be of, in units of its being of nobody here: Σ_j odds_j.
-    scored = (
-        candidates.join(evidence, on="record", how="left", maintain_order="left")
-        .with_columns((pl.col("weight") - math.log2(persons) - pl.col("unlisted") + log_odds).alias("odds"))
-        .with_columns((pl.col("total") + log_odds).alias("all"))
-        .with_columns(_probability().alias("probability"))
+    candidates = candidates.sort("record", "person").join(
+        records.with_row_index("at"), on="record", how="left", maintain_order="left"
     )
+    if taken is not None:
+        # Of hardly any source somebody can be taken, and of one that is on the list everybody is.
+        may_be = candidates.with_row_index("row").filter(pl.col("source").is_in(taken["source"].unique().implode()))
+        gone = may_be.join(taken, on=["source", "person"], how="semi")["row"]
+        candidates = candidates.filter(~pl.int_range(pl.len(), dtype=pl.UInt32).is_in(gone.implode()))
+    return Evidence(candidates.drop("source"), records, persons)
+
+
+def probabilities(evidence: Evidence, pi: Mapping[int, float], unseen: pl.Series | None = None) -> pl.Series:
+    """Give the probability of each candidate, by the formula of :func:`assign`.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of all candidates.
+    pi : mapping of int to float
+        By source.
+    unseen : polars.Series, optional
+        Float64, one a record: the chance that its person, being listed, is not among its candidates.
+
+    Returns
+    -------
+    polars.Series
+        Float64, in order of the candidates.
+
+    Examples
+    --------
+    >>> candidates = pl.DataFrame({"record": [0, 1, 1], "person": [7, 8, 9], "weight": [30.0, 28.0, 28.0]})
+    >>> evidence = weigh(candidates, pl.DataFrame({"record": [0, 1], "source": [0, 0]}), persons=1000)
+    >>> probabilities(evidence, {0: 0.5}).round(3).to_list()
+    [1.0, 0.5, 0.5]
+    """
+    # Of all that a record may be of, in units of its being of nobody here: Σ_j odds_j.
+    log_odds = _log_odds(pi)
+    of_record = _with_total(evidence.sums, unseen).select(
+        "unlisted", log_odds.alias("log_odds"), (pl.col("total") + log_odds).alias("all")
+    )
+    odds = pl.col("weight") - math.log2(evidence.persons) - pl.col("unlisted") + pl.col("log_odds")
+    return (
+        evidence.candidates.select("weight")
+        .hstack(of_record[evidence.candidates["at"]])
+        .with_columns(odds.alias("odds"))
+        .select(_probability().alias("probability"))
+        .to_series()
+    )
+
+
+def decide(
+    evidence: Evidence,
+    *,
+    accept: float | Mapping[int, float],
+    exclusive: frozenset[int] = frozenset(),
+    pi: Mapping[int, float] | None = None,
+    unseen: pl.Series | None = None,
+) -> Assignment:
+    """Assign as :func:`assign` does.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        Of all candidates.
+    accept, exclusive, pi
+        As of :func:`assign`.
+    unseen : polars.Series, optional
+        Float64, one a record: the chance that its person, being listed, is not among its candidates.
+
+    Returns
+    -------
+    Assignment
+    """
+    records = _with_total(evidence.sums, unseen)
+    pi = _estimate_pi(records) if pi is None else pi
+    probability = probabilities(evidence, pi, unseen)
+    candidates = evidence.candidates.select("record", "person", "weight", probability)
     bars = dict.fromkeys(pi, accept) if isinstance(accept, float | int) else dict(accept)
-    bar = pl.col("source").replace_strict(bars, return_dtype=pl.Float64)
     best = (
-        scored.with_columns(bar.alias("bar"))
-        .filter((pl.col("probability") >= pl.col("bar")) & (pl.col("probability") > 0.5))
+        candidates.with_columns(records["source"][evidence.candidates["at"]])
+        .filter(pl.col("probability") > 0.5)
+        .with_columns(pl.col("source").replace_strict(bars, return_dtype=pl.Float64).alias("bar"))
+        .filter(pl.col("probability") >= pl.col("bar"))
         .sort("record", "probability", "person", descending=[False, True, False])
         .unique("record", keep="first", maintain_order=True)
     )
-    columns = ["record", "person", "weight", "probability"]
     return Assignment(
-        candidates=scored.select(columns),
-        accepted=_undisputed(best, exclusive).select(columns),
+        candidates=candidates,
+        accepted=_undisputed(best, exclusive).select(candidates.columns),
         pi={int(source): share for source, share in pi.items()},
-        listed=evidence.select(
-            "record", (1 / (1 + 2.0 ** (-(pl.col("total") + log_odds)).clip(-1000, 1000))).alias("listed")
+        listed=records.select(
+            "record", (1 / (1 + 2.0 ** (-(pl.col("total") + _log_odds(pi))).clip(-1000, 1000))).alias("listed")
         ),
     )
 
 
-def _evidence(candidates: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
-    """For each record: ``total``, log2 of the sum over its candidates of BF/N; minus infinity where it has none.
+def _log_odds(pi: Mapping[int, float]) -> pl.Expr:
+    of_source = {source: _log2_odds(share) for source, share in pi.items()}
+    return pl.col("source").replace_strict(of_source, return_dtype=pl.Float64)
 
-    It is in units of the record's being of somebody unlisted, which is ``unlisted``, log2 of 1 + the sum of R; and
-    ``unseen`` persons are in it. N is ``others``.
+
+def _sums(candidates: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
+    """For each record: ``seen``, log2 of the sum over its candidates of BF/N; minus infinity where it has none.
+
+    And ``unlisted``: log2 of 1 + the sum of R, in units of its being of a stranger. N is ``others``.
     """
-    totals = candidates.group_by("record", maintain_order=True).agg(
-        _log2_of_sum("weight").alias("sum"), _log2_of_sum("relative").alias("relatives")
-    )
+    totals = _log2_of_sums(candidates.select("record", sum="weight", relatives="relative"))
     relatives = pl.col("relatives").fill_null(-math.inf)
     return (
         records.join(totals, on="record", how="left", maintain_order="left")
         .with_columns((1 + 2.0 ** relatives.clip(None, 1000)).log(2).alias("unlisted"))
         .with_columns((pl.col("sum") - pl.col("others").log(2)).fill_null(-math.inf).alias("seen"))
-        .with_columns((_log2_added("seen", pl.col("unseen").log(2)) - pl.col("unlisted")).alias("total"))
-        .drop("sum", "relatives", "seen")
+        .drop("sum", "relatives")
     )
+
+
+def _with_total(sums: pl.DataFrame, unseen: pl.Series | None) -> pl.DataFrame:
+    """Add ``total``: ``seen``, with ``unseen`` persons, in units of the record's being of somebody unlisted."""
+    chance = pl.lit(0.0) if unseen is None else pl.lit(unseen)
+    return sums.with_columns((_log2_added("seen", chance.log(2)) - pl.col("unlisted")).alias("total"))
 
 
 def _log2_added(one: str, other: pl.Expr) -> pl.Expr:
@@ -157,10 +282,16 @@ def _log2_added(one: str, other: pl.Expr) -> pl.Expr:
     return largest + (2.0 ** (pl.col(one) - largest) + 2.0 ** (other - largest)).log(2)
 
 
-def _log2_of_sum(column: str) -> pl.Expr:
-    """Sum what is given in bits, without overflow; minus infinity where all of it is."""
-    highest = pl.col(column).max().clip(-1e300, None)
-    return highest + (2.0 ** (pl.col(column) - highest)).sum().log(2)
+def _log2_of_sums(bits: pl.DataFrame) -> pl.DataFrame:
+    """For each record, sum what is given in bits, without overflow; minus infinity where all of it is."""
+    names, columns = bits.columns[1:], pl.exclude("record")
+    highest = bits.group_by("record", maintain_order=True).agg(columns.max()).with_columns(columns.clip(-1e300, None))
+    # Powers are taken of all rows at once: within each group it would be four times as long.
+    parts = bits.join(highest, on="record", how="left", suffix=" highest", maintain_order="left").select(
+        "record", *((2.0 ** (pl.col(name) - pl.col(f"{name} highest"))).alias(name) for name in names)
+    )
+    sums = parts.group_by("record", maintain_order=True).agg(columns.sum())
+    return highest.select("record", *(pl.col(name) + sums[name].log(2) for name in names))
 
 
 def _estimate_pi(evidence: pl.DataFrame) -> dict[int, float]:
@@ -200,12 +331,14 @@ def _probability() -> pl.Expr:
 
 
 def _undisputed(best: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:
-    highest = pl.col("weight").max()
+    """Leave out whoever of several records of an exclusive source is not good enough for the person they claim."""
     claims = ["source", "person"]
-    share = 2.0 ** (pl.col("weight") - highest) / (2.0 ** (pl.col("weight") - highest)).sum()
-    return best.filter(
-        ~pl.col("source").is_in(list(exclusive)) | (share.over(claims) >= pl.col("bar")) | (pl.len().over(claims) == 1)
-    )
+    # Hardly any are: a window over all of them would take most of an assignment's time.
+    of_exclusive = best.filter(pl.col("source").is_in(list(exclusive)))
+    rivals = of_exclusive.filter(pl.struct(claims).is_duplicated())
+    parts = 2.0 ** (pl.col("weight") - pl.col("weight").max())
+    lost = rivals.filter((parts / parts.sum()).over(claims) < pl.col("bar"))
+    return best.join(lost, on="record", how="anti", maintain_order="left")
 
 
 def pair_odds(
@@ -253,7 +386,7 @@ def pair_odds(
         )
         for one, other in (("a", "b"), ("b", "a"))
     )
-    evidence = _evidence(sides, sized.with_columns(pl.lit(0.0).alias("unseen")))
+    evidence = _with_total(_sums(sides, sized), None)
     pi = _estimate_pi(evidence)
     sides = sides.join(evidence, on="record", how="left", maintain_order="left").join(
         records.select(other="record", target="source"), on="other", how="left", maintain_order="left"
@@ -440,10 +573,6 @@ def significant(value: float) -> float:
     0.000123457
     """
     return float(f"{value:.6g}")
-
-
-def _log2_odds_of(pi: Mapping[int, float]) -> dict[int, float]:
-    return {source: _log2_odds(share) for source, share in pi.items()}
 
 
 def _log2_odds(probability: float) -> float:

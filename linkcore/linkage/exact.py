@@ -97,7 +97,7 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
     _check_stages(sources, exact)
     current = [with_current_numbers(records, exact) for records in sources]
     found = _persons(current)
-    persons = found.select(*PERSONS, pl.col(f"^{FURTHER}.*$"))
+    persons = _as_persons(found)
     placed = _by_number(current, found)
     conflicts = _conflicts(placed, persons)
     links = {
@@ -105,6 +105,34 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
         for records, frame, conflict in zip(current, placed, conflicts, strict=True)
     }
     return Placement(persons, links)
+
+
+def persons_of(sources: Sequence[Records]) -> pl.DataFrame:
+    """Give the PERSONS of :func:`link_exactly` alone, by numbers that are current.
+
+    Parameters
+    ----------
+    sources : sequence of Records
+        RECORDS of each source; at most one of them is a spine.
+
+    Returns
+    -------
+    polars.DataFrame
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from linkcore.linkage.sources import Source
+    >>> from linkcore.linkage.standardise import standardise
+    >>> seen = Source("seen", pl.DataFrame({"nhs_number": ["4010232137", None, "401 023 2137"]}))
+    >>> persons_of([standardise(seen)]).select("person_id", "nhs_number").rows()
+    [(0, 4010232137)]
+    """
+    return _as_persons(_persons(sources))
+
+
+def _as_persons(found: pl.DataFrame) -> pl.DataFrame:
+    return found.select(*PERSONS, pl.col(f"^{FURTHER}.*$"))
 
 
 def _check_stages(sources: Sequence[Records], exact: Exact) -> None:

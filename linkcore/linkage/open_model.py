@@ -23,7 +23,7 @@ def departures(
     candidates: pl.DataFrame,
     sources: pl.Series,
     models: Mapping[int, Mapping[str, Any]],
-    probabilities: Callable[[pl.DataFrame], pl.Series],
+    probabilities: Callable[[pl.Series], pl.Series],
 ) -> pl.DataFrame:
     """Estimate m on the pairs of open records and persons, from the learned m on, and hold the two side by side.
 
@@ -41,7 +41,7 @@ def departures(
     models : mapping of int to mapping
         By source, as learned.
     probabilities : callable
-        Gives the probability of each candidate, in their order, for the candidates with other weights.
+        Gives the probability of each candidate, in their order, were these their weights.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def departures(
         bits = np.zeros(candidates.height)
         for name, factor in factors.items():
             bits += np.log2(np.append(factor, 1.0))[gammas[name]]
-        p = probabilities(candidates.with_columns(pl.col("weight") + pl.Series(bits))).to_numpy()
+        p = probabilities(candidates["weight"] + pl.Series(bits)).to_numpy()
         furthest = 0.0
         for name, gamma in gammas.items():
             judged = gamma >= 0

@@ -2,12 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, Final
 
 import polars as pl
 
-from linkcore.linkage.assignment import Assignment, assign, components, group, pair_odds
+from linkcore.linkage.assignment import (
+    Assignment,
+    Evidence,
+    components,
+    decide,
+    group,
+    pair_odds,
+    probabilities,
+    weigh,
+)
 from linkcore.linkage.fallback import Fallback
 from linkcore.linkage.open_model import departures
 from linkcore.linkage.open_records import tells_enough
@@ -157,16 +167,18 @@ class Rounds:
             taken=self._taken,
             same_person=self._same_person,
         )
+        evidence = self._weighed(self.scored)
         # Twice, for how often listed persons are not seen at all is known only once the hidden records are weighted as
         # those without a number are; and they are mixed by what follows from it.
         for _ in range(2 if self.hidden.records.height else 1):
             unseen = self._unseen(of_hidden)
-            found = self._assigned(self.scored, None)
+            found = decide(evidence, accept=0.5, exclusive=self.exclusive, unseen=self.unseen)
             if self.hidden.records.height:
-                self.outcomes = trial.outcomes(self.every, self._best(found), pi=found.pi, unseen=unseen)
+                best = self._best(evidence, found)
+                self.outcomes = trial.outcomes(self.every, best, pi=found.pi, unseen=unseen)
         self.thresholds = self._choose()
         accept = {order: threshold.accept for order, threshold in self.thresholds.items()}
-        return self._assigned(self.scored, found.pi, accept)
+        return decide(evidence, accept=accept, exclusive=self.exclusive, pi=found.pi, unseen=self.unseen)
 
     def _score(self) -> pl.DataFrame:
         """Score open records, and return what was found for the hidden ones."""
@@ -214,33 +226,21 @@ class Rounds:
             weights = weights.scatter(rows["record"], rows["reweighted"])
         shares = partial(unseen_shares, records.filter(listed), weights.filter(listed), found.filter(listed))
         self.unseen = shares(self.unknown).alias("unseen")
-        self.records = self.records.with_columns(self.unseen)
         return shares(records)
 
-    def _best(self, found: Assignment) -> pl.DataFrame:
+    def _best(self, evidence: Evidence, found: Assignment) -> pl.DataFrame:
         """Give the best candidate of every open record."""
         at = self.told.arg_true().cast(pl.UInt32)
-        best = best_candidates(
-            found.candidates.with_columns(at[found.candidates["record"]].alias("record")),
-            self.scored.with_columns(at[self.scored["record"]].alias("record")),
-            pl.int_range(self.every.height, dtype=pl.UInt32, eager=True),
+        candidates = evidence.candidates.with_columns(
+            at[evidence.candidates["record"]].alias("record"), found.candidates["probability"]
         )
+        best = best_candidates(candidates, pl.int_range(self.every.height, dtype=pl.UInt32, eager=True))
         # Of those that were not compared, as much is known as of their source.
         listed = self.every["order"].replace_strict(dict(found.pi), default=0.5, return_dtype=pl.Float64)
         return best.with_columns(listed.scatter(at[found.listed["record"]], found.listed["listed"]).alias("listed"))
 
-    def _assigned(
-        self, candidates: pl.DataFrame, pi: Mapping[int, float] | None, accept: float | Mapping[int, float] = 0.5
-    ) -> Assignment:
-        return assign(
-            candidates,
-            self.records,
-            persons=self.placement.persons.height,
-            accept=accept,
-            exclusive=self.exclusive,
-            taken=self._taken,
-            pi=pi,
-        )
+    def _weighed(self, candidates: pl.DataFrame) -> Evidence:
+        return weigh(candidates, self.records, persons=self.placement.persons.height, taken=self._taken)
 
     def _choose(self) -> dict[int, Threshold]:
         """Choose for each source from which probability it is linked."""
@@ -280,14 +280,13 @@ class Rounds:
         models = self.scorer.source_models or dict.fromkeys(self._orders, self.scorer.model)
         numberless = self.unknown["nhs_number"].is_null().arg_true()
         some = numberless.gather_every(max(math.ceil(numberless.len() / _MANY_RECORDS), 1))
-        candidates = self.scored.filter(pl.col("record").is_in(some.implode()))
-        of_sources = candidates.with_columns(self.records["source"][candidates["record"]].alias("source"))
-        candidates = of_sources.join(self._taken, on=["source", "person"], how="anti", maintain_order="left")
+        evidence = self._weighed(self.scored.filter(pl.col("record").is_in(some.implode())))
 
-        def probabilities(weighed: pl.DataFrame) -> pl.Series:
-            return self._assigned(weighed, pi).candidates["probability"]
+        def weighed_anew(weights: pl.Series) -> pl.Series:
+            candidates = evidence.candidates.with_columns(weights)
+            return probabilities(replace(evidence, candidates=candidates), pi, self.unseen)
 
-        return departures(candidates, self.records["source"], models, probabilities)
+        return departures(evidence.candidates, self.records["source"], models, weighed_anew)
 
     def find_groups(self, found: pl.Series) -> pl.DataFrame:
         """Compare those open records whose person was not found with each other."""

@@ -177,10 +177,15 @@ def shifted(pairs: pl.DataFrame, shifts: Mapping[str, pl.DataFrame]) -> pl.Serie
     >>> shifted(pairs, {"name": pl.DataFrame({"source": [1], "level": [1], "bits": [2.5]})}).to_list()
     [0.0, 2.5, 0.0]
     """
-    total = pl.Series("bits", [0.0]).new_from_index(0, pairs.height)
+    import numpy as np
+
+    total = np.zeros(pairs.height)
+    sources = pairs["source"].to_numpy().astype(np.intp)
     for name, shift in shifts.items():
-        keys = pairs.select(pl.col("source").cast(pl.Int32), pl.col(f"gamma_{name}").cast(pl.Int32).alias("level"))
-        of_level = shift.cast({"source": pl.Int32, "level": pl.Int32})
-        bits = keys.join(of_level, on=["source", "level"], how="left", maintain_order="left")["bits"]
-        total += bits.fill_null(0.0)
-    return total
+        levels = pairs[f"gamma_{name}"].to_numpy().astype(np.intp)
+        of, at = (shift[column].to_numpy().astype(np.intp) for column in ("source", "level"))
+        # A missing value is -1, the last, and worth nothing: as is what no shift is known of.
+        bits = np.zeros([max(one.max(initial=0), two.max(initial=0)) + 2 for one, two in ((sources, of), (levels, at))])
+        bits[of, at] = shift["bits"].to_numpy()
+        total += bits[sources, levels]
+    return pl.Series("bits", total)

@@ -15,13 +15,14 @@ BIN_BITS: Final = 2
 _FROM: Final = (1, 2, 3, 4, 5, 10, 20, 50)
 
 
-def flow(links: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) -> pl.DataFrame:
+def flow(kinds: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) -> pl.DataFrame:
     """Follow every record from its source through what its NHS Number says to how it came to its person.
 
     Parameters
     ----------
-    links : polars.DataFrame
-        LINKS of :mod:`linkcore.schema`.
+    kinds : polars.DataFrame
+        ``source``, ``nhs_number_status``, ``conflict`` and ``method`` of LINKS of :mod:`linkcore.schema`, and how many
+        ``records`` are so.
     sources : sequence of str
         In order.
     usable : sequence of str
@@ -35,9 +36,10 @@ def flow(links: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) 
     Examples
     --------
     >>> from linkcore.schema import LINKS
-    >>> link = {"source": "seen", "method": "unlinked", "nhs_number_status": "missing", "conflict": False}
-    >>> flow(pl.DataFrame([link], schema=LINKS), sources=["seen"], usable=["valid"]).rows()
-    [('seen', 'not usable', 'unlinked', 1)]
+    >>> kind = {"source": "seen", "method": "unlinked", "nhs_number_status": "missing", "conflict": False}
+    >>> kinds = pl.DataFrame([kind], schema_overrides=LINKS).with_columns(records=7)
+    >>> flow(kinds, sources=["seen"], usable=["valid"]).rows()
+    [('seen', 'not usable', 'unlinked', 7)]
     """
     is_usable, conflict, unusable = NUMBER_GROUPS
     status = pl.col("nhs_number_status")
@@ -48,10 +50,8 @@ def flow(links: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) 
         .then(pl.lit(is_usable))
         .otherwise(pl.lit(unusable))
     )
-    # Few kinds of records are counted first, and only then told apart by words.
-    counted = links.group_by("source", "nhs_number_status", "conflict", "method").len("records")
     return (
-        counted.with_columns(number.alias("number"))
+        kinds.with_columns(number.alias("number"))
         .group_by("source", "number", "method")
         .agg(pl.col("records").sum().cast(pl.Int64))
         .sort(_position("source", sources), _position("number", NUMBER_GROUPS), "method")

@@ -314,26 +314,28 @@ def measure(
     >>> quality.by_method().rows()
     [('gp', 1, 1, 0), ('seen', 0, 0, 0), ('all', 1, 1, 0)]
     """
-    conflicts = links.group_by("source").agg(pl.col("conflict").sum().alias("conflicts"))
+    # Of millions of records there are few kinds: they are counted once, and the rest is adding up.
+    kinds = links.group_by("source", "nhs_number_status", "conflict", "method").len("records")
+    conflicts = kinds.group_by("source").agg(pl.col("records").filter("conflict").sum().alias("conflicts"))
     return Quality(
-        records=_counts(links, "method", sources),
-        numbers=_counts(links, "nhs_number_status", sources),
+        records=_counts(kinds, "method", sources),
+        numbers=_counts(kinds, "nhs_number_status", sources),
         conflicts=_of_every(pl.DataFrame({"source": sources}, schema={"source": pl.String}), conflicts),
         set_aside=set_aside.with_columns(pl.col("records").cast(pl.Int64)),
         persons=persons,
         fallback=fallback,
-        flow=flow(links, sources=sources, usable=usable),
+        flow=flow(kinds, sources=sources, usable=usable),
         cluster_sizes=cluster_sizes(links),
     )
 
 
-def _counts(links: pl.DataFrame, column: str, sources: Sequence[str]) -> pl.DataFrame:
-    dtype = links.schema[column]
+def _counts(kinds: pl.DataFrame, column: str, sources: Sequence[str]) -> pl.DataFrame:
+    dtype = kinds.schema[column]
     assert isinstance(dtype, pl.Enum)
     every = pl.DataFrame({"source": sources}, schema={"source": pl.String}).join(
         pl.DataFrame({column: dtype.categories}, schema={column: dtype}), how="cross", maintain_order="left_right"
     )
-    return _of_every(every, links.group_by("source", column).len("records"))
+    return _of_every(every, kinds.group_by("source", column).agg(pl.col("records").sum()))
 
 
 def _of_every(every: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:

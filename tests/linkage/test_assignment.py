@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkcore.linkage.assignment import assign, components, group, pair_odds, significant
+from linkcore.linkage.assignment import assign, components, decide, group, pair_odds, probabilities, significant, weigh
 
 CANDIDATES = pl.Schema({"record": pl.UInt32, "person": pl.UInt32, "weight": pl.Float64})
 RECORDS = pl.Schema({"record": pl.UInt32, "source": pl.Int32})
@@ -99,6 +99,37 @@ def test_a_person_who_is_taken_is_no_candidate() -> None:
     weights = {(0, 7): 60.0, (0, 8): 40.0, (1, 7): 60.0}
     found = assign(candidates_of(weights), records_of([0, 1]), persons=PERSONS, accept=0.9, taken=taken)
     assert found.accepted.select("record", "person").rows() == [(0, 8), (1, 7)]
+
+
+@given(SOURCES, WEIGHTS, st.floats(0.01, 0.99), st.floats(0, 0.5))
+def test_evidence_serves_for_any_pi_and_threshold(
+    sources: list[int], drawn: dict[tuple[int, int], float], pi: float, unseen: float
+) -> None:
+    candidates = candidates_of({pair: weight for pair, weight in drawn.items() if pair[0] < len(sources)})
+    records, shares = records_of(sources), dict.fromkeys(range(3), pi)
+    evidence = weigh(candidates, records, persons=PERSONS)
+    for absent in (0.0, unseen):
+        for accept in (0.5, 0.9):
+            again = decide(evidence, accept=accept, pi=shares, unseen=pl.repeat(absent, records.height, eager=True))
+            anew = assign(candidates, records.with_columns(unseen=absent), persons=PERSONS, accept=accept, pi=shares)
+            assert again.candidates.equals(anew.candidates)
+            assert again.accepted.equals(anew.accepted)
+            assert again.listed.equals(anew.listed)
+            found = probabilities(evidence, shares, pl.repeat(absent, records.height, eager=True))
+            assert found.equals(anew.candidates["probability"])
+
+
+@given(SOURCES, WEIGHTS, st.sets(st.tuples(st.integers(0, 1), st.integers(0, 4))))
+def test_who_is_taken_might_as_well_not_be_there(
+    sources: list[int], drawn: dict[tuple[int, int], float], taken: set[tuple[int, int]]
+) -> None:
+    weights = {pair: weight for pair, weight in drawn.items() if pair[0] < len(sources)}
+    left = {(r, p): weight for (r, p), weight in weights.items() if (sources[r], p) not in taken}
+    gone = pl.DataFrame(sorted(taken), schema={"source": pl.Int32, "person": pl.UInt32}, orient="row")
+    one = assign(candidates_of(weights), records_of(sources), persons=PERSONS, accept=0.9, taken=gone)
+    other = assign(candidates_of(left), records_of(sources), persons=PERSONS, accept=0.9)
+    assert one.candidates.equals(other.candidates)
+    assert one.accepted.equals(other.accepted)
 
 
 @given(SOURCES, WEIGHTS, st.randoms())

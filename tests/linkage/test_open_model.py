@@ -52,8 +52,8 @@ def frame(
     return pl.DataFrame(rows, schema=SCHEMA | GAMMAS, orient="row")
 
 
-def at_even_prior(candidates: pl.DataFrame) -> pl.Series:
-    odds = [PRIOR / (1 - PRIOR) * 2**bits for bits in candidates["weight"]]
+def at_even_prior(weights: pl.Series) -> pl.Series:
+    odds = [PRIOR / (1 - PRIOR) * 2**bits for bits in weights]
     return pl.Series([each / (1 + each) for each in odds], dtype=pl.Float64)
 
 
@@ -61,7 +61,7 @@ def estimated(
     pairs: Sequence[tuple[int, Sequence[int]]],
     models: Mapping[int, Table],
     sources: Sequence[int],
-    probabilities: Callable[[pl.DataFrame], pl.Series] = at_even_prior,
+    probabilities: Callable[[pl.Series], pl.Series] = at_even_prior,
 ) -> dict[str, dict[str, tuple[float, float]]]:
     found = departures(
         frame(pairs, models, sources),
@@ -177,7 +177,7 @@ def test_a_comparison_without_values_is_not_there() -> None:
 
 
 def test_pairs_that_are_of_nobody_say_nothing() -> None:
-    found = estimated([(0, (2, 2, 1))], {0: LEARNED}, [0], lambda pairs: pl.repeat(0.0, pairs.height, eager=True))
+    found = estimated([(0, (2, 2, 1))], {0: LEARNED}, [0], lambda weights: pl.repeat(0.0, weights.len(), eager=True))
     assert found == {}
 
 

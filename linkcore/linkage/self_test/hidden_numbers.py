@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.exact import Exact, link_exactly, with_current_numbers
+from linkcore.linkage.exact import Exact, persons_of, with_current_numbers
 from linkcore.linkage.number_index import NumberIndex
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.standardise import Records
@@ -77,6 +77,7 @@ def hide_numbers(
 
     Examples
     --------
+    >>> from linkcore.linkage.exact import link_exactly
     >>> from linkcore.linkage.sources import Source
     >>> from linkcore.linkage.standardise import standardise
     >>> frames = [pl.DataFrame({"nhs_number": ["4010232137"], "family_name": [name]}) for name in ("SMITH", "SMYTH")]
@@ -98,12 +99,14 @@ def hide_numbers(
     drawn = [known.clear().with_columns(pl.lit(False).alias("chooses"))]
     for order in tested:
         of_source = known.filter(pl.col("order") == order)
-        of_source = of_source[generator.permutation(of_source.height)].unique("own", keep="first", maintain_order=True)
-        size = min(_MOST_OF_A_SOURCE, int(of_source.height * share))
-        drawn.append(of_source[:size].with_columns(pl.Series("chooses", chooses[of_source["own"][:size]])))
+        shuffled = generator.permutation(of_source.height)
+        first_of_person = of_source["own"][shuffled].arg_unique().sort()
+        size = min(_MOST_OF_A_SOURCE, int(first_of_person.len() * share))
+        of_source = of_source[shuffled[first_of_person[:size].to_numpy()]]
+        drawn.append(of_source.with_columns(pl.Series("chooses", chooses[of_source["own"]])))
     taken = pl.concat(drawn)
     records = pl.concat([_rows_of(each, order, taken) for order, each in enumerate(current)], how="diagonal")
-    stand_ins, gone = _without(current, placement.persons, exact, records)
+    stand_ins, gone = _without(current, placement.persons, records)
     return HiddenNumbers(records, stand_ins, gone)
 
 
@@ -132,19 +135,16 @@ def _rows_of(records: Records, order: int, taken: pl.DataFrame) -> pl.DataFrame:
     return rows.hstack(of_source.select("order", "at", "own", "conflict", "chooses"))
 
 
-def _without(
-    sources: Sequence[Records], persons: pl.DataFrame, exact: Exact, hidden: pl.DataFrame
-) -> tuple[pl.DataFrame, pl.Series]:
-    """Link the other records of the same numbers exactly; give whom that makes other than they are, and whom not."""
+def _without(sources: Sequence[Records], persons: pl.DataFrame, hidden: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
+    """Give whom the other records of the same numbers make other than they are, and whom not at all."""
     affected = hidden.select("nhs_number").unique()
-    left = []
+    numbers, left = NumberIndex(affected["nhs_number"]), []
     for order, records in enumerate(sources):
         at = hidden.filter(pl.col("order") == order)["at"]
-        others = records.frame.with_row_index("at").filter(~pl.col("at").is_in(at.implode())).drop("at")
-        left.append(replace(records, frame=others.join(affected, on="nhs_number", how="semi", maintain_order="left")))
+        others = numbers.find(records.frame["nhs_number"]).is_not_null().scatter(at, False)
+        left.append(replace(records, frame=records.frame.filter(others)))
     as_they_were = persons.join(affected, on="nhs_number", how="semi", maintain_order="left")
-    # Superseded numbers have been replaced already.
-    without = link_exactly(left, replace(exact, superseded=None)).persons
+    without = persons_of(left)
     identified = [name for name in persons.columns if name not in {"person_id", "token"} and name in without.columns]
     changed = without.filter(pl.col("nhs_number").is_not_null()).join(
         as_they_were.select(identified), on=identified, how="anti", nulls_equal=True, maintain_order="left"

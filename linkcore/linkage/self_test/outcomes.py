@@ -2,19 +2,16 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.assignment import assign
+from linkcore.linkage.assignment import Evidence, probabilities, weigh
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.self_test.reweighting import rake
 from linkcore.linkage.self_test.unseen import fields_present
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 __all__ = ["Outcomes", "Trial", "best_candidates"]
 
@@ -93,7 +90,7 @@ class Trial:
     exclusive: frozenset[int]
     taken: pl.DataFrame = field(repr=False)
     same_person: Callable[[pl.DataFrame], pl.Series]
-    _own: list[pl.DataFrame] = field(default_factory=list, init=False, repr=False)
+    _own: list[tuple[pl.DataFrame, Evidence]] = field(default_factory=list, init=False, repr=False)
 
     def outcomes(
         self, unknown: pl.DataFrame, best_of_unknown: pl.DataFrame, *, pi: Mapping[int, float], unseen: pl.Series
@@ -123,15 +120,16 @@ class Trial:
         Outcomes
         """
         if not self._own:
-            self._own.append(self._of_own(pi, unseen))
-        (of_own,) = self._own
-        rows = pl.concat([self._decided(of_own, pi, unseen, listed=listed) for listed in (True, False)])
+            of_own = self._of_own(pi, unseen)
+            self._own.append((of_own, self._without(of_own)))
+        ((of_own, without_own),) = self._own
+        rows = self._decided(self._evidence, without_own, pi, unseen)
         rows = rows.join(
             of_own.with_columns(is_own=True), on=["record", "person"], how="left", maintain_order="left"
         ).with_columns(
             (pl.col("listed") & pl.col("is_own").fill_null(False)).alias("right"), _mixed(pi).alias("weight")
         )
-        rows = rows.with_columns(_doubtful(rows, self.candidates, self.persons).alias("doubtful"))
+        rows = rows.with_columns(_doubtful(rows, self.persons).alias("doubtful"))
         # A conflict has a number: it is not what these stand for.
         numberless = unknown["nhs_number"].is_null()
         target, best = unknown.filter(numberless), best_of_unknown.filter(numberless)
@@ -190,72 +188,74 @@ class Trial:
 
     @cached_property
     def _records(self) -> pl.DataFrame:
+        of_own = self.candidates.select("record", own="person", of_own="weight")
         return self.hidden.records.select(
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"),
             pl.col("order").alias("source"),
             "own",
             "conflict",
             "chooses",
-        )
+        ).join(of_own, on=["record", "own"], how="left", maintain_order="left")
+
+    @cached_property
+    def _evidence(self) -> Evidence:
+        records = self._records
+        # Of a source with one record a person, it was the hidden record itself by which its own person was taken.
+        taken = self.taken.filter(pl.col("source").is_in(records["source"].unique().implode()))
+        others = taken.join(records.select("source", person="own"), on=["source", "person"], how="anti")
+        return weigh(self.candidates, records, persons=self.persons, taken=others)
+
+    def _without(self, of_own: pl.DataFrame) -> Evidence:
+        """Take the person out of the list."""
+        candidates = self._evidence.candidates
+        others = candidates.join(of_own, on=["record", "person"], how="anti", maintain_order="left")
+        return replace(self._evidence, candidates=others)
 
     def _of_own(self, pi: Mapping[int, float], unseen: pl.Series) -> pl.DataFrame:
         """Pairs of a record and a person who is its own, once or twice listed."""
         own = self._records.select("record", person="own")
-        first = pl.concat([self._decided(own, pi, unseen, listed=listed) for listed in (True, False)])
+        first = self._decided(self._evidence, self._without(own), pi, unseen)
         found = first.filter((pl.col("probability") > 0.5) & (pl.col("person") != pl.col("own")))
         found = found.select("record", "own", "person").unique(maintain_order=True)
         return pl.concat([own, found.filter(self.same_person(found)).select("record", "person")])
 
     def _decided(
-        self, of_own: pl.DataFrame, pi: Mapping[int, float], unseen: pl.Series, *, listed: bool
+        self, listed: Evidence, without_own: Evidence, pi: Mapping[int, float], unseen: pl.Series
     ) -> pl.DataFrame:
-        records = self._records
-        possible = self.candidates if listed else self.candidates.join(of_own, on=["record", "person"], how="anti")
-        # Of a source with one record a person, it was the hidden record itself by which its own person was taken.
-        others = self.taken.join(records.select("source", person="own"), on=["source", "person"], how="anti")
-        assigned = assign(
-            possible,
-            records.select("record", "source", unseen.alias("unseen")),
-            persons=self.persons,
-            accept=0.5,
-            exclusive=self.exclusive,
-            taken=others,
-            pi={source: pi.get(source, 0.5) for source in records["source"].unique()},
-        )
-        best = best_candidates(assigned.candidates, possible, records["record"])
+        """Give each record with its best candidate: where its person is listed, then where it is not."""
         # Who is not there without the record cannot be found.
-        tried = records.filter(~pl.col("own").is_in(self.hidden.gone.implode())) if listed else records
-        return tried.join(best, on="record", maintain_order="left").with_columns(pl.lit(listed).alias("listed"))
+        tried = self._records.filter(~pl.col("own").is_in(self.hidden.gone.implode()))
+        shares = {source: pi.get(source, 0.5) for source in self._records["source"].unique()}
+        decided = []
+        for records, evidence, is_listed in ((tried, listed, True), (self._records, without_own, False)):
+            candidates = evidence.candidates.with_columns(
+                probabilities(evidence, shares, unseen), pl.col("weight").alias("bits")
+            )
+            best = best_candidates(candidates, records["record"])
+            decided.append(records.hstack(best.drop("record")).with_columns(pl.lit(is_listed).alias("listed")))
+        return pl.concat(decided)
 
 
-def best_candidates(probabilities: pl.DataFrame, candidates: pl.DataFrame, records: pl.Series) -> pl.DataFrame:
+def best_candidates(candidates: pl.DataFrame, records: pl.Series) -> pl.DataFrame:
     """Give the best candidate of each record, and how it compares.
 
     Parameters
     ----------
-    probabilities : polars.DataFrame
-        ``record``, ``person``, ``probability``.
     candidates : polars.DataFrame
-        ``record``, ``person`` and ``gamma_*`` of the same pairs, and of others perhaps.
+        ``record``, ``person``, ``probability``, ``gamma_*``, and perhaps ``bits``; in order of record and person.
     records : polars.Series
         UInt32: all records, with candidates or without.
 
     Returns
     -------
     polars.DataFrame
-        ``record``, ``person`` (null without a candidate), ``probability`` (then 0) and ``gamma_*`` (then -2), one row
-        a record.
+        ``record``, ``person`` (null without a candidate), ``probability`` (then 0), ``gamma_*`` (then -2) and
+        ``bits``, one row a record.
     """
     best = (
-        probabilities.select("record", "person", "probability")
-        .sort("record", "probability", "person", descending=[False, True, False])
+        candidates.select("record", "person", "probability", "^gamma_.*$", "^bits$")
+        .filter(pl.col("probability") == pl.col("probability").max().over("record"))
         .unique("record", keep="first", maintain_order=True)
-        .join(
-            candidates.select("record", "person", "^gamma_.*$"),
-            on=["record", "person"],
-            how="left",
-            maintain_order="left",
-        )
     )
     return (
         records.alias("record")
@@ -265,23 +265,19 @@ def best_candidates(probabilities: pl.DataFrame, candidates: pl.DataFrame, recor
     )
 
 
-def _doubtful(rows: pl.DataFrame, candidates: pl.DataFrame, persons: int) -> pl.Series:
+def _doubtful(rows: pl.DataFrame, persons: int) -> pl.Series:
     """Say whose number is no proof against the person who was found.
 
     A record that was found to be of j carries the number of i. Its number is wrong with probability w, and then i's
     with probability 1/N; so j is the likelier if BF_j / BF_i > N·(1-w)/w. It is for w that conflicts are counted. And
     what name and birth date contradict is no proof either.
     """
-    weights = candidates.select("record", "person", bits="weight")
-    both = rows.join(weights, on=["record", "person"], how="left", maintain_order="left").join(
-        weights.rename({"person": "own", "bits": "of_own"}), on=["record", "own"], how="left", maintain_order="left"
-    )
     # Of n records, half a conflict more might be.
     wrong = (pl.col("conflict").sum().over("source") + 0.5) / (pl.len().over("source") + 1)
     bar = math.log2(max(persons, 1)) + ((1 - wrong) / wrong).log(2)
     # A pair that is not there is of negligible odds: no better than a stranger's.
     outweighed = pl.col("bits") - pl.col("of_own").fill_null(0.0) > bar
-    return both.select(
+    return rows.select(
         (~pl.col("right") & pl.col("person").is_not_null() & (pl.col("conflict") | outweighed.fill_null(False))).alias(
             "doubtful"
         )
@@ -299,23 +295,25 @@ def _mixed(pi: Mapping[int, float]) -> pl.Expr:
 def _reweighted(
     rows: pl.DataFrame, hidden: pl.DataFrame, target: pl.DataFrame, best: pl.DataFrame, unlike: pl.DataFrame
 ) -> pl.Series:
-    import numpy as np
-
-    wanted = _pattern(best, target)
-    pattern = _pattern(rows, hidden[rows["record"]])
-    weights = rows["weight"].to_numpy().copy()
-    reweighted = weights.copy()
-    for source, chooses in rows.select("source", "chooses").unique(maintain_order=True).iter_rows():
-        at: NDArray[np.int64] = (
-            ((rows["source"] == source) & (rows["chooses"] == chooses)).arg_true().to_numpy().astype(np.int64)
-        )
-        of_source = (target["order"] == source).arg_true()
-        alone = unlike.filter(pl.col("order") == source, pl.col("chooses") == chooses)["at"]
-        alike = of_source.filter(~of_source.is_in(alone.implode()))
-        # What stands for itself is not stood for.
-        share = alike.len() / max(of_source.len(), 1)
-        reweighted[at] = rake(pattern[at], weights[at], wanted[alike], rows["listed"][at]) * share
-    return pl.Series("reweighted", reweighted)
+    halves = rows.select("source", "chooses").unique(maintain_order=True).with_row_index("half")
+    half = rows.join(halves, on=["source", "chooses"], how="left", maintain_order="left")["half"]
+    of_source = target.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("at"), source="order")
+    # What stands for itself is not stood for.
+    stood_for = of_source.join(halves, on="source").join(
+        unlike.rename({"order": "source"}), on=["at", "source", "chooses"], how="anti"
+    )
+    weights = rake(
+        _pattern(rows, hidden[rows["record"]]),
+        rows["weight"].to_numpy(),
+        _pattern(best, target)[stood_for["at"]],
+        rows["listed"],
+        (half, stood_for["half"]),
+    )
+    counts = halves.join(of_source.group_by("source").len("all"), on="source", how="left").join(
+        stood_for.group_by("half").len("alike"), on="half", how="left"
+    )
+    shares = counts.sort("half").select((pl.col("alike") / pl.col("all")).fill_null(0.0)).to_series()
+    return (pl.Series("reweighted", weights) * shares[half]).alias("reweighted")
 
 
 def _pattern(best: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """Re-weighting: to make records that have a number stand for those that have none."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -23,7 +24,11 @@ and it shows in the effective number of rows where it is not enough."""
 
 
 def rake(
-    sample: pl.DataFrame, weights: "NDArray[np.float64]", target: pl.DataFrame, kept: pl.Series | None = None
+    sample: pl.DataFrame,
+    weights: "NDArray[np.float64]",
+    target: pl.DataFrame,
+    kept: pl.Series | None = None,
+    strata: tuple[pl.Series, pl.Series] | None = None,
 ) -> "NDArray[np.float64]":
     """Change the weights of a sample until each of its columns is distributed as in the target.
 
@@ -41,11 +46,14 @@ def rake(
     kept : polars.Series, optional
         Boolean, one a row of the sample: a column of which the target knows nothing, and whose two parts keep the
         shares that they have.
+    strata : tuple of two polars.Series, optional
+        Whole numbers from 0 on, one a row of the sample and one a row of the target: parts of both, of which each is
+        weighted by itself. The sample has rows of all; where the target has none, the weights stay.
 
     Returns
     -------
     numpy.ndarray
-        Float64, with the same sum.
+        Float64, with the same sum in each stratum.
 
     Examples
     --------
@@ -59,42 +67,108 @@ def rake(
 
     if sample.is_empty() or target.is_empty():
         return weights
-    coded = {name: _margin(sample[name], target[name]) for name in sample.columns}
-    shares = [of_value for _, of_value in coded.values()]
-    codes = pl.DataFrame({name: of_row for name, (of_row, _) in coded.items()})
-    if kept is not None:
-        codes = codes.with_columns(kept.cast(pl.Int64).alias("kept"))
-        shares.append(np.bincount(codes["kept"].to_numpy(), weights, minlength=2) / weights.sum())
+    if strata is None:
+        strata = pl.repeat(0, sample.height, eager=True), pl.repeat(0, target.height, eager=True)
+    order = np.argsort(strata[0].to_numpy(), kind="stable")
+    part = pl.repeat(True, sample.height, eager=True) if kept is None else kept
+    rows = sample.cast(pl.Int64).with_columns(
+        strata[0].cast(pl.Int64).alias("stratum"), part.cast(pl.Int64).alias("kept"), pl.Series("weight", weights)
+    )[order]
     # Rows that are alike in everything stay alike: one of each kind is weighted, by as much as all of them weigh.
-    rows = codes.with_columns(pl.Series("weight", weights))
-    kinds = rows.unique(maintain_order=True).with_row_index("kind")
-    of_row = rows.join(kinds, on=rows.columns, how="left", maintain_order="left")["kind"].to_numpy()
-    begun = np.bincount(of_row, weights)
-    margins = [kinds[name].to_numpy() for name in codes.columns]
-    total, raked = float(weights.sum()), begun.copy()
-    for _ in range(_ROUNDS):
-        before = raked
-        for of_kind, wanted in zip(margins, shares, strict=True):
-            now = np.bincount(of_kind, raked, minlength=wanted.size)
-            # What the sample lacks cannot be weighted up, and what is to have nothing keeps a trace.
-            factor = np.divide(wanted * total, now, out=np.ones_like(now), where=(now > 0) & (wanted > 0))
-            raked = np.clip(raked * factor[of_kind], begun / _GREATEST_FACTOR, begun * _GREATEST_FACTOR)
-            raked *= total / raked.sum()
-        if float(np.abs(raked - before).max()) < _CONVERGED * total:
-            break
-    reweighted: NDArray[np.float64] = weights * (raked / begun)[of_row]
+    alike, of_row = _kinds(rows)
+    alike = alike.with_columns(pl.Series("rows", np.bincount(of_row)))
+    wanted = target.cast(pl.Int64).with_columns(strata[1].cast(pl.Int64).alias("stratum"))
+    wanted = wanted.group_by(wanted.columns).len("rows")
+    in_order, of_stratum = rows["weight"].to_numpy(), _split(rows["stratum"].to_numpy())
+    totals = np.array([float(in_order[each].sum()) for each in of_stratum])
+    margins = [
+        _margin(alike.select("stratum", "rows", name), wanted.select("stratum", "rows", name), totals)
+        for name in sample.columns
+    ]
+    codes = [pl.Series(f"code_{at}", code) for at, (code, _) in enumerate(margins)]
+    # What is rare in some column is alike now.
+    kinds, of_alike = _kinds(alike.select("stratum", "kept", "weight", *codes))
+    of_row = of_alike[of_row]
+    begun = np.bincount(of_row, in_order).astype(np.float64)
+    margins = [(kinds[code.name].to_numpy(), shares) for code, (_, shares) in zip(codes, margins, strict=True)]
+    if kept is not None:
+        of_kind = (2 * kinds["stratum"] + kinds["kept"]).to_numpy()
+        both = np.bincount(of_kind[of_row], in_order, minlength=2 * totals.size)
+        margins.append((of_kind, both / totals.repeat(2) * totals.repeat(2)))
+    raked = _fit(
+        begun, kinds["stratum"].to_numpy(), totals, margins, np.isin(np.arange(totals.size), wanted["stratum"])
+    )
+    reweighted = np.empty_like(weights)
+    reweighted[order] = in_order * (raked / begun)[of_row]
     return reweighted
 
 
-def _margin(sample: pl.Series, target: pl.Series) -> tuple["NDArray[np.int64]", "NDArray[np.float64]"]:
-    """Give each row of the sample a code, rare values one together, and each code's share of the target."""
+def _kinds(rows: pl.DataFrame) -> tuple[pl.DataFrame, "NDArray[np.int64]"]:
+    """Give the different rows, in order, and for each row which of them it is."""
+    kinds = rows.unique(maintain_order=True).with_row_index("kind")
+    of_row = rows.join(kinds, on=rows.columns, how="left", maintain_order="left")["kind"]
+    return kinds.drop("kind"), of_row.to_numpy().astype("int64")
+
+
+def _split(strata: "NDArray[np.int64]") -> list[slice]:
+    """Give the rows of each stratum; they are in order of it."""
     import numpy as np
 
-    values = pl.concat([sample.cast(pl.Int64), target.cast(pl.Int64)])
-    counts = sample.cast(pl.Int64).value_counts().filter(pl.col("count") >= _FEWEST_ROWS)
-    common: Sequence[int] = sorted(counts[sample.name].to_list())
-    codes = values.replace_strict(common, list(range(1, len(common) + 1)), default=0, return_dtype=pl.Int64).to_numpy()
-    of_sample, of_target = codes[: sample.len()], codes[sample.len() :]
-    there = np.bincount(of_sample, minlength=len(common) + 1) > 0
-    shares = np.where(there, np.bincount(of_target, minlength=len(common) + 1), 0).astype(np.float64)
-    return of_sample, shares / shares.sum() if shares.sum() else shares
+    ends = np.flatnonzero(np.diff(strata, append=-1)) + 1
+    return [slice(start, end) for start, end in pairwise([0, *ends.tolist()])]
+
+
+def _margin(
+    sample: pl.DataFrame, target: pl.DataFrame, totals: "NDArray[np.float64]"
+) -> tuple["NDArray[np.int64]", "NDArray[np.float64]"]:
+    """Give each kind of the sample the code of its stratum and value, rare values of a stratum one together.
+
+    And what the rows of each code shall weigh: the code's share of the stratum's target, of the stratum's total.
+    """
+    import numpy as np
+
+    first = sample.height
+    stratum, rows, value = (column.to_numpy() for column in pl.concat([sample, target], how="vertical_relaxed"))
+    values, at = np.unique(value, return_inverse=True)
+    cell = stratum * values.size + at
+    rows_of_cell = np.bincount(cell[:first], rows[:first], minlength=totals.size * values.size)
+    rare = totals.size * values.size + stratum
+    cell = np.where(rows_of_cell[cell] >= _FEWEST_ROWS, cell, rare)
+    cells, code = np.unique(cell[:first], return_inverse=True)
+    of_target = np.bincount(cell[first:], rows[first:], minlength=rare.max() + 1)[cells]
+    of_code = np.zeros(cells.size, np.int64)
+    of_code[code] = stratum[:first]
+    whole = np.bincount(of_code, of_target, minlength=totals.size)[of_code]
+    return code, np.divide(of_target, whole, out=np.zeros(cells.size), where=whole > 0) * totals[of_code]
+
+
+def _fit(
+    begun: "NDArray[np.float64]",
+    strata: "NDArray[np.int64]",
+    totals: "NDArray[np.float64]",
+    margins: Sequence[tuple["NDArray[np.int64]", "NDArray[np.float64]"]],
+    active: "NDArray[np.bool_]",
+) -> "NDArray[np.float64]":
+    """Change weights, margin after margin, until each code of a margin weighs what it shall; in the active strata."""
+    import numpy as np
+
+    least, most = begun / _GREATEST_FACTOR, begun * _GREATEST_FACTOR
+    of_stratum = _split(strata)
+    raked, fitted = begun.copy(), begun.copy()
+    # All strata at once: one by one, there would be more of calling than of calculating.
+    for _ in range(_ROUNDS):
+        before = raked.copy()
+        for code, wanted in margins:
+            now = np.bincount(code, raked, minlength=wanted.size)
+            # What the sample lacks cannot be weighted up, and what is to have nothing keeps a trace.
+            factor = np.divide(wanted, now, out=np.ones_like(now), where=(now > 0) & (wanted > 0))
+            raked = np.minimum(np.maximum(raked * factor[code], least), most)
+            raked *= (totals / [raked[each].sum() for each in of_stratum])[strata]
+        fitted = np.where(active[strata], raked, fitted)
+        change = np.abs(raked - before)
+        active = active & [
+            change[each].max() >= _CONVERGED * total for each, total in zip(of_stratum, totals, strict=True)
+        ]
+        if not active.any():
+            break
+    return fitted

@@ -343,8 +343,8 @@ def test_where_all_that_is_open_are_conflicts_the_hidden_records_stand_for_nobod
 def test_the_best_candidate_is_the_likeliest_and_the_first_of_equals() -> None:
     pairs = [(0, 5, 0.2, 1), (0, 4, 0.7, 2), (2, 9, 0.5, 0), (2, 8, 0.5, 3), (7, 1, 0.9, 1)]
     schema = {"record": pl.UInt32, "person": pl.UInt32, "probability": pl.Float64, "gamma_name": pl.Int32}
-    frame = pl.DataFrame(pairs, schema=schema, orient="row")
-    best = best_candidates(frame, frame, pl.Series([2, 1, 0], dtype=pl.UInt32))
+    frame = pl.DataFrame(pairs, schema=schema, orient="row").sort("record", "person")
+    best = best_candidates(frame, pl.Series([2, 1, 0], dtype=pl.UInt32))
     assert best.rows() == [(2, 8, 0.5, 3), (1, None, 0.0, -2), (0, 4, 0.7, 2)]
 
 

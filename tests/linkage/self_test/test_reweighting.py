@@ -74,6 +74,27 @@ def test_it_is_what_going_through_the_rows_gives(seed: int, with_kept: bool) -> 
     assert found.sum() == pytest.approx(sum(weights))
 
 
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.booleans())
+def test_strata_at_once_are_strata_one_by_one(seed: int, with_kept: bool) -> None:
+    chance = random.Random(seed)
+    of_sample = pl.Series([*range(3), *(chance.randrange(3) for _ in range(200))])
+    of_target = pl.Series([chance.randrange(chance.choice([2, 3])) for _ in range(100)])
+    sample, target = framed(drawn(chance, 203, 0.2)), framed(drawn(chance, 100, 0.7))
+    weights = np.array([chance.choice([0.5, 1.0, 2.0]) for _ in range(203)])
+    kept = pl.Series([chance.random() < 0.8 for _ in range(203)]) if with_kept else None
+    found = rake(sample, weights, target, kept, (of_sample, of_target))
+    for stratum in range(3):
+        there = (of_sample == stratum).to_numpy()
+        alone = rake(
+            sample.filter(there),
+            weights[there],
+            target.filter(of_target == stratum),
+            None if kept is None else kept.filter(there),
+        )
+        assert found[there].tolist() == alone.tolist()
+
+
 def share(column: pl.Series, weights: np.ndarray[tuple[int], np.dtype[np.float64]], value: int) -> float:
     return float(weights[(column == value).to_numpy()].sum() / weights.sum())
 
