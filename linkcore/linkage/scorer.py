@@ -545,9 +545,8 @@ class Scorer:
             between = f"BETWEEN {chunk[0]} AND {chunk[-1]}" if chunk.len() else "IS NULL"
             some = f"(SELECT * FROM {right} WHERE unique_id {between})"
             self._connection.execute(
-                "CREATE OR REPLACE TABLE pairs AS SELECT DISTINCT "
-                "least(unique_id_l, unique_id_r) AS join_key_l, greatest(unique_id_l, unique_id_r) AS join_key_r "
-                f"FROM ({pairs_sql(self._rules, some, where)})"
+                "CREATE OR REPLACE TABLE pairs AS SELECT unique_id_l AS join_key_l, unique_id_r AS join_key_r "
+                f"FROM ({pairs_sql(self._rules, some, where, ordered=True)})"
             )
             yield self._score_pairs()
 
