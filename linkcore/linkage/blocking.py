@@ -166,21 +166,23 @@ def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: s
         connection.execute(
             f"""
             CREATE OR REPLACE TABLE block_{number} AS
-            WITH wanted AS (SELECT DISTINCT {rule.key(1)} AS key FROM {right}),
+            WITH wanted AS (SELECT {rule.key(1)} AS key FROM {right}),
             keyed AS (SELECT unique_id, {rule.key(0)} AS key FROM {left})
-            SELECT unique_id, key, count(*) OVER (PARTITION BY key) AS size FROM keyed SEMI JOIN wanted USING (key)
+            SELECT unique_id, key FROM keyed SEMI JOIN wanted USING (key)
             """
         )
-        (dropped,) = connection.execute(
-            f"SELECT count(*) FROM block_{number} WHERE size > {rule.largest_block}"
-        ).fetchall()[0]
-        connection.execute(f"DELETE FROM block_{number} WHERE size > {rule.largest_block}")
+        connection.execute(
+            f"CREATE OR REPLACE TABLE too_large AS SELECT key, count(*) AS size FROM block_{number} GROUP BY key "
+            f"HAVING count(*) > {rule.largest_block}"
+        )
+        (dropped,) = connection.execute("SELECT sum(size) FROM too_large").fetchall()[0]
         if dropped:
+            connection.execute(f"DELETE FROM block_{number} WHERE key IN (SELECT key FROM too_large)")
             too_many[rule.sql] = int(dropped)
     return too_many
 
 
-def pairs_sql(rules: Sequence[Rule], right: str, where: str = "TRUE") -> str:
+def pairs_sql(rules: Sequence[Rule], right: str, where: str = "TRUE", *, ordered: bool = False) -> str:
     """Give SQL of the pairs that any rule finds, each once.
 
     Parameters
@@ -191,15 +193,20 @@ def pairs_sql(rules: Sequence[Rule], right: str, where: str = "TRUE") -> str:
         Table or sub-query: some of the records that the blocks were made for.
     where : str
         What must hold of a pair's ``l.unique_id`` and ``r.unique_id``.
+    ordered : bool
+        Whether the lesser id comes first, wherever it is from: of one table, two records that find each other are then
+        one pair.
 
     Returns
     -------
     str
         A query of ``unique_id_l`` and ``unique_id_r``.
     """
+    ends = ("least(l.unique_id, r.unique_id)", "greatest(l.unique_id, r.unique_id)")
+    first, second = ends if ordered else ("l.unique_id", "r.unique_id")
     queries = [
-        f"SELECT l.unique_id AS unique_id_l, r.unique_id AS unique_id_r FROM block_{number} AS l "
+        f"SELECT {first} AS unique_id_l, {second} AS unique_id_r FROM block_{number} AS l "
         f"JOIN (SELECT *, {rule.key(1)} AS key FROM {right}) AS r ON l.key = r.key WHERE {where}"
         for number, rule in enumerate(rules)
     ]
-    return " UNION ".join(queries)
+    return f"SELECT DISTINCT * FROM ({' UNION ALL '.join(queries)})"

@@ -65,6 +65,9 @@ _REMOTELY_ALIKE: Final = 0.70
 
 _DAYS_OF_A_YEAR: Final = 366
 
+# A birth date, and the text of one that is none.
+_WRITTEN: Final = ("birth_date", "birth_date_text")
+
 _Level = dict[str, Any]
 _Comparison = dict[str, Any]
 
@@ -91,10 +94,10 @@ def comparable(frame: pl.DataFrame) -> pl.DataFrame:
     >>> row["full_name"], row["initials"], row["birth_date"], row["postcode_sector"], row["postcode_area"]
     ('ANNA NG', 'AN', '1980-02-03', 'EX1 2', 'EX')
     """
-    date = pl.coalesce(pl.col("birth_date").dt.to_string("%Y-%m-%d"), "birth_date_text")
-    is_whole = date.str.len_bytes() == len("YYYY-MM-DD")
     postcode = pl.col("postcode")
-    return frame.select(
+    # There are far fewer dates than people.
+    dates = frame.select(_WRITTEN).unique().with_columns(_parts_of_birth_dates())
+    return frame.join(dates, on=_WRITTEN, how="left", maintain_order="left", nulls_equal=True).select(
         "given_name",
         "family_name",
         (pl.col("given_name") + " " + pl.col("family_name")).alias("full_name"),
@@ -102,12 +105,12 @@ def comparable(frame: pl.DataFrame) -> pl.DataFrame:
         (pl.col("given_name").str.head(1) + pl.col("family_name").str.head(1)).alias("initials"),
         soundex(pl.col("given_name")).alias("given_sound"),
         soundex(pl.col("family_name")).alias("family_sound"),
-        pl.when(is_whole).then(date).alias("birth_date"),
-        _known(date.str.slice(0, 4)).alias("birth_year"),
-        _known(date.str.slice(5, 2)).alias("birth_month"),
-        _known(date.str.slice(8, 2)).alias("birth_day"),
-        pl.col("birth_date").to_physical().alias("birth_days"),
-        pl.when(~is_whole).then(date).alias("partial_birth_date"),
+        pl.col("whole").alias("birth_date"),
+        "birth_year",
+        "birth_month",
+        "birth_day",
+        "birth_days",
+        "partial_birth_date",
         pl.col("gender").cast(pl.String),
         postcode,
         postcode.str.head(-2).alias("postcode_sector"),
@@ -117,6 +120,17 @@ def comparable(frame: pl.DataFrame) -> pl.DataFrame:
         (postcode + " " + pl.col("address")).alias("home"),
         pl.col(f"^{FURTHER}.*$"),
     )
+
+
+def _parts_of_birth_dates() -> Iterator[pl.Expr]:
+    date = pl.coalesce(pl.col("birth_date").dt.to_string("%Y-%m-%d"), "birth_date_text")
+    is_whole = date.str.len_bytes() == len("YYYY-MM-DD")
+    yield pl.when(is_whole).then(date).alias("whole")
+    yield _known(date.str.slice(0, 4)).alias("birth_year")
+    yield _known(date.str.slice(5, 2)).alias("birth_month")
+    yield _known(date.str.slice(8, 2)).alias("birth_day")
+    yield pl.col("birth_date").to_physical().alias("birth_days")
+    yield pl.when(~is_whole).then(date).alias("partial_birth_date")
 
 
 def _known(part: pl.Expr) -> pl.Expr:

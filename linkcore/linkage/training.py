@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -208,23 +209,28 @@ def counts_of_levels(
     """
     pairs = ", ".join(f'l."{column}" AS "{column}_l", r."{column}" AS "{column}_r"' for column in columns)
     schema = {"comparison": pl.String, "by": pl.Int64, "place": pl.Int64, "pairs": pl.Int64}
-    counted = [pl.DataFrame(schema=schema)]
-    for comparison in comparisons:
+
+    def counted(comparison: Mapping[str, Any]) -> pl.DataFrame:
         levels = comparison["comparison_levels"]
         place = case_sql(as_learned(comparison), range(len(levels)))
-        found = connection.sql(
-            f"WITH pairs AS (SELECT {by} AS of, {pairs} FROM {left} AS l JOIN {right} AS r ON {on}), "
-            f"placed AS (SELECT of, {place} AS place FROM pairs WHERE of IS NOT NULL) "
-            "SELECT of, place, count(*) FROM placed GROUP BY of, place ORDER BY of, place"
-        ).fetchall()
+        with connection.cursor() as cursor:
+            found = cursor.sql(
+                f"WITH pairs AS (SELECT {by} AS of, {pairs} FROM {left} AS l JOIN {right} AS r ON {on}), "
+                f"placed AS (SELECT of, {place} AS place FROM pairs WHERE of IS NOT NULL) "
+                "SELECT of, place, count(*) FROM placed GROUP BY of, place ORDER BY of, place"
+            ).fetchall()
         name = comparison["output_column_name"]
         rows = [(name, of, place, count) for of, place, count in found if not levels[place].get("is_null_level", False)]
-        counted.append(pl.DataFrame(rows, schema=schema, orient="row"))
-    return pl.concat(counted)
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+    # DuckDB divides a query among threads by the rows of its tables, and so few thousand are all one thread's.
+    (threads,) = connection.sql("SELECT current_setting('threads')").fetchall()[0]
+    with ThreadPoolExecutor(threads) as pool:
+        return pl.concat([pl.DataFrame(schema=schema), *pool.map(counted, comparisons)])
 
 
 def shares_of_levels(comparisons: Sequence[Mapping[str, Any]], counts: pl.DataFrame) -> dict[str, Shares]:
-    """Turn counts into shares, whatever they were counted by.
+    """Turn counts into shares, whatever they were counted by; pairs that are taken out count less than nothing.
 
     Parameters
     ----------
@@ -247,7 +253,7 @@ def shares_of_levels(comparisons: Sequence[Mapping[str, Any]], counts: pl.DataFr
     shares = {}
     for comparison in comparisons:
         of_comparison = counts.filter(pl.col("comparison") == comparison["output_column_name"])
-        by_place = of_comparison.group_by("place").agg(pl.col("pairs").sum()).sort("place")
+        by_place = of_comparison.group_by("place").agg(pl.col("pairs").sum()).filter(pl.col("pairs") != 0).sort("place")
         total = int(by_place["pairs"].sum())
         shares[comparison["output_column_name"]] = Shares(
             {place: count / total for place, count in by_place.iter_rows()}, total

@@ -6,7 +6,7 @@ weight is a sum of numbers that are known by then.
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,6 +15,8 @@ from linkcore.linkage.comparisons import average_frequencies, compared_columns
 from linkcore.linkage.source_models import level_numbers
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     from duckdb import DuckDBPyConnection
 
 __all__ = ["case_sql", "levels_of_pairs", "match_weight"]
@@ -123,32 +125,39 @@ def match_weight(
     >>> match_weight(pairs, [name], {"name": pl.Series([0.05, 0.05])}).round(2).to_list()
     [4.0, -2.17]
     """
-    a, b = pairs["a"], pairs["b"]
-    common = pl.select(
-        pl.max_horizontal(frequency[a], frequency[b]).alias(column) for column, frequency in frequencies.items()
-    )
-    terms = [
-        pl.when(pl.col(f"gamma_{comparison['output_column_name']}") == number).then(worth).otherwise(0.0)
-        for comparison in comparisons
-        for number, worth in _worth_of_levels(comparison)
-    ]
+    import numpy as np
+
     # One after the other: the same sum, to the last bit, on any machine.
-    total = terms[0] if terms else pl.lit(0.0)
-    for term in terms[1:]:
-        total = total + term
-    return pairs.hstack(common).select(total.alias("weight"))["weight"]
+    total = np.zeros(pairs.height)
+    for comparison in comparisons:
+        total += _worth(pairs, comparison, frequencies)
+    return pl.Series("weight", total)
 
 
-def _worth_of_levels(comparison: Mapping[str, Any]) -> Iterator[tuple[int, pl.Expr]]:
-    base = average_frequencies([comparison])
-    for number, level in zip(level_numbers(comparison), comparison["comparison_levels"], strict=True):
+def _worth(
+    pairs: pl.DataFrame, comparison: Mapping[str, Any], frequencies: Mapping[str, pl.Series]
+) -> "npt.NDArray[np.float64]":
+    import numpy as np
+
+    gamma = pairs[f"gamma_{comparison['output_column_name']}"].fill_null(-1)
+    base, numbers = average_frequencies([comparison]), level_numbers(comparison)
+    of_level = np.zeros(max(numbers) + 2)  # the last is that of -1: what is missing adds nothing
+    adjusting: dict[tuple[str, float, float, float], list[int]] = {}
+    for number, level in zip(numbers, comparison["comparison_levels"], strict=True):
         if number < 0:
             continue
-        worth = pl.lit(math.log2(level["m_probability"] / level["u_probability"]))
+        of_level[number] = math.log2(level["m_probability"] / level["u_probability"])
         column, weight = level.get("tf_adjustment_column"), level.get("tf_adjustment_weight", 1.0)
         if column and weight and level["sql_condition"] != "ELSE":
             u = level["u_probability"] if level.get("disable_tf_exact_match_detection") else base[column]
-            seen = pl.max_horizontal(pl.col(column), pl.lit(level.get("tf_minimum_u_value", 0.0)))
-            adjusted = weight * (math.log2(u) - seen.log(2))
-            worth += pl.when(pl.col(column).is_null()).then(0.0).otherwise(adjusted)
-        yield number, worth
+            adjusting.setdefault((column, weight, u, level.get("tf_minimum_u_value", 0.0)), []).append(number)
+    worth: npt.NDArray[np.float64] = of_level[gamma.to_numpy()]
+    # How common a value is, is looked up of those few pairs only that stand on a level where it counts.
+    for (column, weight, u, least), levels in adjusting.items():
+        at = gamma.is_in(levels).arg_true()
+        of_a, of_b = (frequencies[column][pairs[side].gather(at)] for side in ("a", "b"))
+        seen = pl.select(pl.max_horizontal(of_a, of_b).alias("seen")).with_columns(
+            pl.when(pl.col("seen") < least).then(least).otherwise("seen").alias("seen")
+        )["seen"]
+        worth[at.to_numpy()] += (weight * (math.log2(u) - seen.log(2))).fill_null(0.0).to_numpy()
+    return worth

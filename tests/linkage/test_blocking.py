@@ -37,6 +37,8 @@ def found(left: list[Row], right: list[Row], rules: list[Rule]) -> tuple[set[tup
         too_large = make_blocks(connection, rules, "side_l", "side_r")
         pairs = connection.sql(pairs_sql(rules, "side_r")).fetchall()
         assert len(pairs) == len(set(pairs))
+        ordered = connection.sql(pairs_sql(rules, "side_r", ordered=True)).fetchall()
+        assert sorted(ordered) == sorted({(min(pair), max(pair)) for pair in pairs})
         return set(pairs), dict(too_large)
 
 

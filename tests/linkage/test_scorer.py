@@ -122,6 +122,15 @@ def test_every_record_finds_its_person() -> None:
     assert found.select("record", "person").is_duplicated().sum() == 0
 
 
+def test_u_is_of_all_pairs_but_those_of_one_person() -> None:
+    model = with_scorer(Fallback(threads=2), PERSONS, UNKNOWN, {}, lambda scorer: taught(scorer).model)
+    gender = next(each for each in model["comparisons"] if each["output_column_name"] == "gender")
+    ids, genders = range(PERSONS.height), PERSONS["gender"].to_list()
+    agree = [genders[i] == genders[label] for i in ids for label in ids[1::4] if i != label]
+    u = [level["u_probability"] for level in gender["comparison_levels"] if not level.get("is_null_level")]
+    assert u == pytest.approx([sum(agree) / len(agree), 1 - sum(agree) / len(agree)], rel=1e-5)
+
+
 def test_the_model_is_plain_splinks_and_gives_the_same_weights(tmp_path: Path) -> None:
     """An analyst opens the saved model in Splink, blocks by its rules, and gets the weights that linkcore used."""
 
