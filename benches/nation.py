@@ -43,7 +43,7 @@ def synthesise_nation(out: Path, *, people: int) -> None:
             each.result()
     stated = (out / "part-00.toml").read_text("utf-8")
     # "gp/*.parquet" is a folder already, and "inpatient.csv" becomes one.
-    stated = stated.replace("[linkage]", '[linkage]\nwork = "work"')
+    stated = stated.replace("[linkage]", '[linkage]\nwork = "work"\nmemory = "8GB"')
     (out / "work").mkdir(exist_ok=True)
     stated = re.sub(r'^data = "(\w+)\.(\w+)"$', r'data = "\1/*.\2"', stated, flags=re.MULTILINE)
     (out / "programme.toml").write_text(stated, "utf-8")

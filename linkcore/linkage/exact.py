@@ -262,7 +262,9 @@ def _listed(spine: pl.DataFrame, every: Sequence[pl.DataFrame]) -> pl.DataFrame:
         frame.lazy().select("nhs_number", "birth_date").filter(pl.col("nhs_number").is_in(numbers)).collect()
         for frame in every
     ]
-    return pl.concat([spine.filter(~repeated), _most_agreed(doubtful, pl.concat(evidence))]).sort("at")
+    chosen = _most_agreed(doubtful, pl.concat(evidence))["at"]
+    left_out = doubtful["at"].filter(~doubtful["at"].is_in(chosen.implode()))
+    return spine.filter(pl.repeat(True, spine.height, eager=True).scatter(left_out, False))
 
 
 def _most_agreed(candidates: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
@@ -284,10 +286,11 @@ def _by_number(sources: Sequence[Records], persons: pl.DataFrame) -> list[pl.Dat
     """Give each source's records with the ``person_id`` of their number, and whether each *defines* that person."""
     # A person's id is its position in PERSONS.
     of_number = NumberIndex(persons["nhs_number"])
+    defined_by = persons.select("order", "at", "person_id")
     placed = []
     for order, records in enumerate(sources):
         person_id = of_number.find(records.frame["nhs_number"])
-        defining = persons.filter(pl.col("order") == order)
+        defining = defined_by.filter(pl.col("order") == order)
         defines = pl.repeat(False, records.frame.height, eager=True).scatter(defining["at"], True)
         person_id = person_id.scatter(defining["at"], defining["person_id"])
         placed.append(records.frame.with_columns(person_id.alias("person_id"), defines.alias("defines")))
@@ -346,7 +349,8 @@ def _by_local_patient_id(placed: pl.DataFrame, persons: pl.DataFrame) -> pl.Data
     wanted = pl.col("person_id").is_null() & pl.col("local_patient_id").is_not_null()
     open_records = placed.with_row_index("at").filter(wanted)
     known = (
-        placed.filter(pl.col("person_id").is_not_null())
+        placed.select("local_patient_id", "person_id")
+        .filter(pl.col("person_id").is_not_null())
         .join(open_records.select("local_patient_id"), on="local_patient_id", how="semi")
         .group_by("local_patient_id")
         .agg(pl.col("person_id").min().alias("of"), pl.col("person_id").n_unique().alias("persons"))

@@ -132,11 +132,14 @@ def _recognisable() -> pl.Expr:
 
 def _with_tokens(sources: Sequence[Records], persons: pl.DataFrame) -> pl.DataFrame:
     """Give everybody without an NHS Number a token."""
-    named = persons["token"]
+    nameless = persons.select("source", "record_id", at=pl.int_range(pl.len())).filter(persons["nhs_number"].is_null())
+    named = [pl.DataFrame(schema={"at": pl.Int64, "token": pl.String})]
     for records in sources:
-        of_source = (persons["source"] == records.source.name) & persons["nhs_number"].is_null()
-        named = named.scatter(of_source.arg_true(), tokens(records, persons["record_id"].filter(of_source)))
-    return persons.with_columns(named)
+        of_source = nameless.filter(pl.col("source") == records.source.name)
+        if of_source.height:
+            named.append(of_source.select("at", tokens(records, of_source["record_id"]).alias("token")))
+    found = pl.concat(named)
+    return persons.with_columns(persons["token"].scatter(found["at"], found["token"]))
 
 
 def tokens(records: Records, record_ids: pl.Series) -> pl.Series:
