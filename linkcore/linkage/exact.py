@@ -328,28 +328,29 @@ def _link(
     links = pl.col("person_id").is_not_null()
     if exact.conflicts == "fallback":
         links &= ~conflict
-    placed = placed.with_columns(
+    # Narrow from here on: beside a new column, Polars copies all that lies in other parts.
+    found = placed.select(
         pl.when(links).then("person_id").alias("person_id"), pl.when(links).then(method).alias("method")
     )
     if "local_patient_id" in records.source.identifier_columns:
-        placed = _by_local_patient_id(placed, persons)
-    return placed.with_columns(
+        found = _by_local_patient_id(records.frame, found, persons)
+    return found.with_columns(
         conflict,
         pl.lit(None, pl.Float64).alias("match_weight"),
         pl.when(pl.col("method").is_not_null()).then(1.0).alias("match_probability"),
     ).select(*PLACED)
 
 
-def _by_local_patient_id(placed: pl.DataFrame, persons: pl.DataFrame) -> pl.DataFrame:
+def _by_local_patient_id(records: pl.DataFrame, placed: pl.DataFrame, persons: pl.DataFrame) -> pl.DataFrame:
     """Place a record by its local patient identifier, where that stands on records of one person and no other.
 
     Not where the record's own name and birth date contradict that person: a hospital re-uses identifiers, and mixes up
     labels, as it does with NHS Numbers.
     """
-    wanted = pl.col("person_id").is_null() & pl.col("local_patient_id").is_not_null()
-    open_records = placed.with_row_index("at").filter(wanted)
+    wanted = (placed["person_id"].is_null() & records["local_patient_id"].is_not_null()).arg_true()
+    open_records = records[wanted].with_columns(wanted.alias("at"))
     known = (
-        placed.select("local_patient_id", "person_id")
+        pl.DataFrame([records["local_patient_id"], placed["person_id"]])
         .filter(pl.col("person_id").is_not_null())
         .join(open_records.select("local_patient_id"), on="local_patient_id", how="semi")
         .group_by("local_patient_id")

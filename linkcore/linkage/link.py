@@ -239,8 +239,11 @@ class Linkage:
         """
         if source not in self.rows:
             raise ProgrammeError(f"no source {source!r} was linked; there are {', '.join(self.rows)}")
-        links = self.links.filter(pl.col("source") == source)
-        return pl.concat([self.rows[source], links], how="horizontal").sort("row")
+        names, rows = list(self.rows), self.rows[source]
+        before = sum(self.rows[name].height for name in names[: names.index(source)])
+        # Links are in the order of the sources: a part of them need not be copied, unless its rows lie otherwise.
+        found = pl.concat([rows, self.links.slice(before, rows.height)], how="horizontal")
+        return found if rows["row"].is_sorted() else found.sort("row")
 
 
 def link(

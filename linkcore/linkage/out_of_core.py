@@ -3,6 +3,8 @@
 import errno
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +14,6 @@ from linkcore.errors import ProgrammeError
 
 __all__ = ["collected"]
 
-# Large enough that a column has few parts.
 _BATCH_ROWS: Final = 1 << 20
 
 
@@ -49,26 +50,55 @@ def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
     """
     if work is None:
         return query.collect(engine="streaming")
-    import pyarrow as pa
-    from pyarrow import ipc
-
     if not work.is_dir():
         raise ProgrammeError(f"work folder {work} is not there; make it, on a disk with room for all records")
+    schema = query.collect_schema()
+    with _nameless(work) as file:
+        query.sink_ipc(file, record_batch_size=_BATCH_ROWS)
+        streamed = _mapped(file, schema)
+    # Each column once more, in one piece: beside columns that are cut otherwise, Polars copies them into memory whole.
+    columns = []
+    for column in streamed.iter_columns():
+        with _nameless(work) as file:
+            _write_whole(column, file)
+            columns.append(_mapped(file, pl.Schema({column.name: column.dtype})).to_series())
+    return pl.DataFrame(columns)
+
+
+@contextmanager
+def _nameless(work: Path) -> Iterator[Path]:
+    """Give a file of which, in the end, only what is mapped of it is left."""
+    full = False
     # Made so, nobody but its owner can open it while it has a name.
     with tempfile.NamedTemporaryFile(dir=work, prefix="linkcore-", suffix=".arrow") as file:
         try:
-            query.sink_ipc(file.name, record_batch_size=_BATCH_ROWS)
+            yield Path(file.name)
         except OSError as error:
             # Polars gives no number of the error. Any other is of what is read, not of what is written.
             full = os.strerror(errno.ENOSPC) in str(error)
             if not full:
                 raise
-        else:
-            full = False
-            with pa.memory_map(file.name) as mapped:
-                table = ipc.open_file(mapped).read_all()
     if full:
-        raise ProgrammeError(f"work folder {work}: no room is left on its disk; it must have some for all records")
-    frame = pl.from_arrow(table, schema=query.collect_schema())
+        raise ProgrammeError(
+            f"work folder {work}: no room is left on its disk; it must have some for all records twice"
+        )
+
+
+def _write_whole(column: pl.Series, file: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.ipc
+
+    values = column.rechunk().to_arrow(compat_level=pl.CompatLevel.newest())
+    batch = pa.record_batch([values], names=[column.name])
+    with pa.ipc.new_file(file, batch.schema) as writer:
+        writer.write_batch(batch)
+
+
+def _mapped(file: Path, schema: pl.Schema) -> pl.DataFrame:
+    import pyarrow as pa
+    import pyarrow.ipc
+
+    with pa.memory_map(str(file)) as mapped:
+        frame = pl.from_arrow(pa.ipc.open_file(mapped).read_all(), schema=schema)
     assert isinstance(frame, pl.DataFrame)
     return frame
