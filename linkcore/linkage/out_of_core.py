@@ -68,20 +68,17 @@ def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
 @contextmanager
 def _nameless(work: Path) -> Iterator[Path]:
     """Give a file of which, in the end, only what is mapped of it is left."""
-    full = False
     # Made so, nobody but its owner can open it while it has a name.
     with tempfile.NamedTemporaryFile(dir=work, prefix="linkcore-", suffix=".arrow") as file:
         try:
             yield Path(file.name)
         except OSError as error:
             # Polars gives no number of the error. Any other is of what is read, not of what is written.
-            full = os.strerror(errno.ENOSPC) in str(error)
-            if not full:
+            if os.strerror(errno.ENOSPC) not in str(error):
                 raise
-    if full:
-        raise ProgrammeError(
-            f"work folder {work}: no room is left on its disk; it must have some for all records twice"
-        )
+            raise ProgrammeError(
+                f"work folder {work}: no room is left on its disk; it must have some for all records twice"
+            ) from None
 
 
 def _write_whole(column: pl.Series, file: Path) -> None:
