@@ -162,7 +162,7 @@ def _defining(records: Records, placement: Placement) -> pl.Series:
     """Say of each record whether it is the one that defines its person."""
     if records.source.spine:
         return placement.links[records.source.name]["method"] == "spine"
-    own = placement.persons.filter(source=records.source.name)["record_id"]
+    own = placement.persons.select("source", "record_id").filter(source=records.source.name)["record_id"]
     return records.frame["record_id"].is_in(own.implode())
 
 

@@ -103,11 +103,14 @@ def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
         ids = pl.int_range(known, known + alone.height, dtype=pl.UInt32, eager=True).alias("person_id")
         known += alone.height
         persons.append(
-            of_persons(alone).with_columns(
+            of_persons(alone)
+            .with_columns(
                 ids,
                 pl.lit(None, pl.Int64).alias("nhs_number"),
                 pl.lit(records.source.name).alias("source"),
+                pl.lit(None, pl.String).alias("token"),
             )
+            .select(*PERSONS, pl.col(f"^{FURTHER}.*$"))
         )
         method = pl.lit("spine", METHOD) if records.source.spine else _recognisable()
         probability = pl.lit(1.0 if records.source.spine else None, pl.Float64)
@@ -117,8 +120,8 @@ def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
             placed["person_id"].scatter(own["at"], ids),
             *(placed[name].scatter(own["at"], own[name]) for name in ("method", "match_probability")),
         )
-    everyone = _with_tokens(sources, pl.concat(persons, how="diagonal"))
-    return Placement(everyone.select(*PERSONS, pl.col(f"^{FURTHER}.*$")), links)
+    # Part by part: beside a new column of all persons, Polars would copy all that is known of them.
+    return Placement(pl.concat([_with_tokens(sources, part) for part in persons], how="diagonal"), links)
 
 
 def _recognisable() -> pl.Expr:
@@ -139,6 +142,8 @@ def _with_tokens(sources: Sequence[Records], persons: pl.DataFrame) -> pl.DataFr
         if of_source.height:
             named.append(of_source.select("at", tokens(records, of_source["record_id"]).alias("token")))
     found = pl.concat(named)
+    if found.is_empty():
+        return persons
     return persons.with_columns(persons["token"].scatter(found["at"], found["token"]))
 
 

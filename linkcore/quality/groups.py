@@ -73,7 +73,7 @@ def count_groups(source: str, groups: pl.DataFrame, linked: pl.Series) -> pl.Dat
         .select(pl.lit(source).alias("source"), pl.lit(dimension).alias("dimension"), pl.all())
         for dimension in groups.columns
     ]
-    return pl.concat([pl.DataFrame(schema=schema), *pl.collect_all(counted)])
+    return pl.concat([pl.DataFrame(schema=schema), *pl.collect_all(counted, engine="streaming")])
 
 
 def group_rates(counts: pl.DataFrame) -> pl.DataFrame:

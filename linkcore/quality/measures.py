@@ -315,7 +315,8 @@ def measure(
     [('gp', 1, 1, 0), ('seen', 0, 0, 0), ('all', 1, 1, 0)]
     """
     # Of millions of records there are few kinds: they are counted once, and the rest is adding up.
-    kinds = links.group_by("source", "nhs_number_status", "conflict", "method").len("records")
+    kind = links.lazy().group_by("source", "nhs_number_status", "conflict", "method")
+    kinds = kind.len("records").collect(engine="streaming")
     conflicts = kinds.group_by("source").agg(pl.col("records").filter("conflict").sum().alias("conflicts"))
     return Quality(
         records=_counts(kinds, "method", sources),
