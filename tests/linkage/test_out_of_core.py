@@ -35,7 +35,7 @@ def test_what_is_in_a_file_equals_what_is_in_memory(tmp_path: Path) -> None:
 
 
 def test_a_linkage_out_of_core_is_the_same(tmp_path: Path) -> None:
-    synthesise(tmp_path / "ics", people=2_000, seed=5)
+    synthesise(tmp_path / "ics", people=400, seed=5)
     work = tmp_path / "work"
     work.mkdir()
     file = tmp_path / "ics" / "programme.toml"
