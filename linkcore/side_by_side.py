@@ -1,4 +1,4 @@
-"""Two things at a time: while one source is read from its file by one core, the other core is not idle."""
+"""Some things at a time: while one source is read from its file by one core, the other core is not idle."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
@@ -15,7 +15,7 @@ _AT_ONCE: Final = 2
 def side_by_side(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, at_once: int = _AT_ONCE
 ) -> Iterator[_Result]:
-    """Do for each of some items what uses several cores only now and then, two at a time.
+    """Do for each of some items what uses several cores only now and then, two at a time unless otherwise asked.
 
     Parameters
     ----------

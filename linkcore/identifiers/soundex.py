@@ -4,6 +4,8 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.identifiers.text import on_distinct
+
 __all__ = ["soundex"]
 
 _CODES: Final = {"BFPV": "1", "CGJKQSXZ": "2", "DT": "3", "L": "4", "MN": "5", "R": "6", "AEIOUY": "0"}
@@ -34,9 +36,7 @@ def soundex(name: pl.Expr) -> pl.Expr:
     >>> names.select(soundex(pl.col("name"))).to_series().to_list()
     ['R163', 'R163', 'A261', 'T522', 'P236', 'H555', 'N200']
     """
-    # Names repeat a lot, and a code is a hundred times what a look-up is.
-    names = name.unique(maintain_order=True)
-    return name.replace_strict(names, _coded(names), return_dtype=pl.String)
+    return on_distinct(name, _coded, pl.String)
 
 
 def _coded(name: pl.Expr) -> pl.Expr:

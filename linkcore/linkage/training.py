@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -16,6 +15,7 @@ from linkcore.linkage.placement import Placement, unplaced
 from linkcore.linkage.standardise import Records
 from linkcore.linkage.tables import sample
 from linkcore.linkage.weights import case_sql
+from linkcore.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -225,8 +225,7 @@ def counts_of_levels(
 
     # DuckDB divides a query among threads by the rows of its tables, and so few thousand are all one thread's.
     (threads,) = connection.sql("SELECT current_setting('threads')").fetchall()[0]
-    with ThreadPoolExecutor(threads) as pool:
-        return pl.concat([pl.DataFrame(schema=schema), *pool.map(counted, comparisons)])
+    return pl.concat([pl.DataFrame(schema=schema), *side_by_side(counted, comparisons, at_once=threads)])
 
 
 def shares_of_levels(comparisons: Sequence[Mapping[str, Any]], counts: pl.DataFrame) -> dict[str, Shares]:
