@@ -1,5 +1,6 @@
 """Placement: which person each record is of, so far; and its last step, in which the unplaced stand as persons."""
 
+import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -23,6 +24,11 @@ PLACED: Final = pl.Schema(
     }
 )
 """Columns of the links of one source while they are being made; ``person_id`` and ``method`` are null until placed."""
+
+_PUBLIC: Final = b"linkcore: the token of a person."
+
+# So few tokens Python makes in two milliseconds; to load the compiled kernel takes most of a second.
+_FEW: Final = 1_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +163,8 @@ def tokens(records: Records, record_ids: pl.Series) -> pl.Series:
     extract = records.fingerprint if records.source.record_id_column is None else ""
     # A separator that no source's name can hold keeps ("a", "b") apart from any other split of the same characters.
     prefix = pl.lit(f"{records.source.name}/{extract}/")
-    names = pl.DataFrame({"id": record_ids}).select(prefix + pl.col("id"))
-    public = Key.from_bytes("person-token", b"linkcore: the token of a person.")
-    return pseudonymise(names.to_series(), public)
+    names = pl.DataFrame({"id": record_ids}).select(prefix + pl.col("id")).to_series()
+    if names.len() <= _FEW:
+        digests = (hmac.digest(_PUBLIC, name.encode(), "sha256") for name in names)
+        return pl.Series(names.name, [digest[:16].hex() for digest in digests], pl.String)
+    return pseudonymise(names, Key.from_bytes("person-token", _PUBLIC))

@@ -1,9 +1,11 @@
 """Where numbers stand, beside a dictionary."""
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linkcore.linkage import number_index
 from linkcore.linkage.number_index import NumberIndex
 
 # Few, so that they meet; the largest and the smallest; and some that differ in their last digits only.
@@ -12,14 +14,18 @@ NUMBERS = st.one_of(
 )
 
 
-@given(st.lists(NUMBERS), st.lists(NUMBERS))
-def test_numbers_are_found_where_they_stand_first(known: list[int | None], wanted: list[int | None]) -> None:
+# Few numbers are joined, and many are looked up in compiled code.
+@pytest.mark.parametrize("few", [number_index._FEW, -1])
+@given(known=st.lists(NUMBERS), wanted=st.lists(NUMBERS))
+def test_numbers_are_found_where_they_stand_first(few: int, known: list[int | None], wanted: list[int | None]) -> None:
     first: dict[int, int] = {}
     for at, number in enumerate(known):
         if number is not None:
             first.setdefault(number, at)
-    found = NumberIndex(pl.Series(known, dtype=pl.Int64)).find(pl.Series(wanted, dtype=pl.Int64))
-    assert found.dtype == pl.UInt32
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(number_index, "_FEW", few)
+        found = NumberIndex(pl.Series(known, dtype=pl.Int64)).find(pl.Series("n", wanted, dtype=pl.Int64))
+    assert (found.name, found.dtype) == ("n", pl.UInt32)
     assert found.to_list() == [None if number is None else first.get(number) for number in wanted]
 
 
@@ -28,7 +34,3 @@ def test_many_neighbouring_numbers_are_told_apart() -> None:
     found = NumberIndex(known).find(known.reverse())
     assert found.to_list() == list(range(200_000))[::-1]
     assert NumberIndex(known).find(known - 200_000).null_count() == 200_000
-
-
-def test_the_name_of_the_column_is_kept() -> None:
-    assert NumberIndex(pl.Series([1])).find(pl.Series("nhs_number", [1])).name == "nhs_number"

@@ -1,6 +1,8 @@
 """Placement: whatever is still open stands as a person, and everybody can be named."""
 
 import datetime as dt
+import hashlib
+import hmac
 
 import polars as pl
 import pytest
@@ -60,3 +62,13 @@ def test_the_token_of_a_named_record_depends_on_source_and_record_id_alone() -> 
 
     assert token("a", "1", "SMITH") == token("a", "1", "JONES")
     assert len({token("a", "1", "X"), token("b", "1", "X"), token("a", "2", "X")}) == 3
+
+
+@pytest.mark.parametrize("records", [3, 1_001])
+def test_tokens_are_of_hmac_whether_they_are_few_or_many(records: int) -> None:
+    ids = [f"É{number}" for number in range(records)]
+    each = [standardise(Source("seen", pl.DataFrame({"ID": ids, "postcode": "EX1 2AB"}), record_id="ID"))]
+    placement = stand_alone(each, link_exactly(each, Exact()))
+    key = b"linkcore: the token of a person."
+    expected = [hmac.new(key, f"seen//{name}".encode(), hashlib.sha256).hexdigest()[:32] for name in sorted(ids)]
+    assert placement.persons.sort("record_id")["token"].to_list() == expected
