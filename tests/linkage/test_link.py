@@ -81,11 +81,17 @@ def test_no_exact_link_is_wrong_but_where_the_number_was(ics: Path, linkage: lc.
 
 LINK_TO_BYTES = """
 import dataclasses, hashlib, sys
-from linkcore.governance.programme.programme import Programme
+import linkcore as lc
 from linkcore.quality.quality_file import to_json
-linkage = Programme.load(sys.argv[1]).link()
-untimed = dataclasses.replace(linkage.quality, run=dataclasses.replace(linkage.quality.run, seconds={}))
-written = linkage.links.write_csv() + linkage.persons.write_csv() + to_json(untimed)
+programme, threads = lc.Programme.load(sys.argv[1]), int(sys.argv[2])
+date = programme.programme.reference_date
+fallback = dataclasses.replace(programme.fallback(), threads=threads)
+linkage = lc.link(programme.sources(), exact=programme.exact(), fallback=fallback, reference_date=date)
+# The run is told how many threads it may use, and how long it took.
+run = dataclasses.replace(linkage.quality.run, seconds={}, settings={})
+frames = linkage.links, linkage.persons, linkage.probabilistic.candidates
+rest = to_json(dataclasses.replace(linkage.quality, run=run)), linkage.probabilistic.model, linkage.probabilistic.pi
+written = "".join(frame.write_csv() for frame in frames) + str(rest)
 print(hashlib.sha256(written.encode()).hexdigest())
 """
 
@@ -93,7 +99,7 @@ print(hashlib.sha256(written.encode()).hexdigest())
 def test_one_and_two_threads_give_the_same_bytes(ics: Path) -> None:
     digests = {
         subprocess.run(
-            [sys.executable, "-c", LINK_TO_BYTES, str(ics / "programme.toml")],
+            [sys.executable, "-c", LINK_TO_BYTES, str(ics / "programme.toml"), threads],
             env=os.environ | {"POLARS_MAX_THREADS": threads},
             check=True,
             capture_output=True,
@@ -122,6 +128,12 @@ def test_frames_in_another_order_of_rows_give_the_same_links(ics: Path, linkage:
     programme = Programme.load(ics / "programme.toml")
     again = lc.link(shuffled_frames(ics, 1), exact=programme.exact(), reference_date=programme.programme.reference_date)
     assert again.links.equals(linkage.links)
+    ran, before = again.probabilistic, linkage.probabilistic
+    assert ran is not None
+    assert before is not None
+    assert ran.counts["compared"] > 100
+    assert ran.candidates.equals(before.candidates)
+    assert (ran.model, ran.pi) == (before.model, before.pi)
 
 
 def test_pandas_arrow_and_duckdb_link_like_polars() -> None:
