@@ -11,7 +11,7 @@ from linkcore.identifiers.names import TITLES
 from linkcore.identifiers.text import as_text, folded
 from linkcore.pseudonyms.stage_one import CODE_TOKEN
 
-__all__ = ["PERSON", "RECORD", "SAMPLE_ROWS", "identifying", "refuse_identifying"]
+__all__ = ["PERSON", "RECORD", "SAMPLE_ROWS", "identifying", "names_of", "refuse_identifying"]
 
 PERSON: Final = "linkcore:person"
 """The column of a sample that says whose record each row is: the person's position in PERSONS."""
@@ -23,6 +23,7 @@ SAMPLE_ROWS: Final = 2_000
 """About so many rows of a source are looked at: a share of one half is then known to within 1 in 50."""
 
 _VALUE: Final = "value"
+_THEIR_OWN: Final = ("given_name", "family_name", "birth_date", "token")
 _MOSTLY: Final = 0.5
 # By chance 1 ten-digit number in 11 is a valid NHS Number. A column of local ids in which more are holds NHS Numbers
 # where they are known, and something else where they are not.
@@ -33,8 +34,35 @@ _FEWEST_NAMES: Final = 20
 _WORD: Final = r"\p{L}{2,}"
 
 
+def names_of(persons: pl.DataFrame) -> pl.Series:
+    """Give every given and family name that persons have, once, to be looked in for each column of a release.
+
+    Parameters
+    ----------
+    persons : polars.DataFrame
+        PERSONS of :mod:`linkcore.schema`.
+
+    Returns
+    -------
+    polars.Series
+        String, in no order.
+
+    Examples
+    --------
+    >>> names_of(pl.DataFrame({"given_name": ["ANN", None], "family_name": ["NG", "ANN"]})).sort().to_list()
+    ['ANN', 'NG']
+    """
+    return pl.concat([persons["given_name"].unique(), persons["family_name"].unique()]).drop_nulls().unique()
+
+
 def refuse_identifying(
-    sample: pl.DataFrame, columns: Sequence[str], persons: pl.DataFrame, *, where: str, looked_at: Sequence[str] = ()
+    sample: pl.DataFrame,
+    columns: Sequence[str],
+    persons: pl.DataFrame,
+    names: pl.Series,
+    *,
+    where: str,
+    looked_at: Sequence[str] = (),
 ) -> None:
     """Refuse a release where a column holds identifiers.
 
@@ -46,6 +74,8 @@ def refuse_identifying(
         What is to be released.
     persons : polars.DataFrame
         PERSONS of :mod:`linkcore.schema`.
+    names : polars.Series
+        `names_of` them.
     where : str
         For the message: whose agreement, which source.
     looked_at : sequence of str
@@ -57,9 +87,11 @@ def refuse_identifying(
     RefusedError
         Naming the columns and what is in them; no value.
     """
+    # Column by column, since Polars copies whole frames whose columns are cut differently, as those of PERSONS are.
+    whose = [persons[name].gather(sample[PERSON]) for name in _THEIR_OWN]
     found = {}
     for column in columns:
-        what = identifying(sample.select(PERSON, RECORD, pl.col(column).alias(_VALUE)), persons)
+        what = identifying(pl.DataFrame([sample[column].alias(_VALUE), sample[RECORD], *whose]), names)
         excused = {"postcodes", "names of the spine"} if column in looked_at else set()
         if what - excused:
             found[column] = " and ".join(sorted(what - excused))
@@ -71,15 +103,16 @@ def refuse_identifying(
         )
 
 
-def identifying(sample: pl.DataFrame, persons: pl.DataFrame) -> set[str]:
+def identifying(sample: pl.DataFrame, names: pl.Series) -> set[str]:
     """Say what kinds of identifiers a column holds mostly.
 
     Parameters
     ----------
     sample : polars.DataFrame
-        ``value``, `PERSON` and `RECORD`.
-    persons : polars.DataFrame
-        PERSONS of :mod:`linkcore.schema`.
+        ``value``, `RECORD`, and of PERSONS of :mod:`linkcore.schema` each row's person's ``given_name``,
+        ``family_name``, ``birth_date`` and ``token``.
+    names : polars.Series
+        `names_of` all persons.
 
     Returns
     -------
@@ -88,8 +121,8 @@ def identifying(sample: pl.DataFrame, persons: pl.DataFrame) -> set[str]:
     Examples
     --------
     >>> persons = pl.DataFrame({"given_name": ["ANN"], "family_name": ["NG"], "birth_date": [None], "token": [None]})
-    >>> sample = pl.DataFrame({"value": ["seen: Ann"], "linkcore:person": [0], "linkcore:record": ["7"]})
-    >>> identifying(sample, persons)
+    >>> sample = persons.with_columns(pl.lit("seen: Ann").alias("value"), pl.lit("7").alias("linkcore:record"))
+    >>> identifying(sample, names_of(persons))
     {"the patient's own name"}
     """
     found: set[str] = set()
@@ -97,7 +130,7 @@ def identifying(sample: pl.DataFrame, persons: pl.DataFrame) -> set[str]:
         values = leaf.with_columns(as_text(pl.col(_VALUE), leaf.schema[_VALUE]).str.strip_chars().alias("text"))
         values = values.filter(pl.col("text") != "")
         if values.height:
-            found.update(_kinds(values, persons))
+            found.update(_kinds(values, names))
     return found
 
 
@@ -119,7 +152,7 @@ def _leaves(sample: pl.DataFrame) -> Iterator[pl.DataFrame]:
         yield sample
 
 
-def _kinds(values: pl.DataFrame, persons: pl.DataFrame) -> Iterator[str]:
+def _kinds(values: pl.DataFrame, names: pl.Series) -> Iterator[str]:
     """Say what a column's values are: first what they could be at all, since reading identifiers is dear."""
     distinct = values.group_by("text").agg(pl.len().alias("rows"), pl.col(_VALUE).first())
     likely = distinct.select(_share(looks).alias(name) for name, looks in _LOOKS.items()).row(0, named=True)
@@ -129,39 +162,36 @@ def _kinds(values: pl.DataFrame, persons: pl.DataFrame) -> Iterator[str]:
             yield "NHS Numbers"
     if _share_of_rows(values, pl.col("text") == pl.col(RECORD)) > _MOSTLY:
         yield "record ids"
-    whose = persons.select("given_name", "family_name", "birth_date", "token")[values[PERSON]]
     code = pl.lit(CODE_TOKEN) + pl.col("text").str.to_lowercase().str.head(32)
-    if likely["code"] > _MOSTLY and _share_of_rows(values.hstack(whose), code == pl.col("token")) > _MOSTLY:
+    if likely["code"] > _MOSTLY and _share_of_rows(values, code == pl.col("token")) > _MOSTLY:
         yield "stage-1 codes"
     if likely["date"] > _MOSTLY:
         born = birth_date.standardise(pl.col(_VALUE), dtype=values.schema[_VALUE]).struct.field("value")
         dated = _beside(values, distinct.select("text", born.alias("born")))
-        if _share_of_rows(dated.hstack(whose), pl.col("born") == pl.col("birth_date")) > _MOSTLY:
+        if _share_of_rows(dated, pl.col("born") == pl.col("birth_date")) > _MOSTLY:
             yield "the patient's own birth date"
     if likely["postcode"] > _MOSTLY:
         status = postcode.standardise(pl.col("text")).struct.field("status")
         if distinct.select(_share(status == "valid")).item() > _MOSTLY:
             yield "postcodes"
     if likely["words"] > _MOSTLY:
-        yield from _names(values, distinct, whose, persons)
+        yield from _names(values, distinct, names)
 
 
-def _names(values: pl.DataFrame, distinct: pl.DataFrame, whose: pl.DataFrame, persons: pl.DataFrame) -> Iterator[str]:
+def _names(values: pl.DataFrame, distinct: pl.DataFrame, names: pl.Series) -> Iterator[str]:
     worded = distinct.select(
         "text", "rows", _words(folded(pl.col("text"))).list.set_difference(list(TITLES)).alias("words")
     )
     own = _words(pl.concat_str("given_name", "family_name", separator=" ", ignore_nulls=True))
-    beside = _beside(values, worded).hstack(whose)
+    beside = _beside(values, worded)
     if _share_of_rows(beside, pl.col("words").list.set_intersection(own).list.len() > 0) > _MOSTLY:
         yield "the patient's own name"
     worded = worded.filter(pl.col("words").list.len() > 0)
     if worded.height < _FEWEST_NAMES:
         return
     asked = worded["words"].explode(empty_as_null=True, keep_nulls=True).unique()
-    known = pl.concat(
-        [each.filter(each.is_in(asked.implode())) for each in (persons["given_name"], persons["family_name"])]
-    )
-    strange = pl.col("words").list.set_difference(pl.lit(known.unique().implode())).list.len()
+    known = names.filter(names.is_in(asked.implode()))
+    strange = pl.col("words").list.set_difference(pl.lit(known.implode())).list.len()
     if worded.select((strange == 0).mean()).item() > _MOSTLY:
         yield "names of the spine"
 
@@ -182,7 +212,7 @@ def _words(text: pl.Expr) -> pl.Expr:
 
 def _beside(values: pl.DataFrame, distinct: pl.DataFrame) -> pl.DataFrame:
     """Put what was found of each text beside every row that has it."""
-    return values.select("text").join(distinct, on="text", how="left", maintain_order="left")
+    return values.join(distinct, on="text", how="left", maintain_order="left")
 
 
 def _share(holds: pl.Expr) -> pl.Expr:

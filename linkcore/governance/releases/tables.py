@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,7 @@ import polars as pl
 from linkcore.governance.releases.agreements import ADDED_COLUMNS, Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.files import write_rows
-from linkcore.governance.releases.identifying_columns import PERSON, RECORD, SAMPLE_ROWS, refuse_identifying
+from linkcore.governance.releases.identifying_columns import PERSON, RECORD, SAMPLE_ROWS, names_of, refuse_identifying
 from linkcore.governance.releases.payload import payload_beside_links
 from linkcore.governance.releases.rows import RANK, ROW_HASH, Buckets, keyed_row_hash
 from linkcore.identifiers.text import as_text
@@ -70,6 +71,8 @@ class Tables:
         For each source, whether a record may leave; all may with none given.
     inside : polars.Series, optional
         Whether a person is in the cohort; all are with none given.
+    known : QuasiIdentifiers
+        What the tables tell of persons, which grows as they are written.
     """
 
     linkage: Linkage
@@ -79,6 +82,11 @@ class Tables:
     kept: Mapping[str, pl.Series] | None
     inside: pl.Series | None
     known: QuasiIdentifiers = field(default_factory=QuasiIdentifiers)
+
+    @cached_property
+    def names(self) -> pl.Series:
+        """The names that persons have, none of which may leave; they are gathered once for all columns."""
+        return names_of(self.linkage.persons)
 
     def write(self, source: Source, folder: Path) -> Table:
         """Write one source's rows.
@@ -126,6 +134,7 @@ class Tables:
                 pl.concat(sample),
                 columns,
                 self.linkage.persons,
+                self.names,
                 where=f"agreement with {agreement.recipient!r}, source {source.name!r}",
                 looked_at=agreement.not_identifying.get(source.name, ()),
             )

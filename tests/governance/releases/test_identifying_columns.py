@@ -6,7 +6,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.governance.releases.identifying_columns import PERSON, RECORD, identifying, refuse_identifying
+from linkcore.governance.releases.identifying_columns import PERSON, RECORD, identifying, names_of, refuse_identifying
 from tests.governance.extracts import FAMILY, GIVEN, PEOPLE, numbers, spine, stays
 
 PERSONS = pl.DataFrame(
@@ -25,11 +25,10 @@ def held(values: list[object], dtype: pl.DataType | None = None) -> set[str]:
     sample = pl.DataFrame(
         {
             "value": pl.Series(values, dtype=dtype),
-            PERSON: pl.Series([i % PEOPLE for i in range(len(values))], dtype=pl.UInt32),
             RECORD: [f"R{i}" for i in range(len(values))],
         }
     )
-    return identifying(sample, PERSONS)
+    return identifying(sample.hstack(PERSONS[[i % PEOPLE for i in range(len(values))]]), names_of(PERSONS))
 
 
 FIRST, LAST = PERSONS["given_name"].to_list(), PERSONS["family_name"].to_list()
@@ -106,7 +105,7 @@ def test_a_refusal_names_the_columns_and_no_value() -> None:
     sample = stays().head(PEOPLE).select(pl.col("NHS").alias("CODE"), "WARD", "COST")
     sample = sample.with_columns(pl.Series(PERSON, range(PEOPLE), pl.UInt32), pl.lit(None, pl.String).alias(RECORD))
     with pytest.raises(lc.RefusedError, match="'CODE' holds NHS Numbers, under another name") as caught:
-        refuse_identifying(sample, ["WARD", "COST", "CODE"], PERSONS, where="here")
+        refuse_identifying(sample, ["WARD", "COST", "CODE"], PERSONS, names_of(PERSONS), where="here")
     assert not any(each in str(caught.value) for each in numbers(999_000_100))
 
 
@@ -118,8 +117,8 @@ def test_only_names_and_postcodes_of_nobody_can_be_excused() -> None:
 
     for values in (HOMES, LAST[::-1]):
         with pytest.raises(lc.RefusedError, match="not_identifying"):
-            refuse_identifying(sample(values), ["SITE"], PERSONS, where="here")
-        refuse_identifying(sample(values), ["SITE"], PERSONS, where="here", looked_at=["SITE"])
+            refuse_identifying(sample(values), ["SITE"], PERSONS, names_of(PERSONS), where="here")
+        refuse_identifying(sample(values), ["SITE"], PERSONS, names_of(PERSONS), where="here", looked_at=["SITE"])
     for values in (NUMBERS, LAST):
         with pytest.raises(lc.RefusedError, match="'SITE' holds"):
-            refuse_identifying(sample(values), ["SITE"], PERSONS, where="here", looked_at=["SITE"])
+            refuse_identifying(sample(values), ["SITE"], PERSONS, names_of(PERSONS), where="here", looked_at=["SITE"])
