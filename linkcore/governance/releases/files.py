@@ -31,6 +31,9 @@ NOTES: Final = {
 """What a manifest says of each format."""
 
 _ROW_GROUP_ROWS: Final = 131_072
+# Pseudonyms, which are most of many a file, look random: above this level of zstd, files of them are larger, not
+# smaller, and take half as long again.
+_COMPRESSION_LEVEL: Final = 1
 # DuckDB copies a table that is sorted already: it holds a few row groups at a time.
 _MEMORY: Final = "1GB"
 # A sign alone is read as a formula; a number with a sign is the same number.
@@ -76,7 +79,7 @@ def write_rows(rows: pl.LazyFrame, folder: Path, source: str, kind: Format) -> P
         rows.with_columns(_safe(pl.col(name).cast(pl.String)) for name in texts).sink_csv(file)
         return file
     file = folder / f"{source}.parquet"
-    rows.sink_parquet(file, row_group_size=_ROW_GROUP_ROWS)
+    rows.sink_parquet(file, compression_level=_COMPRESSION_LEVEL, row_group_size=_ROW_GROUP_ROWS)
     if kind == "parquet":
         return file
     try:
