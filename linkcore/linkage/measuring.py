@@ -141,6 +141,8 @@ def _in_several_sources(placement: Placement) -> pl.Series:
 
 def _implausible(sources: Sequence[Records], placement: Placement, reference_date: dt.date | None) -> pl.DataFrame:
     persons = placement.persons
+    # In one piece, since each look at columns that are cut differently copies them.
+    known = pl.DataFrame([persons[name].rechunk() for name in _COMPARED])
     counted = []
     events: dict[str, pl.DataFrame] = {}
     for records in sources:
@@ -150,7 +152,7 @@ def _implausible(sources: Sequence[Records], placement: Placement, reference_dat
         if not records.source.spine:
             of = ids.filter(~defines)
             own = records.frame.select(_COMPARED).filter(~defines)
-            counted.append(in_identifiers(name, own, persons.select(_COMPARED)[of]))
+            counted.append(in_identifiers(name, own, known[of]))
         if records.source.events:
             read = read_events(records, reference_date=reference_date)
             events[name] = read.with_columns(ids, defines.alias("defines"))
@@ -162,7 +164,8 @@ def _defining(records: Records, placement: Placement) -> pl.Series:
     """Say of each record whether it is the one that defines its person."""
     if records.source.spine:
         return placement.links[records.source.name]["method"] == "spine"
-    own = placement.persons.select("source", "record_id").filter(source=records.source.name)["record_id"]
+    persons = placement.persons
+    own = persons["record_id"].filter(persons["source"] == records.source.name)
     return records.frame["record_id"].is_in(own.implode())
 
 

@@ -167,7 +167,8 @@ def reviewed_records(sources: Sequence[Records], placement: Placement, labels: p
 def _eligible(records: Records, placement: Placement) -> pl.Series:
     links = placement.links[records.source.name]
     by_number = (links["method"] == "nhs_number").fill_null(False) & ~links["conflict"]
-    defining = placement.persons.filter(pl.col("source") == records.source.name)["record_id"]
+    persons = placement.persons
+    defining = persons["record_id"].filter(persons["source"] == records.source.name)
     return by_number & ~records.frame["record_id"].is_in(defining.implode())
 
 
