@@ -9,7 +9,7 @@ import polars as pl
 
 from linkcore.linkage.events import read_events
 from linkcore.linkage.exact import Exact
-from linkcore.linkage.placement import Placement
+from linkcore.linkage.placement import Placement, defines_its_person
 from linkcore.linkage.probabilistic import Probabilistic
 from linkcore.linkage.self_test.tables import groups
 from linkcore.linkage.standardise import Records
@@ -148,7 +148,7 @@ def _implausible(sources: Sequence[Records], placement: Placement, reference_dat
     for records in sources:
         name = records.source.name
         ids = placement.links[name]["person_id"]
-        defines = _defining(records, placement)
+        defines = defines_its_person(records, placement)
         if not records.source.spine:
             of = ids.filter(~defines)
             own = records.frame.select(_COMPARED).filter(~defines)
@@ -158,15 +158,6 @@ def _implausible(sources: Sequence[Records], placement: Placement, reference_dat
             events[name] = read.with_columns(ids, defines.alias("defines"))
     found = pl.concat([pl.DataFrame(schema=QUALITY_TABLES["implausible"]), *counted, in_events(events, persons)])
     return _in_order_of(found, [records.source.name for records in sources])
-
-
-def _defining(records: Records, placement: Placement) -> pl.Series:
-    """Say of each record whether it is the one that defines its person."""
-    if records.source.spine:
-        return placement.links[records.source.name]["method"] == "spine"
-    persons = placement.persons
-    own = persons["record_id"].filter(persons["source"] == records.source.name)
-    return records.frame["record_id"].is_in(own.implode())
 
 
 def _in_order_of(found: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

@@ -12,7 +12,7 @@ from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import FURTHER, METHOD, PERSONS
 
-__all__ = ["PLACED", "Placement", "of_persons", "stand_alone", "unplaced"]
+__all__ = ["PLACED", "Placement", "defines_its_person", "of_persons", "stand_alone", "unplaced"]
 
 PLACED: Final = pl.Schema(
     {
@@ -64,6 +64,37 @@ def unplaced(records: Records, placement: Placement) -> pl.DataFrame:
     """
     open_rows = placement.links[records.source.name]["person_id"].is_null()
     return records.frame.with_row_index("at").filter(open_rows)
+
+
+def defines_its_person(records: Records, placement: Placement) -> pl.Series:
+    """Say of each record of a source whether it is the one that defines its person.
+
+    Parameters
+    ----------
+    records : Records
+        Of one source.
+    placement : Placement
+        The state of the linkage.
+
+    Returns
+    -------
+    polars.Series
+        Boolean, no nulls, one value a record.
+
+    Examples
+    --------
+    >>> from linkcore.linkage.exact import Exact, link_exactly
+    >>> from linkcore.linkage.sources import Source
+    >>> from linkcore.linkage.standardise import standardise
+    >>> seen = standardise(Source("seen", pl.DataFrame({"nhs_number": ["4010232137", "4010232137", None]})))
+    >>> defines_its_person(seen, link_exactly([seen], Exact())).to_list()
+    [True, False, False]
+    """
+    persons, own = placement.persons, placement.links[records.source.name]["person_id"]
+    # Ids are texts, and are compared where the person is defined by some record of this source only: of few records.
+    here = (persons["source"] == records.source.name).gather(own).fill_null(False).arg_true()
+    same = records.frame["record_id"].gather(here) == persons["record_id"].gather(own.gather(here))
+    return pl.repeat(False, own.len(), eager=True).scatter(here, same)
 
 
 def of_persons(records: pl.DataFrame) -> pl.DataFrame:

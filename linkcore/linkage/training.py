@@ -11,7 +11,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.assignment import significant
 from linkcore.linkage.comparisons import as_learned
-from linkcore.linkage.placement import Placement, unplaced
+from linkcore.linkage.placement import Placement, defines_its_person, unplaced
 from linkcore.linkage.standardise import Records
 from linkcore.linkage.tables import sample
 from linkcore.linkage.weights import case_sql
@@ -167,9 +167,7 @@ def reviewed_records(sources: Sequence[Records], placement: Placement, labels: p
 def _eligible(records: Records, placement: Placement) -> pl.Series:
     links = placement.links[records.source.name]
     by_number = (links["method"] == "nhs_number").fill_null(False) & ~links["conflict"]
-    persons = placement.persons
-    defining = persons["record_id"].filter(persons["source"] == records.source.name)
-    return by_number & ~records.frame["record_id"].is_in(defining.implode())
+    return by_number & ~defines_its_person(records, placement)
 
 
 def counts_of_levels(
