@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
@@ -131,3 +133,11 @@ def test_a_programme_that_has_ended_is_not_linked(programme: Path, tmp_path: Pat
     state(programme, "ends = 2026-12-31", "ends = 2026-01-01")
     refused = run("link", programme, "--on", DAY, "--out", tmp_path / "work")
     assert (refused.returncode, "ended on 2026-01-01" in refused.stderr) == (4, True)
+
+
+def test_a_tiny_programme_is_linked_without_loading_the_compiler(tmp_path: Path) -> None:
+    somerset = Path(__file__).parents[2] / "fixtures" / "programmes" / "somerset"
+    command = ["link", str(somerset), "--on", "2026-04-01", "--out", str(tmp_path / "work")]
+    code = "import sys; from linkcore.cli import main; assert main(sys.argv[1:]) == 0; print('numba' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code, *command], check=True, capture_output=True, text=True)
+    assert ran.stdout.splitlines()[-1] == "False"
