@@ -87,8 +87,10 @@ programme, threads = lc.Programme.load(sys.argv[1]), int(sys.argv[2])
 date = programme.programme.reference_date
 fallback = dataclasses.replace(programme.fallback(), threads=threads)
 linkage = lc.link(programme.sources(), exact=programme.exact(), fallback=fallback, reference_date=date)
-# The run is told how many threads it may use, and how long it took.
-run = dataclasses.replace(linkage.quality.run, seconds={}, settings={})
+# All but how many threads it was told to use, and how long it took.
+settings = linkage.quality.run.settings
+settings = settings | {"probabilistic": settings["probabilistic"] | {"threads": None}}
+run = dataclasses.replace(linkage.quality.run, seconds={}, settings=settings)
 frames = linkage.links, linkage.persons, linkage.probabilistic.candidates
 rest = to_json(dataclasses.replace(linkage.quality, run=run)), linkage.probabilistic.model, linkage.probabilistic.pi
 written = "".join(frame.write_csv() for frame in frames) + str(rest)
