@@ -19,11 +19,11 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from linkcore import Linkage, Source, link
-from linkcore.governance.programme.programme import Programme
-from linkcore.linkage.exact import link_exactly
-from linkcore.linkage.open_records import open_records
-from linkcore.linkage.sources import FurtherKind
-from linkcore.linkage.standardise import standardise
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.linkage.fallback.open_records import open_records
+from linkcore.programme.programme import Programme
+from linkcore.sources.records import standardise
+from linkcore.sources.source import FurtherKind
 from linkcore.synthetic import synthesise
 from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
 

@@ -12,8 +12,8 @@ from datasets import Judgement, pairs_within
 from fresh import Job, Stages
 
 import linkcore as lc
-from linkcore.linkage.evaluation import compare_with_truth
-from linkcore.linkage.link import Linkage
+from linkcore.link import Linkage
+from linkcore.quality.truth import compare_with_truth
 
 KEY: Final = lc.Key.from_bytes("analytics-partner-2026", bytes(range(32)))
 
@@ -29,11 +29,11 @@ _STEPS: Final = {
 }
 # The code tells of the fallback's first step when its sides are ready; what makes them is in the exact step's time.
 _PARTS: Final = {
-    "linking on the number": "linkcore.linkage.link:link_exactly",
-    "preparing the self-test": "linkcore.linkage.probabilistic:hide_numbers",
-    "conflicts": "linkcore.linkage.exact:contradict",
-    "score": "linkcore.linkage.scorer:Scorer._score_pairs",
-    "assign": "linkcore.linkage.rounds:decide",
+    "linking on the number": "linkcore.link:link_exactly",
+    "preparing the self-test": "linkcore.linkage.fallback.probabilistic:hide_numbers",
+    "conflicts": "linkcore.linkage.exact.link_exactly:contradict",
+    "score": "linkcore.linkage.engine.native:Scorer._score_pairs",
+    "assign": "linkcore.linkage.fallback.rounds:decide",
 }
 _AGAIN: Final = " again"
 

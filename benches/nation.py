@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 from jobs import scan
 
-from linkcore.governance.programme.programme import Programme
+from linkcore.programme.programme import Programme
 from linkcore.synthetic import synthesise
 from linkcore.synthetic.nhs_numbers import draw_numbers, mistype
 

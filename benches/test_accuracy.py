@@ -40,7 +40,7 @@ from plain_splink import (
 from pytest_benchmark.fixture import BenchmarkFixture
 from test_fallback import note
 
-from linkcore.linkage.fallback import Fallback
+from linkcore.linkage.settings import Fallback
 
 # Where Splink is better when the truth has chosen its threshold.
 BEHIND: Final = {

@@ -11,8 +11,8 @@ from jobs import copy_sorted, exact_path
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import linkcore as lc
-from linkcore.linkage.exact import link_exactly
-from linkcore.linkage.standardise import Records, standardise
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.sources.records import Records, standardise
 
 
 @pytest.fixture

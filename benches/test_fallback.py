@@ -13,16 +13,16 @@ import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from linkcore.governance.programme.programme import Programme
 from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
-from linkcore.linkage.comparisons import comparable
-from linkcore.linkage.exact import Exact, link_exactly
-from linkcore.linkage.fallback import Fallback
-from linkcore.linkage.open_records import open_records
+from linkcore.linkage.comparisons.comparisons import comparable
+from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+from linkcore.linkage.fallback.open_records import open_records
+from linkcore.linkage.fallback.probabilistic import Probabilistic, link_probabilistically
 from linkcore.linkage.placement import Placement
-from linkcore.linkage.probabilistic import Probabilistic, link_probabilistically
-from linkcore.linkage.standardise import Records, standardise
-from linkcore.linkage.tables import make_table
+from linkcore.linkage.settings import Fallback
+from linkcore.private_database import make_table
+from linkcore.programme.programme import Programme
+from linkcore.sources.records import Records, standardise
 
 Exactly = tuple[list[Records], Placement]
 

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from linkcore.linkage.number_index import NumberIndex
+from linkcore.linkage.exact.number_index import NumberIndex
 
 
 def fastest(run: Callable[[], pl.Series], rounds: int = 3) -> tuple[float, pl.Series]:

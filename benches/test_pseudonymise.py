@@ -29,9 +29,9 @@ from numba import njit
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import linkcore as lc
+from linkcore.keys.key import Key
 from linkcore.pseudonyms import kernels
 from linkcore.pseudonyms.columns import hash_array, lanes_of_host
-from linkcore.pseudonyms.keys import Key
 
 MATERIAL = bytes(range(32))
 STAGE = Key.from_bytes("bench", MATERIAL)._midstates

@@ -7,7 +7,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import linkcore as lc
-from linkcore.governance.programme.programme import Programme
+from linkcore.programme.programme import Programme
 
 MOST_OF_THE_LINKING_TIME = 0.1
 MOST_BYTES = 5_000_000

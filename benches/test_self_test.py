@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
-from linkcore.governance.programme.programme import Programme
-from linkcore.linkage.link import Linkage
+from linkcore.link import Linkage
+from linkcore.programme.programme import Programme
 from linkcore.synthetic import synthesise
 
 PEOPLE = 5_000

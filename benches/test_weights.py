@@ -12,12 +12,12 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from splink import DuckDBAPI, Linker
 
-from linkcore.governance.programme.programme import Programme
-from linkcore.linkage.comparisons import average_frequencies, comparable, comparisons
-from linkcore.linkage.standardise import standardise
-from linkcore.linkage.tables import make_table
-from linkcore.linkage.training import Shares, with_probabilities
-from linkcore.linkage.weights import levels_of_pairs, match_weight
+from linkcore.linkage.comparisons.comparisons import average_frequencies, comparable, comparisons
+from linkcore.linkage.learning.labels import Shares, with_probabilities
+from linkcore.linkage.model.weights import levels_of_pairs, match_weight
+from linkcore.private_database import make_table
+from linkcore.programme.programme import Programme
+from linkcore.sources.records import standardise
 
 
 def learned(there: list[str]) -> list[dict[str, Any]]:

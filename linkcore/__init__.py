@@ -22,7 +22,6 @@ from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.manifest import verify_release
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.releases.terms import Terms
-from linkcore.governance.signing import SigningKey, VerifyKey
 from linkcore.governance.withholding.national_check import export_national_check, national_opt_outs
 from linkcore.governance.withholding.opt_out_policy import Exemption, OptOutPolicy
 from linkcore.governance.withholding.opt_outs import OptOuts
@@ -31,33 +30,34 @@ from linkcore.governance.withholding.type_one import type_one_opt_outs, without_
 from linkcore.governance.withholding.withdrawals import withdrawals
 from linkcore.governance.withholding.withholding import Withholding, withhold
 from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
-from linkcore.linkage.exact import Exact
-from linkcore.linkage.fallback import Fallback
-from linkcore.linkage.link import Linkage, link
-from linkcore.linkage.review.clerical_review import read_review, review_agreement
-from linkcore.linkage.review.explanation import Explanation
-from linkcore.linkage.sources import Source
-from linkcore.pseudonyms.keyring import Keyring
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
+from linkcore.keys.keyring import Keyring
+from linkcore.keys.signing import SigningKey, VerifyKey
+from linkcore.link import Linkage, link
+from linkcore.linkage.exact.link_exactly import Exact
+from linkcore.linkage.settings import Fallback
 from linkcore.pseudonyms.persons import pseudonym_mapping, repseudonymise
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.pseudonyms.sql import register_duckdb
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.quality.measures import Quality
-from linkcore.report import write_report
+from linkcore.report.write import write_report
+from linkcore.review.clerical_review import read_review, review_agreement
+from linkcore.review.explanation import Explanation
+from linkcore.sources.source import Source
 
 if TYPE_CHECKING:
-    from linkcore.governance.programme.programme import Programme
-    from linkcore.programme_run import ProgrammeRun, run_programme, synthetic_keys
+    from linkcore.programme.programme import Programme
+    from linkcore.programme.run import ProgrammeRun, run_programme, synthetic_keys
 
 __version__ = "0.1.0"
 
 # Whoever reads no programme file waits for no pydantic.
 _WHEN_USED = {
-    "Programme": "linkcore.governance.programme.programme",
-    "ProgrammeRun": "linkcore.programme_run",
-    "run_programme": "linkcore.programme_run",
-    "synthetic_keys": "linkcore.programme_run",
+    "Programme": "linkcore.programme.programme",
+    "ProgrammeRun": "linkcore.programme.run",
+    "run_programme": "linkcore.programme.run",
+    "synthetic_keys": "linkcore.programme.run",
 }
 
 

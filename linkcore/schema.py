@@ -14,10 +14,12 @@ from typing import Final
 import polars as pl
 
 __all__ = [
+    "ALL",
     "ATTRIBUTE",
     "FURTHER",
     "GENDER",
     "IDENTIFIERS",
+    "LABELS",
     "LINKS",
     "METHOD",
     "NHS_NUMBER_STATUS",
@@ -144,3 +146,17 @@ SET_ASIDE: Final = pl.Schema(
     }
 )
 """How many records of a source have which status of an identifier: every value is accounted for."""
+
+LABELS: Final = pl.Schema(
+    {
+        "source": pl.String(),
+        "record_id": pl.String(),
+        "person_source": pl.String(),  # source of one record of the person
+        "person_record_id": pl.String(),  # that record
+        "match": pl.Boolean(),  # whether the two records are of the same person
+    }
+)
+"""What reviewers said of pairs of records."""
+
+ALL: Final = "all"
+"""In a column ``source``, ``dimension`` or ``group``: everything together. No source may have this name."""

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from linkcore.cli import main
-from tests.quality.pages import read_page, tables
 from tests.readme import PASSPHRASE, README, section
+from tests.report.pages import read_page, tables
 
 
 def test_the_session_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.pseudonyms.keyring import Keyring
+    from linkcore.keys.keyring import Keyring
 
 __all__ = ["add"]
 
@@ -50,7 +50,7 @@ def add(commands: "Commands") -> None:
 
 def _destroy(chosen: argparse.Namespace) -> None:
     from linkcore.governance.destruction.destroy import destroy
-    from linkcore.governance.signing import SigningKey
+    from linkcore.keys.signing import SigningKey
 
     programme = load(chosen.programme)
     if chosen.confirm != programme.programme.name:
@@ -82,8 +82,8 @@ def _destroy(chosen: argparse.Namespace) -> None:
 
 
 def _keyrings(chosen: argparse.Namespace) -> "list[Keyring]":
-    from linkcore.pseudonyms.keyring import Keyring
-    from linkcore.pseudonyms.passphrase import read_passphrase
+    from linkcore.keys.keyring import Keyring
+    from linkcore.keys.passphrase import read_passphrase
 
     if chosen.passphrase_fd is not None and len(chosen.keyring) > 1:
         raise ProgrammeError("--passphrase-fd: it gives one passphrase, and there are several keyrings; take it away")
@@ -95,7 +95,7 @@ def _keyrings(chosen: argparse.Namespace) -> "list[Keyring]":
 
 def _attest(chosen: argparse.Namespace) -> None:
     from linkcore.governance.destruction.destroy import attest
-    from linkcore.governance.signing import SigningKey
+    from linkcore.keys.signing import SigningKey
 
     programme = load(chosen.programme)
     attest(

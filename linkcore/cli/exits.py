@@ -19,8 +19,8 @@ from linkcore.errors import KeyMaterialError, ProgrammeError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.governance.programme.programme import Programme
-    from linkcore.pseudonyms.keys import Key
+    from linkcore.keys.key import Key
+    from linkcore.programme.programme import Programme
 
 __all__ = ["add"]
 
@@ -116,7 +116,7 @@ def _reidentify(chosen: argparse.Namespace) -> None:
 
 def _return(chosen: argparse.Namespace) -> None:
     from linkcore.governance.exits.returns import return_scores
-    from linkcore.linkage.sources import Source
+    from linkcore.sources.source import Source
 
     at = now()
     programme = live_programme(chosen.programme, at.date())

@@ -10,7 +10,7 @@ from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.pseudonyms.keys import Key
+    from linkcore.keys.key import Key
 
 __all__ = ["add"]
 
@@ -61,7 +61,7 @@ def _signing(actions: "Commands") -> None:
 
 
 def _new(chosen: argparse.Namespace) -> None:
-    from linkcore.pseudonyms.keys import Key
+    from linkcore.keys.key import Key
 
     if chosen.keyring:
         _add(chosen, Key.generate(chosen.id), "key_creation")
@@ -75,7 +75,7 @@ def _new(chosen: argparse.Namespace) -> None:
 
 
 def _import(chosen: argparse.Namespace) -> None:
-    from linkcore.pseudonyms.keys import Key
+    from linkcore.keys.key import Key
 
     _add(chosen, Key.read_raw(chosen.id, chosen.file, encoding=chosen.encoding), "key_import")
     print(f"{chosen.file} holds the key in clear: remove it when you have seen that the keyring opens")
@@ -91,7 +91,7 @@ def _add(chosen: argparse.Namespace, key: "Key", action: str) -> None:
 def _list(chosen: argparse.Namespace) -> None:
     import polars as pl
 
-    from linkcore.quality.text import as_text
+    from linkcore.text_table import as_text
 
     versions = keyring(chosen).versions
     if versions:
@@ -122,7 +122,7 @@ def _destroy(chosen: argparse.Namespace) -> None:
 
 
 def _new_signing(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.signing import SigningKey
+    from linkcore.keys.signing import SigningKey
 
     key = SigningKey.generate()
     write_down(chosen, "signing_key_creation", verify_key=key.id)
@@ -131,6 +131,6 @@ def _new_signing(chosen: argparse.Namespace) -> None:
 
 
 def _public(chosen: argparse.Namespace) -> None:
-    from linkcore.governance.signing import SigningKey
+    from linkcore.keys.signing import SigningKey
 
     print(SigningKey.read(chosen.file).verify_key.text, end="")

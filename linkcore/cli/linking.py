@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from linkcore.cli.options import Commands
-    from linkcore.governance.programme.programme import Programme
     from linkcore.governance.withholding.withholding import Withholding
-    from linkcore.linkage.link import Linkage
+    from linkcore.link import Linkage
+    from linkcore.programme.programme import Programme
 
 __all__ = ["add", "say_type_one"]
 
@@ -59,7 +59,7 @@ def _population(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(chosen: argparse.Namespace) -> None:
-    from linkcore.demo import run_demo
+    from linkcore.cli.demo import run_demo
 
     with progress() as tell:
         outcome = run_demo(chosen.out, people=chosen.people, seed=chosen.seed, progress=tell)
@@ -84,9 +84,9 @@ def _check(chosen: argparse.Namespace) -> None:
 def _link(chosen: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from linkcore.linkage.link import LINKS_FILE
-    from linkcore.quality.text import as_text
-    from linkcore.report import with_withholding
+    from linkcore.link import LINKS_FILE
+    from linkcore.report.write import with_withholding
+    from linkcore.text_table import as_text
 
     programme = live_programme(chosen.programme, chosen.on)
     programme.check()
@@ -119,9 +119,9 @@ def say_type_one(rows: "pl.DataFrame") -> None:
 
 
 def _report(chosen: argparse.Namespace) -> None:
-    from linkcore.quality.page.views import in_terminal
-    from linkcore.quality.quality_file import read_quality
-    from linkcore.report import QUALITY_FILE, with_withholding, write_report
+    from linkcore.report.notebook import in_terminal
+    from linkcore.report.quality_file import read_quality
+    from linkcore.report.write import QUALITY_FILE, with_withholding, write_report
 
     linked = chosen.place / QUALITY_FILE
     written = chosen.out / QUALITY_FILE

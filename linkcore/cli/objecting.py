@@ -57,7 +57,7 @@ def _export(chosen: argparse.Namespace) -> None:
 
 def _withdrawals(chosen: argparse.Namespace) -> None:
     from linkcore.governance.withholding.withdrawals import withdrawals
-    from linkcore.quality.text import as_text
+    from linkcore.text_table import as_text
 
     programme = live_programme(chosen.programme, chosen.on)
     audit = wanted_audit_log(chosen, programme)

@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     import polars as pl
 
     from linkcore.governance.audit.audit import Audit
-    from linkcore.governance.programme.programme import Programme
     from linkcore.governance.releases.agreements import Agreement
-    from linkcore.governance.signing import SigningKey
-    from linkcore.linkage.link import Linkage
-    from linkcore.linkage.sources import Source
-    from linkcore.pseudonyms.keyring import Keyring
-    from linkcore.pseudonyms.keys import Key
+    from linkcore.keys.key import Key
+    from linkcore.keys.keyring import Keyring
+    from linkcore.keys.signing import SigningKey
+    from linkcore.link import Linkage
+    from linkcore.programme.programme import Programme
+    from linkcore.sources.source import Source
 
 __all__ = [
     "agreement_of",
@@ -67,7 +67,7 @@ def progress() -> Iterator[Progress]:
 
 def load(place: Path) -> "Programme":
     """Read the programme file, which may be named by its folder."""
-    from linkcore.governance.programme.programme import Programme
+    from linkcore.programme.programme import Programme
 
     return Programme.load(place / "programme.toml" if place.is_dir() else place)
 
@@ -99,7 +99,7 @@ def agreement_of(programme: "Programme", recipient: str) -> "Agreement":
 
 def column_of(name: str, file: Path, column: str) -> "pl.Series":
     """Read one column of a file with identifiers."""
-    from linkcore.linkage.sources import Source
+    from linkcore.sources.source import Source
 
     source = Source(name, file, columns={"nhs_number": column})
     with source.reading():
@@ -144,8 +144,8 @@ def write_down(chosen: argparse.Namespace, action: str, key: "Key | None" = None
 
 def keyring(chosen: argparse.Namespace, *, may_be_new: bool = False) -> "Keyring":
     """Open the keyring."""
-    from linkcore.pseudonyms.keyring import Keyring
-    from linkcore.pseudonyms.passphrase import read_passphrase
+    from linkcore.keys.keyring import Keyring
+    from linkcore.keys.passphrase import read_passphrase
 
     is_new = may_be_new and not chosen.keyring.exists()
     passphrase = read_passphrase(f"the keyring {chosen.keyring}", descriptor=chosen.passphrase_fd, twice=is_new)
@@ -154,7 +154,7 @@ def keyring(chosen: argparse.Namespace, *, may_be_new: bool = False) -> "Keyring
 
 def one_key(chosen: argparse.Namespace, name: str) -> "Key":
     """Read one key, from its file or the keyring."""
-    from linkcore.pseudonyms.keys import Key
+    from linkcore.keys.key import Key
 
     if chosen.key_file:
         if chosen.key_version:
@@ -167,7 +167,7 @@ def one_key(chosen: argparse.Namespace, name: str) -> "Key":
 def held_keys(chosen: argparse.Namespace, ids: Collection[str]) -> list["Key"]:
     """Read all versions that there are of some keys; none, where neither a keyring nor files are given."""
     from linkcore.governance.exits.reidentification import held_versions
-    from linkcore.pseudonyms.keys import Key
+    from linkcore.keys.key import Key
 
     if chosen.keyring:
         opened = keyring(chosen)
@@ -178,6 +178,6 @@ def held_keys(chosen: argparse.Namespace, ids: Collection[str]) -> list["Key"]:
 
 def signing_key(chosen: argparse.Namespace) -> "SigningKey | None":
     """Read the key by which the trusted team signs, where one is given."""
-    from linkcore.governance.signing import SigningKey
+    from linkcore.keys.signing import SigningKey
 
     return None if chosen.signing_key is None else SigningKey.read(chosen.signing_key)

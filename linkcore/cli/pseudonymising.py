@@ -47,9 +47,9 @@ def _pseudonymise(chosen: argparse.Namespace) -> None:
 
     from linkcore.files import new_file
     from linkcore.identifiers.nhs_number import nhs_number
-    from linkcore.linkage.sources import Source
     from linkcore.pseudonyms.pseudonymise import pseudonymise
     from linkcore.schema import USABLE_STATUSES
+    from linkcore.sources.source import Source
 
     if bool(chosen.keyring) != bool(chosen.key):
         raise ProgrammeError("--keyring: say which of its keys with --key; a --key-file holds one key only")

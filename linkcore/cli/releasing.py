@@ -22,7 +22,7 @@ from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.pseudonyms.keyring import Keyring
+    from linkcore.keys.keyring import Keyring
 
 __all__ = ["add"]
 
@@ -67,8 +67,8 @@ def add(commands: "Commands") -> None:
 
 
 def _run(chosen: argparse.Namespace) -> None:
-    from linkcore.programme_run import run_programme, synthetic_keys
-    from linkcore.pseudonyms.keys import Key
+    from linkcore.keys.key import Key
+    from linkcore.programme.run import run_programme, synthetic_keys
 
     programme = live_programme(chosen.programme, chosen.on)
     keys: Mapping[str, Key] | Keyring
@@ -136,7 +136,7 @@ def _release(chosen: argparse.Namespace) -> None:
 def _verify(chosen: argparse.Namespace) -> None:
     from linkcore.governance.destruction.certificates import verify_certificate
     from linkcore.governance.releases.manifest import verify_release
-    from linkcore.governance.signing import VerifyKey
+    from linkcore.keys.signing import VerifyKey
 
     key = None if chosen.verify_key is None else VerifyKey.read(chosen.verify_key)
     if chosen.place.is_file():

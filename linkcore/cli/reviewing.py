@@ -11,7 +11,7 @@ from linkcore.errors import RefusedError
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
     from linkcore.governance.audit.audit import Audit
-    from linkcore.governance.programme.programme import Programme
+    from linkcore.programme.programme import Programme
 
 __all__ = ["add"]
 
@@ -52,7 +52,7 @@ def _opened(chosen: argparse.Namespace) -> "tuple[Programme, Audit]":
 
 def _explain(chosen: argparse.Namespace) -> None:
     from linkcore.files import new_file
-    from linkcore.quality.text import as_text
+    from linkcore.text_table import as_text
 
     programme, audit = _opened(chosen)
     linkage = linkage_of(programme, on=chosen.on)

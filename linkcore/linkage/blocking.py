@@ -34,7 +34,7 @@ class Rule:
     Parameters
     ----------
     equal : tuple of (str, str)
-        Pairs of columns of :func:`linkcore.linkage.comparisons.comparable`, of the one record and of the other.
+        Pairs of columns of :func:`comparable`, of the one record and of the other.
     lacking : tuple of str
         Columns that the other record must be without.
 
@@ -77,7 +77,7 @@ def blocking_rules(present: Sequence[str]) -> list[Rule]:
     Parameters
     ----------
     present : sequence of str
-        Columns of :func:`linkcore.linkage.comparisons.comparable` that hold anything at all.
+        Columns of :func:`linkcore.linkage.comparisons.comparisons.comparable` that hold anything at all.
 
     Returns
     -------

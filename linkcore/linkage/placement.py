@@ -7,10 +7,10 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.standardise import Records
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import FURTHER, METHOD, PERSONS
+from linkcore.sources.records import Records
 
 __all__ = ["PLACED", "Placement", "defines_its_person", "of_persons", "stand_alone", "unplaced"]
 
@@ -83,9 +83,9 @@ def defines_its_person(records: Records, placement: Placement) -> pl.Series:
 
     Examples
     --------
-    >>> from linkcore.linkage.exact import Exact, link_exactly
-    >>> from linkcore.linkage.sources import Source
-    >>> from linkcore.linkage.standardise import standardise
+    >>> from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+    >>> from linkcore.sources.source import Source
+    >>> from linkcore.sources.records import standardise
     >>> seen = standardise(Source("seen", pl.DataFrame({"nhs_number": ["4010232137", "4010232137", None]})))
     >>> defines_its_person(seen, link_exactly([seen], Exact())).to_list()
     [True, False, False]

@@ -3,18 +3,49 @@
 import datetime as dt
 import platform
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
 
-from linkcore.linkage.exact import Exact
-from linkcore.linkage.fallback import Fallback
-from linkcore.linkage.sources import Source
-from linkcore.quality.measures import Run
+from linkcore.linkage.exact.link_exactly import Exact
+from linkcore.linkage.settings import Fallback
+from linkcore.sources.source import Source
 
-__all__ = ["describe_run"]
+__all__ = ["Run", "describe_run"]
 
 # Those on which links and numbers depend.
 _LIBRARIES: Final = ("polars", "splink", "duckdb", "numpy")
+
+
+@dataclass(frozen=True)
+class Run:
+    """The run that a Quality is of: with what, by which settings, and how long it took.
+
+    Parameters
+    ----------
+    version : str
+        Of linkcore.
+    libraries : mapping of str to str
+        Their versions.
+    seed : int
+        Of whatever was sampled.
+    reference_date : str, optional
+        The date by which ages were judged, as YYYY-MM-DD.
+    settings : mapping of str to JSON value
+        Of the sources and of each step: names of columns, and no value of any.
+    seconds : mapping of str to float
+        By step, in order.
+    previous : str, optional
+        What this run is compared with, in words.
+    """
+
+    version: str = ""
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    reference_date: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    previous: str | None = None
 
 
 def describe_run(
@@ -24,7 +55,6 @@ def describe_run(
     *,
     seed: int,
     reference_date: dt.date | None,
-    seconds: Mapping[str, float],
 ) -> Run:
     """Say by which settings, with which versions and in what time sources were linked.
 
@@ -44,14 +74,12 @@ def describe_run(
     --------
     >>> import polars as pl
     >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
-    >>> run = describe_run([gp], Exact(), None, seed=7, reference_date=dt.date(2026, 3, 31), seconds={"read gp": 0.1})
+    >>> run = describe_run([gp], Exact(), None, seed=7, reference_date=dt.date(2026, 3, 31))
     >>> run.reference_date, run.settings["probabilistic"], run.settings["sources"]["gp"]["spine"]
     ('2026-03-31', None, True)
     """
-    import linkcore
-
     return Run(
-        version=linkcore.__version__,
+        version=version("linkcore"),
         libraries={"python": platform.python_version(), **{name: version(name) for name in _LIBRARIES}},
         seed=seed,
         reference_date=None if reference_date is None else reference_date.isoformat(),
@@ -64,7 +92,6 @@ def describe_run(
             "probabilistic": None if fallback is None else _of_fallback(fallback),
             "sources": {source.name: _of_source(source) for source in sources},
         },
-        seconds=dict(seconds),
     )
 
 

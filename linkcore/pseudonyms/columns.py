@@ -13,9 +13,9 @@ import polars as pl
 import pyarrow as pa
 
 from linkcore.errors import LinkcoreError
+from linkcore.keys.key import midstates
+from linkcore.keys.secret import Secret
 from linkcore.pseudonyms.kernels import INLINE, Column, Pseudonyms, Stages, hash_rows
-from linkcore.pseudonyms.keys import midstates
-from linkcore.pseudonyms.secret import Secret
 
 __all__ = ["LANES", "MOST_ROWS", "hash_array", "lanes_of_host"]
 
@@ -70,7 +70,7 @@ def hash_array(
     array : pyarrow.Array
         At most `MOST_ROWS` rows of string view; or of 64-bit integers of up to ten digits, hashed as ten digits.
     stages : sequence of Secret
-        `linkcore.pseudonyms.keys.midstates` of each key.
+        `linkcore.keys.key.midstates` of each key.
     width : int
         Bytes of output a row, leftmost: up to 64 of hex, up to 32 otherwise.
     hexadecimal : bool

@@ -29,7 +29,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from linkcore.pseudonyms.sha256 import ROUND_CONSTANTS
+from linkcore.keys.sha256 import ROUND_CONSTANTS
 
 __all__ = ["INLINE", "Column", "Pseudonyms", "Stages", "hash_rows"]
 

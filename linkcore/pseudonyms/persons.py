@@ -6,7 +6,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, SourceError
 from linkcore.identifiers.nhs_number import digits
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.pseudonyms.stage_one import CODE_TOKEN
 

@@ -7,7 +7,7 @@ from typing import Final, Literal, overload
 import polars as pl
 
 from linkcore.errors import ProgrammeError, SourceError
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 
 __all__ = ["pseudonymise"]
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.identifiers.nhs_number import digits
 from linkcore.identifiers.text import MISSING_WORDS, as_text, by_dtype, compact
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import NHS_NUMBER_STATUS
 

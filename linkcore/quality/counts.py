@@ -5,7 +5,8 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.quality.tables import ALL, NUMBER_GROUPS, QUALITY_TABLES, SIZES
+from linkcore.quality.tables import NUMBER_GROUPS, QUALITY_TABLES, SIZES
+from linkcore.schema import ALL
 
 __all__ = ["BIN_BITS", "cluster_sizes", "flow", "match_weights"]
 

@@ -6,7 +6,8 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.quality.tables import ALL, QUALITY_TABLES
+from linkcore.quality.tables import QUALITY_TABLES
+from linkcore.schema import ALL
 
 __all__ = [
     "FLAGGED_ABOVE",

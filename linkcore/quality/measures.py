@@ -3,19 +3,16 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from linkcore.linkage.run import Run
 from linkcore.quality.counts import cluster_sizes, flow
-from linkcore.quality.tables import ALL, empty
-from linkcore.quality.text import as_text
-from linkcore.schema import METHOD, USABLE_STATUSES
+from linkcore.quality.tables import empty
+from linkcore.schema import ALL, METHOD, USABLE_STATUSES
+from linkcore.text_table import as_text
 
-if TYPE_CHECKING:
-    from rich.text import Text
-
-__all__ = ["FallbackQuality", "Quality", "Run", "measure"]
+__all__ = ["FallbackQuality", "Quality", "measure"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -109,43 +106,12 @@ class FallbackQuality:
         return table
 
 
-@dataclass(frozen=True)
-class Run:
-    """The run that a Quality is of: with what, by which settings, and how long it took.
-
-    Parameters
-    ----------
-    version : str
-        Of linkcore.
-    libraries : mapping of str to str
-        Their versions.
-    seed : int
-        Of whatever was sampled.
-    reference_date : str, optional
-        The date by which ages were judged, as YYYY-MM-DD.
-    settings : mapping of str to JSON value
-        Of the sources and of each step: names of columns, and no value of any.
-    seconds : mapping of str to float
-        By step, in order.
-    previous : str, optional
-        What this run is compared with, in words.
-    """
-
-    version: str = ""
-    libraries: Mapping[str, str] = field(default_factory=dict)
-    seed: int = 0
-    reference_date: str | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    seconds: Mapping[str, float] = field(default_factory=dict)
-    previous: str | None = None
-
-
 @dataclass(frozen=True, eq=False, repr=False)
 class Quality:
     """What became of every record and every identifier, and for whom it went less well, as plain tables.
 
     Counts are true unless it is ``disclosed``: then those from 1 to 7 are null, the others rounded, and what would give
-    them away is null too (:mod:`linkcore.quality.disclosure.disclosed`). Columns and dtypes are in
+    them away is null too (:mod:`linkcore.disclosure.disclosed`). Columns and dtypes are in
     :mod:`linkcore.quality.tables`.
 
     Parameters
@@ -251,22 +217,6 @@ class Quality:
     def __repr__(self) -> str:
         """Tell no count: a notebook keeps this beside what it shows."""
         return f"Quality({', '.join(self.records['source'].unique(maintain_order=True))})"
-
-    def __str__(self) -> str:
-        """Say in plain text what was linked, how well, and what to worry about."""
-        from linkcore.quality.page.views import in_terminal
-
-        return in_terminal(self)
-
-    def __rich__(self) -> "Text":
-        from rich.text import Text
-
-        return Text(str(self))
-
-    def _repr_html_(self) -> str:
-        from linkcore.quality.page.views import in_notebook
-
-        return in_notebook(self)
 
     def _occurs(self, method: str) -> bool:
         # What is null is a count that is not to be known, and not none.

@@ -9,7 +9,6 @@ import polars as pl
 from linkcore.schema import METHOD, NHS_NUMBER_STATUS, SET_ASIDE
 
 __all__ = [
-    "ALL",
     "ANY_REASON",
     "FALLBACK_TABLES",
     "NOT_WITHHELD",
@@ -18,9 +17,6 @@ __all__ = [
     "SIZES",
     "empty",
 ]
-
-ALL: Final = "all"
-"""In a column ``source``, ``dimension`` or ``group``: everything together."""
 
 NUMBER_GROUPS: Final = ("usable", "conflict", "not usable")
 """What a record's NHS Number leads to: its person, somebody else by name and birth date, or nobody."""

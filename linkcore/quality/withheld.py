@@ -9,7 +9,8 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.quality.measures import Quality
-from linkcore.quality.tables import ALL, ANY_REASON, NOT_WITHHELD, QUALITY_TABLES
+from linkcore.quality.tables import ANY_REASON, NOT_WITHHELD, QUALITY_TABLES
+from linkcore.schema import ALL
 
 __all__ = ["with_not_read", "with_withheld"]
 

@@ -51,7 +51,7 @@ class Provider:
     ethnic_group, deprivation, practice : str, optional
         The columns with these.
     events : mapping of str to str
-        Payload that tells what happened, by :data:`linkcore.linkage.sources.EVENTS`.
+        Payload that tells what happened, by :data:`linkcore.sources.source.EVENTS`.
     withheld : tuple of str
         Payload that the example recipient does not get.
     note : str, optional

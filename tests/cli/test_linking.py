@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from linkcore.quality.quality_file import read_quality
+from linkcore.report.quality_file import read_quality
 from tests.cli.commands import DAY, PEOPLE, done, process, run, state
 
 

@@ -11,11 +11,11 @@ import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.exits.reidentification import reidentify
 from linkcore.governance.exits.subject_access import subject_access
-from linkcore.governance.programme.programme import Programme
 from linkcore.governance.withholding.national_check import export_national_check
 from linkcore.governance.withholding.opt_out_policy import OptOutPolicy
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.withholding import withhold
+from linkcore.programme.programme import Programme
 from linkcore.pseudonyms.stage_one import StageOne
 from tests.governance.extracts import DAY, KEY, MATERIAL, PURPOSE, numbers, terms
 

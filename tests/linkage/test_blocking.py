@@ -13,8 +13,8 @@ from linkcore.linkage.blocking import (
     make_blocks,
     pairs_sql,
 )
-from linkcore.linkage.comparisons import COMPARABLE
-from linkcore.linkage.tables import make_table
+from linkcore.linkage.comparisons.comparisons import COMPARABLE
+from linkcore.private_database import make_table
 
 COLUMNS = ["given_name", "family_name", "birth_date"]
 RULES = [

@@ -7,11 +7,11 @@ import hmac
 import polars as pl
 import pytest
 
-from linkcore.linkage.exact import Exact, link_exactly
+from linkcore.linkage.exact.link_exactly import Exact, link_exactly
 from linkcore.linkage.placement import stand_alone, unplaced
-from linkcore.linkage.sources import Source
-from linkcore.linkage.standardise import Records, standardise
 from linkcore.schema import PERSONS
+from linkcore.sources.records import Records, standardise
+from linkcore.sources.source import Source
 
 COLUMNS = dict.fromkeys(("nhs_number", "given_name", "family_name", "postcode"), pl.String) | {"birth_date": pl.Date}
 

@@ -15,14 +15,14 @@ import linkcore as lc
 from linkcore.errors import KeyMaterialError, RefusedError
 from linkcore.governance.audit.check import verify_audit
 from linkcore.governance.destruction.certificates import verify_certificate
-from linkcore.governance.programme.programme import Programme
 from linkcore.governance.releases.manifest import verify_release
-from linkcore.programme_run import run_programme
-from linkcore.quality.quality_file import read_quality
+from linkcore.programme.programme import Programme
+from linkcore.programme.run import run_programme
+from linkcore.report.quality_file import read_quality
 from tests.programmes.exits import Exits
 from tests.programmes.leaks import Wanted, leaks, wanted
 from tests.programmes.running import ACTOR, DAY, PASSPHRASE, Running, at, material, pseudonym, released
-from tests.quality.pages import read_page
+from tests.report.pages import read_page
 
 Runner = Callable[[str], Running]
 Leaver = Callable[[str], Exits]

@@ -15,11 +15,11 @@ from linkcore.governance.destruction.destroy import Destruction, attest, destroy
 from linkcore.governance.exits.reidentification import reidentify
 from linkcore.governance.exits.returns import Returned, return_scores
 from linkcore.governance.exits.subject_access import SubjectAccess, subject_access
-from linkcore.governance.programme.programme import Programme
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.withholding.national_check import export_national_check
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.withdrawals import withdrawals
+from linkcore.programme.programme import Programme
 from tests.programmes.running import ACTOR, PASSPHRASE, Running, at, pseudonym, released
 
 NOBODY = "0" * 32

@@ -14,8 +14,8 @@ from typing import Any
 
 import polars as pl
 
-from linkcore.pseudonyms.keys import midstates
-from linkcore.pseudonyms.secret import Secret
+from linkcore.keys.key import midstates
+from linkcore.keys.secret import Secret
 
 
 @dataclass

@@ -13,9 +13,9 @@ import polars as pl
 
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
-from linkcore.governance.programme.programme import Programme
-from linkcore.governance.signing import SigningKey
-from linkcore.programme_run import ProgrammeRun, run_programme
+from linkcore.keys.signing import SigningKey
+from linkcore.programme.programme import Programme
+from linkcore.programme.run import ProgrammeRun, run_programme
 
 FIXTURES = Path(__file__).parents[2] / "fixtures"
 NAMES = (

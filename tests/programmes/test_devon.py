@@ -7,9 +7,9 @@ import polars as pl
 import pytest
 
 from linkcore.errors import RefusedError
-from linkcore.governance.programme.programme import Programme
 from linkcore.governance.withholding.opt_outs import OptOuts
-from linkcore.programme_run import run_programme
+from linkcore.programme.programme import Programme
+from linkcore.programme.run import run_programme
 from tests.programmes.every_programme import EveryProgramme, Leaver, Runner, counted
 from tests.programmes.running import ACTOR, DAY, at, pseudonym, released
 

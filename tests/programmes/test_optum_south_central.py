@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from linkcore.errors import ProgrammeError, RefusedError
-from linkcore.programme_run import run_programme
+from linkcore.programme.run import run_programme
 from tests.programmes.every_programme import Destroyed, EveryProgramme, Leaver, Returning, Runner
 from tests.programmes.running import ACTOR, DAY, at, pseudonym, released
 

@@ -9,8 +9,8 @@ import pytest
 
 import linkcore as lc
 from linkcore.errors import RefusedError
-from linkcore.governance.programme.programme import Programme
-from linkcore.programme_run import run_programme, synthetic_keys
+from linkcore.programme.programme import Programme
+from linkcore.programme.run import run_programme, synthetic_keys
 from tests.programmes.every_programme import EveryProgramme, Returning, Runner
 from tests.programmes.running import ACTOR, DAY, FIXTURES, at, pseudonym, released
 

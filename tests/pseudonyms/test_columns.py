@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import LinkcoreError
+from linkcore.keys.key import midstates
+from linkcore.keys.secret import Secret
+from linkcore.keys.sha256 import INITIAL_STATE, compress
 from linkcore.pseudonyms import columns
 from linkcore.pseudonyms.columns import LANES, hash_array, lanes_of_host
-from linkcore.pseudonyms.keys import midstates
-from linkcore.pseudonyms.secret import Secret
-from linkcore.pseudonyms.sha256 import INITIAL_STATE, compress
 from tests.pseudonyms.cavp import HMAC_SHA_256, SHA_256
 from tests.pseudonyms.reference import pseudonym
 

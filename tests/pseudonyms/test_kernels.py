@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import linkcore
-from linkcore.pseudonyms.keys import midstates
-from linkcore.pseudonyms.secret import Secret
-from linkcore.pseudonyms.sha256 import ROUND_CONSTANTS
+from linkcore.keys.key import midstates
+from linkcore.keys.secret import Secret
+from linkcore.keys.sha256 import ROUND_CONSTANTS
 from tests.pseudonyms.reference import pseudonym
 
 MATERIAL = bytes(range(7, 47))
@@ -21,7 +21,7 @@ MATERIAL = bytes(range(7, 47))
 BEGIN = """
 import hmac, os, sys
 import polars as pl
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
 material = bytes(range(7, 47))
@@ -87,9 +87,9 @@ def test_a_new_process_loads_the_kernel_and_compiles_none(cache: Path) -> None:
 def test_one_compilation_serves_every_column() -> None:
     import polars as pl
 
+    from linkcore.keys.key import Key
     from linkcore.pseudonyms.columns import lanes_of_host
     from linkcore.pseudonyms.kernels import hash_rows
-    from linkcore.pseudonyms.keys import Key
     from linkcore.pseudonyms.pseudonymise import pseudonymise
 
     key = Key.generate("k")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError, SourceError
 from linkcore.governance.releases.release import person_pseudonyms
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 from linkcore.pseudonyms.persons import person_name, pseudonym_mapping, repseudonymise
 from linkcore.schema import PERSONS
 

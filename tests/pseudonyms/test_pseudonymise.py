@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError, SourceError
+from linkcore.keys.key import Key
 from linkcore.pseudonyms import columns
-from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from tests.pseudonyms import traces
 from tests.pseudonyms.reference import pseudonym

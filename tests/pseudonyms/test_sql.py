@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from linkcore.errors import ProgrammeError
+from linkcore.keys.key import Key
 from linkcore.pseudonyms import columns
-from linkcore.pseudonyms.keys import Key
 from linkcore.pseudonyms.sql import register_duckdb
 from tests.pseudonyms.reference import pseudonym
 from tests.pseudonyms.traces import report, shows

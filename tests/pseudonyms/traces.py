@@ -8,8 +8,8 @@ import traceback
 from rich.console import Console
 from rich.traceback import Traceback
 
-from linkcore.pseudonyms.keys import midstates
-from linkcore.pseudonyms.secret import Secret
+from linkcore.keys.key import midstates
+from linkcore.keys.secret import Secret
 
 
 def shows(content: str | bytes, material: bytes) -> bool:

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest
 
 import linkcore as lc
-from linkcore.linkage.standardise import standardise
 from linkcore.quality.groups import OTHER, UNKNOWN, count_groups, group_rates, pool_rare, wilson, with_all_sources
+from linkcore.sources.records import standardise
 
 
 @given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))

@@ -5,8 +5,8 @@ from collections import Counter
 import polars as pl
 
 import linkcore as lc
-from linkcore.linkage.evaluation import with_truth
 from linkcore.quality.measures import Quality, measure
+from linkcore.quality.truth import with_truth
 from linkcore.schema import LINKS, METHOD, NHS_NUMBER_STATUS, SET_ASIDE
 
 ROWS = [

@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 from scipy.optimize import LinearConstraint, milp
 
 import linkcore as lc
+from linkcore.disclosure.disclosed import disclosed
+from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.governance.withholding.withholding import REASONS, Withholding
-from linkcore.quality.disclosure.disclosed import disclosed
-from linkcore.quality.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.quality.measures import Quality, measure
-from linkcore.quality.page.charts import WITHHELD_COLOURS
-from linkcore.quality.page.withheld_section import DRAWN_AS
-from linkcore.quality.page.words import REASONS as IN_WORDS
-from linkcore.quality.tables import ALL, ANY_REASON, NOT_WITHHELD
+from linkcore.quality.tables import ANY_REASON, NOT_WITHHELD
 from linkcore.quality.withheld import with_withheld
-from linkcore.report import with_withholding
-from linkcore.schema import LINKS, SET_ASIDE
+from linkcore.report.page.charts import WITHHELD_COLOURS
+from linkcore.report.page.withheld_section import DRAWN_AS
+from linkcore.report.page.words import REASONS as IN_WORDS
+from linkcore.report.write import with_withholding
+from linkcore.schema import ALL, LINKS, SET_ASIDE
 
 DAY = dt.date(2026, 4, 1)
 

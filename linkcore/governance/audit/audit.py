@@ -36,7 +36,7 @@ from linkcore.governance.audit.chain import (
     write_head,
 )
 from linkcore.identifiers.nhs_number import NUMBERED, nhs_number_status
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 
 __all__ = ["FIELDS", "Audit"]
 

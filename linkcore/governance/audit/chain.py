@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from linkcore.errors import RefusedError
 from linkcore.files import new_file
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 
 __all__ = ["NO_LINE", "Chain", "Head", "Line", "alone", "append", "head_path", "last_digest", "read_head", "write_head"]
 

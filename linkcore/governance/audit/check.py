@@ -8,7 +8,7 @@ from pathlib import Path
 
 from linkcore.errors import RefusedError
 from linkcore.governance.audit.chain import NO_LINE, Chain, Head, Line, head_path, read_head
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 
 __all__ = ["AuditCheck", "verify_audit"]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file
 from linkcore.governance.destruction.mark import Mark
-from linkcore.governance.signing import SigningKey, VerifyKey
+from linkcore.keys.signing import SigningKey, VerifyKey
 
 if TYPE_CHECKING:
     from jinja2 import Template

@@ -17,8 +17,8 @@ from linkcore.governance.audit.audit import Audit
 from linkcore.governance.destruction.certificates import CERTIFICATES, checked_provider, write_certificates
 from linkcore.governance.destruction.mark import MARK, Attestation, Mark, read_mark
 from linkcore.governance.destruction.plan import all_of, keys_of, named_places, remains_in, with_what_is_there
-from linkcore.governance.signing import SigningKey
-from linkcore.pseudonyms.keyring import Keyring
+from linkcore.keys.keyring import Keyring
+from linkcore.keys.signing import SigningKey
 
 __all__ = ["Destruction", "attest", "destroy"]
 

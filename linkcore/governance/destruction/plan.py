@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from linkcore.errors import ProgrammeError
 from linkcore.governance.destruction.mark import File, KeyName, Kind, Mark, Named
-from linkcore.pseudonyms.keyring import Keyring
+from linkcore.keys.keyring import Keyring
 
 __all__ = ["all_of", "keys_of", "named_places", "remains_in", "with_what_is_there"]
 

@@ -11,7 +11,7 @@ from linkcore.errors import ProgrammeError
 from linkcore.governance.withholding.linked_rows import read_linked, stage_of
 from linkcore.governance.withholding.opt_outs import current_numbers
 from linkcore.identifiers import nhs_number
-from linkcore.linkage.link import Linkage
+from linkcore.link import Linkage
 
 __all__ = ["OwnPatients", "Relationships", "ods_code"]
 
@@ -88,8 +88,8 @@ class Relationships:
 
     Examples
     --------
-    >>> from linkcore.linkage.link import link
-    >>> from linkcore.linkage.sources import Source
+    >>> from linkcore.link import link
+    >>> from linkcore.sources.source import Source
     >>> everybody = pl.DataFrame({"nhs_number": ["4010232137", "4000000012"], "gp": ["A81001", "B82002"]})
     >>> linkage = link([Source("gp", everybody, spine=True, practice="gp")], fallback=None)
     >>> own = Relationships(linkage).own_patients(everybody["nhs_number"], requester="A81001")

@@ -13,9 +13,9 @@ import polars as pl
 from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.exits.own_patients import Relationships, ods_code
-from linkcore.linkage.link import Linkage
-from linkcore.pseudonyms.keyring import Keyring
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
+from linkcore.keys.keyring import Keyring
+from linkcore.link import Linkage
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
 __all__ = ["checked_pseudonyms", "held_versions", "one_key", "patients_of", "reidentify"]
@@ -89,8 +89,8 @@ def reidentify(
     >>> from datetime import UTC
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from linkcore.linkage.link import link
-    >>> from linkcore.linkage.sources import Source
+    >>> from linkcore.link import link
+    >>> from linkcore.sources.source import Source
     >>> spine = pl.DataFrame({"nhs_number": ["4010232137", "4000000012"], "gp": ["A81001", "B82002"]})
     >>> linkage = link([Source("gp", spine, spine=True, practice="gp")], fallback=None)
     >>> key = Key.from_bytes("partner-2026", bytes(range(32)))

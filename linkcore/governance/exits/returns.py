@@ -16,9 +16,9 @@ from linkcore.files import new_folder
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.exits.own_patients import Relationships, ods_code
 from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, patients_of
-from linkcore.governance.releases.files import write_rows
-from linkcore.linkage.link import Linkage
-from linkcore.pseudonyms.keys import Key
+from linkcore.governance.releases.formats import write_rows
+from linkcore.keys.key import Key
+from linkcore.link import Linkage
 
 __all__ = ["Returned", "return_scores"]
 

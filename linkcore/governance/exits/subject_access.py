@@ -24,11 +24,11 @@ from linkcore.governance.releases.payload import payload_beside_links
 from linkcore.governance.withholding.linked_rows import as_number, own_number, stage_of
 from linkcore.governance.withholding.opt_outs import OptOuts, current_numbers
 from linkcore.governance.withholding.withholding import Withholding
-from linkcore.linkage.link import Linkage
-from linkcore.linkage.sources import Source
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
+from linkcore.link import Linkage
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.sources.source import Source
 
 __all__ = ["SubjectAccess", "subject_access"]
 

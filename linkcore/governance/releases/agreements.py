@@ -10,11 +10,11 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
-from linkcore.governance.releases.files import Format
+from linkcore.governance.releases.formats import Format
 from linkcore.governance.releases.rows import can_be_hashed
 from linkcore.governance.releases.terms import Terms
-from linkcore.linkage.sources import Source
 from linkcore.schema import IDENTIFIERS
+from linkcore.sources.source import Source
 
 __all__ = ["ADDED_COLUMNS", "Agreement"]
 

@@ -10,8 +10,8 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.manifest import read_manifest
-from linkcore.linkage.link import Linkage
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
+from linkcore.link import Linkage
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import USABLE_STATUSES
 

@@ -12,11 +12,11 @@ from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.filters import Filter
 from linkcore.governance.releases.payload import payload_beside_links
-from linkcore.linkage.csv_files import CsvFile
-from linkcore.linkage.sources import Source
+from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.source import Source
 
 if TYPE_CHECKING:
-    from linkcore.linkage.link import Linkage
+    from linkcore.link import Linkage
 
 __all__ = ["Cohort", "persons_of"]
 

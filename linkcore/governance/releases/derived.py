@@ -10,8 +10,8 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.identifiers import birth_date, gender, postcode
-from linkcore.linkage.csv_files import CsvFile
-from linkcore.linkage.sources import Source
+from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.source import Source
 
 __all__ = ["Derived", "DerivedKind", "derive"]
 

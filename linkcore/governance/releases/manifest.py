@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from linkcore.errors import RefusedError, SourceError
-from linkcore.governance.signing import SigningKey, VerifyKey
+from linkcore.keys.signing import SigningKey, VerifyKey
 
 __all__ = ["MANIFEST", "SIGNATURE", "digest_of", "is_of_a_release", "read_manifest", "verify_release", "write_manifest"]
 

@@ -8,8 +8,8 @@ import polars as pl
 
 from linkcore.errors import SourceError
 from linkcore.governance.releases.derived import Derived, derive
-from linkcore.linkage.sources import Source
-from linkcore.linkage.standardise import raw_columns, raw_row_hash
+from linkcore.sources.records import raw_columns, raw_row_hash
+from linkcore.sources.source import Source
 
 __all__ = ["payload_beside_links"]
 

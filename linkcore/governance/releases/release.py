@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.checks import check_day, check_key, check_people, key_fingerprint
 from linkcore.governance.releases.cohorts import Cohort, persons_of
-from linkcore.governance.releases.files import NOTES
+from linkcore.governance.releases.formats import NOTES
 from linkcore.governance.releases.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
 from linkcore.governance.releases.rows import RANK
 from linkcore.governance.releases.tables import Table, Tables
-from linkcore.linkage.link import Linkage
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
+from linkcore.link import Linkage
+from linkcore.parallel import side_by_side
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
-from linkcore.quality.disclosure.suppression import SMALLEST_COUNT, rounded
-from linkcore.side_by_side import side_by_side
 
 if TYPE_CHECKING:
     from linkcore.governance.audit.audit import Audit
-    from linkcore.governance.signing import SigningKey
     from linkcore.governance.withholding.withholding import Withholding
+    from linkcore.keys.signing import SigningKey
 
 __all__ = ["Release", "person_pseudonyms", "release"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import polars as pl
 
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
 if TYPE_CHECKING:

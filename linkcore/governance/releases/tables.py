@@ -10,15 +10,15 @@ import polars as pl
 
 from linkcore.governance.releases.agreements import ADDED_COLUMNS, Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
-from linkcore.governance.releases.files import write_rows
+from linkcore.governance.releases.formats import write_rows
 from linkcore.governance.releases.identifying_columns import PERSON, RECORD, SAMPLE_ROWS, names_of, refuse_identifying
 from linkcore.governance.releases.payload import payload_beside_links
 from linkcore.governance.releases.rows import RANK, ROW_HASH, Buckets, keyed_row_hash
 from linkcore.identifiers.text import as_text
-from linkcore.linkage.link import Linkage
-from linkcore.linkage.sources import Source
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
+from linkcore.link import Linkage
 from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.sources.source import Source
 
 __all__ = ["COLUMN_PREFIX", "Table", "Tables"]
 

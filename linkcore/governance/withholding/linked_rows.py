@@ -7,9 +7,9 @@ import polars as pl
 
 from linkcore.governance.releases.payload import payload_beside_links
 from linkcore.identifiers import birth_date, nhs_number
-from linkcore.linkage.link import Linkage
-from linkcore.linkage.sources import Source
+from linkcore.link import Linkage
 from linkcore.pseudonyms.stage_one import StageOne
+from linkcore.sources.source import Source
 
 __all__ = ["as_number", "own_number", "read_linked", "stage_of"]
 
@@ -42,7 +42,7 @@ def read_linked(
 
     Examples
     --------
-    >>> from linkcore.linkage.link import link
+    >>> from linkcore.link import link
     >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"], "cost": [3]}), spine=True)
     >>> read_linked(link([gp], fallback=None), gp, ["cost"], [pl.col("cost") * 2]).rows()
     [(6,)]

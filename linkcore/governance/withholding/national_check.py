@@ -14,9 +14,9 @@ from linkcore.files import new_file
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.withholding.linked_rows import stage_of
 from linkcore.governance.withholding.opt_outs import OptOuts
-from linkcore.governance.withholding.whose import Whose
+from linkcore.governance.withholding.possible_people import Whose
 from linkcore.identifiers.nhs_number import digits, standardise
-from linkcore.linkage.link import Linkage
+from linkcore.link import Linkage
 
 __all__ = ["export_national_check", "national_opt_outs", "read_national_check"]
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final, Literal, get_args
 
 from linkcore.errors import ProgrammeError, RefusedError
-from linkcore.linkage.sources import Source
+from linkcore.sources.source import Source
 
 __all__ = ["Basis", "Exemption", "OptOutPolicy"]
 

@@ -11,8 +11,8 @@ from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.governance.withholding.linked_rows import as_number, stage_of
 from linkcore.identifiers import birth_date
 from linkcore.identifiers.text import as_text, by_dtype, compact
-from linkcore.linkage.sources import Source
 from linkcore.pseudonyms.stage_one import StageOne
+from linkcore.sources.source import Source
 
 __all__ = ["STATEMENTS", "OptOuts", "current_numbers", "read_statements"]
 

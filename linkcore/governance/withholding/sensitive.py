@@ -11,9 +11,9 @@ import polars as pl
 from linkcore.errors import ProgrammeError, SourceError
 from linkcore.governance.withholding.linked_rows import read_linked
 from linkcore.identifiers.text import as_text, by_dtype
-from linkcore.linkage.csv_files import CsvFile
-from linkcore.linkage.link import Linkage
-from linkcore.linkage.sources import Source
+from linkcore.link import Linkage
+from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.source import Source
 
 __all__ = ["CODE_SYSTEMS", "CodeList", "SensitiveRule", "sensitive_records"]
 
@@ -240,7 +240,7 @@ def sensitive_records(linkage: Linkage, rules: Sequence[SensitiveRule]) -> dict[
 
     Examples
     --------
-    >>> from linkcore.linkage.link import link
+    >>> from linkcore.link import link
     >>> rows = {"nhs_number": ["4010232137"] * 3, "code": ["A54.9", None, None], "visit": [1, 1, 2]}
     >>> listed = pl.DataFrame({"reference_set": ["1"], "code_system": ["icd10"], "code": ["A549"]})
     >>> rule = SensitiveRule("gp", ["code"], "icd10", CodeList(listed), parent="visit")

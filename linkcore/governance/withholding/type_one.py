@@ -10,8 +10,8 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.governance.withholding.opt_outs import OptOuts, read_statements
-from linkcore.linkage.sources import Source
 from linkcore.pseudonyms.stage_one import StageOne
+from linkcore.sources.source import Source
 
 __all__ = ["TYPE_ONE_DISSENTS", "TYPE_ONE_WITHDRAWALS", "type_one_opt_outs", "without_type_one"]
 

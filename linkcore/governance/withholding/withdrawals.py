@@ -13,10 +13,10 @@ from linkcore.files import new_folder
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.releases.manifest import digest_of, read_manifest
 from linkcore.governance.withholding.opt_outs import OptOuts
-from linkcore.governance.withholding.whose import Whose
+from linkcore.governance.withholding.possible_people import Whose
 from linkcore.identifiers.nhs_number import digits
-from linkcore.linkage.link import Linkage
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
+from linkcore.link import Linkage
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 

@@ -11,9 +11,9 @@ import polars as pl
 from linkcore.errors import RefusedError
 from linkcore.governance.withholding.opt_out_policy import OptOutPolicy
 from linkcore.governance.withholding.opt_outs import OptOuts
+from linkcore.governance.withholding.possible_people import Whose
 from linkcore.governance.withholding.sensitive import SensitiveRule, sensitive_records
-from linkcore.governance.withholding.whose import Whose
-from linkcore.linkage.link import Linkage
+from linkcore.link import Linkage
 
 __all__ = ["REASONS", "Withholding", "withhold"]
 
@@ -119,8 +119,8 @@ def withhold(
 
     Examples
     --------
-    >>> from linkcore.linkage.link import link
-    >>> from linkcore.linkage.sources import Source
+    >>> from linkcore.link import link
+    >>> from linkcore.sources.source import Source
     >>> people = pl.DataFrame({"nhs_number": ["4010232137", "4000000012"]})
     >>> linkage = link([Source("gp", people, spine=True), Source("seen", people)], fallback=None)
     >>> day = dt.date(2026, 3, 1)

@@ -6,11 +6,11 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.exact import Exact, persons_of, with_current_numbers
-from linkcore.linkage.number_index import NumberIndex
+from linkcore.linkage.exact.link_exactly import Exact, persons_of, with_current_numbers
+from linkcore.linkage.exact.number_index import NumberIndex
 from linkcore.linkage.placement import Placement
-from linkcore.linkage.standardise import Records
 from linkcore.schema import PERSONS
+from linkcore.sources.records import Records
 
 __all__ = ["HiddenNumbers", "hide_numbers"]
 
@@ -77,9 +77,9 @@ def hide_numbers(
 
     Examples
     --------
-    >>> from linkcore.linkage.exact import link_exactly
-    >>> from linkcore.linkage.sources import Source
-    >>> from linkcore.linkage.standardise import standardise
+    >>> from linkcore.linkage.exact.link_exactly import link_exactly
+    >>> from linkcore.sources.source import Source
+    >>> from linkcore.sources.records import standardise
     >>> frames = [pl.DataFrame({"nhs_number": ["4010232137"], "family_name": [name]}) for name in ("SMITH", "SMYTH")]
     >>> sources = [standardise(Source(f"{name}", frame)) for name, frame in zip("ab", frames)]
     >>> hidden = hide_numbers(sources, link_exactly(sources, Exact()), Exact(), tested=[0], keep=2, seed=0)

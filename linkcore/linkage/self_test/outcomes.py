@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.assignment import Evidence, probabilities, weigh
+from linkcore.linkage.decisions.persons import Evidence, probabilities, weigh
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.self_test.reweighting import rake
 from linkcore.linkage.self_test.unseen import fields_present

@@ -19,7 +19,7 @@ from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.chain import Chain, Head, write_head
 from linkcore.governance.audit.check import AuditCheck, verify_audit
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 CHAIN = Key.from_bytes("audit", b"AUDIT-CHAIN-KEY-NOBODY-SHALL-SEE")

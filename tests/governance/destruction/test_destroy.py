@@ -22,7 +22,7 @@ from linkcore.governance.destruction.certificates import NOT_PROVED, SURVIVORS, 
 from linkcore.governance.destruction.destroy import Destruction, attest, destroy
 from linkcore.governance.destruction.mark import refuse_if_destroyed
 from linkcore.governance.exits.reidentification import held_versions
-from linkcore.governance.signing import SigningKey
+from linkcore.keys.signing import SigningKey
 
 END = datetime(2026, 9, 30, 12, tzinfo=UTC)
 PASSPHRASE = "correct horse battery staple"

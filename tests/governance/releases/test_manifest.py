@@ -8,7 +8,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.releases.manifest import MANIFEST, SIGNATURE, verify_release
-from linkcore.governance.signing import SigningKey
+from linkcore.keys.signing import SigningKey
 from tests.governance.extracts import KEY, linked
 
 AGREEMENT = lc.Agreement("partner", KEY.id, {"hospital": ["COST"], "gp": ["SMOKER"]})

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkcore.governance.releases.rows import RANK, Buckets, can_be_hashed, keyed_row_hash
-from linkcore.pseudonyms.keys import Key
+from linkcore.keys.key import Key
 
 MATERIAL = bytes(range(32))
 KEY = Key.from_bytes("partner", MATERIAL)

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkcore.linkage.exact import Exact, link_exactly
+from linkcore.linkage.exact.link_exactly import Exact, link_exactly
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
-from linkcore.linkage.sources import Source
-from linkcore.linkage.standardise import Records, standardise
+from linkcore.sources.records import Records, standardise
+from linkcore.sources.source import Source
 from tests.naive_linkage import numbers
 
 NOBODY_LEFT = 10**6  # more persons to keep than there are: all may be drawn

@@ -1,0 +1,228 @@
+"""Disclosure control: a Quality of which no small count can be read, nor worked out.
+
+Counts from 1 to 7 are suppressed (null), the others are rounded to the nearest 5, and further ones are suppressed
+wherever a margin, another table that shares cells, or a difference would narrow a small count down to fewer than three
+possible values all the same (:mod:`~linkcore.disclosure.suppression`). All rates, intervals and differences are
+computed from the counts that are shown. Of what is withheld, the counts for the first purpose are told, and for the
+others the basis: both are of the same records. Values of an attribute that hardly any record has are put together as
+``other``: they could be a name. Estimates of the self-test are no counts; they are rounded to two significant digits,
+or one where they stand for fewer than 8 records, and what comes from fewer than 8 records is not shown.
+
+What it does **not** protect from:
+
+- A group of whom all, or none, are linked: 0 is shown as 0. It tells how well linkage works, and nothing of anybody's
+  health.
+- Two reports on nearly the same records, such as two runs a day apart, subtracted from each other.
+- A recipient of a release, who can count its rows, and whose manifest tells of what was withheld by itself.
+- Someone who knows most of the records of a small cell already, and learns the rest.
+- Bounds: a suppressed count can often be told to be below some number, and now and then to be one of three.
+- Inference along many sums at once, which bounds it more tightly than one sum after the other does; or from what this
+  algorithm chose to suppress.
+- The learned model: its probabilities are shares of thousands of pairs, shown with three significant digits.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import polars as pl
+
+from linkcore.disclosure.cells import cells_of
+from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded, suppressed
+from linkcore.quality.groups import group_rates, pool_rare
+from linkcore.quality.measures import FallbackQuality, Quality
+from linkcore.quality.tables import QUALITY_TABLES
+from linkcore.schema import ALL
+
+__all__ = ["ROUND_TO", "SMALLEST_COUNT", "disclosed"]
+
+# A rate is shown to a hundred thousandth at the finest.
+_FINEST: Final = 5
+
+# How many opt-outs have no number that can be read is stated in words.
+_WORDS_FOR_A_COUNT: Final = pl.col("basis").str.replace_all(r"\b\d+ of them have\b", "some of them have")
+
+
+def disclosed(quality: Quality) -> Quality:
+    """Apply disclosure control.
+
+    Parameters
+    ----------
+    quality : Quality
+        With true counts; one that is disclosed already is given back.
+
+    Returns
+    -------
+    Quality
+        The same tables, to be shown to anybody the report is for.
+
+    Raises
+    ------
+    ValueError
+        If it has been compared with another run: compare (:func:`linkcore.report.drift.compared`) what is disclosed
+        with what is disclosed, for true rates of two runs give counts away.
+
+    Examples
+    --------
+    >>> from linkcore.quality.measures import measure
+    >>> from linkcore.schema import LINKS, SET_ASIDE
+    >>> methods = ["spine"] * 62 + ["nhs_number"] * 23 + ["new_person"] * 12 + ["unlinked"] * 3
+    >>> links = pl.DataFrame({"method": methods}, schema_overrides=LINKS).with_row_index("person_id").with_columns(
+    ...     pl.when(pl.col("method") == "spine").then(pl.lit("gp")).otherwise(pl.lit("seen")).alias("source"),
+    ...     pl.lit("valid", LINKS["nhs_number_status"]).alias("nhs_number_status"),
+    ...     pl.lit(False).alias("conflict"),
+    ... )
+    >>> measured = measure(links, pl.DataFrame(schema=SET_ASIDE), 100, sources=["gp", "seen"])
+    >>> disclosed(measured).by_method().select("source", "nhs_number", "new_person", "unlinked", "records").rows()
+    [('gp', 0, 0, 0, 60), ('seen', 25, 10, None, 40), ('all', 25, 10, None, 100)]
+    """
+    if quality.disclosed:
+        return quality
+    if quality.drift is not None:
+        raise ValueError("a Quality is disclosed before it is compared: compared(disclosed(this), disclosed(previous))")
+    first, others = _of_first_purpose(quality.withheld)
+    pooled = replace(quality, groups=pool_rare(quality.groups, SMALLEST_COUNT), withheld=first)
+    shown = _Shown(pooled)
+    tables: dict[str, Any] = {
+        name: shown.table(name, getattr(pooled, name))
+        for name in QUALITY_TABLES
+        if name not in ("drift", "truth", "totals")
+    }
+    tables["groups"] = group_rates(tables["groups"].select("source", "dimension", "group", "records", "linked"))
+    tables["withheld_basis"] = tables["withheld_basis"].with_columns(_WORDS_FOR_A_COUNT)
+    tables["withheld"] = pl.concat([tables["withheld"], others])
+    cases = _cases(pooled.fallback)
+    return replace(
+        pooled,
+        **tables,
+        persons=shown.column("persons", "")[0],
+        fallback=None if pooled.fallback is None else _of_fallback(pooled.fallback, shown, pooled.groups, cases),
+        truth=None if pooled.truth is None else _of_truth(shown.table("truth", pooled.truth), cases),
+        totals=shown.totals(),
+        disclosed=True,
+    )
+
+
+def _of_first_purpose(withheld: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Give the counts of the first purpose, and those of the others as if all were suppressed.
+
+    Two purposes are told of the same records, sorted by reasons that overlap; many sums at once can then give a small
+    count away that no single one does.
+    """
+    is_first = withheld["purpose"] == withheld["purpose"].first() if withheld.height else pl.Series(dtype=pl.Boolean)
+    others = withheld.filter(~is_first).with_columns(pl.lit(None, withheld.schema["records"]).alias("records"))
+    return withheld.filter(is_first), others
+
+
+class _Shown:
+    """What is shown of each count."""
+
+    def __init__(self, quality: Quality) -> None:
+        self.cells = cells_of(quality)
+        self.suppressed = suppressed(self.cells.counts)
+
+    def count(self, key: Hashable) -> int | None:
+        return None if key in self.suppressed else rounded(self.cells.counts.value(key))
+
+    def column(self, table: str, column: str) -> list[int | None]:
+        return [self.count(key) for key in self.cells.columns[table, column]]
+
+    def table(self, name: str, frame: pl.DataFrame) -> pl.DataFrame:
+        columns = [column for table, column in self.cells.columns if table == name]
+        return frame.with_columns(pl.Series(column, self.column(name, column), pl.Int64) for column in columns)
+
+    def totals(self) -> pl.DataFrame:
+        rows = []
+        for key in self.cells.columns["totals", "count"]:
+            # Of a method or a status, its own name; of records and conflicts, that.
+            what, source, *value = key
+            rows.append((source, value[0] if value else what, self.count(key)))
+        return pl.DataFrame(rows, schema=QUALITY_TABLES["totals"], orient="row")
+
+
+def _cases(fallback: FallbackQuality | None) -> dict[tuple[str, str], float]:
+    """Say from how many cases each source's estimate of each rate comes: wherever it stands, it has as many digits."""
+    if fallback is None:
+        return {}
+    rates = fallback.rates.filter(dimension=ALL, weighting="reweighted").select("source", "measure", "cases")
+    return {(source, measure): effective for source, measure, effective in rates.iter_rows()}
+
+
+def _of_fallback(
+    fallback: FallbackQuality, shown: _Shown, groups: pl.DataFrame, cases: Mapping[tuple[str, str], float]
+) -> FallbackQuality:
+    rates = shown.table("rates", fallback.rates)
+    # Of a group that is not named among the groups, nothing is told; nor is its name.
+    named = {(dimension, group) for dimension, group in groups.select("dimension", "group").iter_rows()}
+    rates = _mapped(
+        rates.filter(
+            (pl.col("dimension") == ALL)
+            | pl.struct("dimension", "group").map_elements(
+                lambda row: (row["dimension"], row["group"]) in named, return_dtype=pl.Boolean
+            )
+        ),
+        lambda row: _estimate(row, "rate", row["cases"]),
+    )
+    return replace(
+        fallback,
+        sources=shown.table("sources", fallback.sources).with_columns(pl.col("pi").round(3)),
+        rates=rates,
+        calibration=_mapped(fallback.calibration, lambda row: _estimate(row, "observed", row["cases"], "predicted")),
+        curve=_mapped(
+            fallback.curve,
+            lambda row: {
+                column: _digits(row[column], cases.get((row["source"], column.replace("_", " ")), 0.0))
+                for column in ("false_links", "missed_links")
+            },
+        ),
+        candidates=shown.table("candidates", fallback.candidates).with_columns(
+            _share("found", "records").alias("recall")
+        ),
+        left_out=shown.table("left_out", fallback.left_out),
+        model=_significant(fallback.model, "m", "u").with_columns(pl.col("weight").round(2)),
+        departures=_significant(fallback.departures, "m_learned", "m_open"),
+        counts=dict(zip(fallback.counts, shown.column("counts", ""), strict=True)),
+    )
+
+
+def _of_truth(truth: pl.DataFrame, cases: Mapping[tuple[str, str], float]) -> pl.DataFrame:
+    estimated = _mapped(
+        truth,
+        lambda row: {
+            name: _digits(row[name], cases.get((row["source"], row["measure"]), 0.0))
+            for name in ("estimated", "low", "high")
+        },
+    )
+    return estimated.with_columns(_share("cases", "of").alias("true"))
+
+
+def _share(part: str, whole: str) -> pl.Expr:
+    return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
+
+
+def _mapped(frame: pl.DataFrame, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> pl.DataFrame:
+    """Change some values of each row of a small table."""
+    return pl.DataFrame([{**row, **change(row)} for row in frame.iter_rows(named=True)], schema=frame.schema)
+
+
+def _estimate(row: Mapping[str, Any], rate: str, cases: float, *further: str) -> dict[str, float | None]:
+    """Round an estimate that comes from some cases, and its interval; nothing is told that comes from few."""
+    few = cases < SMALLEST_COUNT
+    shown = {name: None if few else _digits(row[name], cases) for name in (rate, "low", "high", *further)}
+    return shown | {"cases": 0.0 if cases == 0 else None if few else float(rounded(round(cases)))}
+
+
+def _digits(rate: float | None, cases: float) -> float | None:
+    """Round a rate to two significant digits, or to one where it stands for few of the cases; none if all are few."""
+    if rate is None or cases < SMALLEST_COUNT:
+        return None
+    stands_for = min(rate, 1 - rate) * cases
+    digits = 1 if stands_for < SMALLEST_COUNT else 2
+    # What is near 1 is rounded as its difference from 1 is: 0.9987 to 0.999.
+    least = min(rate, 1 - rate)
+    return rate if least <= 0 else round(rate, min(digits - 1 - math.floor(math.log10(least)), _FINEST))
+
+
+def _significant(frame: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    return frame.with_columns(pl.col(*columns).round_sig_figs(3))

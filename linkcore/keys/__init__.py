@@ -1,0 +1,1 @@
+"""Keys: secret, sealed, versioned; and the keys that sign."""

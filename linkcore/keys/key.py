@@ -1,0 +1,357 @@
+"""Keys: the secret that pseudonyms are made under, and how it is kept out of sight.
+
+The secrecy of its key is all that protects a pseudonym: every valid NHS Number can be hashed in about a minute. So key
+material sits in a `Secret`, which shows nothing of it in a ``repr``, a traceback, a pickle or a debugger's list of
+attributes, and whoever reads it says ``reveal()``, which can be searched for. That guards against accidents: code in
+the same process can always read a key, and Python cannot reliably wipe memory.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, Literal, Self, final
+
+from linkcore.errors import KeyMaterialError, LinkcoreError, ProgrammeError
+from linkcore.files import new_file
+from linkcore.keys import sha256
+from linkcore.keys.secret import Hidden, Secret, read_private
+
+__all__ = ["Key", "midstates"]
+
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+_SHORTEST: Final = 32  # bytes: a key at least as strong as the hash (NIST SP 800-107)
+_BLOCK: Final = 64  # bytes of a block of SHA-256
+
+
+@final
+class Key(Hidden):
+    """The key of one recipient, or of one stage.
+
+    It is made by `generate`, `from_bytes`, `read` or `read_raw`, or comes from a `Keyring`.
+
+    Two keys are equal only if they are the same object. A key cannot be pickled, so a task in another process reads
+    the key's file itself.
+
+    Attributes
+    ----------
+    id : str
+        Names the key in manifests and messages: 1 to 64 letters, digits and ``. _ @ -``, a letter or digit first.
+        Not secret.
+    version : int
+        From 1 on, one more at each rotation. Each version is a key of its own, and only the id is common to them.
+
+    Examples
+    --------
+    >>> Key.generate("optum-2026")
+    Key('optum-2026')
+    """
+
+    __slots__ = ("_material", "_midstates", "id", "version")
+
+    id: str
+    version: int
+    _material: Secret[bytes]
+    _midstates: Secret[tuple[int, ...]]
+
+    def __init__(self) -> None:
+        raise ProgrammeError("a key is made by Key.generate, Key.from_bytes, Key.read, Key.read_raw or a Keyring")
+
+    def __repr__(self) -> str:
+        return f"Key({self.id!r})" if self.version == 1 else f"Key({self.id!r}, version={self.version})"
+
+    @classmethod
+    def generate(cls, id: str, *, version: int = 1) -> Self:  # noqa: A002 -- it is what the attribute is called
+        """Make a new key of 256 random bits.
+
+        Parameters
+        ----------
+        id : str
+            Names the key.
+        version : int
+            Of the key, from 1 on.
+
+        Returns
+        -------
+        Key
+
+        Raises
+        ------
+        ProgrammeError
+            The id is not 1 to 64 letters, digits and ``. _ @ -``, or the version is not a whole number above 0.
+
+        Examples
+        --------
+        >>> Key.generate("optum-2026").id
+        'optum-2026'
+        """
+        return cls._of(id, Secret(secrets.token_bytes(_SHORTEST)), version)
+
+    @classmethod
+    def from_bytes(
+        cls,
+        id: str,  # noqa: A002
+        material: bytes | bytearray | memoryview,
+        *,
+        version: int = 1,
+    ) -> Self:
+        """Make a key of material that exists already.
+
+        Parameters
+        ----------
+        id : str
+            Names the key.
+        material : bytes
+            At least 32 bytes, random: a passphrase is no key.
+        version : int
+            Of the key, from 1 on.
+
+        Returns
+        -------
+        Key
+
+        Raises
+        ------
+        ProgrammeError
+            The id is not 1 to 64 letters, digits and ``. _ @ -``, the version is not a whole number above 0, or the
+            material is not bytes.
+        KeyMaterialError
+            The material is shorter than 32 bytes.
+
+        Examples
+        --------
+        >>> Key.from_bytes("supplier", bytes(range(32)))
+        Key('supplier')
+        """
+        kind = type(material).__name__
+        try:
+            hidden = Secret(memoryview(material).tobytes())
+        except TypeError:
+            hidden = None
+        del material  # a traceback may show what a frame holds
+        if hidden is None:
+            raise ProgrammeError(f"key {id!r}: the material must be bytes, not {kind}")
+        return cls._of(id, hidden, version)
+
+    @classmethod
+    def _of(cls, id: str, material: Secret[bytes], version: int = 1) -> Self:  # noqa: A002
+        if not isinstance(id, str) or not _ID.fullmatch(id):
+            raise ProgrammeError("a key's id is 1 to 64 letters, digits and . _ @ -, a letter or digit first")
+        if type(version) is not int or version < 1:
+            raise ProgrammeError(f"key {id!r}: its version is a whole number from 1 on")
+        if len(material.reveal()) < _SHORTEST:
+            raise KeyMaterialError(f"key {id!r}: at least {_SHORTEST} bytes are needed; Key.generate makes such a key")
+        key = cls.__new__(cls)
+        object.__setattr__(key, "id", id)
+        object.__setattr__(key, "version", version)
+        object.__setattr__(key, "_material", material)
+        object.__setattr__(key, "_midstates", midstates(material))
+        return key
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> Self:
+        """Read a key that `write` wrote.
+
+        Parameters
+        ----------
+        path : path
+            The key file. Only its owner may have access to it (mode 0600 or narrower).
+
+        Returns
+        -------
+        Key
+
+        Raises
+        ------
+        KeyMaterialError
+            There is no such file, others may read or write it, or it is truncated or altered.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Key.generate("optum-2026").write(Path(folder, "optum-2026.json"))
+        ...     Key.read(Path(folder, "optum-2026.json"))
+        Key('optum-2026')
+        """
+        key = cls._parse(read_private(path, "key file"))
+        if key is None:
+            raise KeyMaterialError(f"the key file {os.fspath(path)} is truncated or altered: restore it from its copy")
+        return key
+
+    @classmethod
+    def _parse(cls, text: Secret[bytes]) -> Self | None:
+        """Return the key that a file holds, or None: no error, since one could quote the file."""
+        try:
+            content = Secret(json.loads(text.reveal()))
+            if set(content.reveal()) - {"id", "version", "material", "check"}:
+                return None
+            material = Secret(bytes.fromhex(content.reveal()["material"]))
+            key = cls._of(content.reveal()["id"], material, content.reveal().get("version", 1))
+            whole = hmac.compare_digest(content.reveal()["check"], key._check())
+        except (ValueError, TypeError, AttributeError, LookupError, LinkcoreError):
+            return None
+        return key if whole else None
+
+    @classmethod
+    def read_raw(
+        cls,
+        id: str,  # noqa: A002
+        path: str | os.PathLike[str],
+        *,
+        encoding: Literal["hex", "base64", "binary"],
+        version: int = 1,
+    ) -> Self:
+        """Read a key that was made elsewhere, from a file that holds its material and nothing else.
+
+        Parameters
+        ----------
+        id : str
+            Names the key.
+        path : path
+            The file. Only its owner may have access to it (mode 0600 or narrower).
+        encoding : {"hex", "base64", "binary"}
+            How the material is written. Space and line ends within hex and base64 do not matter; base64 may be the one
+            for URLs (RFC 4648, section 5).
+        version : int
+            Of the key, from 1 on.
+
+        Returns
+        -------
+        Key
+
+        Raises
+        ------
+        ProgrammeError
+            The id, the version or the encoding cannot be.
+        KeyMaterialError
+            There is no such file, others may read or write it, it is not in that encoding, or it holds less than 32
+            bytes of material.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     file = Path(folder, "supplier.hex")
+        ...     file.touch(mode=0o600)
+        ...     _ = file.write_text(bytes(range(32)).hex())
+        ...     Key.read_raw("supplier", file, encoding="hex")
+        Key('supplier')
+        """
+        if encoding not in _DECODERS:
+            raise ProgrammeError(f"a raw key is written in {', '.join(_DECODERS)}, not in {encoding!r}")
+        material = _decoded(read_private(path, "key file"), encoding)
+        if material is None:
+            raise KeyMaterialError(f"the key file {os.fspath(path)} is not {encoding}: say which encoding it is in")
+        return cls._of(id, material, version)
+
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Write the key, in clear, to a new file that only its owner may read (mode 0600).
+
+        The file appears whole or not at all, and was read back before it appeared.
+
+        Parameters
+        ----------
+        path : path
+            The key file. It must not exist: what was pseudonymised under a key that is overwritten is lost.
+
+        Raises
+        ------
+        KeyMaterialError
+            The file exists, or writing it fails.
+        ProgrammeError
+            There cannot be a file at the place.
+
+        Examples
+        --------
+        >>> from pathlib import Path
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Key.generate("optum-2026").write(Path(folder, "optum-2026.json"))
+        ...     oct(Path(folder, "optum-2026.json").stat().st_mode & 0o777)
+        '0o600'
+        """
+        target = Path(path)
+        if target.exists():
+            raise KeyMaterialError(f"{target} exists: a key file is never overwritten; choose another name")
+        try:
+            with new_file(target) as file:
+                file.write_bytes(self._content())
+                Key.read(file)
+        except OSError as error:
+            raise KeyMaterialError(f"the key file {target} cannot be written: {error.strerror}") from None
+
+    def _content(self) -> bytes:
+        return json.dumps(
+            {
+                "id": self.id,
+                "version": self.version,
+                "material": self._material.reveal().hex(),
+                "check": self._check(),
+            },
+            indent=2,
+        ).encode()
+
+    def _check(self) -> str:
+        """Return what only this id, version and material give: an altered file would break joins without a sign."""
+        name = self.id if self.version == 1 else f"{self.id}:{self.version}"
+        return hmac.digest(self._material.reveal(), b"linkcore:key:" + name.encode(), "sha256")[:8].hex()
+
+
+def _decode_base64(text: bytes) -> bytes:
+    return base64.b64decode(b"".join(text.split()).translate(bytes.maketrans(b"-_", b"+/")), validate=True)
+
+
+_DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
+    "hex": lambda text: bytes.fromhex(text.decode("ascii")),
+    "base64": _decode_base64,
+    "binary": bytes,
+}
+
+
+def _decoded(text: Secret[bytes], encoding: str) -> Secret[bytes] | None:
+    """Return the material, or None if the text is not in the encoding, or is plainly in another one."""
+    # A key's bytes are never all printable by chance (4 in 10^14), its base64 never all hex digits (1 in 10^19):
+    # whoever says so has mistaken the encoding, and would hash under a key that nobody else has.
+    mistaken = {"binary": rb"[\t\n\r -~]*", "base64": rb"[0-9A-Fa-f\s]*", "hex": rb"(?!)"}[encoding]
+    if re.fullmatch(mistaken, text.reveal()):
+        return None
+    try:
+        return Secret(_DECODERS[encoding](text.reveal()))
+    except ValueError:  # binascii.Error and UnicodeDecodeError are such
+        return None
+
+
+def midstates(material: Secret[bytes]) -> Secret[tuple[int, ...]]:
+    """Hash the two blocks that HMAC-SHA-256 makes of a key (RFC 2104).
+
+    Parameters
+    ----------
+    material : Secret of bytes
+        The key, of any length.
+
+    Returns
+    -------
+    Secret of tuple of int
+        The eight words of the state after the inner block, then those after the outer: as secret as the key.
+
+    Examples
+    --------
+    >>> len(midstates(Secret(b"Jefe")).reveal())
+    16
+    """
+    if len(material.reveal()) > _BLOCK:
+        material = Secret(hashlib.sha256(material.reveal()).digest())
+    padded = Secret(material.reveal().ljust(_BLOCK, b"\0"))
+    inner, outer = (
+        Secret(sha256.compress(sha256.INITIAL_STATE, bytes(byte ^ pad for byte in padded.reveal())))
+        for pad in (0x36, 0x5C)
+    )
+    return Secret(inner.reveal() + outer.reveal())

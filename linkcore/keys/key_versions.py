@@ -1,0 +1,140 @@
+"""What a keyring holds: versions of keys, what is known of each, and both as text."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
+
+from linkcore.errors import LinkcoreError, ProgrammeError
+from linkcore.keys.key import Key
+from linkcore.keys.secret import Secret
+
+__all__ = ["HeldKey", "KeyVersion", "as_bytes", "from_bytes"]
+
+Status: TypeAlias = Literal["active", "retired", "destroyed"]
+
+_STATUSES: Final = ("active", "retired", "destroyed")
+
+
+@dataclass(frozen=True)
+class KeyVersion:
+    """What is known of one version of a key; nothing of it is secret.
+
+    Parameters
+    ----------
+    id : str
+        Names the key.
+    version : int
+        From 1 on.
+    purpose : str
+        What it is for.
+    recipient : str
+        Who receives what is pseudonymised under it.
+    created : datetime.datetime
+        When it came into the keyring, in UTC.
+    status : {"active", "retired", "destroyed"}
+        Active: new pseudonyms are made under it; at most one version of a key is. Retired: kept for what was released
+        under it before. Destroyed: its material is gone.
+    changed : datetime.datetime
+        When its status was last changed, in UTC.
+
+    Raises
+    ------
+    ProgrammeError
+        A time has no time zone, or a text does not fit on a line.
+
+    Examples
+    --------
+    >>> day = datetime(2026, 4, 1, tzinfo=UTC)
+    >>> KeyVersion("optum-2026", 1, "winter planning", "Optum", day, "active", day).status
+    'active'
+    """
+
+    id: str
+    version: int
+    purpose: str
+    recipient: str
+    created: datetime
+    status: Status
+    changed: datetime
+
+    def __post_init__(self) -> None:
+        for name in ("created", "changed"):
+            time = getattr(self, name)
+            if not isinstance(time, datetime) or time.tzinfo is None:
+                raise ProgrammeError(f"key {self.id!r}: give the time with its time zone: datetime.now(UTC)")
+            object.__setattr__(self, name, time.astimezone(UTC).replace(microsecond=0))
+        for name in ("purpose", "recipient"):
+            if not isinstance(getattr(self, name), str) or not getattr(self, name).isprintable():
+                raise ProgrammeError(f"key {self.id!r}: its {name} is one line of text")
+        if self.status not in _STATUSES:
+            raise ProgrammeError(f"key {self.id!r}: its status is one of {', '.join(_STATUSES)}")
+
+
+class HeldKey(NamedTuple):
+    """A version of a key, as a keyring holds it."""
+
+    about: KeyVersion
+    key: Key | None
+    """None when destroyed."""
+
+
+def as_bytes(held: Sequence[HeldKey]) -> Secret[bytes]:
+    """Write versions of keys as JSON.
+
+    Parameters
+    ----------
+    held : sequence of HeldKey
+        What a keyring holds.
+
+    Returns
+    -------
+    Secret of bytes
+    """
+
+    def entry(about: KeyVersion, key: Key | None) -> dict[str, Any]:
+        times = {"created": about.created.isoformat(), "changed": about.changed.isoformat()}
+        return {**asdict(about), **times, "material": key and key._material.reveal().hex()}
+
+    return Secret(json.dumps([entry(*one) for one in held]).encode())
+
+
+def from_bytes(content: Secret[bytes]) -> tuple[HeldKey, ...] | None:
+    """Read what `as_bytes` wrote.
+
+    Parameters
+    ----------
+    content : Secret of bytes
+        JSON.
+
+    Returns
+    -------
+    tuple of HeldKey, or None
+        None if it is something else: no error, since one could quote the material.
+
+    Examples
+    --------
+    >>> from_bytes(as_bytes([]))
+    ()
+    """
+    try:
+        entries = Secret(json.loads(content.reveal()))
+        held = tuple(HeldKey(*_entry(Secret(entry))) for entry in entries.reveal())
+    except (ValueError, TypeError, AttributeError, LookupError, LinkcoreError):
+        return None
+    return held
+
+
+def _entry(entry: Secret[dict[str, Any]]) -> tuple[KeyVersion, Key | None]:
+    material = Secret(entry.reveal()["material"])
+    about = KeyVersion(
+        **{
+            **{name: value for name, value in entry.reveal().items() if name != "material"},
+            "created": datetime.fromisoformat(entry.reveal()["created"]),
+            "changed": datetime.fromisoformat(entry.reveal()["changed"]),
+        }
+    )
+    if material.reveal() is None:
+        return about, None
+    return about, Key.from_bytes(about.id, bytes.fromhex(material.reveal()), version=about.version)

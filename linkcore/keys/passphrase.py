@@ -1,0 +1,67 @@
+"""Passphrases from where no other user of the machine sees them: never from the command line."""
+
+import getpass
+import os
+import sys
+from typing import Final
+
+from linkcore.errors import ProgrammeError
+from linkcore.keys.secret import Secret
+
+__all__ = ["VARIABLE", "read_passphrase"]
+
+VARIABLE: Final = "LINKCORE_PASSPHRASE"
+"""The environment variable that is read. Processes of the same user can see it; a file descriptor they cannot."""
+
+
+def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = False) -> Secret[str]:
+    r"""Read a passphrase: from a file descriptor if one is given, else from the environment, else from a person.
+
+    Parameters
+    ----------
+    what : str
+        What it opens, for the prompt.
+    descriptor : int, optional
+        An open file descriptor; its first line is the passphrase.
+    twice : bool
+        Whether a person is asked twice, since a new passphrase that is mistyped opens nothing.
+
+    Returns
+    -------
+    Secret of str
+
+    Raises
+    ------
+    ProgrammeError
+        The descriptor cannot be read, the two passphrases differ, or there is nobody to ask.
+
+    Examples
+    --------
+    >>> reading, writing = os.pipe()
+    >>> _ = os.write(writing, b"correct horse battery\n")
+    >>> os.close(writing)
+    >>> read_passphrase("the keyring", descriptor=reading)
+    <Secret>
+    """
+    if descriptor is not None:
+        return _first_line(descriptor)
+    if VARIABLE in os.environ:
+        return Secret(os.environ[VARIABLE])
+    if not sys.stdin.isatty():
+        raise ProgrammeError(f"there is nobody to ask for a passphrase: set {VARIABLE}, or give --passphrase-fd")
+    passphrase = Secret(getpass.getpass(f"Passphrase of {what}: "))
+    if twice and getpass.getpass("The same again: ") != passphrase.reveal():
+        raise ProgrammeError("the two passphrases differ, so nothing was written; try again")
+    return passphrase
+
+
+def _first_line(descriptor: int) -> Secret[str]:
+    try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            line = Secret(file.readline().rstrip(b"\r\n"))
+        return Secret(line.reveal().decode())
+    except OSError as error:
+        raise ProgrammeError(f"file descriptor {descriptor} cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        pass
+    raise ProgrammeError(f"the passphrase of file descriptor {descriptor} is not UTF-8")

@@ -1,0 +1,1 @@
+"""From scores to decisions: which person a record is of."""

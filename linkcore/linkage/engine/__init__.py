@@ -1,0 +1,1 @@
+"""Engines propose pairs of records and score them."""

@@ -1,0 +1,1 @@
+"""Exact linkage on the NHS Number."""

@@ -1,0 +1,83 @@
+"""Which of many persons has an NHS Number: the join that the exact linkage is made of."""
+
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["NumberIndex"]
+
+# To join so few takes less time than to load the compiled loops: most of a second, and in a new installation three.
+_FEW: Final = 50_000
+
+
+class NumberIndex:
+    """Where each NHS Number stands in a column, built once and asked for every source.
+
+    A hash join that keeps the order of rows builds as much for each source, and costs fifteen times as much
+    (``benches/test_number_index.py``).
+
+    Parameters
+    ----------
+    numbers : polars.Series
+        Int64; nulls are nobody's. Of equal numbers, the first counts.
+
+    Examples
+    --------
+    >>> index = NumberIndex(pl.Series([4010232137, None, 4010232145]))
+    >>> index.find(pl.Series([4010232145, 4010232153, None])).to_list()
+    [2, None, None]
+    """
+
+    def __init__(self, numbers: pl.Series) -> None:
+        self._positions: pl.DataFrame | None = None
+        if numbers.len() <= _FEW:
+            listed = pl.DataFrame([numbers.cast(pl.Int64).alias("number")]).with_row_index("position").drop_nulls()
+            self._positions = listed.unique("number", keep="first", maintain_order=True)
+            return
+        import numpy as np
+
+        from linkcore.linkage.exact.number_kernels import EMPTY, fill
+
+        bits = max(2 * numbers.len() - 1, 1).bit_length()
+        self._numbers = _as_array(numbers)
+        # A shift by all 64 bits would be none at all.
+        self._shift = np.uint64(min(64 - bits, 63))
+        self._table = np.full(1 << max(bits, 1), EMPTY, dtype=np.uint32)
+        fill(self._numbers, numbers.is_not_null().to_numpy(), self._table, self._shift)
+
+    def find(self, numbers: pl.Series) -> pl.Series:
+        """Say where numbers stand.
+
+        Parameters
+        ----------
+        numbers : polars.Series
+            Int64.
+
+        Returns
+        -------
+        polars.Series
+            UInt32, a position for each; null where the number is null or not there.
+        """
+        if self._positions is not None:
+            wanted = pl.DataFrame([numbers.cast(pl.Int64).alias("number")])
+            joined = wanted.join(self._positions, on="number", how="left", maintain_order="left")
+            return joined["position"].alias(numbers.name)
+        import numpy as np
+
+        from linkcore.linkage.exact.number_kernels import EMPTY, find
+
+        found = np.empty(numbers.len(), dtype=np.uint32)
+        find(_as_array(numbers), self._numbers, self._table, self._shift, found)
+        positions = pl.Series(numbers.name, found)
+        known = numbers.is_not_null() & (positions != EMPTY)
+        return pl.select(pl.when(known).then(positions).alias(numbers.name)).to_series()
+
+
+def _as_array(numbers: pl.Series) -> "NDArray[np.int64]":
+    # No number is negative: what stands in place of a null is found nowhere.
+    array: NDArray[np.int64] = numbers.cast(pl.Int64).fill_null(-1).to_numpy()
+    return array

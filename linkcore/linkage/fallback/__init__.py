@@ -1,0 +1,1 @@
+"""The fallback: probabilistic linkage of what the exact linkage leaves open."""

@@ -1,0 +1,73 @@
+"""The linkage, from RECORDS to links: first on the NHS Number, then by the fallback; the rest stands alone."""
+
+import datetime as dt
+from collections.abc import Sequence
+
+import polars as pl
+
+from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+from linkcore.linkage.fallback.probabilistic import link_probabilistically
+from linkcore.linkage.placement import Placement, stand_alone
+from linkcore.linkage.result import LinkageResult
+from linkcore.linkage.run import describe_run
+from linkcore.linkage.settings import Fallback
+from linkcore.progress import Progress
+from linkcore.schema import LINKS
+from linkcore.sources.records import Records
+
+__all__ = ["STEPS", "link_records"]
+
+STEPS = 6
+"""How many steps it tells its progress of."""
+
+
+def link_records(
+    records: Sequence[Records],
+    exact: Exact,
+    fallback: Fallback | None,
+    *,
+    seed: int,
+    reference_date: dt.date | None,
+    progress: Progress,
+) -> LinkageResult:
+    """Link the records of all sources."""
+    done = len(records)
+    steps = done + STEPS
+    progress("link on the NHS Number", done, steps)
+    placement = link_exactly(records, exact)
+    probabilistic = None
+    if fallback is not None:
+        probabilistic = link_probabilistically(
+            records,
+            placement,
+            fallback,
+            exact=exact,
+            seed=seed,
+            progress=lambda step, of_fallback, _: progress(step, done + 1 + of_fallback, steps),
+        )
+        placement = probabilistic.placement
+    progress("count", steps - 1, steps)
+    placement = stand_alone(records, placement)
+    sources = tuple(each.source for each in records)
+    return LinkageResult(
+        links=_links(records, placement),
+        persons=placement.persons,
+        sources=sources,
+        rows={each.source.name: each.frame.select("row", each.row_hashes.alias("raw_row_hash")) for each in records},
+        probabilistic=probabilistic,
+        exact=exact,
+        fallback=fallback,
+        reference_date=reference_date,
+        run=describe_run(sources, exact, fallback, seed=seed, reference_date=reference_date),
+    )
+
+
+def _links(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
+    return pl.concat(
+        [
+            records.frame.select(pl.lit(records.source.name).alias("source"), "record_id", "nhs_number_status")
+            .hstack(placement.links[records.source.name])
+            .select(*LINKS)
+            for records in sources
+        ]
+    )

@@ -1,0 +1,1 @@
+"""The model: comparisons, their levels, and what each level is worth."""

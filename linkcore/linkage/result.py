@@ -1,0 +1,91 @@
+"""The result of a linkage: all that quality, review and releases may know of it."""
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from linkcore.errors import ProgrammeError
+from linkcore.linkage.exact.link_exactly import Exact
+from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.placement import PLACED, Placement
+from linkcore.linkage.run import Run
+from linkcore.linkage.settings import Fallback
+from linkcore.sources.source import Source
+
+__all__ = ["LinkageResult"]
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class LinkageResult:
+    """Which records are of the same person, and how that is known.
+
+    Parameters
+    ----------
+    links : polars.DataFrame
+        LINKS of :mod:`linkcore.schema`: one row for each record of every source.
+    persons : polars.DataFrame
+        PERSONS of :mod:`linkcore.schema`. They hold identifiers and stay with the trusted team.
+    sources : tuple of Source
+        What was linked, in the order given.
+    rows : mapping of str to polars.DataFrame
+        For each source, in the order of its links: ``row`` (UInt32), the position of the record, and ``raw_row_hash``
+        (UInt64), a hash of the whole row. With them payload finds its person.
+    probabilistic : Probabilistic, optional
+        What the fallback did: the model, the thresholds, and every candidate of each record. None without a fallback.
+    exact, fallback, reference_date
+        The settings of the linkage, as :func:`linkcore.link` got them.
+    run : Run
+        Settings, versions and times, as plain values.
+    """
+
+    links: pl.DataFrame
+    persons: pl.DataFrame
+    sources: tuple[Source, ...]
+    rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    probabilistic: Probabilistic | None = None
+    exact: Exact = field(default_factory=Exact)
+    fallback: Fallback | None = None
+    reference_date: dt.date | None = None
+    run: Run = field(default_factory=Run)
+
+    def __repr__(self) -> str:
+        """Show no count and no identifier, because a notebook stores it."""
+        return f"{type(self).__name__}({', '.join(source.name for source in self.sources)})"
+
+    @property
+    def placement(self) -> Placement:
+        """The persons, and the person of each record, source by source. Nothing is copied."""
+        placed = self.links.select(*PLACED)
+        links, start = {}, 0
+        for name, rows in self.rows.items():
+            links[name] = placed.slice(start, rows.height)
+            start += rows.height
+        return Placement(self.persons, links)
+
+    def links_of(self, source: str) -> pl.DataFrame:
+        """Give the links of one source, in the order of its rows.
+
+        Parameters
+        ----------
+        source : str
+            The name of the source.
+
+        Returns
+        -------
+        polars.DataFrame
+            ``row`` (UInt32) and ``raw_row_hash`` (UInt64), then the columns of LINKS.
+
+        Raises
+        ------
+        ProgrammeError
+            If no source has that name.
+        """
+        if source not in self.rows:
+            raise ProgrammeError(f"no source {source!r} was linked; there are {', '.join(self.rows)}")
+        names, rows = list(self.rows), self.rows[source]
+        before = sum(self.rows[name].height for name in names[: names.index(source)])
+        # Links are in the order of the sources: a part of them need not be copied, unless its rows lie otherwise.
+        found = pl.concat([rows, self.links.slice(before, rows.height)], how="horizontal")
+        return found if rows["row"].is_sorted() else found.sort("row")

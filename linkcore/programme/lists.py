@@ -1,0 +1,134 @@
+"""The lists that a programme file names: opt-outs, and codes of sensitive records."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from linkcore.errors import ProgrammeError
+from linkcore.governance.withholding.national_check import national_opt_outs
+from linkcore.governance.withholding.opt_outs import OptOuts
+from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
+from linkcore.governance.withholding.type_one import TYPE_ONE_DISSENTS, TYPE_ONE_WITHDRAWALS, type_one_opt_outs
+from linkcore.programme.tables import (
+    ExcludedTable,
+    NationalTable,
+    ObjectionsTable,
+    OptOutsTable,
+    SensitiveTable,
+    TypeOneTable,
+)
+from linkcore.pseudonyms.stage_one import StageOne
+
+__all__ = ["read_opt_outs", "read_rule"]
+
+
+def read_opt_outs(stated: OptOutsTable, folder: Path, stage_one: StageOne | None = None) -> dict[str, OptOuts | None]:
+    """Read the opt-outs of a programme.
+
+    Parameters
+    ----------
+    stated : OptOutsTable
+        Which there are.
+    folder : pathlib.Path
+        To which their paths are relative.
+    stage_one : StageOne, optional
+        How the lists name people, where by stage-1 codes.
+
+    Returns
+    -------
+    dict of str to OptOuts
+        ``national``, ``type_one``, ``objections`` and ``excluded``, None where none are stated.
+
+    Raises
+    ------
+    ProgrammeError, SourceError
+        If a file is not there, or cannot be read.
+    """
+    lists = _Lists(folder, stage_one)
+    return {
+        "national": None if stated.national is None else lists.national(stated.national),
+        "type_one": None if stated.type_one is None else lists.type_one(stated.type_one),
+        "objections": None if stated.objections is None else lists.objections(stated.objections),
+        "excluded": None if stated.excluded is None else lists.excluded(stated.excluded),
+    }
+
+
+def read_rule(stated: SensitiveTable, number: int, folder: Path) -> SensitiveRule:
+    """Make a rule on sensitive records; its code list is read.
+
+    Parameters
+    ----------
+    stated : SensitiveTable
+        The rule.
+    number : int
+        Which of the file it is, from 1 on.
+    folder : pathlib.Path
+        To which its path is relative.
+
+    Returns
+    -------
+    SensitiveRule
+
+    Raises
+    ------
+    ProgrammeError, SourceError
+        If it makes no sense, or the code list is not there or cannot be read.
+    """
+    return SensitiveRule(
+        stated.source,
+        stated.columns,
+        stated.system,
+        CodeList(_file(f"sensitive[{number}].codes", folder, stated.codes)),
+        stated.reference_sets,
+        stated.parent,
+        stated.carries,
+    )
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """Reads lists from one folder, all of which name people in the same way."""
+
+    folder: Path
+    stage_one: StageOne | None
+
+    def national(self, stated: NationalTable) -> OptOuts:
+        if stated.list is not None:
+            return self._listed("opt_outs.national.list", stated.list, stated.as_of)
+        if self.stage_one is not None:
+            raise ProgrammeError("opt_outs.national: the national check is by NHS Numbers; at stage 1, give a list")
+        return national_opt_outs(
+            _file("opt_outs.national.asked", self.folder, stated.asked),
+            _file("opt_outs.national.answer", self.folder, stated.answer),
+            as_of=stated.as_of,
+        )
+
+    def type_one(self, stated: TypeOneTable) -> OptOuts:
+        if stated.list is not None:
+            return self._listed("opt_outs.type_one.list", stated.list, stated.as_of)
+        return type_one_opt_outs(
+            _file("opt_outs.type_one.codes", self.folder, stated.codes),
+            as_of=stated.as_of,
+            dissents=TYPE_ONE_DISSENTS if stated.dissents is None else stated.dissents,
+            withdrawals=TYPE_ONE_WITHDRAWALS if stated.withdrawals is None else stated.withdrawals,
+            stage_one=self.stage_one,
+        )
+
+    def objections(self, stated: ObjectionsTable) -> OptOuts:
+        if stated.list is not None:
+            return self._listed("opt_outs.objections.list", stated.list, stated.as_of)
+        file = _file("opt_outs.objections.statements", self.folder, stated.statements)
+        return OptOuts.from_statements(file, as_of=stated.as_of, stage_one=self.stage_one)
+
+    def excluded(self, stated: ExcludedTable) -> OptOuts:
+        return self._listed("opt_outs.excluded.list", stated.list, stated.as_of)
+
+    def _listed(self, key: str, path: str, as_of: dt.date) -> OptOuts:
+        return OptOuts.from_list(_file(key, self.folder, path), as_of=as_of, stage_one=self.stage_one)
+
+
+def _file(key: str, folder: Path, path: str | None) -> Path:
+    file = folder / str(path)
+    if not file.is_file():
+        raise ProgrammeError(f"{key}: there is no file {file}; correct the path")
+    return file

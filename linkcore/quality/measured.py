@@ -1,0 +1,15 @@
+"""A linkage together with how good it is."""
+
+from dataclasses import dataclass
+
+from linkcore.linkage.result import LinkageResult
+from linkcore.quality.measures import Quality
+
+__all__ = ["MeasuredLinkage"]
+
+
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
+class MeasuredLinkage(LinkageResult):
+    """The result of a linkage, and its quality."""
+
+    quality: Quality

@@ -1,0 +1,141 @@
+"""Drift: how a run differs from an earlier one of the same programme."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+import polars as pl
+
+from linkcore.disclosure.disclosed import disclosed
+from linkcore.quality.measures import Quality
+from linkcore.quality.tables import QUALITY_TABLES
+from linkcore.schema import ALL
+
+__all__ = ["RECORDS_FLAGGED", "SHARES_FLAGGED", "compared"]
+
+RECORDS_FLAGGED: Final = 0.1
+"""A number of records that changes by more than this share is flagged."""
+
+SHARES_FLAGGED: Final = 0.01
+"""A share of records that changes by more than this (a percentage point) is flagged."""
+
+_RECORDS: Final = "records"
+_ESTIMATED: Final = "estimated "
+
+
+def compared(quality: Quality, previous: Quality, *, named: str | None = None) -> Quality:
+    """Compare a run with an earlier one.
+
+    Flagged are numbers of records that change by more than ``RECORDS_FLAGGED``, shares that change by more than
+    ``SHARES_FLAGGED``, estimates whose 95 % intervals do not meet, and sources that have come or gone.
+
+    Parameters
+    ----------
+    quality : Quality
+        Of this run.
+    previous : Quality
+        Of the earlier one. Where this run's is disclosed, it is disclosed first.
+    named : str, optional
+        How the earlier run is called; by default by its reference date.
+
+    Returns
+    -------
+    Quality
+        That of this run, with ``drift``.
+
+    Raises
+    ------
+    ValueError
+        If the earlier one is disclosed and this one is not: disclose it first.
+
+    Examples
+    --------
+    >>> from linkcore.quality.measures import measure
+    >>> from linkcore.schema import LINKS, SET_ASIDE
+    >>> link = {"source": "gp", "record_id": "1", "person_id": 0, "method": "spine", "nhs_number_status": "valid",
+    ...         "conflict": False}
+    >>> one, two = (measure(pl.DataFrame([link] * n, schema=LINKS), pl.DataFrame(schema=SET_ASIDE), 1, sources=["gp"])
+    ...             for n in (100, 120))
+    >>> compared(two, one).drift.row(0, named=True)
+    {'measure': 'records', 'source': 'all', 'previous': 100.0, 'current': 120.0, 'change': 20.0, 'flagged': True}
+    """
+    if previous.disclosed and not quality.disclosed:
+        raise ValueError("the earlier Quality is disclosed and this one is not; disclose this one first")
+    if quality.disclosed:
+        previous = disclosed(replace(previous, drift=None))
+    current, before = (pl.DataFrame(list(_values(each)), schema=_VALUES, orient="row") for each in (quality, previous))
+    both = current.join(before, on=["measure", "source"], how="full", coalesce=True, suffix="_before")
+    order = {key: at for at, key in enumerate(dict.fromkeys([*_keys(current), *_keys(before)]))}
+    at = pl.Series([order[key] for key in _keys(both)], dtype=pl.Int64)
+    table = both.sort(at).select(
+        "measure",
+        "source",
+        pl.col("value_before").alias("previous"),
+        pl.col("value").alias("current"),
+        (pl.col("value") - pl.col("value_before")).alias("change"),
+        _flagged().alias("flagged"),
+    )
+    told = named or (f"the run of {previous.run.reference_date}" if previous.run.reference_date else "an earlier run")
+    return replace(
+        quality,
+        drift=table.select(pl.col(name).cast(dtype) for name, dtype in QUALITY_TABLES["drift"].items()),
+        run=replace(quality.run, previous=told),
+    )
+
+
+_VALUES: Final = pl.Schema(
+    {"measure": pl.String(), "source": pl.String(), "value": pl.Float64(), "low": pl.Float64(), "high": pl.Float64()}
+)
+
+
+def _keys(values: pl.DataFrame) -> list[tuple[str, str]]:
+    return [(measure, source) for measure, source in values.select("measure", "source").iter_rows()]
+
+
+def _flagged() -> pl.Expr:
+    """Say what has changed by much, has come or has gone."""
+    change = (pl.col("value") - pl.col("value_before")).abs()
+    estimated = pl.col("measure").str.starts_with(_ESTIMATED)
+    apart = (pl.col("low") > pl.col("high_before")) | (pl.col("high") < pl.col("low_before"))
+    much = (
+        pl.when(pl.col("measure") == _RECORDS)
+        .then(
+            (change > RECORDS_FLAGGED * pl.col("value_before"))
+            | pl.col("value").is_null().xor(pl.col("value_before").is_null())
+        )
+        .when(estimated)
+        .then(apart)
+        .otherwise(change > SHARES_FLAGGED)
+    )
+    return much.fill_null(False)
+
+
+def _values(quality: Quality) -> Iterator[tuple[str, str, float | None, float | None, float | None]]:
+    """Go through what is compared: measure, source, value, and an interval where it is an estimate."""
+    by_method = quality.by_method()
+    totals = by_method.sort(pl.col("source") != ALL, maintain_order=True)
+    for source, records in totals.select("source", "records").iter_rows():
+        yield _RECORDS, source, records, None, None
+    for source, share in totals.select("source", _share("conflicts", "records")).iter_rows():
+        yield "conflicts", source, share, None, None
+    linked = (
+        quality.groups.filter(
+            pl.col("dimension") == pl.col("dimension").first(),
+            ~pl.any_horizontal(pl.col("linked", "records").is_null()),
+        )
+        .group_by("source", maintain_order=True)
+        .agg(pl.col("linked", "records").sum())
+    )
+    for source, share in linked.select("source", _share("linked", "records")).iter_rows():
+        yield "linked", source, share, None, None
+    usable = quality.completeness.select("identifier", "source", _share("usable", "records"))
+    for identifier, source, share in usable.iter_rows():
+        yield f"usable {identifier}", source, share, None, None
+    if quality.fallback is not None and not quality.fallback.rates.is_empty():
+        rates = quality.fallback.rates.filter(dimension=ALL, weighting="reweighted")
+        for measure, source, *rate in rates.select("measure", "source", "rate", "low", "high").iter_rows():
+            yield _ESTIMATED + measure, source, *rate
+
+
+def _share(part: str, whole: str) -> pl.Expr:
+    return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole)).alias("share")

@@ -1,0 +1,70 @@
+"""The linkage-quality report: one page of HTML that needs nothing else."""
+
+from collections.abc import Callable
+from typing import Final
+
+from linkcore.quality.measures import Quality
+from linkcore.report.page.fallback_sections import (
+    estimates_section,
+    model_section,
+    thresholds_section,
+    weights_section,
+)
+from linkcore.report.page.headline import concerns, headline, key_figures
+from linkcore.report.page.record_sections import (
+    clusters_section,
+    flow_section,
+    groups_section,
+    methods_section,
+    odd_section,
+    sources_section,
+)
+from linkcore.report.page.run_sections import drift_section, limits_section, run_section
+from linkcore.report.page.sections import Section
+from linkcore.report.page.templates import fill
+from linkcore.report.page.withheld_section import withheld_section
+
+__all__ = ["render"]
+
+_SECTIONS: Final[tuple[Callable[[Quality], Section | None], ...]] = (
+    flow_section,
+    withheld_section,
+    estimates_section,
+    groups_section,
+    drift_section,
+    sources_section,
+    methods_section,
+    odd_section,
+    clusters_section,
+    weights_section,
+    thresholds_section,
+    model_section,
+    run_section,
+    limits_section,
+)
+
+
+def render(quality: Quality) -> str:
+    """Write the report as HTML.
+
+    Parameters
+    ----------
+    quality : Quality
+        Of a linkage. What it holds is shown as it is: apply :func:`linkcore.disclosure.disclosed.disclosed`
+        first, or the page is marked as one for the trusted team only.
+
+    Returns
+    -------
+    str
+        A whole page, with no script and nothing to be fetched.
+    """
+    sections = [section for section in (make(quality) for make in _SECTIONS) if section is not None]
+    return fill(
+        "report.html.j2",
+        disclosed=quality.disclosed,
+        figures=key_figures(quality),
+        headline=headline(quality),
+        concerns=concerns(quality),
+        sections=sections,
+        version=quality.run.version,
+    )

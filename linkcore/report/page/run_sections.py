@@ -1,0 +1,148 @@
+"""Sections of the report on the run itself: what has changed since another, its settings, and what it cannot say."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+import polars as pl
+
+from linkcore.quality.measures import FallbackQuality, Quality
+from linkcore.report.page.sections import Figure, Section, Table, table
+from linkcore.report.page.words import NOTHING, drift_in_words, in_words, seconds
+from linkcore.schema import ALL
+
+__all__ = ["drift_section", "limits_section", "run_section"]
+
+_TEXT: Final = {"setting": pl.String, "value": pl.String}
+
+
+def drift_section(quality: Quality) -> Section | None:
+    """Show what has changed since an earlier run.
+
+    Parameters
+    ----------
+    quality : Quality
+        Of a linkage.
+
+    Returns
+    -------
+    Section or None
+        None where there is nothing to show; so for all sections here.
+    """
+    drift = quality.drift
+    if drift is None:
+        return None
+    flagged = drift.filter(pl.col("flagged")).height
+    text = f"Compared with {quality.run.previous or 'an earlier run'}: {flagged} of {drift.height} values are flagged."
+    first = pl.col("flagged") | (pl.col("source") == ALL)
+    parts = (
+        _changes(drift.filter(first), "Changes: what is flagged, and all sources together"),
+        Figure("", (), (), (_changes(drift, "All changes"),)),
+    )
+    return Section("drift", "Changes since the run before", (text,), parts)
+
+
+def _changes(drift: pl.DataFrame, caption: str) -> Table:
+    written = [
+        (row["source"], in_words(row["measure"]), *drift_in_words(row), row["flagged"])
+        for row in drift.sort(~pl.col("flagged"), maintain_order=True).iter_rows(named=True)
+    ]
+    columns = ("source", "measure", "previous", "current", "change")
+    rows = pl.DataFrame(written, schema=dict.fromkeys(columns, pl.String) | {"flagged": pl.Boolean}, orient="row")
+    return table(rows, caption, written=columns[2:])
+
+
+def run_section(quality: Quality) -> Section | None:
+    """Show by which settings and versions the run was made, and how long it took.
+
+    Parameters
+    ----------
+    quality : Quality
+        Of a linkage.
+
+    Returns
+    -------
+    Section or None
+    """
+    run = quality.run
+    if not run.version and not run.settings and not run.seconds:
+        return None
+    stated = {"linkcore": run.version, **run.libraries}
+    versions = pl.DataFrame({"library": list(stated), "version": list(stated.values())})
+    general = {name: value for name, value in run.settings.items() if name != "sources"}
+    settings = {"reference date": run.reference_date, "seed": run.seed, **dict(_flat(general))}
+    folded = [table(versions, "Versions")]
+    if run.seconds:
+        timings = pl.DataFrame({"step": list(run.seconds), "time": list(run.seconds.values())})
+        folded.append(
+            table(timings, f"Time by step, {seconds(sum(run.seconds.values()))} in all", forms={"time": seconds})
+        )
+    sources = run.settings.get("sources")
+    if isinstance(sources, Mapping):
+        folded += [_settings(dict(_flat(of)), f"Settings of {name}") for name, of in sources.items()]
+    parts = (_settings(settings, "Settings"), Figure("", (), (), tuple(folded)))
+    text = "The same sources, settings and versions give the same links and the same values, but for the times."
+    return Section("run", "The run", (text,), parts)
+
+
+def _settings(settings: Mapping[str, object], caption: str) -> Table:
+    stated = {name: value for name, value in settings.items() if value not in ([], {})}
+    values = [_stated(value) for value in stated.values()]
+    return table(pl.DataFrame({"setting": list(stated), "value": values}, schema_overrides=_TEXT), caption)
+
+
+def _stated(value: object) -> str:
+    if isinstance(value, list):
+        return ", ".join(_stated(each) for each in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return NOTHING if value is None else str(value)
+
+
+def _flat(settings: object, place: str = "") -> Iterator[tuple[str, object]]:
+    """Give each setting a line, named by its place."""
+    if isinstance(settings, Mapping) and settings:
+        for name, value in settings.items():
+            yield from _flat(value, f"{place}.{name}" if place else str(name))
+    elif isinstance(settings, list) and any(isinstance(each, Mapping) for each in settings):
+        for number, value in enumerate(settings, start=1):
+            yield from _flat(value, f"{place}[{number}]")
+    else:
+        yield place, settings
+
+
+def limits_section(quality: Quality) -> Section:
+    """Say what the report cannot.
+
+    Parameters
+    ----------
+    quality : Quality
+        Of a linkage.
+
+    Returns
+    -------
+    Section
+    """
+    text = [
+        "A probabilistic link is a judgement: it has a probability, and some links are wrong.",
+        "Links on the NHS Number are not tested here: a number that is wrong, but whose name and birth date agree well "
+        "enough, is not found out.",
+        *(_of_test(quality.fallback) if quality.fallback is not None else ()),
+        "A group that is linked less well may be so because its records lack identifiers, because its people are not "
+        "on the spine, or because they move; the report cannot tell these apart.",
+    ]
+    if quality.disclosed:
+        text.append(
+            "Counts from 1 to 7 are suppressed (*), others rounded to 5, and some further ones suppressed so that no "
+            "total gives another away; 0 is shown. Rates rest on rounded counts. Parts may not add up to their total."
+        )
+    return Section("limits", "Limits", tuple(text))
+
+
+def _of_test(fallback: FallbackQuality) -> Iterator[str]:
+    if fallback.rates.is_empty():
+        yield "No records with numbers were there to test by, so how many links are wrong or missed is not known."
+        return
+    yield (
+        "Rates of false and missed links rest on records with a number standing for those without, once they are "
+        "weighted alike in which identifiers they have and how well these agree. What differs in neither is not seen."
+    )

@@ -1,0 +1,286 @@
+"""Why a record is of its person: everyone it might be of, and what each comparison said for and against.
+
+The persons are put before Splink once more, with the model by which the record was weighed, so that what is shown is
+what counted: the weights of the comparisons sum to the weight of the link.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from linkcore.errors import ProgrammeError, RefusedError, SourceError
+from linkcore.files import new_file
+from linkcore.linkage.comparisons.comparisons import compared_columns
+from linkcore.linkage.engine.native import Scorer, with_scorer
+from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.model.by_source import level_numbers, level_shifts, shifted
+from linkcore.linkage.result import LinkageResult
+from linkcore.linkage.settings import Fallback
+from linkcore.review.reasons import reason_of_exact, reason_of_open
+from linkcore.schema import FURTHER, IDENTIFIERS
+from linkcore.sources.records import standardise
+
+__all__ = ["Explanation", "explain"]
+
+_CANDIDATES: Final = pl.Schema(
+    {
+        "person_id": pl.UInt32(),
+        "match_probability": pl.Float64(),
+        "match_weight": pl.Float64(),
+        "relative_weight": pl.Float64(),
+        "accepted": pl.Boolean(),
+    }
+)
+
+_FIELDS: Final = pl.Schema(
+    {
+        "person_id": pl.UInt32(),
+        "comparison": pl.String(),
+        "level": pl.String(),
+        "record_value": pl.String(),
+        "person_value": pl.String(),
+        "weight": pl.Float64(),
+        "term_frequency": pl.Float64(),
+        "total": pl.Float64(),
+    }
+)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation:
+    """Why a record is where it is. It holds identifiers, and stays with the trusted team.
+
+    Parameters
+    ----------
+    reason : str
+        What was decided and why, in plain words, without identifiers.
+    candidates : polars.DataFrame
+        Everyone it might be of, the best first: ``person_id``; ``match_probability``, that it is of this person;
+        ``match_weight``, in bits, as in LINKS; ``relative_weight``, the same if it is of an unlisted relative of the
+        person (null where relatives are not told); ``accepted``, whether it was linked to this person. Who has less
+        than one chance in a thousand is not shown, but counted: among them are relatives of the others.
+    fields : polars.DataFrame
+        What each comparison adds to ``match_weight``, a row a candidate and comparison, the prior first: ``person_id``,
+        ``comparison``, ``level`` (what the comparison found), ``record_value`` and ``person_value`` (what it looked
+        at), and in bits ``weight`` (of the level), ``term_frequency`` (for how common the value is), and ``total``.
+    """
+
+    reason: str
+    candidates: pl.DataFrame
+    fields: pl.DataFrame
+    _waterfall: str = field(default="")
+
+    def __repr__(self) -> str:
+        """Say how much there is; never what."""
+        return f"Explanation({self.candidates.height} candidates)"
+
+    def waterfall(self) -> str:
+        """Give Splink's waterfall chart of the candidates, the best first: how the weights of the fields add up.
+
+        Returns
+        -------
+        str
+            A page of HTML that needs no network. It holds identifiers.
+
+        Raises
+        ------
+        ProgrammeError
+            If there is nobody whom the record was compared with.
+        """
+        if not self._waterfall:
+            raise ProgrammeError(
+                "there is no picture: the record was compared with nobody; see why in Explanation.reason"
+            )
+        return self._waterfall
+
+    def save_waterfall(self, path: str | Path) -> None:
+        """Write the picture to a file that only its owner can read.
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
+
+        Raises
+        ------
+        ProgrammeError
+            If there is no picture, or the file cannot be written.
+        """
+        page = self.waterfall()
+        with new_file(Path(path)) as file:
+            file.write_text(page, "utf-8")
+
+
+def explain(linkage: LinkageResult, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
+    """Say why a record is of its person; see :meth:`linkcore.link.Linkage.explain`.
+
+    Parameters
+    ----------
+    linkage : LinkageResult
+        The linkage.
+    source : str
+        The record's source.
+    record_id : str
+        Its id.
+    identifiable : bool
+        Whether the caller asks for identifiers.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    RefusedError, ProgrammeError, SourceError, LinkcoreError
+        As there.
+    """
+    if not identifiable:
+        raise RefusedError(
+            "an explanation shows names, birth dates and addresses of the record and of everyone it might be of; "
+            "whoever may see them asks with identifiable=True"
+        )
+    found = linkage.links_of(source).filter(pl.col("record_id") == record_id)
+    if found.is_empty():
+        raise ProgrammeError(f"source {source!r} has no record of that id; ids are text, as in its links")
+    link = found.row(0, named=True)
+    probabilistic = linkage.probabilistic
+    if probabilistic is not None:
+        opened = probabilistic.records.filter((pl.col("source") == source) & (pl.col("record_id") == record_id))
+        if opened.height:
+            return _of_open(linkage, probabilistic, opened, link)
+    person = linkage.persons.row(link["person_id"], named=True)
+    defines = (person["source"], person["record_id"]) == (source, record_id)
+    reason = reason_of_exact(link, defines=defines, fallback=probabilistic is not None)
+    exactly = link["method"] in ("nhs_number", "local_patient_id") and not defines
+    if probabilistic is None or not probabilistic.model or not exactly:
+        return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
+    candidate = pl.DataFrame(
+        {"person_id": [link["person_id"]], "match_probability": [1.0], "accepted": [True]},
+        schema_overrides=_CANDIDATES,
+    )
+    return _weighed(linkage, probabilistic, _read_again(linkage, source, link), candidate, reason)
+
+
+def _of_open(
+    linkage: LinkageResult, probabilistic: Probabilistic, record: pl.DataFrame, link: Mapping[str, Any]
+) -> Explanation:
+    by_fallback = link["method"] == "probabilistic"
+    candidates = (
+        probabilistic.candidates.join(record, on=["source", "record_id"], how="semi")
+        .sort("match_probability", "match_weight", "person_id", descending=[True, True, False])
+        .with_columns(((pl.col("person_id") == link["person_id"]) & by_fallback).alias("accepted"))
+    )
+    others = int((linkage.links["person_id"] == link["person_id"]).sum()) - 1
+    reason = reason_of_open(candidates, link, probabilistic, others=others)
+    if candidates.is_empty():
+        return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
+    return _weighed(linkage, probabilistic, record, candidates, reason)
+
+
+def _read_again(linkage: LinkageResult, source: str, link: Mapping[str, Any]) -> pl.DataFrame:
+    """Read a record that was linked exactly, and so was not kept."""
+    order = [each.name for each in linkage.sources].index(source)
+    records = standardise(linkage.sources[order], usable=linkage.exact.usable, reference_date=linkage.reference_date)
+    at = records.frame["record_id"].index_of(link["record_id"])
+    if at is None or records.row_hashes[at] != link["raw_row_hash"]:
+        raise SourceError(f"source {source!r}: the record is not what it was when it was linked; link again")
+    return records.frame[at : at + 1].with_columns(
+        pl.lit(order, pl.Int32).alias("order"), pl.lit(source).alias("source")
+    )
+
+
+def _weighed(
+    linkage: LinkageResult,
+    probabilistic: Probabilistic,
+    record: pl.DataFrame,
+    candidates: pl.DataFrame,
+    reason: str,
+) -> Explanation:
+    """Compare a record with its candidates once more, by the model of its source."""
+    source = record["source"][0]
+    model = probabilistic.source_models.get(source, probabilistic.model)
+    pairs = candidates.select(pl.lit(0, pl.UInt32).alias("record"), pl.col("person_id").alias("person"))
+
+    def weigh(scorer: Scorer) -> tuple[pl.DataFrame, str]:
+        scorer.use(model)
+        return scorer.weigh_fields(pairs)
+
+    known = linkage.persons[: probabilistic.listed]
+    kinds = {name: kind for each in linkage.sources for name, kind in (each.further or {}).items()}
+    scored, page = with_scorer(linkage.fallback or Fallback(), known, record, kinds, weigh)
+    prior = _prior(model)
+    weight = candidates["match_weight"] if "match_weight" in candidates.columns else scored["match_weight"]
+    relative = _relative(scored, probabilistic, model) + prior
+    # Where no relatives are told, they are infinitely unlikely.
+    shown = candidates.with_columns(weight.alias("match_weight"), relative.alias("relative_weight")).with_columns(
+        pl.when(pl.col("relative_weight").is_finite()).then("relative_weight")
+    )
+    return Explanation(reason, shown.select(*_CANDIDATES), _fields(scored, candidates["person_id"], model, prior), page)
+
+
+def _relative(scored: pl.DataFrame, probabilistic: Probabilistic, model: Mapping[str, Any]) -> pl.Series:
+    """Weigh the thought that the record is of a relative; that begins from the weight by the model of all sources."""
+    # All sources' relatives are the same, so that any of them will do.
+    order = min(probabilistic.records["order"])
+    named = scored.with_columns(pl.lit(order, pl.Int32).alias("source"))
+    shifts = level_shifts({order: model}, probabilistic.model)
+    pooled = named["match_weight"] - _prior(model) - shifted(named, shifts)
+    return probabilistic.relatives.factor(named.with_columns(pooled.alias("weight")))
+
+
+def _prior(model: Mapping[str, Any]) -> float:
+    prior = model["probability_two_random_records_match"]
+    return math.log2(prior / (1 - prior))
+
+
+def _fields(scored: pl.DataFrame, persons: pl.Series, model: Mapping[str, Any], prior: float) -> pl.DataFrame:
+    rows = scored.select(persons, pl.int_range(pl.len()).alias("candidate"))
+    nothing = pl.lit(None, pl.String)
+    first = rows.with_columns(
+        pl.lit("prior").alias("comparison"),
+        pl.lit("Before anything is compared").alias("level"),
+        nothing.alias("record_value"),
+        nothing.alias("person_value"),
+        pl.lit(prior).alias("weight"),
+        pl.lit(0.0).alias("term_frequency"),
+    )
+    parts = [first]
+    for comparison in model["comparisons"]:
+        name = comparison["output_column_name"]
+        labels = {
+            number: level.get("label_for_charts", level["sql_condition"])
+            for number, level in zip(level_numbers(comparison), comparison["comparison_levels"], strict=True)
+        }
+        looked_at = _looked_at(comparison)
+        common = pl.col(f"mw_tf_adj_{name}") if f"mw_tf_adj_{name}" in scored.columns else pl.lit(0.0)
+        found = scored.select(
+            pl.lit(name).alias("comparison"),
+            pl.col(f"gamma_{name}").replace_strict(labels, return_dtype=pl.String).alias("level"),
+            _values(looked_at, "r").alias("record_value"),
+            _values(looked_at, "l").alias("person_value"),
+            pl.col(f"mw_{name}").alias("weight"),
+            common.fill_null(0.0).alias("term_frequency"),
+        )
+        parts.append(rows.hstack(found))
+    ordered = pl.concat(parts).sort("candidate", maintain_order=True)
+    return ordered.with_columns((pl.col("weight") + pl.col("term_frequency")).alias("total")).select(
+        pl.col(name).cast(dtype) for name, dtype in _FIELDS.items()
+    )
+
+
+def _looked_at(comparison: Mapping[str, Any]) -> list[str]:
+    """Name the identifiers that a comparison looks at, and nothing that is made from them."""
+    columns = compared_columns([comparison])
+    further = sorted(name for name in columns if name.startswith(FURTHER))
+    return [name for name in (*IDENTIFIERS, *further) if name in columns]
+
+
+def _values(columns: list[str], side: str) -> pl.Expr:
+    texts = [pl.col(f"{name}_{side}").cast(pl.String) for name in columns]
+    return (
+        pl.concat_str(texts, separator=", ", ignore_nulls=True).replace("", None) if texts else pl.lit(None, pl.String)
+    )

@@ -1,0 +1,58 @@
+"""Whether sources can be linked together, checked before anything is read."""
+
+from collections.abc import Sequence
+
+from linkcore.errors import ProgrammeError
+from linkcore.sources.events import check_events
+from linkcore.sources.source import Source
+
+__all__ = ["check_sources"]
+
+
+def check_sources(sources: Sequence[Source]) -> None:
+    """Check that sources can be linked together, before anything is read.
+
+    Parameters
+    ----------
+    sources : sequence of Source
+        All that are to be linked.
+
+    Raises
+    ------
+    ProgrammeError
+        If there are none, something among them is no Source, two have one name, more than one is the spine, or a
+        further identifier is compared in one way in one and in another way in another.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> check_sources([gp, gp])
+    Traceback (most recent call last):
+    linkcore.errors.ProgrammeError: two sources are called gp; a source's name is its own
+    """
+    if not isinstance(sources, Sequence):
+        raise ProgrammeError(f"sources is a {type(sources).__name__}; give a list of Source, though there be one only")
+    others = sorted({type(source).__name__ for source in sources if not isinstance(source, Source)})
+    if others:
+        raise ProgrammeError(f"sources holds {', '.join(others)}; make a Source of each, as in Source('gp', 'gp.csv')")
+    names = [source.name for source in sources]
+    if not names:
+        raise ProgrammeError("no sources; give at least one")
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise ProgrammeError(f"two sources are called {', '.join(repeated)}; a source's name is its own")
+    spines = [source.name for source in sources if source.spine]
+    if len(spines) > 1:
+        raise ProgrammeError(f"{', '.join(spines)} are all the spine; at most one source defines who exists")
+    kinds: dict[str, tuple[str, str]] = {}
+    for source in sources:
+        if source.events:
+            check_events(source)
+        for name, kind in (source.further or {}).items():
+            first, known = kinds.setdefault(name, (source.name, kind))
+            if kind != known:
+                raise ProgrammeError(
+                    f"further identifier {name!r} is {known!r} in source {first!r} and {kind!r} in source "
+                    f"{source.name!r}; give it one kind"
+                )

@@ -1,0 +1,210 @@
+"""Disclosure control of a whole Quality: what is shown, what is not, and that the two do not give each other away."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+import linkcore as lc
+from linkcore.disclosure.cells import cells_of
+from linkcore.disclosure.disclosed import disclosed
+from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
+from linkcore.governance.withholding.withholding import Withholding
+from linkcore.quality.groups import OTHER, group_rates, pool_rare
+from linkcore.quality.measures import FallbackQuality
+from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
+from linkcore.quality.truth import with_truth
+from linkcore.report.drift import compared
+from linkcore.report.write import with_withholding
+
+TABLES = [name for name in QUALITY_TABLES if name not in ("drift", "totals")]
+
+
+@pytest.fixture(scope="module")
+def true(
+    linkage: lc.Linkage, truth: pl.DataFrame, withholding: list[Withholding], type_one: pl.DataFrame
+) -> lc.Quality:
+    return with_withholding(with_truth(linkage, truth), withholding, type_one)
+
+
+@pytest.fixture(scope="module")
+def shown(true: lc.Quality) -> lc.Quality:
+    return disclosed(true)
+
+
+def tables(quality: lc.Quality) -> dict[str, pl.DataFrame]:
+    assert quality.fallback is not None
+    of_quality = {name: getattr(quality, name) for name in TABLES}
+    return of_quality | {f"fallback {name}": getattr(quality.fallback, name) for name in FALLBACK_TABLES}
+
+
+def counts(frame: pl.DataFrame) -> list[str]:
+    return [name for name, dtype in frame.schema.items() if dtype.is_integer()]
+
+
+def test_every_count_shown_is_none_or_a_multiple_of_five_and_not_small(shown: lc.Quality) -> None:
+    assert shown.fallback is not None
+    values = [value for frame in tables(shown).values() for name in counts(frame) for value in frame[name]]
+    values += [*shown.totals["count"], shown.persons, *shown.fallback.counts.values()]
+    given = [value for value in values if value is not None]
+    assert len(given) < len(values)
+    assert all(value == 0 or (value >= SMALLEST_COUNT and value % ROUND_TO == 0) for value in given)
+
+
+def test_what_is_shown_is_the_nearest_and_what_is_none_is_none(true: lc.Quality, shown: lc.Quality) -> None:
+    pooled = tables(replace(true, groups=pool_rare(true.groups, SMALLEST_COUNT)))
+    for name, of_shown in tables(shown).items():
+        frame = of_shown
+        if name == "fallback rates":  # groups that are not named are left out
+            continue
+        if name == "withheld":  # of a second purpose, nothing is told
+            is_first = frame["purpose"] == frame["purpose"].first()
+            assert frame.filter(~is_first)["records"].null_count() == (~is_first).sum() > 0
+            pooled[name], frame = pooled[name].filter(is_first), frame.filter(is_first)
+        for column in counts(frame):
+            for before, after in zip(pooled[name][column], frame[column], strict=True):
+                if after is None:
+                    assert before > 0
+                else:
+                    assert abs(after - before) <= ROUND_TO // 2
+                    assert not 0 < before < SMALLEST_COUNT
+
+
+def test_nothing_else_of_a_table_changes(true: lc.Quality, shown: lc.Quality) -> None:
+    for name in (
+        "records",
+        "numbers",
+        "flow",
+        "completeness",
+        "cluster_sizes",
+        "implausible",
+        "match_weights",
+        "withheld",
+    ):
+        before, after = getattr(true, name), getattr(shown, name)
+        assert before.drop(counts(before)).equals(after.drop(counts(after)))
+
+
+def test_rates_are_those_of_the_counts_that_are_shown(shown: lc.Quality) -> None:
+    bare = shown.groups.select("source", "dimension", "group", "records", "linked")
+    assert group_rates(bare).equals(shown.groups)
+    hidden = shown.groups.filter(pl.col("linked").is_null() | pl.col("records").is_null())
+    assert hidden.height > 0
+    assert hidden["rate"].null_count() == hidden["low"].null_count() == hidden.height
+    assert shown.truth is not None
+    rated = shown.truth.filter(pl.col("true").is_not_null())
+    assert rated.filter(pl.col("true") != pl.col("cases") / pl.col("of")).is_empty()
+
+
+def test_totals_are_rounded_themselves_and_not_sums_of_what_is_rounded(true: lc.Quality, shown: lc.Quality) -> None:
+    before, after = true.by_method(), shown.by_method()
+    assert before.columns == after.columns
+    assert before["source"].equals(after["source"])
+    both = zip(before["records"], after["records"], strict=True)
+    assert all(rounded is not None and abs(rounded - count) <= ROUND_TO // 2 for count, rounded in both)
+
+
+@pytest.mark.parametrize("tables", [TABLES, ["withheld", "not_read"]], ids=["of any table", "of what is withheld"])
+def test_no_small_count_of_the_report_can_be_worked_out(true: lc.Quality, tables: list[str]) -> None:
+    """By integer programming over all sums of all tables at once, for some of the small counts of these tables."""
+    pooled = replace(true, groups=pool_rare(true.groups, SMALLEST_COUNT))
+    shown = disclosed(true)
+    cells = cells_of(pooled)
+    of_key = {}
+    for (table, column), keys in cells.columns.items():
+        if column and (table in TABLES or table == "totals"):
+            of_key |= dict(zip(keys, getattr(shown, table)[column], strict=True))
+    known = cells.counts
+    low = np.zeros(len(known.keys))
+    high = np.full(len(known.keys), 10**6)
+    for at, key in enumerate(known.keys):
+        if key in of_key:
+            value = of_key[key]
+            low[at] = 1 if value is None else 0 if value == 0 else max(value - ROUND_TO // 2, SMALLEST_COUNT)
+            high[at] = 10**6 if value is None else 0 if value == 0 else value + ROUND_TO // 2
+    sums = np.zeros((len(known.sums), len(known.keys)))
+    for row, (total, parts) in zip(sums, known.sums, strict=True):
+        row[total] -= 1
+        row[list(parts)] += 1
+    among = {key for (table, _), keys in cells.columns.items() if table in tables for key in keys}
+    small = [
+        at
+        for at, key in enumerate(known.keys)
+        if 0 < known.values[at] < SMALLEST_COUNT and (key in among or key[0] == "rest")
+    ]
+    assert len(small) > 20
+    for at in small[:: len(small) // 12]:
+        ends = []
+        for sign in (1.0, -1.0):
+            objective = np.zeros(len(known.keys))
+            objective[at] = sign
+            found = milp(
+                objective,
+                constraints=LinearConstraint(sums, 0, 0),
+                bounds=Bounds(low, high),
+                integrality=np.ones(len(known.keys)),
+            )
+            ends.append(round(sign * found.fun))
+        assert ends[0] <= known.values[at] <= ends[1]
+        assert ends[0] < ends[1]
+
+
+def test_a_value_of_an_attribute_that_one_record_has_is_not_named(true: lc.Quality) -> None:
+    assert true.fallback is not None
+    one = {"source": "inpatient", "dimension": "ethnic_group", "group": "Jo Smith", "records": 1, "linked": 1}
+    rows = pl.DataFrame([one | {"source": "all"}, one], schema_overrides={"records": pl.Int64, "linked": pl.Int64})
+    groups = group_rates(pl.concat([true.groups.select(rows.columns), rows]))
+    rate = true.fallback.rates.head(1).with_columns(
+        pl.lit("ethnic_group").alias("dimension"), pl.lit("Jo Smith").alias("group")
+    )
+    fallback = replace(true.fallback, rates=pl.concat([true.fallback.rates, rate]))
+    shown = disclosed(replace(true, groups=groups, fallback=fallback))
+    assert shown.fallback is not None
+    assert "Jo Smith" not in {*shown.groups["group"], *shown.fallback.rates["group"]}
+    assert OTHER in set(shown.groups["group"])
+
+
+def test_estimates_from_few_records_are_not_shown_and_others_have_two_digits(shown: lc.Quality) -> None:
+    assert isinstance(shown.fallback, FallbackQuality)
+    rates = shown.fallback.rates
+    assert rates.filter(pl.col("cases").is_null())["rate"].null_count() == rates["cases"].null_count() > 0
+    for rate in rates["rate"].drop_nulls():
+        assert float(f"{min(rate, 1 - rate):.1e}") == pytest.approx(min(rate, 1 - rate), abs=1e-5)
+
+
+def test_an_estimate_has_the_same_digits_wherever_it_stands(shown: lc.Quality) -> None:
+    assert shown.fallback is not None
+    assert shown.truth is not None
+    values = ["low", "high"]
+    rates = shown.fallback.rates.filter(dimension="all", weighting="reweighted").select(
+        "source", "measure", pl.col("rate").alias("estimated"), *values
+    )
+    both = rates.join(shown.truth, on=["source", "measure"], suffix="_beside")
+    assert both.height > 10
+    for name in ("estimated", *values):
+        assert both[name].to_list() == both[f"{name}_beside"].to_list()
+
+
+def test_no_count_is_told_in_words(true: lc.Quality, shown: lc.Quality) -> None:
+    said = [quality.withheld_basis.filter(kind="national", purpose="planning")["basis"][0] for quality in (true, shown)]
+    assert said[0].endswith("; 3 of them have no number that can be read")
+    assert said[1].endswith("; some of them have no number that can be read")
+
+
+def test_what_is_disclosed_stays_as_it_is(shown: lc.Quality) -> None:
+    assert disclosed(shown) is shown
+    assert shown.disclosed
+
+
+def test_true_rates_of_two_runs_are_refused(true: lc.Quality) -> None:
+    with pytest.raises(ValueError, match="before it is compared"):
+        disclosed(compared(true, true))
+
+
+def test_every_field_is_dealt_with(true: lc.Quality, shown: lc.Quality) -> None:
+    # A new table that nobody controls would be shown as it is.
+    controlled = {*TABLES, "persons", "fallback", "totals", "disclosed"}
+    assert {field.name for field in fields(true)} - controlled == {"drift", "run"}
+    assert shown.run is true.run

@@ -1,0 +1,135 @@
+"""Suppression: an attacker with integer programming, who knows all that is shown, works out no small count."""
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import Bounds, LinearConstraint, milp
+
+from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, Counts, rounded, suppressed
+
+# Small counts, and those that rounding moves farthest: at the edges is where sums give most away.
+COUNT = st.one_of(st.integers(0, 8), st.sampled_from([12, 13, 17, 18, 22, 23]), st.integers(0, 60))
+
+
+MANY = 10**5
+
+
+def possible(
+    counts: Counts, hidden: set[Hashable], of: Hashable, *, knows_which_are_small: bool = False
+) -> tuple[int, int]:
+    """The least and the most that a count can be, given all that is shown; by integer programming, over all sums."""
+    keys = list(counts.keys)
+    low, high = [], []
+    for key, value, shown in zip(keys, counts.values, counts.shown, strict=True):
+        if not shown:
+            low, high = [*low, 0], [*high, MANY]
+        elif key in hidden:
+            low, high = [*low, 1], [*high, 7 if knows_which_are_small and value <= 7 else MANY]
+        else:
+            seen = 0 if value == 0 else rounded(value)
+            low = [*low, 0 if value == 0 else max(SMALLEST_COUNT, seen - ROUND_TO // 2)]
+            high = [*high, 0 if value == 0 else seen + ROUND_TO // 2]
+    rows = np.zeros((len(counts.sums), len(keys)))
+    for row, (total, parts) in zip(rows, counts.sums, strict=True):
+        row[total] = -1
+        row[list(parts)] = 1
+    ends = []
+    for sign in (1, -1):
+        objective = np.zeros(len(keys))
+        objective[keys.index(of)] = sign
+        found = milp(
+            objective,
+            constraints=LinearConstraint(rows, 0, 0),
+            bounds=Bounds(np.array(low), np.array(high)),
+            integrality=np.ones(len(keys)),
+        )
+        ends.append(round(sign * found.fun))
+    return ends[0], ends[1]
+
+
+def cross_table(cells: Sequence[Sequence[int]]) -> Counts:
+    """A table with both margins and the sum of all, and of the first cell of each row a part, as of records linked."""
+    counts = Counts()
+    rows, columns = range(len(cells)), range(len(cells[0]))
+    for i in rows:
+        for j in columns:
+            counts.add((i, j), cells[i][j])
+    for i in rows:
+        counts.add((i, "all"), sum(cells[i]))
+        counts.add_sum((i, "all"), [(i, j) for j in columns])
+    for j in columns:
+        counts.add(("all", j), sum(row[j] for row in cells))
+        counts.add_sum(("all", j), [(i, j) for i in rows])
+    counts.add(("all", "all"), sum(map(sum, cells)))
+    counts.add_sum(("all", "all"), [(i, "all") for i in rows])
+    counts.add_sum(("all", "all"), [("all", j) for j in columns])
+    for i in rows:
+        counts.add((i, "linked"), cells[i][0] * 9 // 10)
+        counts.add_part((i, 0), (i, "linked"), (i, "not linked"))
+    return counts
+
+
+@given(st.integers(2, 4).flatmap(lambda n: st.lists(st.lists(COUNT, min_size=n, max_size=n), min_size=2, max_size=4)))
+@settings(max_examples=60)
+def test_no_small_count_can_be_worked_out(cells: list[list[int]]) -> None:
+    counts = cross_table(cells)
+    hidden = suppressed(counts)
+    for key, value, shown in zip(counts.keys, counts.values, counts.shown, strict=True):
+        small = 0 < value < SMALLEST_COUNT
+        assert not (small and shown) or key in hidden
+        assert value != 0 or key not in hidden
+        if small:
+            least, most = possible(counts, hidden, key)
+            assert least <= value <= most
+            assert most - least >= 2
+
+
+def test_a_count_that_rounding_would_give_away_takes_another_with_it() -> None:
+    # 12 + 12 + 12 + 7 = 43 is shown as 45, and that is 10 + 10 + 10 + 15: of small counts only 7 is so much.
+    counts = Counts()
+    for key, value in {"a": 12, "b": 12, "c": 12, "small": 7, "all": 43}.items():
+        counts.add(key, value)
+    counts.add_sum("all", ["a", "b", "c", "small"])
+    assert possible(counts, {"small"}, "small", knows_which_are_small=True) == (7, 7)
+    hidden = suppressed(counts)
+    assert hidden == {"small", "a"}
+    assert possible(counts, hidden, "small", knows_which_are_small=True) == (1, 7)
+
+
+def test_a_count_in_two_tables_is_one_and_a_sum_of_the_other_protects_it_too() -> None:
+    counts = Counts()
+    for key, value in {"here": 6, "there": 12, "all": 18, "men": 6, "women": 12}.items():
+        counts.add(key, value)
+    counts.add_sum("all", ["here", "there"])
+    counts.add_sum("all", ["men", "women"])
+    hidden = suppressed(counts)
+    assert all(np.subtract(*reversed(possible(counts, hidden, key))) >= 2 for key in ("here", "men"))
+
+
+def test_what_does_not_add_up_is_no_sum_and_what_is_not_there_no_count() -> None:
+    counts = Counts()
+    counts.add("part", 5)
+    counts.add("whole", 100)
+    counts.add_sum("whole", ["part"])
+    assert counts.sums == []
+    with pytest.raises(AssertionError):
+        counts.add("part", 6)
+
+
+def test_where_only_the_difference_is_small_one_of_the_two_is_suppressed_if_need_be() -> None:
+    counts = Counts()
+    # Shown as 15 and 15: no more than 4 apart, and known to be apart by no more than that.
+    counts.add("records", 13)
+    counts.add("linked", 12)
+    counts.add_part("records", "linked", "others")
+    least, most = possible(counts, suppressed(counts), "others")
+    assert most - least >= 2
+
+
+@given(st.integers(SMALLEST_COUNT, 10**7))
+def test_rounding_goes_to_the_nearest_multiple(count: int) -> None:
+    assert rounded(count) % ROUND_TO == 0
+    assert abs(rounded(count) - count) <= ROUND_TO // 2

@@ -1,0 +1,88 @@
+"""A passphrase comes from a file descriptor, the environment or a person, in that order, and never is shown."""
+
+import os
+import pty
+import subprocess
+import sys
+
+import pytest
+
+from linkcore.errors import ProgrammeError
+from linkcore.keys.passphrase import VARIABLE, read_passphrase
+from tests.pseudonyms.traces import report
+
+PASSPHRASE = "corréct horse battery"
+
+
+def pipe(content: bytes) -> int:
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    return reading
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\nanother line\n"])
+def test_the_first_line_of_a_file_descriptor(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+    monkeypatch.setenv(VARIABLE, "not this one")
+    descriptor = pipe((PASSPHRASE + end).encode())
+    assert read_passphrase("it", descriptor=descriptor).reveal() == PASSPHRASE
+    os.close(descriptor)
+
+
+def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, PASSPHRASE)
+    assert read_passphrase("it").reveal() == PASSPHRASE
+
+
+def test_a_descriptor_that_cannot_be_read_is_an_error_of_ours() -> None:
+    closed = pipe(b"")
+    os.close(closed)
+    with pytest.raises(ProgrammeError, match="cannot be read"):
+        read_passphrase("it", descriptor=closed)
+    broken = pipe(b"SECRET\xff")
+    with pytest.raises(ProgrammeError, match="not UTF-8") as caught:
+        read_passphrase("it", descriptor=broken)
+    os.close(broken)
+    assert "SECRET" not in report(caught.value)
+
+
+def test_with_nobody_to_ask_it_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    with open(os.devnull) as nobody:  # noqa: PTH123
+        monkeypatch.setattr(sys, "stdin", nobody)
+        with pytest.raises(ProgrammeError, match=rf"set {VARIABLE}, or give --passphrase-fd"):
+            read_passphrase("it")
+
+
+@pytest.mark.parametrize(("second", "said"), [(PASSPHRASE, "True"), ("mistyped", "the two passphrases differ")])
+def test_a_person_at_a_terminal_is_asked_twice_and_sees_nothing(second: str, said: str) -> None:
+    program = f"""
+from linkcore.errors import ProgrammeError
+from linkcore.keys.passphrase import read_passphrase
+try:
+    print(read_passphrase("the keyring", twice=True).reveal() == {PASSPHRASE!r})
+except ProgrammeError as error:
+    print(error)
+"""
+    environment = {name: value for name, value in os.environ.items() if name != VARIABLE}
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [sys.executable, "-c", program], environment)
+    shown = b""
+    for prompt, answer in ((b"Passphrase of the keyring: ", PASSPHRASE), (b"The same again: ", second)):
+        while not shown.endswith(prompt):
+            shown += os.read(terminal, 1000)
+        os.write(terminal, answer.encode() + b"\n")
+    while said.encode() not in shown:
+        shown += os.read(terminal, 1000)
+    os.waitpid(child, 0)
+    os.close(terminal)
+    assert b"horse" not in shown
+    assert b"mistyped" not in shown
+
+
+def test_the_variable_is_the_one_that_the_help_names() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "linkcore", "keys", "list", "--help"], capture_output=True, text=True, check=True
+    )
+    assert VARIABLE in done.stdout

@@ -1,0 +1,127 @@
+"""A sealed file opens with its passphrase, and with nothing else; what was altered does not open."""
+
+import base64
+import hashlib
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linkcore.errors import KeyMaterialError, ProgrammeError
+from linkcore.keys.sealed import Lock, new_passphrase, seal, unseal
+from linkcore.keys.secret import Secret
+from tests.pseudonyms.traces import report
+
+PASSPHRASE = Secret("correct horse battery staple")
+LOCK = Lock(PASSPHRASE, cost=14)
+CONTENT = Secret(b"CONTENT-NOBODY-SHALL-SEE")
+SEALED = seal(CONTENT, LOCK)
+
+
+def opened(text: bytes, passphrase: Secret[str] = PASSPHRASE) -> bytes:
+    return unseal(text, Lock.of(text, passphrase, "the file"), "the file").reveal()
+
+
+def with_digest(whole: dict[str, object]) -> bytes:
+    """As somebody would write the file who knows how it is made."""
+    whole = {name: value for name, value in whole.items() if name != "sha256"}
+    digest = hashlib.sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return json.dumps({**whole, "sha256": digest}).encode()
+
+
+@settings(max_examples=20)
+@given(st.binary(max_size=200))
+def test_what_is_sealed_is_unsealed(content: bytes) -> None:
+    assert unseal(seal(Secret(content), LOCK), LOCK, "the file").reveal() == content
+
+
+def test_the_key_is_scrypt_s_of_the_passphrase_and_the_cipher_aes_256_gcm() -> None:
+    """Opened the obvious way, with another implementation of scrypt."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+    whole = json.loads(SEALED)
+    key = hashlib.scrypt(
+        PASSPHRASE.reveal().encode(), salt=bytes.fromhex(whole["salt"]), n=2**14, r=8, p=1, maxmem=2**26, dklen=32
+    )
+    header = {name: whole[name] for name in ("format", "cost", "salt", "nonce")}
+    clear = json.dumps(header, sort_keys=True, separators=(",", ":")).encode()
+    sealed = base64.b64decode(whole["sealed"])
+    assert AESGCM(key).decrypt(bytes.fromhex(whole["nonce"]), sealed, clear) == CONTENT.reveal()
+
+
+def test_each_sealing_has_its_own_nonce_and_each_lock_its_own_salt() -> None:
+    texts = {seal(CONTENT, LOCK) for _ in range(20)}
+    assert len({json.loads(text)["nonce"] for text in texts}) == 20
+    assert Lock(PASSPHRASE, cost=14).salt != LOCK.salt
+
+
+def test_another_passphrase_does_not_open_it() -> None:
+    for wrong in ("correct horse battery stapl", "Correct horse battery staple", ""):
+        with pytest.raises(KeyMaterialError, match="the passphrase is wrong") as caught:
+            opened(SEALED, Secret(wrong))
+        assert "horse" not in report(caught.value)
+
+
+def test_how_a_keyboard_composes_a_letter_does_not_matter() -> None:
+    composed, apart = Secret("caf\u00e9 caf\u00e9 caf\u00e9"), Secret("cafe\u0301 cafe\u0301 cafe\u0301")
+    assert opened(seal(CONTENT, Lock(composed, cost=14)), apart) == CONTENT.reveal()
+
+
+def test_a_truncated_text_is_refused_wherever_it_ends() -> None:
+    for size in range(len(SEALED) - 2):
+        with pytest.raises(KeyMaterialError, match="truncated or altered"):
+            opened(SEALED[:size])
+
+
+def test_an_altered_character_is_refused_wherever_it_is() -> None:
+    for place in (place for place, byte in enumerate(SEALED) if not chr(byte).isspace()):
+        altered = bytearray(SEALED)
+        altered[place] ^= 1
+        with pytest.raises(KeyMaterialError, match=r"truncated or altered|another format"):
+            opened(bytes(altered))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("salt", "00" * 16),
+        ("nonce", "00" * 12),
+        ("nonce", "00"),
+        ("nonce", 7),
+        ("cost", 15),
+        ("sealed", base64.b64encode(bytes(60)).decode()),
+        ("sealed", ""),
+        ("further", "unexpected"),
+    ],
+)
+def test_an_alteration_that_hides_its_traces_does_not_open(name: str, value: object) -> None:
+    assert opened(with_digest(json.loads(SEALED))) == CONTENT.reveal()
+    with pytest.raises(KeyMaterialError, match="somebody altered the file"):
+        opened(with_digest({**json.loads(SEALED), name: value}))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("cost", 13), ("cost", 40), ("cost", "14"), ("cost", None), ("salt", "zz"), ("salt", 7)]
+)
+def test_a_lock_that_cannot_be_is_refused_before_any_work(name: str, value: object) -> None:
+    with pytest.raises(KeyMaterialError, match="truncated or altered"):
+        opened(with_digest({**json.loads(SEALED), name: value}))
+
+
+def test_another_format_is_said() -> None:
+    with pytest.raises(KeyMaterialError, match="another format"):
+        opened(with_digest({**json.loads(SEALED), "format": "linkcore sealed 2"}))
+
+
+@pytest.mark.parametrize("cost", [13, 21, -1, "17", None])
+def test_a_cost_that_cannot_be_is_refused(cost: int) -> None:
+    with pytest.raises(ProgrammeError, match="14 to 20"):
+        Lock(PASSPHRASE, cost=cost)
+
+
+def test_a_short_passphrase_is_refused_and_not_shown() -> None:
+    assert new_passphrase(Secret("x" * 15)).reveal() == "x" * 15
+    with pytest.raises(KeyMaterialError, match="15 characters") as caught:
+        new_passphrase(Secret("hunter2hunter2"))
+    assert "hunter2" not in report(caught.value)

@@ -1,0 +1,218 @@
+"""Learning without labels: from pairs that were drawn with known m and u, and by how likely it makes them."""
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from numpy.typing import NDArray
+
+from linkcore.linkage.learning import expectation_maximisation
+from linkcore.linkage.learning.expectation_maximisation import ONE_PERSON, begin, maximise
+from linkcore.linkage.learning.labels import Shares
+
+Table = Mapping[str, Sequence[float]]  # of each comparison, the shares of its levels, the first the best
+M: Table = {
+    "given": (0.85, 0.10, 0.05),
+    "family": (0.92, 0.05, 0.03),
+    "born": (0.96, 0.03, 0.01),
+    "gender": (0.97, 0.03),
+}
+U: Table = {
+    "given": (0.01, 0.04, 0.95),
+    "family": (0.005, 0.01, 0.985),
+    "born": (0.0005, 0.02, 0.9795),
+    "gender": (0.5, 0.5),
+}
+PAIRS, MATCHES = 200_000, 600
+KIN: Table = {"given": U["given"], "family": (0.95, 0.03, 0.02), "born": (0.0005, 0.02, 0.9795), "gender": U["gender"]}
+
+
+def model(m: Table) -> dict[str, Any]:
+    """Each with a level of missing values, first."""
+    made = []
+    for name, of_levels in m.items():
+        levels: list[dict[str, Any]] = [{"sql_condition": f"{name} missing", "is_null_level": True}]
+        levels += [
+            {"sql_condition": f"{name} {at}", "m_probability": of_one, "u_probability": of_two}
+            for at, (of_one, of_two) in enumerate(zip(of_levels, U[name], strict=True))
+        ]
+        made.append({"output_column_name": name, "comparison_levels": levels})
+    return {"comparisons": made}
+
+
+START: Table = {name: (0.95, *[0.05 / (len(levels) - 1)] * (len(levels) - 1)) for name, levels in M.items()}
+
+
+def drawn(sizes: Sequence[tuple[int, Table]], *, seed: int) -> dict[str, NDArray[np.int64]]:
+    """Levels of so many pairs of each class, as Splink numbers them; one value in ten of the given name is missing."""
+    generator = np.random.default_rng(seed)
+    gammas = {}
+    for name in M:
+        levels = len(M[name])
+        of_classes = [levels - 1 - generator.choice(levels, size=size, p=table[name]) for size, table in sizes]
+        gammas[name] = np.concatenate(of_classes).astype(np.int64)
+    gammas["given"][generator.random(gammas["given"].size) < 0.1] = -1
+    return gammas
+
+
+def proposed(gammas: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
+    """Only those that agree on a name or the birth date, as if by rules."""
+    some = (gammas["given"] == 2) | (gammas["family"] == 2) | (gammas["born"] == 2)
+    return {name: gamma[some] for name, gamma in gammas.items()}
+
+
+def bits(gammas: Mapping[str, NDArray[np.int64]], m: Table) -> NDArray[np.float64]:
+    total = np.zeros(gammas["given"].size)
+    for name, gamma in gammas.items():
+        of_level = [math.log2(max(a, 1e-12) / b) for a, b in zip(m[name], U[name], strict=True)][::-1]
+        total += np.where(gamma < 0, 0.0, np.array(of_level)[np.maximum(gamma, 0)])
+    return total
+
+
+def as_pairs(gammas: Mapping[str, NDArray[np.int64]], m: Table = START) -> pl.DataFrame:
+    return pl.DataFrame({"weight": bits(gammas, m)} | {f"gamma_{name}": gamma for name, gamma in gammas.items()})
+
+
+def as_table(shares: Mapping[str, Shares]) -> dict[str, tuple[float, ...]]:
+    """Places count from 1: the first is of missing values."""
+    return {
+        name: tuple(shares[name].of_level.get(place, 0.0) for place in range(1, len(levels) + 1))
+        for name, levels in M.items()
+    }
+
+
+def log_likelihood(gammas: Mapping[str, NDArray[np.int64]], m: Table, matches: float) -> float:
+    """Of all pairs, over what it were if all were of two persons; those that no rule proposes are."""
+    share = matches / PAIRS
+    odds = np.exp2(bits(gammas, m))
+    return float(np.log(1 - share + share * odds).sum() + (PAIRS - odds.size) * math.log(1 - share))
+
+
+@pytest.fixture(scope="module")
+def gammas() -> dict[str, NDArray[np.int64]]:
+    return proposed(drawn([(MATCHES, M), (PAIRS - MATCHES, U)], seed=5))
+
+
+def assert_near(found: Table, expected: Table, within: float) -> None:
+    for name, levels in expected.items():
+        assert list(found[name]) == pytest.approx(list(levels), abs=within), name
+
+
+def test_m_and_the_number_of_matches_are_those_the_pairs_were_drawn_with(
+    gammas: dict[str, NDArray[np.int64]],
+) -> None:
+    learned = maximise(as_pairs(gammas), model(START), PAIRS)
+    assert learned.matches == pytest.approx(MATCHES, rel=0.06)
+    assert_near(as_table(learned.m), M, 0.03)
+    # Of one pair in ten the given name is not known.
+    assert learned.m["given"].pairs == pytest.approx(0.9 * learned.matches, rel=0.05)
+    assert learned.m["family"].pairs == pytest.approx(learned.matches, rel=0.01)
+    assert learned.kin == learned.kin_pairs == {}
+
+
+def test_it_makes_the_pairs_likelier_than_any_number_of_matches_does_by_the_m_it_began_with_or_by_the_true_one(
+    gammas: dict[str, NDArray[np.int64]],
+) -> None:
+    learned = maximise(as_pairs(gammas), model(START), PAIRS)
+    reached = log_likelihood(gammas, as_table(learned.m), learned.matches)
+    for matches in np.geomspace(10, 20_000, 60):
+        assert reached > log_likelihood(gammas, START, matches)
+        assert reached > log_likelihood(gammas, M, matches)
+
+
+def test_the_likelihood_never_falls_from_round_to_round(
+    gammas: dict[str, NDArray[np.int64]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    poor: Table = {name: (0.6, *[0.4 / (len(levels) - 1)] * (len(levels) - 1)) for name, levels in M.items()}
+    reached = []
+    for rounds in (1, 2, 3, 5, 8, 13, 40):
+        monkeypatch.setattr(expectation_maximisation, "_ROUNDS", rounds)
+        learned = maximise(as_pairs(gammas, poor), model(poor), PAIRS)
+        reached.append(log_likelihood(gammas, as_table(learned.m), learned.matches))
+    assert reached[-1] > reached[0] + 1
+    # What half a pair's worth of all that was not seen takes away is little.
+    assert all(later > earlier - 0.1 for earlier, later in itertools.pairwise(reached))
+
+
+def test_where_it_begins_does_not_matter(gammas: dict[str, NDArray[np.int64]]) -> None:
+    one = maximise(as_pairs(gammas, M), model(M), PAIRS)
+    other = maximise(as_pairs(gammas), model(START), PAIRS)
+    assert_near(as_table(one.m), as_table(other.m), 1e-3)
+    assert one.matches == pytest.approx(other.matches, rel=1e-3)
+
+
+def test_where_there_are_none_next_to_none_are_found() -> None:
+    strangers = proposed(drawn([(PAIRS, U)], seed=6))
+    assert maximise(as_pairs(strangers), model(START), PAIRS).matches < 0.1 * MATCHES
+
+
+def places(table: Sequence[float]) -> dict[int, float]:
+    return dict(enumerate(table, start=1))
+
+
+RELATED = 3000
+GIVEN = {"kin": {name: places(KIN[name]) for name in ("given", "born", "gender")}}
+
+
+@pytest.fixture(scope="module")
+def with_kin() -> dict[str, NDArray[np.int64]]:
+    """Among strangers many who share a family name because they are related, and few records of one person."""
+    return proposed(drawn([(MATCHES, M), (RELATED, KIN), (PAIRS - MATCHES - RELATED, U)], seed=7))
+
+
+def test_relatives_are_a_class_of_their_own(with_kin: dict[str, NDArray[np.int64]]) -> None:
+    learned = maximise(as_pairs(with_kin), model(START), PAIRS, GIVEN)
+    assert learned.matches == pytest.approx(MATCHES, rel=0.06)
+    assert_near(as_table(learned.m), M, 0.03)
+    assert set(learned.kin) == set(learned.kin_pairs) == {"kin"}
+    assert learned.kin_pairs["kin"] == pytest.approx(RELATED, rel=0.1)
+    assert learned.kin["kin"]["family"].of_level[1] == pytest.approx(0.95, abs=0.06)
+
+
+def test_what_is_given_stays_as_it_is(with_kin: dict[str, NDArray[np.int64]]) -> None:
+    learned = maximise(as_pairs(with_kin), model(START), PAIRS, GIVEN)
+    for name, of_level in GIVEN["kin"].items():
+        assert learned.kin["kin"][name].of_level == of_level
+    given = {ONE_PERSON: {"born": places((0.5, 0.3, 0.2))}}
+    born = maximise(as_pairs(with_kin), model(START), PAIRS, GIVEN | given).m["born"]
+    assert born.of_level == given[ONE_PERSON]["born"]
+
+
+def test_what_is_given_is_what_pairs_are_judged_by(gammas: dict[str, NDArray[np.int64]]) -> None:
+    """Told that one person's birth dates hardly ever agree, it finds few of those whose do."""
+    left_alone = maximise(as_pairs(gammas), model(START), PAIRS)
+    odd = {ONE_PERSON: {"born": places((1e-6, 0.5, 0.5 - 1e-6))}}
+    assert maximise(as_pairs(gammas), model(START), PAIRS, odd).matches < 0.8 * left_alone.matches
+
+
+def test_without_that_class_the_matches_are_contaminated(with_kin: dict[str, NDArray[np.int64]]) -> None:
+    learned = maximise(as_pairs(with_kin), model(START), PAIRS)
+    apart = maximise(as_pairs(with_kin), model(START), PAIRS, GIVEN)
+    assert abs(learned.matches - MATCHES) > 3 * abs(apart.matches - MATCHES)
+    assert as_table(learned.m)["born"][0] < 0.9 < as_table(apart.m)["born"][0]
+
+
+def test_it_begins_with_the_first_level_that_is_not_of_missing_values() -> None:
+    null, level = {"is_null_level": True}, {"sql_condition": "ELSE"}
+    begun = begin(
+        [
+            {"output_column_name": "a", "comparison_levels": [null, level, level, level]},
+            {"output_column_name": "b", "comparison_levels": [level, null, level]},
+        ]
+    )
+    assert begun["a"].of_level == pytest.approx({1: 0.95, 2: 0.025, 3: 0.025})
+    assert begun["b"].of_level == pytest.approx({0: 0.95, 2: 0.05})
+
+
+def test_what_is_learned_has_six_digits(gammas: dict[str, NDArray[np.int64]]) -> None:
+    learned = maximise(as_pairs(gammas), model(START), PAIRS)
+    shares = [share for of in learned.m.values() for share in of.of_level.values()]
+    for value in [learned.matches, *shares]:
+        assert value == float(f"{value:.6g}")
+    shuffled = as_pairs(gammas).sample(fraction=1.0, shuffle=True, seed=3)
+    again = maximise(shuffled, model(START), PAIRS)
+    assert (again.m, again.matches) == (learned.m, learned.matches)

@@ -1,0 +1,500 @@
+"""The programme file: what is wrong is named by key and place."""
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError, SourceError
+from linkcore.programme.programme import Programme
+from tests.governance.extracts import numbers
+
+WHOLE = """
+[programme]
+name = "Example"
+synthetic = true
+reference_date = 2026-03-31
+seed = 3
+
+[numbers]
+usable = ["valid", "test"]
+superseded = "superseded.csv"
+
+[linkage]
+conflicts = "keep"
+
+[[source]]
+name = "gp"
+data = "gp.csv"
+spine = true
+record_id = "ID"
+practice = "PRACTICE"
+[source.columns]
+nhs_number = "NHS"
+[source.further]
+PHONE = "exact"
+[source.attributes]
+ethnic_group = "ETHNIC"
+[source.events]
+start = "SEEN"
+
+[[recipient]]
+name = "partner"
+key = "partner-2026"
+purpose = "a test"
+[recipient.columns]
+gp = ["ETHNIC"]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "gp.csv").write_text("ID,NHS,PRACTICE,PHONE,ETHNIC,SEEN\n1,999 000 0018,L83001,1,A,2026-01-02\n")
+    (tmp_path / "superseded.csv").write_text("old,new\n401 023 2137,999 000 0018\n")
+    return tmp_path
+
+
+def load(folder: Path, text: str) -> Programme:
+    (folder / "programme.toml").write_text(text)
+    return Programme.load(folder / "programme.toml")
+
+
+def test_a_whole_file_is_read_as_it_is_meant(folder: Path) -> None:
+    programme = load(folder, WHOLE)
+    (source,) = programme.sources()
+    assert source.spine
+    assert source.practice == "PRACTICE"
+    assert source.events == {"start": "SEEN"}
+    assert source.identifier_columns == {"nhs_number": "NHS"}
+    assert source.files == (folder / "gp.csv",)
+    exact = programme.exact()
+    assert exact.usable == ("valid", "test")
+    assert exact.conflicts == "keep"
+    assert isinstance(exact.superseded, pl.DataFrame)
+    assert exact.superseded.rows() == [(4010232137, 9990000018)]
+    (agreement,) = programme.agreements()
+    assert (agreement.recipient, agreement.key, agreement.purpose) == ("partner", "partner-2026", "a test")
+    assert programme.programme.reference_date == dt.date(2026, 3, 31)
+    agreement.check([source])
+    assert programme.link().links.select("method", "nhs_number_status").rows() == [("spine", "test")]
+
+
+def test_the_fallback_can_be_left_out_or_set(folder: Path) -> None:
+    assert load(folder, WHOLE).fallback() is not None
+    stated = WHOLE.replace("[linkage]", '[linkage]\naccept = 0.95\nmemory = "1GB"')
+    fallback = load(folder, stated).fallback()
+    assert fallback is not None
+    assert (fallback.accept, fallback.memory) == (0.95, "1GB")
+    assert load(folder, WHOLE.replace("[linkage]", "[linkage]\nprobabilistic = false")).fallback() is None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("spine = true", "spin = true", r"source\[1\]\.spin: no such key"),
+        ("[linkage]", "[linking]", "linking: no such key"),
+        ('name = "gp"\n', "", r"source\[1\]\.name: is required"),
+        ('conflicts = "keep"', 'conflicts = "ignore"', "linkage.conflicts: Input should be 'fallback' or 'keep'"),
+        (WHOLE[WHOLE.index("[[source]]") : WHOLE.index("[[recipient]]")], "", "source: is required"),
+        ('PHONE = "exact"', 'PHONE = "telephone"', r"source\[1\]\.further\.PHONE: Input should be"),
+        ("seed = 3", 'seed = "three"', "programme.seed: Input should be a valid integer"),
+        ("seed = 3", "seed = ", "not a TOML file"),
+        ("[programme]", 'folder = "/"\n[programme]', "folder: no such key"),
+    ],
+)
+def test_a_mistake_is_named_by_file_key_and_place(folder: Path, old: str, new: str, says: str) -> None:
+    assert old in WHOLE
+    with pytest.raises(ProgrammeError, match=says) as caught:
+        load(folder, WHOLE.replace(old, new, 1))
+    assert str(folder / "programme.toml") in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProgrammeError, match="no such programme file"):
+        Programme.load(tmp_path / "programme.toml")
+
+
+def test_a_programme_without_sources_is_refused(folder: Path) -> None:
+    with pytest.raises(
+        ProgrammeError, match=r"programme\.toml, source: there is none; state at least one \[\[source\]\]"
+    ):
+        load(folder, 'source = []\n[programme]\nname = "Example"\n')
+
+
+OTHER_RECIPIENT = """
+[[recipient]]
+name = "other"
+key = "other-2026"
+[recipient.columns]
+gp = ["ETHNIC"]
+"""
+
+
+class TestRecipients:
+    def test_may_be_several(self, folder: Path) -> None:
+        assert [each.recipient for each in load(folder, WHOLE + OTHER_RECIPIENT).agreements()] == ["partner", "other"]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            (
+                "other-2026",
+                "partner-2026",
+                r"recipient: \[1\]\.key and \[2\]\.key are both 'partner-2026'; each has its own",
+            ),
+            ('"other"', '"partner"', r"recipient: \[1\]\.name and \[2\]\.name are both 'partner'; each has its own"),
+        ],
+    )
+    def test_share_neither_name_nor_key(self, folder: Path, old: str, new: str, says: str) -> None:
+        with pytest.raises(ProgrammeError, match=says) as caught:
+            load(folder, WHOLE + OTHER_RECIPIENT.replace(old, new))
+        assert str(folder / "programme.toml") in str(caught.value)
+
+
+SECOND_SOURCE = """
+[[source]]
+name = "seen"
+data = "gp.csv"
+[source.columns]
+nhs_number = "NHS"
+[source.further]
+PHONE = "exact"
+"""
+
+
+class TestCheck:
+    def test_gives_the_sources_of_what_can_be_linked(self, folder: Path) -> None:
+        assert [source.name for source in load(folder, WHOLE + SECOND_SOURCE).check()] == ["gp", "seen"]
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ('"seen"', '"gp"', "two sources are called gp"),
+            ('name = "seen"', 'name = "seen"\nspine = true', "gp, seen are all the spine"),
+            ("[linkage]", "[linkage]\naccept = 7.0", "accept is 7.0"),
+            ("[linkage]", '[linkage]\nmodel = "none.json"', r"none\.json is no trained model"),
+            ('"superseded.csv"', '"none.csv"', r"numbers\.superseded: there is no file .*none\.csv"),
+            ('gp = ["ETHNIC"]', 'gp = ["DIAGNOSIS"]', "has no columns .*DIAGNOSIS"),
+            ('gp = ["ETHNIC"]', 'gp = ["PHONE"]', "identify people"),
+        ],
+    )
+    def test_finds_what_could_not_be_linked_or_released(self, folder: Path, old: str, new: str, says: str) -> None:
+        whole = WHOLE + SECOND_SOURCE
+        assert old in whole
+        programme = load(folder, whole.replace(old, new, 1))
+        with pytest.raises(LinkcoreError, match=says):
+            programme.check()
+
+    def test_finds_one_further_identifier_of_two_kinds(self, folder: Path) -> None:
+        programme = load(folder, WHOLE + SECOND_SOURCE.replace('"exact"', '"text"'))
+        with pytest.raises(ProgrammeError, match="'PHONE' is 'exact' in source 'gp' and 'text' in source 'seen'"):
+            programme.check()
+
+
+class TestSuperseded:
+    def test_a_file_that_is_not_there_is_named(self, folder: Path) -> None:
+        (folder / "superseded.csv").unlink()
+        with pytest.raises(ProgrammeError, match=r"numbers\.superseded: there is no file .*superseded\.csv"):
+            load(folder, WHOLE).exact()
+
+    def test_a_file_is_read_as_strictly_as_a_source(self, folder: Path) -> None:
+        (folder / "superseded.csv").write_text("old,new\n401 023 2137\n")
+        with pytest.raises(SourceError, match=r"numbers\.superseded.*superseded\.csv: row 1"):
+            load(folder, WHOLE).exact()
+
+    @pytest.mark.parametrize("before", ["", "\ufeff"])
+    def test_a_byte_order_mark_is_no_part_of_a_name(self, folder: Path, before: str) -> None:
+        (folder / "superseded.csv").write_text(f"{before}old,new\n401 023 2137,999 000 0018\n", "utf-8")
+        superseded = load(folder, WHOLE).exact().superseded
+        assert isinstance(superseded, pl.DataFrame)
+        assert superseded.rows() == [(4010232137, 9990000018)]
+
+
+class TestBrackets:
+    def test_in_the_name_of_the_folder_are_no_pattern(self, folder: Path) -> None:
+        named = folder / "ICS [2026]"
+        named.mkdir()
+        for file in ("gp.csv", "superseded.csv"):
+            (folder / file).rename(named / file)
+        for pattern in ("gp.csv", "g*.csv", "[g]p.csv"):
+            (source,) = load(named, WHOLE.replace('"gp.csv"', f'"{pattern}"')).sources()
+            assert source.files == (named / "gp.csv",)
+
+    def test_in_an_absolute_place_are_as_the_file_states_them(
+        self, folder: Path, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        elsewhere = tmp_path_factory.mktemp("elsewhere")
+        (folder / "gp.csv").rename(elsewhere / "gp.csv")
+        (source,) = load(folder, WHOLE.replace('"gp.csv"', f'"{elsewhere}/[g]p.csv"')).sources()
+        assert source.files == (elsewhere / "gp.csv",)
+
+    def test_in_the_name_of_a_file_that_is_there_are_no_pattern(self, folder: Path) -> None:
+        named = folder / "[1]"
+        named.mkdir()
+        (folder / "gp.csv").rename(named / "gp[1].csv")
+        (source,) = load(named, WHOLE.replace('"gp.csv"', '"gp[1].csv"')).sources()
+        assert source.files == (named / "gp[1].csv",)
+
+
+def test_paths_are_relative_to_the_file_not_to_where_it_is_called_from(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    programme = load(folder, WHOLE)
+    assert programme.sources()[0].scan(["NHS"]).collect().equals(pl.DataFrame({"NHS": ["999 000 0018"]}))
+
+
+GOVERNED = """
+[programme]
+name = "Example"
+ends = 2026-09-30
+
+[numbers]
+superseded = "superseded.csv"
+
+[linkage]
+probabilistic = false
+
+[opt_outs]
+unlinked = "release"
+[[opt_outs.exemption]]
+purpose = "finding cases"
+basis = "individual_care"
+statement = "the practice's own patients, DAB-7"
+[opt_outs.national]
+list = "national.csv"
+as_of = 2026-04-13
+[opt_outs.type_one]
+codes = "codes.csv"
+as_of = 2026-04-13
+[opt_outs.objections]
+statements = "objections.csv"
+as_of = 2026-04-13
+[opt_outs.excluded]
+list = "excluded.csv"
+as_of = 2026-04-13
+
+[[source]]
+name = "gp"
+data = "gp.csv"
+spine = true
+record_id = "ID"
+practice = "PRACTICE"
+[source.columns]
+nhs_number = "NHS"
+birth_date = "BORN"
+postcode = "HOME"
+
+[[source]]
+name = "hospital"
+data = "hospital.csv"
+[source.columns]
+nhs_number = "NHS"
+
+[[sensitive]]
+source = "hospital"
+columns = ["DIAGNOSIS"]
+system = "icd10"
+codes = "sensitive.csv"
+parent = "SPELL"
+
+[[recipient]]
+name = "partner"
+key = "partner-2026"
+purpose = "planning"
+format = "csv"
+minimum_k = 1
+cohort = {where = 'age >= 18 and PRACTICE in ("L83001", "L83002")', derived = {age = {kind = "age", at = 2026-04-15}}}
+[recipient.columns]
+gp = ["SMOKER"]
+hospital = ["COST"]
+[recipient.pseudonymised]
+hospital = ["SPELL"]
+[recipient.derived.gp]
+born = "birth_year"
+area = {kind = "small_area", look_up = "areas.csv", postcode = "pcds", area = "lsoa21"}
+[recipient.quasi_identifiers]
+gp = ["SMOKER"]
+[recipient.terms]
+legal_basis = "UK GDPR Article 6(1)(e)"
+approval = "DAB-7"
+start = 2026-04-01
+end = 2026-09-30
+ico_registration = "ZA000000"
+ico_expires = 2026-12-31
+toolkit = "8XX00"
+toolkit_expires = 2026-12-31
+fair_processing = "https://example.org/privacy"
+next_audit = 2026-12-31
+
+[audit]
+file = "audit.jsonl"
+
+[destruction]
+providers = {gp = "Practices-of-Exeter"}
+work = ["release/**"]
+known_copies = ["the hospital's own archive"]
+"""
+
+DAY = dt.date(2026, 4, 15)
+KEY = lc.Key.from_bytes("partner-2026", bytes(range(32)))
+PEOPLE = numbers(400_000_100, 8)
+
+
+@pytest.fixture
+def governed(tmp_path: Path) -> Path:
+    """Eight people, each with a record at the practice and at the hospital, and each a reason to stay or to go."""
+    homes = ["EX1 2AB", "TQ1 1AA"] * 4
+    files = {
+        "superseded.csv": ["old,new", f"{numbers(400_009_000, 1)[0]},{PEOPLE[7]}"],
+        "gp.csv": ["ID,NHS,BORN,HOME,PRACTICE,SMOKER"]
+        + [f"R{i},{n},{'2015' if i == 6 else '1970'}-05-0{i + 1},{homes[i]},L83001,Y" for i, n in enumerate(PEOPLE)],
+        "hospital.csv": ["NHS,DIAGNOSIS,SPELL,COST"]
+        + [f"{n},{'A54.9' if i == 4 else 'J18'},S{i},{i}" for i, n in enumerate(PEOPLE)],
+        "national.csv": ["nhs_number", PEOPLE[0]],
+        "codes.csv": ["nhs_number,date,code", f"{PEOPLE[1]},2025-01-01,9Nu0.", f"{PEOPLE[2]},2025-01-01,9Nu1."],
+        "objections.csv": ["nhs_number,date,statement", f"{PEOPLE[3]},2026-01-01,objection"],
+        "excluded.csv": ["nhs_number", PEOPLE[5]],
+        "sensitive.csv": ["reference_set,code_system,code", "999004381000000103,icd10,A54.9"],
+        "areas.csv": ["pcds,lsoa21", "EX1 2AB,E01000001", "TQ1 1AA,E01000002"],
+    }
+    for name, lines in files.items():
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    return tmp_path
+
+
+class TestGovernance:
+    def test_a_programme_releases_what_it_states_and_nothing_else(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        programme.check(DAY)
+        linkage = programme.link()
+        (agreement,) = programme.agreements()
+        withheld = programme.withhold(linkage, on=DAY, purpose=agreement.purpose)
+        out = lc.release(linkage, agreement, KEY, governed / "release", on=DAY, withholding=withheld).folder
+        gp, hospital = (pl.read_csv(out / f"{name}.csv") for name in ("gp", "hospital"))
+        # 0 opted out, 1 dissented to the GP, 3 objected, 5 is left out, 6 is a child; 4 has a sensitive record.
+        assert gp.columns[3:] == ["SMOKER", "born", "area"]
+        assert gp.height == 3
+        assert sorted(hospital["COST"]) == [2, 7]
+        assert set(hospital["pseudonym"]) < set(gp["pseudonym"])
+        assert not set(hospital["SPELL"]) & {f"S{i}" for i in range(8)}
+
+    def test_an_exempt_purpose_is_exempt_and_no_other(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        linkage = programme.link()
+        by_purpose = {
+            purpose: programme.withhold(linkage, on=DAY, purpose=purpose) for purpose in ("planning", "finding cases")
+        }
+        kept = {purpose: withheld.kept["hospital"][0] for purpose, withheld in by_purpose.items() if withheld}
+        assert kept == {"planning": False, "finding cases": True}
+
+    def test_rows_of_type_one_objectors_are_dropped_when_read_and_counted(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        sources, counts = programme.sources_without_type_one(DAY)
+        assert counts.rows() == [("gp", "L83001", 1)]
+        assert [source.scan(["NHS"]).collect().height for source in sources] == [7, 8]
+        assert programme.link(on=DAY).links.filter(source="gp").height == 7
+
+    def test_what_would_happen_is_said(self, governed: Path) -> None:
+        said = load(governed, GOVERNED).plan(DAY)
+        for words in (
+            "ends on 2026-09-30",
+            "source gp (spine): 1 files",
+            "national: every source, as of 2026-04-13",
+            "Type 1: gp, as of 2026-04-13",
+            "exempt for 'finding cases': individual_care: the practice's own patients, DAB-7",
+            "sensitive records of hospital: DIAGNOSIS in all reference sets of sensitive.csv; with all rows of the",
+            "recipient partner (key partner-2026): planning",
+            "approved by DAB-7; from 2026-04-01 to 2026-09-30",
+            "on 2026-04-15: in force",
+            "hospital: pseudonym, link_method, match_probability, COST, SPELL (pseudonymised)",
+            "gp: pseudonym, link_method, match_probability, SMOKER, born (birth year), area (small area)",
+            "cohort: where age >= 18",
+            "as csv; quasi-identifiers: SMOKER, area, born, at least k = 1",
+            "audit log: audit.jsonl",
+        ):
+            assert words in said
+        assert not any(number in said for number in PEOPLE)
+        assert "REFUSED: it starts on" in load(governed, GOVERNED).plan(dt.date(2026, 3, 1))
+
+    def test_what_is_to_be_destroyed_is_every_file_with_identifiers(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        stated = programme.to_destroy()
+        assert stated["data"] == {"Practices-of-Exeter": ["gp.csv"], "hospital": ["hospital.csv"]}
+        named = {file for files in stated["data"].values() for file in files} | set(stated["work"])
+        numbered = {file.name for file in governed.glob("*.csv") if any(each in file.read_text() for each in PEOPLE)}
+        assert numbered <= named
+        assert (stated["recipients"], stated["known_copies"]) == (("partner",), ("the hospital's own archive",))
+
+    def test_a_programme_that_is_over_does_not_run(self, governed: Path) -> None:
+        programme = load(governed, GOVERNED)
+        with pytest.raises(RefusedError, match="ended on 2026-09-30"):
+            programme.link(on=dt.date(2026, 10, 1))
+        (governed / "destroyed.json").write_text("{}")
+        for run in (programme.link, programme.check, programme.plan):
+            with pytest.raises(RefusedError):
+                run()
+
+    def test_old_lists_are_found_beforehand(self, governed: Path) -> None:
+        with pytest.raises(RefusedError, match=r"opt_outs\..*: they are as of 2026-04-13, 8 days before"):
+            load(governed, GOVERNED).check(dt.date(2026, 4, 21))
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ('approval = "DAB-7"\n', "", r"recipient\[1\]\.terms\.approval: is required"),
+            ('approval = "DAB-7"', 'approval = ""', r"recipient\[1\]\.terms: terms: approval is empty"),
+            ("end = 2026-09-30", "end = 2026-03-30", r"recipient\[1\]\.terms: terms: they end on 2026-03-30, before"),
+            ('format = "csv"', 'format = "xlsx"', r"recipient\[1\]\.format: Input should be 'parquet', 'csv' or"),
+            ("minimum_k = 1", "minimum_k = 0", r"recipient\[1\]\.minimum_k: Input should be greater than or equal"),
+            ("age >= 18 and", "age.x and", r"recipient\[1\]\.cohort: filter, character"),
+            ('born = "birth_year"', 'born = "birthday"', r"recipient\[1\]\.derived\.gp\.born\.kind: Input should be"),
+            (
+                'born = "birth_year"',
+                'born = {kind = "age"}',
+                r"recipient\[1\]\.derived\.gp\.born: .* needs at, the day",
+            ),
+            ('hospital = ["SPELL"]', 'ambulance = ["SPELL"]', r"recipient\[1\]: .*pseudonymised is of"),
+            ('basis = "individual_care"', 'basis = "pseudonymised"', r"opt_outs\.exemption\[1\]\.basis: Input should"),
+            ("the practice's own patients, DAB-7", "pseudonymised", r"opt_outs\.exemption\[1\]: .*exempts no purpose"),
+            ('list = "national.csv"\n', "", r"opt_outs\.national: it is either list, or asked and answer"),
+            (
+                'codes = "codes.csv"',
+                'list = "x"\ncodes = "codes.csv"',
+                r"opt_outs\.type_one: it is either list or codes",
+            ),
+            ('file = "audit.jsonl"', 'path = "audit.jsonl"', r"audit\.file: is required; audit\.path: no such key"),
+            ("[opt_outs.excluded]", "[opt_outs.left_out]", r"opt_outs\.left_out: no such key"),
+        ],
+    )
+    def test_a_mistake_is_named_by_key_and_place(self, governed: Path, old: str, new: str, says: str) -> None:
+        assert old in GOVERNED
+        with pytest.raises(ProgrammeError, match=says):
+            load(governed, GOVERNED.replace(old, new, 1))
+
+    @pytest.mark.parametrize(
+        ("old", "new", "says"),
+        [
+            ('"national.csv"', '"none.csv"', r"opt_outs\.national\.list: there is no file"),
+            ('"codes.csv"', '"none.csv"', r"opt_outs\.type_one\.codes: there is no file"),
+            ('"objections.csv"', '"none.csv"', r"opt_outs\.objections\.statements: there is no file"),
+            ('"sensitive.csv"', '"none.csv"', r"sensitive\[1\]\.codes: there is no file"),
+            ('"areas.csv"', '"none.csv"', "there is no look-up"),
+            ('columns = ["DIAGNOSIS"]', 'columns = ["NONE"]', "sensitive records: source 'hospital' has no columns"),
+            ('unlinked = "release"', 'gp_sources = ["none"]', "gp_sources names none"),
+            ("providers = {gp =", "providers = {none =", "destruction.providers: none is no source"),
+            (
+                "providers = {gp =",
+                'one_file_a_provider = ["none"]\nproviders = {gp =',
+                "one_file_a_provider: none is no",
+            ),
+            ("Practices-of-Exeter", "Practices of Exeter", "its name becomes that of a file"),
+            ('PRACTICE in ("L83001"', 'NONE in ("L83001"', "cohort: source 'gp' has no columns"),
+        ],
+    )
+    def test_what_is_not_there_is_found_beforehand(self, governed: Path, old: str, new: str, says: str) -> None:
+        assert old in GOVERNED
+        with pytest.raises(ProgrammeError, match=says):
+            load(governed, GOVERNED.replace(old, new, 1)).check()

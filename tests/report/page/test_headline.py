@@ -1,0 +1,165 @@
+"""The headline: what each rule says, when it applies, and that it is silent otherwise."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from linkcore.linkage.run import Run
+from linkcore.quality.measures import FallbackQuality, Quality
+from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
+from linkcore.report.page.headline import concerns, false_link_limit, headline, key_figures
+
+
+def table(name: str, *rows: dict[str, object]) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=(QUALITY_TABLES | FALLBACK_TABLES)[name])
+
+
+def rate(source: str, measure: str, low: float, high: float) -> dict[str, object]:
+    row = {"source": source, "dimension": "all", "group": "all", "measure": measure, "weighting": "reweighted"}
+    return row | {"rate": low, "low": low, "high": high, "cases": 900.0, "of": 900}
+
+
+def fallback(*rates: dict[str, object], basis: str = "own") -> FallbackQuality:
+    tables = {name: table(name) for name in FALLBACK_TABLES}
+    tables["rates"] = table("rates", *rates)
+    tables["sources"] = table("sources", {"source": "seen", "linked": 10, "basis": basis})
+    return FallbackQuality(**tables, counts={})
+
+
+WELL = Quality(
+    records=table(
+        "records",
+        {"source": "gp", "method": "spine", "records": 1000},
+        {"source": "seen", "method": "nhs_number", "records": 980},
+        {"source": "seen", "method": "probabilistic", "records": 20},
+    ),
+    numbers=table("numbers"),
+    conflicts=table("conflicts", {"source": "gp", "conflicts": 0}, {"source": "seen", "conflicts": 1}),
+    set_aside=table("set_aside"),
+    persons=1000,
+    fallback=fallback(rate("all", "false links", 0.0005, 0.001), rate("seen", "false links", 0.0, 0.002)),
+    run=Run(settings={"probabilistic": {"max_false_link_rate": 0.002}}),
+)
+
+
+def test_where_no_rule_applies_nothing_is_said() -> None:
+    assert concerns(WELL) == []
+    assert concerns(replace(WELL, fallback=None)) == []
+
+
+GROUP = {"source": "all", "dimension": "age band", "group": "20-29", "rate": 0.91}
+CASES: dict[str, tuple[dict[str, object], str]] = {
+    "false links": (
+        {"fallback": fallback(rate("seen", "false links", 0.001, 0.0021))},
+        "Wrong links: the limit of 0.2 % may be passed in seen (up to 0.21 %).",
+    ),
+    "not certified": (
+        {"fallback": fallback(basis="not certified")},
+        "Not certified: too few records could be tested to vouch for the limit on wrong links in seen.",
+    ),
+    "no labels": (
+        {"fallback": fallback(basis="no labels")},
+        "No test: no records with numbers to test the links of seen by.",
+    ),
+    "missed links": (
+        {"fallback": fallback(rate("seen", "missed links", 0.04, 0.06))},
+        "Missed links: more than 5 % of those without a usable number may be missed in seen (up to 6 %).",
+    ),
+    "groups": (
+        {
+            "groups": table(
+                "groups",
+                GROUP | {"standardised_difference": -0.2, "flagged": True},
+                GROUP | {"group": "65-74", "standardised_difference": 0.2, "flagged": True},
+                GROUP | {"group": "45-64", "standardised_difference": -0.05, "flagged": False},
+            )
+        },
+        "Linked less often than others: age band 20-29 (91 %).",
+    ),
+    "conflicts": (
+        {"conflicts": table("conflicts", {"source": "gp", "conflicts": 1}, {"source": "seen", "conflicts": 2})},
+        "Numbers of other people: more than 0.1 % of the records are conflicts in seen (0.2 %).",
+    ),
+    "implausible": (
+        {
+            "implausible": table(
+                "implausible",
+                {"source": "seen", "finding": "a man giving birth", "links": 9, "of": 100},
+                {"source": "seen", "finding": "activity after death", "links": 0, "of": 100},
+            )
+        },
+        "Implausible links: a man giving birth (9).",
+    ),
+    "numbers": (
+        {
+            "flow": table(
+                "flow",
+                {"source": "seen", "number": "usable", "method": "nhs_number", "records": 75},
+                {"source": "seen", "number": "not usable", "method": "unlinked", "records": 25},
+            )
+        },
+        "No usable number: in more than 20 % of the records of seen (25 %), so these hang on the other identifiers.",
+    ),
+    "drift": (
+        {
+            "drift": table(
+                "drift",
+                {"measure": "records", "source": "all", "previous": 100, "current": 130, "change": 30, "flagged": True},
+                {"measure": "linked", "source": "seen", "previous": 0.9, "current": 0.9, "flagged": False},
+            )
+        },
+        "Changed since the run before: records of all sources (from 100 to 130).",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_rule_applies(case: str) -> None:
+    changes, said = CASES[case]
+    assert concerns(replace(WELL, **changes)) == [said]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("records", [None, 0])
+def test_of_a_source_without_a_count_nothing_is_said(records: int | None) -> None:
+    flow = {"source": "seen", "number": "not usable", "method": "unlinked", "records": records}
+    assert concerns(replace(WELL, flow=table("flow", flow))) == []
+
+
+def test_a_total_that_is_suppressed_is_not_about_anything() -> None:
+    known = {"records": 15, "conflicts": 0, "spine": 15, "nhs_number": None, "probabilistic": None}
+    totals = table("totals", *({"source": "all", "what": what, "count": many} for what, many in known.items()))
+    assert headline(replace(WELL, totals=totals, persons=None, disclosed=True, fallback=None))[0] == (
+        "About 15 records of 2 sources are of * people."
+    )
+
+
+def test_the_headline_gives_the_totals_and_the_estimates() -> None:
+    assert headline(WELL) == [
+        "2,000 records of 2 sources are of 1,000 people.",
+        "50 % are the spine, the list of who exists, 49 % were linked on the NHS Number and 1 % on name, birth date "
+        "and other identifiers.",
+        "Of the links made without a usable NHS Number, an estimated 0.05 % (95 % interval 0.05 % to 0.1 %) are to "
+        "the wrong person.",
+    ]
+    assert key_figures(WELL)[:3] == [("2,000", "records"), ("1,000", "people"), ("49 %", "linked on the NHS Number")]
+
+
+def test_what_is_withheld_is_said_by_purpose() -> None:
+    counts = {"planning": 50, "finding cases": None, "audit": 0}
+    rows = [{"source": "all", "reason": "any reason", "purpose": name, "records": n} for name, n in counts.items()]
+    assert headline(replace(WELL, withheld=table("withheld", *rows)))[2] == (
+        'Of all records, 50 (2.5 %) are withheld from releases for "planning", a number not shown for "finding cases" '
+        'and none for "audit".'
+    )
+
+
+def test_where_the_truth_is_known_it_is_said() -> None:
+    rows = [{"source": "all", "measure": "false links", "true": 0.001}, {"source": "all", "measure": "missed links"}]
+    said = headline(replace(WELL, truth=table("truth", *rows)))[-1]
+    assert said == "The truth is known here: 0.1 % are to the wrong person, and too few to be shown were missed."
+
+
+def test_the_limit_is_that_of_the_run() -> None:
+    assert false_link_limit(WELL) == 0.002
+    assert false_link_limit(replace(WELL, run=Run(settings={"probabilistic": None}))) is None

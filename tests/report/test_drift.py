@@ -1,0 +1,69 @@
+"""Drift: what has changed since an earlier run, and what of it is flagged."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.disclosure.disclosed import disclosed
+from linkcore.report.drift import compared
+
+
+def drift(quality: lc.Quality, previous: lc.Quality) -> dict[tuple[str, str], tuple[float, float, bool]]:
+    table = compared(quality, previous).drift
+    assert table is not None
+    return {(measure, source): (before, now, flag) for measure, source, before, now, _, flag in table.iter_rows()}
+
+
+def test_against_itself_nothing_changes(quality: lc.Quality) -> None:
+    table = compared(quality, quality).drift
+    assert table is not None
+    assert not table["flagged"].any()
+    assert (table["change"].drop_nulls() == 0).all()
+    assert {"records", "conflicts", "linked", "usable nhs_number", "estimated false links"} <= set(table["measure"])
+
+
+def test_values_are_those_of_the_links(linkage: lc.Linkage) -> None:
+    found = drift(linkage.quality, linkage.quality)
+    ambulance = linkage.links.filter(source="ambulance")
+    spine = linkage.links.filter(source="gp")["person_id"]
+    usable = ambulance["nhs_number_status"].is_in(list(linkage.exact.usable))
+    assert found["records", "ambulance"][1] == ambulance.height
+    assert found["usable nhs_number", "ambulance"][1] == pytest.approx(usable.mean())
+    assert found["linked", "ambulance"][1] == pytest.approx(ambulance["person_id"].is_in(spine.implode()).mean())
+    assert found["records", "all"][1] == linkage.links.height
+
+
+def test_what_falls_by_much_is_flagged_and_a_source_that_has_gone(quality: lc.Quality) -> None:
+    worse = quality.completeness.with_columns(
+        pl.when(pl.col("source") == "emergency").then(pl.col("usable") * 0.9).otherwise("usable").cast(pl.Int64)
+    )
+    fewer = quality.records.filter(pl.col("source") != "out_of_hours")
+    found = drift(replace(quality, completeness=worse, records=fewer), quality)
+    assert found["usable gender", "emergency"][2]
+    assert not found["usable gender", "inpatient"][2]
+    assert found["records", "out_of_hours"][1:] == (None, True)
+    assert not found["records", "gp"][2]
+
+
+def test_estimates_are_flagged_where_their_intervals_do_not_meet(quality: lc.Quality) -> None:
+    assert quality.fallback is not None
+    high = quality.fallback.rates.with_columns(pl.lit(0.7).alias("rate"), pl.lit(0.6).alias("low"), high=pl.lit(0.8))
+    found = drift(replace(quality, fallback=replace(quality.fallback, rates=high)), quality)
+    assert found["estimated false links", "all"][2]
+
+
+def test_what_is_disclosed_is_compared_with_what_is_disclosed(quality: lc.Quality) -> None:
+    shown = compared(disclosed(quality), quality)
+    assert shown.drift is not None
+    assert shown.drift.equals(compared(disclosed(quality), disclosed(quality)).drift)
+    counts = shown.drift.filter(measure="records")["previous"].drop_nulls()
+    assert (counts % 5 == 0).all()
+    with pytest.raises(ValueError, match="disclose this one first"):
+        compared(quality, disclosed(quality))
+
+
+def test_it_says_with_what_it_is_compared(quality: lc.Quality) -> None:
+    assert compared(quality, quality, named="March").run.previous == "March"
+    assert compared(quality, quality).run.previous == f"the run of {quality.run.reference_date}"

@@ -1,0 +1,92 @@
+"""Events: read lazily, only the columns named, in the order of the records, and checked before anything is linked."""
+
+import datetime as dt
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.quality.implausible import MAN_GIVING_BIRTH, TWO_STAYS
+from linkcore.sources.events import check_events, read_events
+from linkcore.sources.records import standardise
+
+STAYS = pl.DataFrame(
+    {
+        "id": ["c", "a", "b"],
+        "nhs_number": ["4010232137"] * 3,
+        "in": ["03/02/2024", "2024-02-05", "31/02/2024"],
+        "out": ["07/02/2024", None, "1 Mar 2024"],
+        "nights": ["4", "", "x"],
+        "icd": ["Z370, o80.0", "I10X", None],
+        "secret": ["1", "2", "3"],
+    }
+)
+
+
+def source(**events: str) -> lc.Source:
+    return lc.Source("ward", STAYS, columns={"nhs_number": "nhs_number"}, record_id="id", events=events)
+
+
+def test_events_are_in_the_order_of_the_records_and_bad_dates_are_missing() -> None:
+    read = read_events(standardise(source(start="in", end="out", diagnosis="icd")))
+    assert read.columns == ["start", "end", "delivery"]
+    assert read.rows() == [
+        (dt.date(2024, 2, 5), None, False),
+        (None, dt.date(2024, 3, 1), False),
+        (dt.date(2024, 2, 3), dt.date(2024, 2, 7), True),
+    ]
+
+
+def test_a_stay_may_tell_how_many_days_it_took() -> None:
+    read = read_events(standardise(source(start="in", days="nights")))
+    assert read["end"].to_list() == [None, None, dt.date(2024, 2, 7)]
+
+
+@pytest.mark.parametrize(
+    ("code", "delivery"),
+    [("O80", True), ("o821", True), ("O849", True), ("O85", False), ("O79", False), ("XO80", False), ("I10;O83", True)],
+)
+def test_a_delivery_is_what_icd_10_has_as_one(code: str, delivery: bool) -> None:
+    frame = pl.DataFrame({"nhs_number": ["4010232137"], "icd": [code]})
+    read = read_events(standardise(lc.Source("ward", frame, events={"diagnosis": "icd"})))
+    assert read["delivery"].to_list() == [delivery]
+
+
+def test_of_a_file_only_the_columns_named_are_read(tmp_path: Path) -> None:
+    file = tmp_path / "ward.csv"
+    STAYS.write_csv(file)
+    ward = lc.Source("ward", file, columns={"nhs_number": "nhs_number"}, record_id="id", events={"start": "in"})
+    assert read_events(standardise(ward))["start"].null_count() == 1
+
+
+def test_data_that_have_changed_since_are_refused(tmp_path: Path) -> None:
+    file = tmp_path / "ward.parquet"
+    STAYS.write_parquet(file)
+    ward = lc.Source("ward", file, columns={"nhs_number": "nhs_number"}, record_id="id", events={"start": "in"})
+    records = standardise(ward)
+    STAYS[:2].write_parquet(file)
+    with pytest.raises(lc.SourceError, match="have changed"):
+        read_events(records)
+
+
+def test_a_column_that_holds_no_single_values_is_refused_before_anything_is_linked() -> None:
+    frame = STAYS.with_columns(pl.col("in").str.split("/"))
+    ward = lc.Source("ward", frame, columns={"nhs_number": "nhs_number"}, record_id="id", events={"start": "in"})
+    with pytest.raises(lc.SourceError, match=r"'in', which events names, is List\(String\)"):
+        check_events(ward)
+    with pytest.raises(lc.SourceError, match="which events names"):
+        lc.link([ward])
+
+
+def test_a_linkage_tells_of_what_can_hardly_have_happened() -> None:
+    gp = pl.DataFrame({"nhs_number": ["4010232137"], "gender": ["1"], "birth_date": ["1980-02-03"]})
+    linkage = lc.link([lc.Source("gp", gp, spine=True), source(start="in", end="out", diagnosis="icd")], fallback=None)
+    found = {finding: (links, of) for _, finding, links, of in linkage.quality.implausible.iter_rows()}
+    assert found[MAN_GIVING_BIRTH] == (1, 1)
+    assert found[TWO_STAYS] == (0, 0)
+    assert linkage.quality.run.settings["sources"]["ward"]["events"] == {
+        "start": "in",
+        "end": "out",
+        "diagnosis": "icd",
+    }
