@@ -27,28 +27,6 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
     A run that fails or is killed leaves the folder that was there, or none; what it had begun, and what it had set
     aside, lies hidden beside the place until the next run, which puts the folder that was there back.
 
-    Parameters
-    ----------
-    place : pathlib.Path
-        Where the folder will be; its parents are made, links are followed. One writer at a time: another is refused,
-        until the first has ended or is dead.
-    ours : callable
-        Asked of the path of each entry of a folder that is there already: is it a part of an earlier output of this
-        kind, so that it may be deleted? One that is not, and the folder stays as it is. A name that many folders hold
-        (``*.parquet``) proves nothing: look into the folder (``entry.parent``) for the file that says what it is, such
-        as a manifest that lists the entry. By default only an empty folder is replaced.
-
-    Yields
-    ------
-    pathlib.Path
-        An empty private folder to write to. Files in it end with mode 0600 and folders with 0700, whoever made them.
-
-    Raises
-    ------
-    ProgrammeError
-        If something that is no folder stands at the place, the folder there holds anything that is not ours, another
-        run is writing it, or the file system refuses.
-
     Examples
     --------
     >>> import tempfile
@@ -98,23 +76,6 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
 @contextmanager
 def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
     """Write a file that appears at its place only when it is complete, instead of what was there.
-
-    Parameters
-    ----------
-    place : pathlib.Path
-        Where the file will be; its parents are made, links are followed. One writer at a time.
-    mode : int
-        Its permissions, from the first byte on.
-
-    Yields
-    ------
-    pathlib.Path
-        An empty file to write to.
-
-    Raises
-    ------
-    ProgrammeError
-        If a folder stands at the place, or the file system refuses.
 
     Examples
     --------

@@ -17,20 +17,6 @@ def side_by_side(
 ) -> Iterator[_Result]:
     """Do for each of some items what uses several cores only now and then, two at a time unless otherwise asked.
 
-    Parameters
-    ----------
-    function : callable
-        It must not depend on what it is doing for the others.
-    items : iterable
-        What to call it with.
-    at_once : int
-        How many at a time.
-
-    Yields
-    ------
-    object
-        Its results, in the order of the items. Where it raises, what has not begun is not begun.
-
     Examples
     --------
     >>> list(side_by_side(len, ["gp", "emergency"]))

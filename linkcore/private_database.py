@@ -16,19 +16,7 @@ __all__ = ["draw_rows", "make_table", "private_connection", "sample"]
 
 @contextmanager
 def private_connection(memory: str, threads: int | None) -> Iterator["DuckDBPyConnection"]:
-    """Open a database in memory that spills to a directory which nobody else can read, and which goes with it.
-
-    Parameters
-    ----------
-    memory : str
-        The most that it may hold in memory, as DuckDB writes it.
-    threads : int, optional
-        How many threads it may use; with none given, all there are.
-
-    Yields
-    ------
-    duckdb.DuckDBPyConnection
-    """
+    """Open a database in memory that spills to a directory which nobody else can read, and which goes with it."""
     import duckdb
 
     # A directory made so is of mode 0700.
@@ -47,17 +35,7 @@ def private_connection(memory: str, threads: int | None) -> Iterator["DuckDBPyCo
 
 
 def make_table(connection: "DuckDBPyConnection", name: str, frame: pl.DataFrame) -> None:
-    """Copy a frame into a table: a view of it would be converted anew by each query.
-
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        Where to.
-    name : str
-        Of the table; one of that name is replaced.
-    frame : polars.DataFrame
-        What.
-    """
+    """Copy a frame into a table: a view of it would be converted anew by each query."""
     connection.register("incoming", frame)
     connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608
     connection.unregister("incoming")
@@ -72,23 +50,7 @@ def draw_rows(
     size: int,
     generator: "np.random.Generator",
 ) -> None:
-    """Copy some rows, drawn without replacement, into a table.
-
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are.
-    into : str
-        The table that is made, or replaced.
-    table : str
-        With ``unique_id``.
-    ids : (int, int)
-        Rows are drawn from those with an id from the first to before the second; there is one of each.
-    size : int
-        How many; all, if there are no more.
-    generator : numpy.random.Generator
-        The source of chance.
-    """
+    """Copy some rows, drawn without replacement, into a table."""
     drawn = sample(pl.int_range(*ids, eager=True), size, generator)
     make_table(connection, "drawn", drawn.alias("unique_id").to_frame())
     query = f"SELECT * FROM {table} SEMI JOIN drawn USING (unique_id)"  # noqa: S608
@@ -97,19 +59,6 @@ def draw_rows(
 
 def sample(values: pl.Series, size: int, generator: "np.random.Generator") -> pl.Series:
     """Draw some values without replacement; they stay in order.
-
-    Parameters
-    ----------
-    values : polars.Series
-        What is drawn from.
-    size : int
-        How many; all, if there are no more.
-    generator : numpy.random.Generator
-        The source of chance.
-
-    Returns
-    -------
-    polars.Series
 
     Examples
     --------

@@ -10,15 +10,7 @@ Progress = Callable[[str, int, int], None]
 
 
 def silent(step: str, done: int, steps: int) -> None:
-    """Tell nobody.
-
-    Parameters
-    ----------
-    step : str
-        What is being done.
-    done, steps : int
-        How many steps are done, of how many.
-    """
+    """Tell nobody."""
 
 
 class Stopwatch:

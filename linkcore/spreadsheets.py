@@ -14,15 +14,6 @@ _UNSAFE: Final = r"^(?:[\t\r\n']|\s*[=+\-@＝＋－＠])"
 def guarded(value: pl.Expr) -> pl.Expr:
     """Put a ``'`` before what a spreadsheet would take for a formula, and before what begins with one.
 
-    Parameters
-    ----------
-    value : polars.Expr
-        Text.
-
-    Returns
-    -------
-    polars.Expr
-
     Examples
     --------
     >>> pl.DataFrame({"name": ["=1+1", "ANNA", "'t Hooft"]}).select(guarded(pl.col("name"))).to_series().to_list()
@@ -33,15 +24,6 @@ def guarded(value: pl.Expr) -> pl.Expr:
 
 def unguarded(value: pl.Expr) -> pl.Expr:
     """Take off what :func:`guarded` put before it.
-
-    Parameters
-    ----------
-    value : polars.Expr
-        Text.
-
-    Returns
-    -------
-    polars.Expr
 
     Examples
     --------

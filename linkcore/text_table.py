@@ -13,19 +13,6 @@ _WIDTH: Final = 1000
 def as_text(frame: pl.DataFrame, *, decimals: int = 4, missing: str = "–") -> str:
     """Lay a small table out as text, whole, whatever the width of the terminal.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        Of counts, rates and names; never of identifiers.
-    decimals : int
-        Digits after the point of Float columns.
-    missing : str
-        What stands for null.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> import polars as pl

@@ -3,7 +3,8 @@
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,20 +13,26 @@ import linkcore
 
 ROOT = Path(linkcore.__file__).parent
 
-# From the ground up: a module may import from its own storey and from those below it.
+# From the ground up: a module imports from its own storey and from those below it.
 STOREYS = [
-    ["linkcore.errors", "linkcore.schema", "linkcore.files", "linkcore.progress", "linkcore.parallel"],
-    ["linkcore.identifiers", "linkcore.pseudonyms"],
-    ["linkcore.quality"],
-    ["linkcore.linkage"],
-    ["linkcore.governance", "linkcore.synthetic"],
-    ["linkcore"],
-    ["linkcore.cli.demo"],
-    ["linkcore.cli"],
-    ["linkcore.__main__"],
+    ["errors", "schema", "files", "progress", "parallel", "private_database", "spreadsheets", "text_table"],
+    ["identifiers", "synthetic"],
+    ["keys"],
+    ["pseudonyms"],
+    ["sources"],
+    ["linkage"],
+    ["review"],
+    ["quality"],
+    ["disclosure"],
+    ["report"],
+    ["link"],
+    ["governance"],
+    ["programme"],
+    ["cli", "__main__"],
 ]
 
 
+@cache
 def modules() -> dict[str, Path]:
     names = {}
     for path in sorted(ROOT.rglob("*.py")):
@@ -35,25 +42,67 @@ def modules() -> dict[str, Path]:
 
 
 def imports_of(path: Path) -> Iterator[str]:
+    """Everything that a file imports, wherever in it: also late, and for types only."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            inner = {f"{node.module}.{alias.name}" for alias in node.names} & modules().keys()
+            yield from inner or {node.module}
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """Which modules of ours each module imports."""
+    known = modules()
+    return {name: {each for each in imports_of(path) if each in known} - {name} for name, path in known.items()}
 
 
 def storey(module: str) -> int:
     of = {name: number for number, names in enumerate(STOREYS) for name in names}
-    while module not in of:
-        module = module.rpartition(".")[0]
-    return of[module]
+    return of[module.split(".")[1]]
 
 
-@pytest.mark.parametrize("module", modules())
+def circles(imports: Mapping[str, set[str]]) -> set[str]:
+    """The modules that import themselves by way of others: what is left once all that import nothing left are gone."""
+    left = {name: set(each) for name, each in imports.items()}
+    while ends := {name for name, each in left.items() if not each}:
+        left = {name: each - ends for name, each in left.items() if name not in ends}
+    # And those that nothing left imports only lead to a circle.
+    while starts := left.keys() - {each for imported in left.values() for each in imported}:
+        left = {name: each for name, each in left.items() if name not in starts}
+    return set(left)
+
+
+@pytest.mark.parametrize("module", sorted(modules().keys() - {"linkcore"}))
 def test_imports_go_downwards(module: str) -> None:
-    # The package's own face (its version) is there for everybody above the ground.
-    inner = {name for name in imports_of(modules()[module]) if name.startswith("linkcore.")}
-    assert {name for name in inner if storey(name) > storey(module)} == set()
+    assert {name for name in graph()[module] if name == "linkcore" or storey(name) > storey(module)} == set()
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert circles(graph()) == set()
+
+
+def test_a_circle_is_found() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b", "d"}, "d": set()}) == {"b", "c"}
+
+
+def test_rooms_form_no_circle() -> None:
+    """Also folder by folder: two rooms never import from each other."""
+
+    folders = {path.parent for path in modules().values()}
+
+    def room(name: str) -> str:
+        """The folder of a module, or the module itself where folders lie beside it."""
+        path = modules()[name]
+        has_folders = any(folder.parent == path.parent for folder in folders)
+        return name if has_folders or path.name == "__init__.py" else name.rpartition(".")[0]
+
+    rooms: dict[str, set[str]] = {}
+    for name, imported in graph().items():
+        if name != "linkcore":
+            rooms.setdefault(room(name), set()).update({room(each) for each in imported} - {room(name)})
+    assert circles(rooms) == set()
 
 
 def test_there_are_modules_to_look_at() -> None:

@@ -8,8 +8,8 @@ import argparse
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.metadata import version
 
-from linkcore import __version__
 from linkcore.cli import auditing, destruction, exits, keys, linking, objecting, pseudonymising, releasing, reviewing
 from linkcore.errors import LinkcoreError
 
@@ -17,19 +17,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command.
-
-    Parameters
-    ----------
-    arguments : sequence of str, optional
-        By default those of the process.
-
-    Returns
-    -------
-    int
-        The exit code: 0 done; 1 an error of linkcore itself; 2 wrong usage or programme file; 3 input data cannot be
-        used; 4 refused.
-    """
+    """Run one command."""
     chosen = _parser().parse_args(arguments)
     try:
         chosen.run(chosen)
@@ -50,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="linkcore", description="Record linkage and pseudonymisation for NHS ICSs.")
-    parser.add_argument("--version", action="version", version=f"linkcore {__version__}")
+    parser.add_argument("--version", action="version", version=f"linkcore {version('linkcore')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for group in (linking, releasing, objecting, exits, reviewing, pseudonymising, keys, auditing, destruction):
         group.add(commands)

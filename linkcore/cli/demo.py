@@ -61,12 +61,7 @@ class Demonstration:
     peak_bytes: int
 
     def text(self) -> str:
-        """Say it all in plain text.
-
-        Returns
-        -------
-        str
-        """
+        """Say it all in plain text."""
         records, persons = self.linkage.links.height, self.linkage.persons.height
         times = pl.DataFrame({"step": list(self.seconds), "seconds": list(self.seconds.values())})
         return "\n\n".join(
@@ -92,15 +87,7 @@ class Demonstration:
 def accuracy(judged: pl.DataFrame) -> pl.DataFrame:
     """Turn counts of right and wrong links into precision and recall, by source and in all.
 
-    Parameters
-    ----------
-    judged : polars.DataFrame
-        What :func:`linkcore.quality.truth.compare_with_truth` found.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``source``, the counts, ``precision`` and ``recall``.
+    Returns ``source``, the counts, ``precision`` and ``recall``.
     """
     counts = judged.group_by("source", maintain_order=True).agg(pl.exclude("method").sum())
     counts = pl.concat([counts, counts.select(pl.lit("all").alias("source"), pl.exclude("source").sum())])
@@ -124,23 +111,7 @@ def _of_conflicts(conflicts: pl.DataFrame) -> str:
 
 
 def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Progress = silent) -> Demonstration:
-    """Make a synthetic ICS, link it, release it to one recipient, judge the links by the truth, and write the report.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where to write: ``ics/`` (sources, programme file, truth), ``keys/``, ``release/`` and ``report/``.
-    people : int
-        How many people live there.
-    seed : int
-        Of the synthetic data.
-    progress : Progress
-        Told of each step.
-
-    Returns
-    -------
-    Demonstration
-    """
+    """Make a synthetic ICS, link it, release it to one recipient, judge it and write its report."""
     seconds: dict[str, float] = {}
 
     with _timed(seconds, "synthesise"):

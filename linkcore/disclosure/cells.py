@@ -74,15 +74,6 @@ class Cells:
 def cells_of(quality: Quality) -> Cells:
     """Name all counts of a Quality, and tell the sums among them.
 
-    Parameters
-    ----------
-    quality : Quality
-        With true counts.
-
-    Returns
-    -------
-    Cells
-
     Examples
     --------
     >>> from linkcore.quality.measures import measure

@@ -47,22 +47,6 @@ _WORDS_FOR_A_COUNT: Final = pl.col("basis").str.replace_all(r"\b\d+ of them have
 def disclosed(quality: Quality) -> Quality:
     """Apply disclosure control.
 
-    Parameters
-    ----------
-    quality : Quality
-        With true counts; one that is disclosed already is given back.
-
-    Returns
-    -------
-    Quality
-        The same tables, to be shown to anybody the report is for.
-
-    Raises
-    ------
-    ValueError
-        If it has been compared with another run: compare (:func:`linkcore.report.drift.compared`) what is disclosed
-        with what is disclosed, for true rates of two runs give counts away.
-
     Examples
     --------
     >>> from linkcore.quality.measures import measure

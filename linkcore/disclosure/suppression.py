@@ -31,15 +31,6 @@ _UNBOUNDED: Final = 1 << 60
 def rounded(count: int) -> int:
     """Round a count to the nearest multiple of ``ROUND_TO``.
 
-    Parameters
-    ----------
-    count : int
-        Not small.
-
-    Returns
-    -------
-    int
-
     Examples
     --------
     >>> [rounded(count) for count in (0, 8, 12, 13)]
@@ -81,17 +72,7 @@ class Counts:
         return self.values[self._at[key]]
 
     def add(self, key: Hashable, value: int, *, shown: bool = True) -> None:
-        """Add a count; one that is there already has the same value, and is shown if it ever is.
-
-        Parameters
-        ----------
-        key : hashable
-            What is counted.
-        value : int
-            The true count.
-        shown : bool
-            Whether it stands in a table; otherwise it only follows from such.
-        """
+        """Add a count; one that is there already has the same value, and is shown if it ever is."""
         at = self._at.setdefault(key, len(self.keys))
         if at == len(self.keys):
             self.keys.append(key)
@@ -101,15 +82,7 @@ class Counts:
         self.shown[at] |= shown
 
     def add_sum(self, total: Hashable, parts: Iterable[Hashable]) -> None:
-        """Say that a count is the sum of others, if it is; a total that is no count yet becomes one that is not shown.
-
-        Parameters
-        ----------
-        total : hashable
-            Key of the sum.
-        parts : iterable of hashable
-            Keys of its parts, all of them there.
-        """
+        """Say that a count is the sum of others, if it is; a total that is no count yet is not shown."""
         # What is 0 is shown as 0, and tells nothing of the other parts.
         at = tuple(self._at[part] for part in dict.fromkeys(parts) if self.value(part))
         value = sum(self.values[part] for part in at)
@@ -119,15 +92,7 @@ class Counts:
             self.sums.append((self._at[total], at))
 
     def add_part(self, whole: Hashable, part: Hashable, rest: Hashable) -> None:
-        """Say that a count is part of another; the rest of it is protected too, though it may stand nowhere.
-
-        Parameters
-        ----------
-        whole, part : hashable
-            Keys of counts.
-        rest : hashable
-            Key of what remains.
-        """
+        """Say that a count is part of another; the rest of it is protected too, though it may stand nowhere."""
         remains = self.value(whole) - self.value(part)
         if remains < 0:
             return
@@ -137,19 +102,7 @@ class Counts:
 
 
 def suppressed(counts: Counts) -> set[Hashable]:
-    """Choose the counts that are not shown: the small ones, and those by which they could be worked out.
-
-    Parameters
-    ----------
-    counts : Counts
-        All that is to be shown together.
-
-    Returns
-    -------
-    set of hashable
-        Keys of shown counts. Never of one that is 0: that nobody is in a cell tells of nobody's count, and tables full
-        of stars could not be read.
-    """
+    """Choose the counts that are not shown: the small ones, and those by which they could be worked out."""
     small = [at for at, value in enumerate(counts.values) if 0 < value < SMALLEST_COUNT]
     unknown = {at for at in range(len(counts.values)) if not counts.shown[at]} | set(small)
     sums_of: dict[int, list[int]] = defaultdict(list)

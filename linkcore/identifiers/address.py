@@ -27,15 +27,7 @@ _NO_FIXED_ABODE: Final = "^(?:OF )?NO FIXED (?:ABODE|ADDRESS)"
 def standardise(column: pl.Expr) -> pl.Expr:
     """Bring addresses to the form in which they are compared.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Addresses, one line each, as a source holds them.
-
-    Returns
-    -------
-    polars.Expr
-        Struct with ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
+    Returns Struct with ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
 
     Notes
     -----

@@ -86,24 +86,9 @@ def standardise(
 ) -> pl.Expr:
     """Read birth dates, and say of each whether it can be one.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Dates, date-times, text, or numbers (20010203, or Excel's of five digits).
-    reference_date : datetime.date, optional
-        The day by which age is judged: a later date, or one over 120 years earlier, is implausible. Two-digit years are
-        not later than it. Without it, see ``EARLIEST``, ``LATEST`` and ``LATEST_TWO_DIGIT_YEAR``.
-    day_first : bool
-        Whether 03/02/2001 is 3 February; if its middle part is over 12, the date is read the other way round.
-    dtype : polars.DataType, optional
-        The column's dtype, where it is known; without it the schema is asked when the query is planned.
-
-    Returns
-    -------
-    polars.Expr
-        Struct with ``value`` (Date, null unless valid or implausible), ``text`` (String: YYYY-MM-DD of an impossible
-        date, for edit distance; YYYY-MM or YYYY of one that is partial, be it plausible or not; null in all other
-        cases) and ``status`` (``STATUS``, never null).
+    Returns Struct with ``value`` (Date, null unless valid or implausible), ``text`` (String: YYYY-MM-DD of an
+    impossible date, for edit distance; YYYY-MM or YYYY of one that is partial, be it plausible or not; null in all
+    other cases) and ``status`` (``STATUS``, never null).
 
     Examples
     --------

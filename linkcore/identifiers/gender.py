@@ -30,17 +30,7 @@ _NUMBER: Final = r"^0*([0-9])(?:[.,]0*)?$"
 def standardise(column: pl.Expr, *, dtype: pl.DataType | None = None) -> pl.Expr:
     """Read gender from codes and words.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Genders, as a source holds them.
-    dtype : polars.DataType, optional
-        The column's dtype, where it is known; without it the schema is asked when the query is planned.
-
-    Returns
-    -------
-    polars.Expr
-        Struct with ``value`` (``schema.GENDER``, null unless valid) and ``status`` (``STATUS``, never null).
+    Returns Struct with ``value`` (``schema.GENDER``, null unless valid) and ``status`` (``STATUS``, never null).
 
     Examples
     --------

@@ -80,17 +80,7 @@ _SPLIT_PREFIX: Final = r"^(O|MC|MAC) ([A-Z]{2})"
 def standardise(column: pl.Expr, *, kind: Kind) -> pl.Expr:
     """Bring names to the form in which they are compared.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Names, as a source holds them.
-    kind : {"given", "family"}
-        Which part of the name it is: MALE is no given name, but a family name of real people.
-
-    Returns
-    -------
-    polars.Expr
-        Struct with ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
+    Returns Struct with ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
 
     Notes
     -----

@@ -51,21 +51,8 @@ _DIGITS: Final = r"^[0-9]{1,10}$"
 def standardise(column: pl.Expr, *, birth_date: pl.Expr | None = None, dtype: pl.DataType | None = None) -> pl.Expr:
     """Read NHS Numbers from text, whole numbers or floats, and say of each what kind it is.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        NHS Numbers of any dtype, as a source holds them.
-    birth_date : polars.Expr, optional
-        Date: the patient's. With it a nine-digit value is taken as the CHI number it is without its first digit, zero,
-        if the six digits that then lead are this date as DDMMYY. Every other nine-digit value is malformed.
-    dtype : polars.DataType, optional
-        The column's dtype, where it is known; without it the schema is asked when the query is planned.
-
-    Returns
-    -------
-    polars.Expr
-        Struct with ``value`` (Int64: the ten digits as one number, null unless ``status`` is in ``NUMBERED``) and
-        ``status`` (``schema.NHS_NUMBER_STATUS``, never null).
+    Returns Struct with ``value`` (Int64: the ten digits as one number, null unless ``status`` is in ``NUMBERED``) and
+    ``status`` (``schema.NHS_NUMBER_STATUS``, never null).
 
     Notes
     -----
@@ -153,15 +140,7 @@ def nhs_number_status(column: str | pl.Expr) -> pl.Expr:
 def digits(number: pl.Expr) -> pl.Expr:
     """Write numbers as ten digits.
 
-    Parameters
-    ----------
-    number : polars.Expr
-        Integer, 0 to 9,999,999,999.
-
-    Returns
-    -------
-    polars.Expr
-        String of ten digits, null where ``number`` is.
+    Returns String of ten digits, null where ``number`` is.
 
     Examples
     --------
@@ -173,16 +152,6 @@ def digits(number: pl.Expr) -> pl.Expr:
 
 def check_digit(nine: pl.Expr) -> pl.Expr:
     """Compute the check digit that belongs after nine digits, by Modulus 11 with weights 10 to 2.
-
-    Parameters
-    ----------
-    nine : polars.Expr
-        Integer: the first nine digits as one number.
-
-    Returns
-    -------
-    polars.Expr
-        Int64, 0 to 10; after a 10 the nine digits are never issued.
 
     Notes
     -----

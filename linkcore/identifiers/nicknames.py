@@ -18,16 +18,6 @@ __all__ = ["nickname_groups"]
 def nickname_groups(given_name: pl.Expr) -> pl.Expr:
     """Give the groups of names that a given name belongs to; only its first word counts.
 
-    Parameters
-    ----------
-    given_name : polars.Expr
-        String, in standard form: A to Z and single spaces.
-
-    Returns
-    -------
-    polars.Expr
-        List(UInt16), ascending; null where the name is null or in no group.
-
     Examples
     --------
     >>> frame = pl.DataFrame({"name": ["BILL", "WILLIAM JOHN", "ANNA", "XYZZY"]})

@@ -33,17 +33,9 @@ _FOUND: Final = pl.Struct({"value": pl.String, "text": pl.String, "status": STAT
 def standardise(column: pl.Expr) -> pl.Expr:
     """Bring postcodes to capitals with one space, and put right letters and digits that look alike.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Postcodes, as a source holds them.
-
-    Returns
-    -------
-    polars.Expr
-        Struct with ``value`` (String, a whole postcode; null unless valid), ``text`` (String, the capitals and digits
-        of a malformed postcode, an outward code alone included, for edit distance; null in all other cases) and
-        ``status`` (``STATUS``, never null).
+    Returns Struct with ``value`` (String, a whole postcode; null unless valid), ``text`` (String, the capitals and
+    digits of a malformed postcode, an outward code alone included, for edit distance; null in all other cases) and
+    ``status`` (``STATUS``, never null).
 
     Notes
     -----

@@ -20,16 +20,6 @@ def soundex(name: pl.Expr) -> pl.Expr:
     Russell 1918, as the National Archives of the United States use it: the first letter, and the codes of the next
     three consonants; H and W do not part two letters of one code, vowels do.
 
-    Parameters
-    ----------
-    name : polars.Expr
-        String: A-Z and spaces. Of a name in another script, the first four characters are given as they are.
-
-    Returns
-    -------
-    polars.Expr
-        String of four characters; null where the name is.
-
     Examples
     --------
     >>> names = pl.DataFrame({"name": ["ROBERT", "RUPERT", "ASHCRAFT", "TYMCZAK", "PFISTER", "HONEYMAN", "NG"]})

@@ -72,19 +72,7 @@ def by_dtype(
 
     The one place that uses ``pipe_with_dtype``, which Polars still calls unstable.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Any column.
-    function : callable
-        Makes the expression of the column and its dtype.
-    dtype : polars.DataType, optional
-        The dtype, where it is known; without it the schema is asked when the query is planned.
-
-    Returns
-    -------
-    polars.Expr
-        What ``function`` returned, under the name of ``column``.
+    Returns What ``function`` returned, under the name of ``column``.
 
     Examples
     --------
@@ -105,19 +93,7 @@ def on_present(
     Polars' text expressions cost 10 to 15 nanoseconds for each null; a chain of ten over a column that is nearly all
     null is several times dearer than the few values that are there.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Any column.
-    function : callable
-        Makes the expression of the column; it must be elementwise.
-    dtype : polars.DataType
-        The dtype of that expression.
-
-    Returns
-    -------
-    polars.Expr
-        ``dtype``, null where ``column`` is null.
+    Returns ``dtype``, null where ``column`` is null.
 
     Examples
     --------
@@ -146,19 +122,7 @@ def on_distinct(
 
     A million people have some ten thousand names; to find a value again costs a tenth of what it costs to read it.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Any column of which many values are the same.
-    function : callable
-        Makes the expression of the column; it must be elementwise.
-    dtype : polars.DataType
-        The dtype of that expression.
-
-    Returns
-    -------
-    polars.Expr
-        ``dtype``.
+    Returns ``dtype``.
 
     Examples
     --------
@@ -178,17 +142,7 @@ def on_distinct(
 def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     """Give a column of any dtype as text; a whole number held as a float has no decimal point.
 
-    Parameters
-    ----------
-    column : polars.Expr
-        Any column that is not nested.
-    dtype : polars.DataType
-        Its dtype, from :func:`by_dtype`.
-
-    Returns
-    -------
-    polars.Expr
-        String; null where ``column`` is null, not a number, a date outside the years 1 to 9999, or a duration.
+    Returns String; null where ``column`` is null, not a number, a date outside the years 1 to 9999, or a duration.
 
     Examples
     --------
@@ -210,16 +164,6 @@ def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 def ascii_digits(text: pl.Expr) -> pl.Expr:
     """Write the decimal digits of every script, full-width and superscript ones too, as 0 to 9.
-
-    Parameters
-    ----------
-    text : polars.Expr
-        String.
-
-    Returns
-    -------
-    polars.Expr
-        String, in Unicode normalization form NFKC but for the digits.
 
     Examples
     --------
@@ -247,16 +191,6 @@ def _decimal_digits() -> dict[str, str]:
 def compact(text: pl.Expr) -> pl.Expr:
     """Keep the letters and digits alone, in upper case: the form in which words are looked up.
 
-    Parameters
-    ----------
-    text : polars.Expr
-        String.
-
-    Returns
-    -------
-    polars.Expr
-        String, empty where there is no letter and no digit.
-
     Examples
     --------
     >>> pl.select(compact(pl.lit(" n/a "))).item()
@@ -267,16 +201,6 @@ def compact(text: pl.Expr) -> pl.Expr:
 
 def folded(text: pl.Expr) -> pl.Expr:
     """Upper case, with accents and apostrophes left out and letters such as Ł or ß spelt in A to Z.
-
-    Parameters
-    ----------
-    text : polars.Expr
-        String.
-
-    Returns
-    -------
-    polars.Expr
-        String. Other punctuation, spaces and letters of other scripts stay.
 
     Examples
     --------
@@ -294,16 +218,6 @@ def _folded_by_unicode(text: pl.Expr) -> pl.Expr:
 
 def own_script(text: pl.Expr) -> pl.Expr:
     """Words in the script they are written in, for text of which :func:`folded` leaves nothing in A to Z.
-
-    Parameters
-    ----------
-    text : polars.Expr
-        String.
-
-    Returns
-    -------
-    polars.Expr
-        String: upper case where the script has one, single spaces; null where there is no letter.
 
     Examples
     --------

@@ -332,16 +332,6 @@ def _decoded(text: Secret[bytes], encoding: str) -> Secret[bytes] | None:
 def midstates(material: Secret[bytes]) -> Secret[tuple[int, ...]]:
     """Hash the two blocks that HMAC-SHA-256 makes of a key (RFC 2104).
 
-    Parameters
-    ----------
-    material : Secret of bytes
-        The key, of any length.
-
-    Returns
-    -------
-    Secret of tuple of int
-        The eight words of the state after the inner block, then those after the outer: as secret as the key.
-
     Examples
     --------
     >>> len(midstates(Secret(b"Jefe")).reveal())

@@ -81,17 +81,7 @@ class HeldKey(NamedTuple):
 
 
 def as_bytes(held: Sequence[HeldKey]) -> Secret[bytes]:
-    """Write versions of keys as JSON.
-
-    Parameters
-    ----------
-    held : sequence of HeldKey
-        What a keyring holds.
-
-    Returns
-    -------
-    Secret of bytes
-    """
+    """Write versions of keys as JSON."""
 
     def entry(about: KeyVersion, key: Key | None) -> dict[str, Any]:
         times = {"created": about.created.isoformat(), "changed": about.changed.isoformat()}
@@ -102,16 +92,6 @@ def as_bytes(held: Sequence[HeldKey]) -> Secret[bytes]:
 
 def from_bytes(content: Secret[bytes]) -> tuple[HeldKey, ...] | None:
     """Read what `as_bytes` wrote.
-
-    Parameters
-    ----------
-    content : Secret of bytes
-        JSON.
-
-    Returns
-    -------
-    tuple of HeldKey, or None
-        None if it is something else: no error, since one could quote the material.
 
     Examples
     --------

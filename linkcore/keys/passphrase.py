@@ -17,24 +17,6 @@ VARIABLE: Final = "LINKCORE_PASSPHRASE"
 def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = False) -> Secret[str]:
     r"""Read a passphrase: from a file descriptor if one is given, else from the environment, else from a person.
 
-    Parameters
-    ----------
-    what : str
-        What it opens, for the prompt.
-    descriptor : int, optional
-        An open file descriptor; its first line is the passphrase.
-    twice : bool
-        Whether a person is asked twice, since a new passphrase that is mistyped opens nothing.
-
-    Returns
-    -------
-    Secret of str
-
-    Raises
-    ------
-    ProgrammeError
-        The descriptor cannot be read, the two passphrases differ, or there is nobody to ask.
-
     Examples
     --------
     >>> reading, writing = os.pipe()

@@ -76,26 +76,7 @@ class Lock(Hidden):
 
     @classmethod
     def of(cls, text: bytes, passphrase: Secret[str], what: str) -> Self:
-        """Stretch the passphrase as a sealed text says.
-
-        Parameters
-        ----------
-        text : bytes
-            What `seal` gave.
-        passphrase : Secret of str
-            Right or wrong.
-        what : str
-            Names the file in messages.
-
-        Returns
-        -------
-        Lock
-
-        Raises
-        ------
-        KeyMaterialError
-            The text is not whole.
-        """
+        """Stretch the passphrase as a sealed text says."""
         header, _ = _parsed(text, what)
         try:
             return cls(passphrase, salt=bytes.fromhex(header["salt"]), cost=header["cost"])
@@ -106,21 +87,6 @@ class Lock(Hidden):
 
 def new_passphrase(passphrase: Secret[str]) -> Secret[str]:
     """Refuse a passphrase that is too short to protect a file.
-
-    Parameters
-    ----------
-    passphrase : Secret of str
-        As it was given.
-
-    Returns
-    -------
-    Secret of str
-        The same.
-
-    Raises
-    ------
-    KeyMaterialError
-        It has fewer than 15 characters.
 
     Examples
     --------
@@ -136,20 +102,7 @@ def new_passphrase(passphrase: Secret[str]) -> Secret[str]:
 
 
 def seal(content: Secret[bytes], lock: Lock) -> bytes:
-    """Encrypt.
-
-    Parameters
-    ----------
-    content : Secret of bytes
-        What to seal.
-    lock : Lock
-        Under what.
-
-    Returns
-    -------
-    bytes
-        JSON. Each time another, since the nonce is random.
-    """
+    """Encrypt."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     nonce = secrets.token_bytes(12)
@@ -161,25 +114,6 @@ def seal(content: Secret[bytes], lock: Lock) -> bytes:
 
 def unseal(text: bytes, lock: Lock, what: str) -> Secret[bytes]:
     """Decrypt.
-
-    Parameters
-    ----------
-    text : bytes
-        What `seal` gave.
-    lock : Lock
-        `Lock.of` the text.
-    what : str
-        Names the file in messages.
-
-    Returns
-    -------
-    Secret of bytes
-        The content.
-
-    Raises
-    ------
-    KeyMaterialError
-        The text is not whole, or the lock is of another passphrase.
 
     Examples
     --------

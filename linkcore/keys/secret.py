@@ -68,22 +68,6 @@ class Secret(Hidden, Generic[_T]):
 def read_private(path: str | os.PathLike[str], what: str) -> Secret[bytes]:
     """Read a file that only its owner may have access to (mode 0600 or narrower; Windows has no such modes).
 
-    Parameters
-    ----------
-    path : path
-        The file.
-    what : str
-        What it is, for messages: ``"key file"``.
-
-    Returns
-    -------
-    Secret of bytes
-
-    Raises
-    ------
-    KeyMaterialError
-        There is no such file, or others may read or write it. Then nothing of it was read.
-
     Examples
     --------
     >>> from tempfile import NamedTemporaryFile

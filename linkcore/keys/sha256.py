@@ -35,18 +35,6 @@ def _rotate(x: int, right: int) -> int:
 def compress(state: Sequence[int], block: bytes) -> tuple[int, ...]:
     r"""Hash one block (6.2.2).
 
-    Parameters
-    ----------
-    state : sequence of int
-        Eight 32-bit words.
-    block : bytes
-        64 bytes.
-
-    Returns
-    -------
-    tuple of int
-        The next state, eight 32-bit words.
-
     Examples
     --------
     The state after the one block of the empty message is its SHA-256.

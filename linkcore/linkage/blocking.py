@@ -74,15 +74,6 @@ class Rule:
 def blocking_rules(present: Sequence[str]) -> list[Rule]:
     """Give the rules that the identifiers that are there allow.
 
-    Parameters
-    ----------
-    present : sequence of str
-        Columns of :func:`linkcore.linkage.comparisons.comparisons.comparable` that hold anything at all.
-
-    Returns
-    -------
-    list of Rule
-
     Examples
     --------
     >>> for rule in blocking_rules(["birth_date", "postcode"]):
@@ -146,20 +137,7 @@ def _same(*columns: str, lacking: tuple[str, ...] = ()) -> Rule:
 def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: str, right: str) -> Mapping[str, int]:
     """Put the records of the left table into those blocks that the right table has records for.
 
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are, and where tables ``block_0``, ``block_1``, ... (``unique_id``, ``key``) are made.
-    rules : sequence of Rule
-        One such table each.
-    left, right : str
-        Tables or sub-queries with ``unique_id`` and the columns of the rules. No block keeps more than
-        ``LARGEST_BLOCK`` records of ``left``.
-
-    Returns
-    -------
-    mapping of str to int
-        By rule, how many records of ``left`` stood in blocks that were too large.
+    Returns By rule, how many records of ``left`` stood in blocks that were too large.
     """
     too_many = {}
     for number, rule in enumerate(rules):
@@ -185,22 +163,7 @@ def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: s
 def pairs_sql(rules: Sequence[Rule], right: str, where: str = "TRUE", *, ordered: bool = False) -> str:
     """Give SQL of the pairs that any rule finds, each once.
 
-    Parameters
-    ----------
-    rules : sequence of Rule
-        For which :func:`make_blocks` has made the blocks.
-    right : str
-        Table or sub-query: some of the records that the blocks were made for.
-    where : str
-        What must hold of a pair's ``l.unique_id`` and ``r.unique_id``.
-    ordered : bool
-        Whether the lesser id comes first, wherever it is from: of one table, two records that find each other are then
-        one pair.
-
-    Returns
-    -------
-    str
-        A query of ``unique_id_l`` and ``unique_id_r``.
+    Returns A query of ``unique_id_l`` and ``unique_id_r``.
     """
     ends = ("least(l.unique_id, r.unique_id)", "greatest(l.unique_id, r.unique_id)")
     first, second = ends if ordered else ("l.unique_id", "r.unique_id")

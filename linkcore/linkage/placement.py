@@ -50,17 +50,7 @@ class Placement:
 def unplaced(records: Records, placement: Placement) -> pl.DataFrame:
     """Give the records of a source that are still to be placed.
 
-    Parameters
-    ----------
-    records : Records
-        Of one source.
-    placement : Placement
-        The state of the linkage.
-
-    Returns
-    -------
-    polars.DataFrame
-        Some of the rows of ``records.frame``, and ``at`` (UInt32), their positions there.
+    Returns Some of the rows of ``records.frame``, and ``at`` (UInt32), their positions there.
     """
     open_rows = placement.links[records.source.name]["person_id"].is_null()
     return records.frame.with_row_index("at").filter(open_rows)
@@ -68,18 +58,6 @@ def unplaced(records: Records, placement: Placement) -> pl.DataFrame:
 
 def defines_its_person(records: Records, placement: Placement) -> pl.Series:
     """Say of each record of a source whether it is the one that defines its person.
-
-    Parameters
-    ----------
-    records : Records
-        Of one source.
-    placement : Placement
-        The state of the linkage.
-
-    Returns
-    -------
-    polars.Series
-        Boolean, no nulls, one value a record.
 
     Examples
     --------
@@ -100,15 +78,7 @@ def defines_its_person(records: Records, placement: Placement) -> pl.Series:
 def of_persons(records: pl.DataFrame) -> pl.DataFrame:
     """Keep of RECORDS what PERSONS know: every identifier but a local one, and none of what tells of the record.
 
-    Parameters
-    ----------
-    records : polars.DataFrame
-        RECORDS of one source, or some of them.
-
-    Returns
-    -------
-    polars.DataFrame
-        The same rows; columns of PERSONS, and ``further_*``.
+    Returns The same rows; columns of PERSONS, and ``further_*``.
     """
     return records.select(name for name in records.columns if name in PERSONS or name.startswith(FURTHER))
 
@@ -118,18 +88,6 @@ def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
 
     A record that could have been recognised is ``new_person``, on the spine ``spine``; one with too little to say
     anything is ``unlinked``. Each new person has a token in place of an NHS Number.
-
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-    placement : Placement
-        The state of the linkage.
-
-    Returns
-    -------
-    Placement
-        With every record placed, and the new persons after those there were.
     """
     persons, links = [placement.persons], dict(placement.links)
     known = placement.persons.height

@@ -67,20 +67,7 @@ class LinkageResult:
     def links_of(self, source: str) -> pl.DataFrame:
         """Give the links of one source, in the order of its rows.
 
-        Parameters
-        ----------
-        source : str
-            The name of the source.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``row`` (UInt32) and ``raw_row_hash`` (UInt64), then the columns of LINKS.
-
-        Raises
-        ------
-        ProgrammeError
-            If no source has that name.
+        Returns ``row`` (UInt32) and ``raw_row_hash`` (UInt64), then the columns of LINKS.
         """
         if source not in self.rows:
             raise ProgrammeError(f"no source {source!r} was linked; there are {', '.join(self.rows)}")

@@ -58,18 +58,6 @@ def describe_run(
 ) -> Run:
     """Say by which settings, with which versions and in what time sources were linked.
 
-    Parameters
-    ----------
-    sources, exact, fallback, seed, reference_date
-        As :func:`linkcore.link` got them.
-    seconds : mapping of str to float
-        By step.
-
-    Returns
-    -------
-    Run
-        Settings are names, numbers and words; nothing of what the sources hold, nor where they lie.
-
     Examples
     --------
     >>> import polars as pl

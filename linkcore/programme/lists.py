@@ -25,24 +25,7 @@ __all__ = ["read_opt_outs", "read_rule"]
 def read_opt_outs(stated: OptOutsTable, folder: Path, stage_one: StageOne | None = None) -> dict[str, OptOuts | None]:
     """Read the opt-outs of a programme.
 
-    Parameters
-    ----------
-    stated : OptOutsTable
-        Which there are.
-    folder : pathlib.Path
-        To which their paths are relative.
-    stage_one : StageOne, optional
-        How the lists name people, where by stage-1 codes.
-
-    Returns
-    -------
-    dict of str to OptOuts
-        ``national``, ``type_one``, ``objections`` and ``excluded``, None where none are stated.
-
-    Raises
-    ------
-    ProgrammeError, SourceError
-        If a file is not there, or cannot be read.
+    Returns ``national``, ``type_one``, ``objections`` and ``excluded``, None where none are stated.
     """
     lists = _Lists(folder, stage_one)
     return {
@@ -54,26 +37,7 @@ def read_opt_outs(stated: OptOutsTable, folder: Path, stage_one: StageOne | None
 
 
 def read_rule(stated: SensitiveTable, number: int, folder: Path) -> SensitiveRule:
-    """Make a rule on sensitive records; its code list is read.
-
-    Parameters
-    ----------
-    stated : SensitiveTable
-        The rule.
-    number : int
-        Which of the file it is, from 1 on.
-    folder : pathlib.Path
-        To which its path is relative.
-
-    Returns
-    -------
-    SensitiveRule
-
-    Raises
-    ------
-    ProgrammeError, SourceError
-        If it makes no sense, or the code list is not there or cannot be read.
-    """
+    """Make a rule on sensitive records; its code list is read."""
     return SensitiveRule(
         stated.source,
         stated.columns,

@@ -16,21 +16,7 @@ __all__ = ["plan"]
 
 
 def plan(programme: "Programme", sources: Sequence[Source], on: dt.date | None) -> str:
-    """Say what a programme would do.
-
-    Parameters
-    ----------
-    programme : Programme
-        As its file states it.
-    sources : sequence of Source
-        Its sources.
-    on : datetime.date, optional
-        The day of release.
-
-    Returns
-    -------
-    str
-    """
+    """Say what a programme would do."""
     about = programme.programme
     lines = [f"programme: {about.name}{' (synthetic)' if about.synthetic else ''}"]
     if about.ends is not None:

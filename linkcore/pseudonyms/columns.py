@@ -35,11 +35,6 @@ Midstates = Secret[tuple[int, ...]]
 def lanes_of_host() -> int:
     """Return how many messages this processor hashes side by side.
 
-    Returns
-    -------
-    int
-        16 with AVX-512, 8 with AVX2, else 4.
-
     Examples
     --------
     >>> lanes_of_host() in LANES
@@ -64,32 +59,6 @@ def hash_array(
     """Hash each row of an Arrow array, under one key after another.
 
     Between two keys, what is hashed is the 32 lower-case hex digits of the leftmost 128 bits.
-
-    Parameters
-    ----------
-    array : pyarrow.Array
-        At most `MOST_ROWS` rows of string view; or of 64-bit integers of up to ten digits, hashed as ten digits.
-    stages : sequence of Secret
-        `linkcore.keys.key.midstates` of each key.
-    width : int
-        Bytes of output a row, leftmost: up to 64 of hex, up to 32 otherwise.
-    hexadecimal : bool
-        Whether to write hex digits, or the bytes themselves.
-    threads : int
-        How many threads may work. The answer does not depend on it.
-    lanes : int, optional
-        How many messages to hash side by side, one of `LANES`; by default what suits the processor. The answer does
-        not depend on it.
-
-    Returns
-    -------
-    pyarrow.Array
-        Of string view or binary view; null where the row is null.
-
-    Raises
-    ------
-    LinkcoreError
-        If the kernel gives a wrong answer to a question whose answer is published. Nothing is hashed then.
 
     Examples
     --------

@@ -445,21 +445,7 @@ def _write(lanes: Lanes, pseudonyms: Pseudonyms, rows: int, group: int, nulls: i
 
 @_compiled
 def hash_rows(lanes: Lanes, column: Column, stages: Stages, pseudonyms: Pseudonyms, begin: int, end: int) -> None:
-    """Hash rows ``begin`` to ``end`` of a column.
-
-    Parameters
-    ----------
-    lanes : tuple of None
-        As many as messages are to be hashed side by side.
-    column : Column
-        What to hash.
-    stages : Stages
-        Under what.
-    pseudonyms : Pseudonyms
-        Where to write.
-    begin, end : int
-        The first row, and the one after the last.
-    """
+    """Hash rows ``begin`` to ``end`` of a column."""
     n = len(lanes)
     group, blocks, state, text, rows = _tile(lanes), _tile(lanes), _tile(lanes), _tile(lanes), _tile(lanes)
     for first in range(begin, end, n):

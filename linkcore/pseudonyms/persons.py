@@ -19,11 +19,8 @@ PERSON_PREFIX: Final = "linkcore:person:"
 def person_name() -> pl.Expr:
     """Name each of PERSONS: what a person's pseudonym is the pseudonym of.
 
-    Returns
-    -------
-    polars.Expr
-        String: the stage-1 code in ``token`` where there is one, else the ten digits of ``nhs_number``, else
-        `PERSON_PREFIX` and ``token``; null where there is none of them.
+    Returns String: the stage-1 code in ``token`` where there is one, else the ten digits of ``nhs_number``, else
+    `PERSON_PREFIX` and ``token``; null where there is none of them.
 
     Examples
     --------

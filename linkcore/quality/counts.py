@@ -19,20 +19,9 @@ _FROM: Final = (1, 2, 3, 4, 5, 10, 20, 50)
 def flow(kinds: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) -> pl.DataFrame:
     """Follow every record from its source through what its NHS Number says to how it came to its person.
 
-    Parameters
-    ----------
-    kinds : polars.DataFrame
-        ``source``, ``nhs_number_status``, ``conflict`` and ``method`` of LINKS of :mod:`linkcore.schema`, and how many
-        ``records`` are so.
-    sources : sequence of str
-        In order.
-    usable : sequence of str
-        Statuses of numbers that may link.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``flow`` of :mod:`linkcore.quality.tables`: every record in one row; rows without any are left out.
+    ``kinds``: ``source``, ``nhs_number_status``, ``conflict`` and ``method`` of LINKS of :mod:`linkcore.schema`, and
+    how many ``records`` are so.
+    Returns ``flow`` of :mod:`linkcore.quality.tables`: every record in one row; rows without any are left out.
 
     Examples
     --------
@@ -63,15 +52,8 @@ def flow(kinds: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) 
 def cluster_sizes(links: pl.DataFrame) -> pl.DataFrame:
     """Count persons by how many records they have.
 
-    Parameters
-    ----------
-    links : polars.DataFrame
-        With ``person_id``; ids are positions, so that hardly any is left out.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``size``, ``persons``; every size has its row.
+    ``links``: with ``person_id``; ids are positions, so that hardly any is left out.
+    Returns ``size``, ``persons``; every size has its row.
 
     Examples
     --------
@@ -89,19 +71,8 @@ def cluster_sizes(links: pl.DataFrame) -> pl.DataFrame:
 def match_weights(candidates: pl.DataFrame, links: pl.DataFrame, *, sources: Sequence[str]) -> pl.DataFrame:
     """Count the candidates of the fallback by match weight, those that became links apart from the others.
 
-    Parameters
-    ----------
-    candidates : polars.DataFrame
-        ``source``, ``record_id``, ``person_id``, ``match_weight``: each pair once.
-    links : polars.DataFrame
-        LINKS of :mod:`linkcore.schema`.
-    sources : sequence of str
-        In order.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``source`` ("all" first), ``outcome``, ``low``, ``high`` (bits), ``pairs``; empty bins are left out.
+    ``candidates``: ``source``, ``record_id``, ``person_id``, ``match_weight``: each pair once.
+    Returns ``source`` ("all" first), ``outcome``, ``low``, ``high`` (bits), ``pairs``; empty bins are left out.
 
     Examples
     --------

@@ -71,45 +71,17 @@ class Tested:
         return {source: threshold.accept for source, threshold in self.thresholds.items()}
 
     def of(self, source: int | None) -> pl.DataFrame:
-        """Give the rows of one source, or of all.
-
-        Parameters
-        ----------
-        source : int, optional
-            Its order.
-
-        Returns
-        -------
-        polars.DataFrame
-        """
+        """Give the rows of one source, or of all."""
         return self.rows if source is None else self.rows.filter(pl.col("source") == source)
 
     def every(self) -> Iterator[tuple[int | None, str]]:
-        """Go through all sources that were tested, and all of them together.
-
-        Yields
-        ------
-        (int or None, str)
-            Order and name.
-        """
+        """Go through all sources that were tested, and all of them together."""
         for source in sorted(self.rows["source"].unique()):
             yield source, self.names[source]
         yield None, ALL
 
     def cases(self, source: int | None, measure: str) -> int:
-        """Give of how many of this run's cases a measure speaks.
-
-        Parameters
-        ----------
-        source : int, optional
-            Its order; all, without one.
-        measure : {"false links", "missed links"}
-            Of the links, or of the records whose person is among the persons.
-
-        Returns
-        -------
-        int
-        """
+        """Give of how many of this run's cases a measure speaks."""
         sources = list(self.numberless) if source is None else [source]
         if measure == "false links":
             return sum(self.links.get(each, 0) for each in sources)
@@ -119,17 +91,7 @@ class Tested:
 def groups(records: pl.DataFrame, reference_date: dt.date | None) -> pl.DataFrame:
     """Sort records into groups of people: by age or decade of birth, gender, and the attributes that sources name.
 
-    Parameters
-    ----------
-    records : polars.DataFrame
-        RECORDS, with ``attribute_*``.
-    reference_date : datetime.date, optional
-        At which they are as old as they are; with none given, they are sorted by decade of birth.
-
-    Returns
-    -------
-    polars.DataFrame
-        String columns, one a dimension; null where the record does not say.
+    ``records``: RECORDS, with ``attribute_*``.
 
     Examples
     --------
@@ -162,20 +124,10 @@ def _years_before(date: dt.date, years: int) -> dt.date:
 def rates_table(tested: Tested, groups_of_hidden: pl.DataFrame) -> pl.DataFrame:
     """Give the estimated rates of false and missed links, by source and by group.
 
-    Parameters
-    ----------
-    tested : Tested
-        The self-test.
-    groups_of_hidden : polars.DataFrame
-        Of :func:`groups`, one row for each hidden record.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``source`` (or "all"), ``dimension`` and ``group`` ("all" for everybody; groups are of all sources together),
-        ``measure`` (``false links``: share of the accepted; ``missed links``: share of those whose person is listed),
-        ``weighting`` (``raw``, ``reweighted``), ``rate``, ``low``, ``high`` (95 %, for this run's own links),
-        ``cases`` (effective number of hidden records it comes from) and ``of`` (how many of this run it speaks of).
+    Returns ``source`` (or "all"), ``dimension`` and ``group`` ("all" for everybody; groups are of all sources
+    together), ``measure`` (``false links``: share of the accepted; ``missed links``: share of those whose person is
+    listed), ``weighting`` (``raw``, ``reweighted``), ``rate``, ``low``, ``high`` (95 %, for this run's own links),
+    ``cases`` (effective number of hidden records it comes from) and ``of`` (how many of this run it speaks of).
     """
     rows = [
         (name, ALL, ALL, *each)
@@ -226,16 +178,8 @@ def _with_interval(rate: Rate, of: int) -> tuple[float | None, float | None, flo
 def calibration_table(tested: Tested) -> pl.DataFrame:
     """Hold predicted probabilities against how often they were right, over all sources.
 
-    Parameters
-    ----------
-    tested : Tested
-        The self-test.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``from``, ``to``, ``predicted`` (mean of the best candidates' probabilities), ``observed``, ``low``, ``high``
-        (95 %) and ``cases``; re-weighted.
+    Returns ``from``, ``to``, ``predicted`` (mean of the best candidates' probabilities), ``observed``, ``low``,
+    ``high`` (95 %) and ``cases``; re-weighted.
     """
     rows = [
         (low, high, predicted, rate.rate, *rate.interval(max(round(rate.cases), 1)), rate.cases)
@@ -248,16 +192,8 @@ def calibration_table(tested: Tested) -> pl.DataFrame:
 def curve_table(tested: Tested) -> pl.DataFrame:
     """Give false and missed links at other thresholds, by source.
 
-    Parameters
-    ----------
-    tested : Tested
-        The self-test.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``source`` (or "all"), ``threshold``, ``chosen`` (Boolean; none for all sources), ``false_links``,
-        ``missed_links``; re-weighted.
+    Returns ``source`` (or "all"), ``threshold``, ``chosen`` (Boolean; none for all sources), ``false_links``,
+    ``missed_links``; re-weighted.
     """
     rows = []
     for source, name in tested.every():
@@ -279,22 +215,10 @@ def candidates_table(
 ) -> pl.DataFrame:
     """Say how many records blocking brings together with their person.
 
-    Parameters
-    ----------
-    hidden : polars.DataFrame
-        RECORDS, ``order``, ``own``, and ``record`` (UInt32) by which ``proposed`` names them.
-    gone : polars.Series
-        Persons who are not there without the hidden record.
-    proposed : polars.DataFrame
-        ``record``, ``person``: pairs of a hidden record and its own person that some rule proposed.
-    names : mapping of int to str
-        Of the sources.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``source``, ``usable_identifiers`` (``"three and more"``, ``"fewer"``), ``records`` (hidden, with their person
-        listed), ``found``, ``recall``.
+    ``hidden``: RECORDS, ``order``, ``own``, and ``record`` (UInt32) by which ``proposed`` names them.
+    ``proposed``: ``record``, ``person``: pairs of a hidden record and its own person that some rule proposed.
+    Returns ``source``, ``usable_identifiers`` (``"three and more"``, ``"fewer"``), ``records`` (hidden, with their
+    person listed), ``found``, ``recall``.
     """
     kinds: Sequence[str] = [name for name in IDENTIFIERS if name in hidden.columns and name != "nhs_number"]
     kinds = [name for name in kinds if name != "local_patient_id"]

@@ -44,19 +44,8 @@ _ORDER: Final = (
 def count_groups(source: str, groups: pl.DataFrame, linked: pl.Series) -> pl.DataFrame:
     """Count how many records of each group there are, and how many of them are linked.
 
-    Parameters
-    ----------
-    source : str
-        The name of the source they are of.
-    groups : polars.DataFrame
-        A row a record, a column a dimension; null where the record does not say.
-    linked : polars.Series
-        Boolean, one a record.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``source``, ``dimension``, ``group``, ``records``, ``linked``; groups in order of their names, the unknown last.
+    Returns ``source``, ``dimension``, ``group``, ``records``, ``linked``; groups in order of their names, the unknown
+    last.
 
     Examples
     --------
@@ -85,16 +74,8 @@ def group_rates(counts: pl.DataFrame) -> pl.DataFrame:
     the prevalence of a binary variable between two groups"). Below 0 the group is linked less often than others. It
     does not grow with the number of records, as a test of significance does.
 
-    Parameters
-    ----------
-    counts : polars.DataFrame
-        Of :func:`count_groups`, of one source or several; null where a count is not to be known.
-
-    Returns
-    -------
-    polars.DataFrame
-        The same rows, with ``rate``, its 95 % interval (Wilson), ``standardised_difference`` (null where nobody or
-        everybody is linked) and ``flagged``.
+    Returns The same rows, with ``rate``, its 95 % interval (Wilson), ``standardised_difference`` (null where nobody or
+    everybody is linked) and ``flagged``.
 
     Examples
     --------
@@ -117,20 +98,7 @@ def group_rates(counts: pl.DataFrame) -> pl.DataFrame:
 
 
 def pool_rare(groups: pl.DataFrame, smallest: int) -> pl.DataFrame:
-    """Put together those groups of a dimension that hardly anybody is in: their very names may tell who.
-
-    Parameters
-    ----------
-    groups : polars.DataFrame
-        Of :func:`group_rates`.
-    smallest : int
-        Groups with fewer records, in all sources together, become ``other``.
-
-    Returns
-    -------
-    polars.DataFrame
-        Of :func:`group_rates`.
-    """
+    """Put together those groups of a dimension that hardly anybody is in: their very names may tell who."""
     sizes = groups.filter(pl.col("source") != ALL).group_by("dimension", "group").agg(pl.col("records").sum())
     rare = sizes.filter(pl.col("records") < smallest, pl.col("group") != UNKNOWN)
     if rare.is_empty():
@@ -146,19 +114,7 @@ def pool_rare(groups: pl.DataFrame, smallest: int) -> pl.DataFrame:
 
 
 def with_all_sources(counts: pl.DataFrame, dimensions: Sequence[str] | None = None) -> pl.DataFrame:
-    """Put before the counts of each source those of all sources together.
-
-    Parameters
-    ----------
-    counts : polars.DataFrame
-        Of :func:`count_groups`, of several sources.
-    dimensions : sequence of str, optional
-        In which order they come; by default as they are met.
-
-    Returns
-    -------
-    polars.DataFrame
-    """
+    """Put before the counts of each source those of all sources together."""
     together = counts.group_by("dimension", "group", maintain_order=True).agg(pl.col("records", "linked").sum())
     order = list(dimensions or counts["dimension"].unique(maintain_order=True))
     at = pl.col("dimension").replace_strict(order, range(len(order)), return_dtype=pl.Int64)
@@ -168,16 +124,6 @@ def with_all_sources(counts: pl.DataFrame, dimensions: Sequence[str] | None = No
 
 def wilson(events: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     """Give the 95 % score interval of a probability (Wilson 1927).
-
-    Parameters
-    ----------
-    events, trials : polars.Expr
-        How many of how many.
-
-    Returns
-    -------
-    (polars.Expr, polars.Expr)
-        Its ends; null where there is no trial, or a count is null.
 
     Examples
     --------

@@ -40,19 +40,8 @@ _GRACE: Final = dt.timedelta(days=1)
 def in_identifiers(source: str, records: pl.DataFrame, persons: pl.DataFrame) -> pl.DataFrame:
     """Count the links of one source at which record and person differ in what hardly ever changes.
 
-    Parameters
-    ----------
-    source : str
-        Its name.
-    records : polars.DataFrame
-        ``gender`` and ``birth_date`` of records that are linked to a person whom another record defines.
-    persons : polars.DataFrame
-        The same of each record's person, in the same order.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``source``, ``finding``, ``links``, ``of``: those where both say something.
+    ``records``: ``gender`` and ``birth_date`` of records that are linked to a person whom another record defines.
+    Returns ``source``, ``finding``, ``links``, ``of``: those where both say something.
 
     Examples
     --------
@@ -72,19 +61,10 @@ def in_identifiers(source: str, records: pl.DataFrame, persons: pl.DataFrame) ->
 def in_events(events: Mapping[str, pl.DataFrame], persons: pl.DataFrame) -> pl.DataFrame:
     """Count the records of what cannot have happened to their person.
 
-    Parameters
-    ----------
-    events : mapping of str to polars.DataFrame
-        By source, a row a record: ``person_id``, ``defines`` (Boolean: whether it is the one that defines its person),
-        ``start``, ``end`` and ``death`` (Date) and ``delivery`` (Boolean: it is of a woman giving birth), as far as the
-        source tells them.
-    persons : polars.DataFrame
-        PERSONS of :mod:`linkcore.schema`; a person's id is its position.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``source``, ``finding``, ``links``, ``of``: a row for whatever a source tells enough to judge.
+    ``events``: by source, a row a record: ``person_id``, ``defines`` (Boolean: whether it is the one that defines its
+    person), ``start``, ``end`` and ``death`` (Date) and ``delivery`` (Boolean: it is of a woman giving birth), as far
+    as the source tells them.
+    Returns ``source``, ``finding``, ``links``, ``of``: a row for whatever a source tells enough to judge.
 
     Examples
     --------

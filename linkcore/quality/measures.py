@@ -64,12 +64,7 @@ class FallbackQuality:
         return f"FallbackQuality({self.sources.height} sources)"
 
     def text(self) -> str:
-        """Say in plain text how good the links are, and how that is known.
-
-        Returns
-        -------
-        str
-        """
+        """Say in plain text how good the links are, and how that is known."""
         table = self.headline()
         if self.rates.is_empty():
             return (
@@ -85,10 +80,7 @@ class FallbackQuality:
     def headline(self) -> pl.DataFrame:
         """Give a row a source: how many were linked, from which probability, and the rates with their intervals.
 
-        Returns
-        -------
-        polars.DataFrame
-            The columns of ``sources``, then for false and missed links the re-weighted rate and its 95 % interval.
+        Returns The columns of ``sources``, then for false and missed links the re-weighted rate and its 95 % interval.
         """
         table = self.sources
         if self.rates.is_empty():
@@ -233,26 +225,6 @@ def measure(
     fallback: FallbackQuality | None = None,
 ) -> Quality:
     """Count what became of every record.
-
-    Parameters
-    ----------
-    links : polars.DataFrame
-        LINKS of :mod:`linkcore.schema`.
-    set_aside : polars.DataFrame
-        SET_ASIDE of all sources.
-    persons : int
-        How many persons there are.
-    sources : sequence of str
-        The names of all sources, in order: one without any record is in no link, and is told of all the same.
-    usable : sequence of str
-        Statuses of NHS Numbers that may link.
-    fallback : FallbackQuality, optional
-        Of the probabilistic linkage.
-
-    Returns
-    -------
-    Quality
-        With those tables that links alone give.
 
     Examples
     --------

@@ -111,15 +111,6 @@ FALLBACK_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
 def empty(table: str) -> pl.DataFrame:
     """Give a table of a Quality with no rows.
 
-    Parameters
-    ----------
-    table : str
-        One of ``QUALITY_TABLES``.
-
-    Returns
-    -------
-    polars.DataFrame
-
     Examples
     --------
     >>> empty("cluster_sizes").columns

@@ -26,23 +26,9 @@ def compare_with_truth(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFr
     first in order of sources and record ids. All its other records are *findable*, and *found* if their person is of
     their own entity and is the person of the reference.
 
-    Parameters
-    ----------
-    linkage : LinkageResult
-        To be judged.
-    truth : polars.DataFrame
-        ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row a source and method: ``records``, ``linked``, ``right``, ``findable``, ``found`` (UInt32).
-        Precision is right / linked, recall found / findable.
-
-    Raises
-    ------
-    ProgrammeError
-        If the truth lacks a column or a record of the linkage, or holds a record twice.
+    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
+    Returns A row a source and method: ``records``, ``linked``, ``right``, ``findable``, ``found`` (UInt32). Precision
+    is right / linked, recall found / findable.
 
     Examples
     --------
@@ -84,26 +70,12 @@ def compare_with_truth(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFr
 def conflicts_found(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFrame:
     """Count by source how many wrong numbers were seen to be wrong, and how many right ones were taken for wrong.
 
-    Parameters
-    ----------
-    linkage : LinkageResult
-        To be judged, whatever becomes of its conflicts.
-    truth : polars.DataFrame
-        ``source``, ``record_id``, ``entity`` and ``number_wrong`` (Boolean: the record's NHS Number is not its
-        entity's) of every record.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row a source (UInt32): ``wrong``, the records that carry somebody else's number and that the number led, or
-        would have led, to another person; ``found``, those of them that are flagged as conflicts; ``true``, the records
-        that their own number led, or would have led, to a person; ``false_alarms``, those of them that are flagged. A
-        record that defines its person was led to nobody, and counts for neither.
-
-    Raises
-    ------
-    ProgrammeError
-        If the truth lacks a column or a record of the linkage, or holds a record twice.
+    ``truth``: ``source``, ``record_id``, ``entity`` and ``number_wrong`` (Boolean: the record's NHS Number is not its
+    entity's) of every record.
+    Returns A row a source (UInt32): ``wrong``, the records that carry somebody else's number and that the number led,
+    or would have led, to another person; ``found``, those of them that are flagged as conflicts; ``true``, the records
+    that their own number led, or would have led, to a person; ``false_alarms``, those of them that are flagged. A
+    record that defines its person was led to nobody, and counts for neither.
 
     Examples
     --------
@@ -137,22 +109,8 @@ def conflicts_found(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFrame
 def with_truth(linkage: MeasuredLinkage, truth: pl.DataFrame) -> Quality:
     """Give the quality of a linkage with the true rates of its fallback beside those that it has estimated.
 
-    Parameters
-    ----------
-    linkage : LinkageResult
-        To be judged.
-    truth : polars.DataFrame
-        ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
-
-    Returns
-    -------
-    Quality
-        That of the linkage, with ``truth``.
-
-    Raises
-    ------
-    ProgrammeError
-        If the truth lacks a column or a record of the linkage, or holds a record twice.
+    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
+    Returns That of the linkage, with ``truth``.
     """
     return replace(linkage.quality, truth=estimates_beside_truth(linkage, truth))
 
@@ -164,22 +122,9 @@ def estimates_beside_truth(linkage: MeasuredLinkage, truth: pl.DataFrame) -> pl.
     probabilistic links that are to the wrong person; *missed links* is the share that is not linked to the right
     person, of those records whose person has another record that stands on the spine or carries the person's number.
 
-    Parameters
-    ----------
-    linkage : LinkageResult
-        To be judged.
-    truth : polars.DataFrame
-        ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``truth`` of :mod:`linkcore.quality.tables`: a row for each source with such records, and for all, and measure.
-
-    Raises
-    ------
-    ProgrammeError
-        If the truth lacks a column or a record of the linkage, or holds a record twice.
+    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
+    Returns ``truth`` of :mod:`linkcore.quality.tables`: a row for each source with such records, and for all, and
+    measure.
 
     Examples
     --------

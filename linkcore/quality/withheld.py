@@ -28,31 +28,8 @@ def with_withheld(
 ) -> Quality:
     """Tell what is withheld from releases for one purpose.
 
-    Parameters
-    ----------
-    quality : Quality
-        With true counts.
-    purpose : str
-        What the releases are for.
-    on : datetime.date
-        The day of release.
-    kept : mapping of str to polars.Series
-        For each source, Boolean, a value a record: may it leave?
-    counts : polars.DataFrame
-        ``source``, ``reason``, ``records``: each record that may not, under one reason.
-    basis : mapping of str to str
-        For each kind of opt-out and of sensitive record: by which list, policy or exemption.
-
-    Returns
-    -------
-    Quality
-        With this purpose in ``withheld`` and ``withheld_basis``.
-
-    Raises
-    ------
-    ProgrammeError
-        If the counts of the Quality are disclosed, the purpose is told of already, or not every record is accounted
-        for.
+    ``counts``: ``source``, ``reason``, ``records``: each record that may not, under one reason.
+    Returns With this purpose in ``withheld`` and ``withheld_basis``.
 
     Examples
     --------
@@ -99,22 +76,8 @@ def with_withheld(
 def with_not_read(quality: Quality, rows: pl.DataFrame) -> Quality:
     """Tell how many rows were left out when their source was read, as those of people with a Type 1 opt-out are.
 
-    Parameters
-    ----------
-    quality : Quality
-        With true counts.
-    rows : polars.DataFrame
-        ``source``, ``practice`` (null where it is not named), ``rows``.
-
-    Returns
-    -------
-    Quality
-        With ``not_read``.
-
-    Raises
-    ------
-    ProgrammeError
-        If its counts are disclosed.
+    ``rows``: ``source``, ``practice`` (null where it is not named), ``rows``.
+    Returns With ``not_read``.
 
     Examples
     --------

@@ -29,24 +29,7 @@ def compared(quality: Quality, previous: Quality, *, named: str | None = None) -
     Flagged are numbers of records that change by more than ``RECORDS_FLAGGED``, shares that change by more than
     ``SHARES_FLAGGED``, estimates whose 95 % intervals do not meet, and sources that have come or gone.
 
-    Parameters
-    ----------
-    quality : Quality
-        Of this run.
-    previous : Quality
-        Of the earlier one. Where this run's is disclosed, it is disclosed first.
-    named : str, optional
-        How the earlier run is called; by default by its reference date.
-
-    Returns
-    -------
-    Quality
-        That of this run, with ``drift``.
-
-    Raises
-    ------
-    ValueError
-        If the earlier one is disclosed and this one is not: disclose it first.
+    Returns That of this run, with ``drift``.
 
     Examples
     --------

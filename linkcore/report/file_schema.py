@@ -115,10 +115,6 @@ _COLUMNS: Final[Mapping[str, str]] = {
 def json_schema() -> dict[str, Any]:
     """Give the JSON Schema (draft 2020-12) of ``quality.json``; the file ``quality.schema.json`` is this.
 
-    Returns
-    -------
-    dict
-
     Examples
     --------
     >>> json_schema()["properties"]["schema"]

@@ -16,16 +16,6 @@ __all__ = ["in_notebook", "in_terminal"]
 def in_terminal(quality: Quality) -> str:
     """Say in plain text what was linked, how well, and what to worry about.
 
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    str
-        The headline, what to worry about, and the records by source and method.
-
     Examples
     --------
     >>> import polars as pl
@@ -51,18 +41,7 @@ def in_terminal(quality: Quality) -> str:
 
 
 def in_notebook(quality: Quality) -> str:
-    """Say the same as HTML, under disclosure control: a notebook keeps what it shows, and is handed on with it.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage. Whoever needs true counts prints it, or takes them from its tables.
-
-    Returns
-    -------
-    str
-        A part of a page, with nothing to be fetched.
-    """
+    """Say the same as HTML, under disclosure control: a notebook keeps what it shows, and is handed on with it."""
     # What was compared with true counts of another run cannot be disclosed: the difference would give them away.
     quality = quality if quality.disclosed else disclosed(replace(quality, drift=None))
     return fill(

@@ -24,15 +24,7 @@ QUALITY_FILE: Final = "quality.json"
 def to_json(quality: Quality) -> str:
     """Write a Quality as JSON, in the form of ``quality.schema.json``.
 
-    Parameters
-    ----------
-    quality : Quality
-        With true counts, which stay with the trusted team, or disclosed.
-
-    Returns
-    -------
-    str
-        The same for the same Quality; but for ``run.seconds``, also for the same linkage run again.
+    Returns The same for the same Quality; but for ``run.seconds``, also for the same linkage run again.
 
     Examples
     --------
@@ -60,22 +52,7 @@ def to_json(quality: Quality) -> str:
 
 
 def read_quality(path: str | Path) -> Quality:
-    """Read a Quality from its file.
-
-    Parameters
-    ----------
-    path : path
-        A ``quality.json`` that linkcore has written.
-
-    Returns
-    -------
-    Quality
-
-    Raises
-    ------
-    ProgrammeError
-        If there is no such file, or it is not a Quality of this version's form.
-    """
+    """Read a Quality from its file."""
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
@@ -88,20 +65,6 @@ def read_quality(path: str | Path) -> Quality:
 
 def from_json(text: str) -> Quality:
     """Read a Quality from JSON.
-
-    Parameters
-    ----------
-    text : str
-        As :func:`to_json` gives it.
-
-    Returns
-    -------
-    Quality
-
-    Raises
-    ------
-    ProgrammeError
-        If it is not a Quality of this version's form.
 
     Examples
     --------

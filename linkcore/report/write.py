@@ -121,23 +121,7 @@ def with_withholding(
 ) -> Quality:
     """Tell in a Quality what is withheld from releases, and what was not even read.
 
-    Parameters
-    ----------
-    quality : Quality
-        With true counts.
-    withholding : iterable of Withholding
-        Of the same linkage, one a purpose.
-    type_one : polars.DataFrame, optional
-        ``source``, ``practice``, ``rows``: those left out when they were read.
-
-    Returns
-    -------
-    Quality
-
-    Raises
-    ------
-    ProgrammeError
-        If the counts of the Quality are disclosed, or a withholding is of another linkage.
+    ``type_one``: ``source``, ``practice``, ``rows``: those left out when they were read.
     """
     for each in withholding:
         quality = with_withheld(quality, each.purpose, on=each.on, kept=each.kept, counts=each.counts, basis=each.basis)

@@ -26,29 +26,7 @@ _MOST_CANDIDATES: Final = 10
 
 
 def clerical_review(linkage: LinkageResult, path: str | Path, *, identifiable: bool = False, records: int = 200) -> int:
-    """Write the most uncertain records to a file; see :meth:`linkcore.link.Linkage.clerical_review`.
-
-    Parameters
-    ----------
-    linkage : LinkageResult
-        The linkage.
-    path : path
-        The file to write.
-    identifiable : bool
-        Whether the caller asks for identifiers.
-    records : int
-        How many records at most.
-
-    Returns
-    -------
-    int
-        How many records there are in it.
-
-    Raises
-    ------
-    RefusedError, ProgrammeError
-        As there.
-    """
+    """Write the most uncertain records to a file; see :meth:`linkcore.link.Linkage.clerical_review`."""
     if not identifiable:
         raise RefusedError(
             "the file for clerical review shows names, birth dates and addresses of records and of whom they might be "

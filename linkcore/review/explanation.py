@@ -116,28 +116,7 @@ class Explanation:
 
 
 def explain(linkage: LinkageResult, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
-    """Say why a record is of its person; see :meth:`linkcore.link.Linkage.explain`.
-
-    Parameters
-    ----------
-    linkage : LinkageResult
-        The linkage.
-    source : str
-        The record's source.
-    record_id : str
-        Its id.
-    identifiable : bool
-        Whether the caller asks for identifiers.
-
-    Returns
-    -------
-    Explanation
-
-    Raises
-    ------
-    RefusedError, ProgrammeError, SourceError, LinkcoreError
-        As there.
-    """
+    """Say why a record is of its person; see :meth:`linkcore.link.Linkage.explain`."""
     if not identifiable:
         raise RefusedError(
             "an explanation shows names, birth dates and addresses of the record and of everyone it might be of; "

@@ -36,19 +36,6 @@ _CONFLICT: Final = (
 def reason_of_exact(link: Mapping[str, object], *, defines: bool, fallback: bool) -> str:
     """Say why a record that was not compared with persons is where it is.
 
-    Parameters
-    ----------
-    link : mapping
-        Its row of LINKS.
-    defines : bool
-        Whether its person is defined by this record.
-    fallback : bool
-        Whether there was a probabilistic linkage at all.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> reason_of_exact({"method": "nhs_number", "conflict": False}, defines=False, fallback=True)
@@ -77,20 +64,7 @@ def reason_of_open(
 ) -> str:
     """Say why a record that was compared with persons was linked to one of them, or to none.
 
-    Parameters
-    ----------
-    candidates : polars.DataFrame
-        ``match_probability``, ``match_weight``, ``accepted``; the best first.
-    link : mapping
-        Its row of LINKS.
-    probabilistic : Probabilistic
-        What the fallback did.
-    others : int
-        How many other records are of its person.
-
-    Returns
-    -------
-    str
+    ``candidates``: ``match_probability``, ``match_weight``, ``accepted``; the best first.
     """
     conflict = _CONFLICT if link["conflict"] else ""
     if not probabilistic.listed:

@@ -12,17 +12,6 @@ __all__ = ["check_sources"]
 def check_sources(sources: Sequence[Source]) -> None:
     """Check that sources can be linked together, before anything is read.
 
-    Parameters
-    ----------
-    sources : sequence of Source
-        All that are to be linked.
-
-    Raises
-    ------
-    ProgrammeError
-        If there are none, something among them is no Source, two have one name, more than one is the spine, or a
-        further identifier is compared in one way in one and in another way in another.
-
     Examples
     --------
     >>> import polars as pl

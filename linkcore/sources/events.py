@@ -20,16 +20,6 @@ _DELIVERY: Final = r"(?:^|[^A-Z0-9])O8[0-4]"
 def check_events(source: Source) -> None:
     """Check that what a source's events name can be read, before anything is linked.
 
-    Parameters
-    ----------
-    source : Source
-        The extract.
-
-    Raises
-    ------
-    SourceError
-        If a column holds lists, structures or bytes.
-
     Examples
     --------
     >>> seen = pl.DataFrame({"nhs_number": [""], "day": [["2024-01-01"]]})
@@ -50,23 +40,8 @@ def check_events(source: Source) -> None:
 def read_events(records: Records, *, reference_date: dt.date | None = None) -> pl.DataFrame:
     """Read what a source tells of events: a row for each of its records, in their order.
 
-    Parameters
-    ----------
-    records : Records
-        Of the source.
-    reference_date : datetime.date, optional
-        The date that two-digit years are not later than.
-
-    Returns
-    -------
-    polars.DataFrame
-        Of ``start``, ``end``, ``death`` (Date) and ``delivery`` (Boolean) what the source tells; a date that cannot be
-        read is null.
-
-    Raises
-    ------
-    SourceError
-        If the source cannot be read, or has other rows than those that were linked.
+    Returns Of ``start``, ``end``, ``death`` (Date) and ``delivery`` (Boolean) what the source tells; a date that cannot
+    be read is null.
 
     Examples
     --------

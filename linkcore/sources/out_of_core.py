@@ -24,23 +24,6 @@ def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
     has no name any more once this returns, so that nothing else can open it, and the system frees it with the last
     frame that was made of it, or with the process, however that ends.
 
-    Parameters
-    ----------
-    query : polars.LazyFrame
-        What to collect.
-    work : pathlib.Path, optional
-        A folder on a disk with room for it; with none given, it stays in memory.
-
-    Returns
-    -------
-    polars.DataFrame
-        The same, wherever it is.
-
-    Raises
-    ------
-    ProgrammeError
-        If the folder is not there, or has no room.
-
     Examples
     --------
     >>> with tempfile.TemporaryDirectory() as folder:

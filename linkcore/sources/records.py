@@ -78,27 +78,6 @@ def standardise(
 
     Only mapped columns are read. A bad value never raises: it becomes null, and its reason is counted.
 
-    Parameters
-    ----------
-    source : Source
-        The extract.
-    usable : sequence of str
-        Statuses of NHS Numbers that may link.
-    reference_date : datetime.date, optional
-        The date by which ages are judged; two-digit years are not later than it.
-    work : pathlib.Path, optional
-        A folder in which to keep them; with none given, they are kept in memory.
-
-    Returns
-    -------
-    Records
-        One row a record, in order of record id (of the row number, where the source has no record ids).
-
-    Raises
-    ------
-    SourceError
-        If the data cannot be read, or a record id is missing or stands on two rows.
-
     Examples
     --------
     >>> import polars as pl
@@ -130,16 +109,6 @@ def standardise(
 def raw_columns(source: Source) -> list[str]:
     """Name the columns that are read to link: identifiers, further ones, attributes and the record id.
 
-    Parameters
-    ----------
-    source : Source
-        The extract.
-
-    Returns
-    -------
-    list of str
-        The source's own names, each once.
-
     Examples
     --------
     >>> raw_columns(Source("gp", pl.DataFrame({"record_id": ["a"], "nhs_number": [""], "cost": [1]})))
@@ -157,16 +126,8 @@ def raw_row_hash(source: Source) -> pl.Expr:
     Equal rows have equal hashes wherever they stand, in this process and any other with this version of Polars. The
     hash has no key and is of identifiers: it must never leave the process.
 
-    Parameters
-    ----------
-    source : Source
-        The extract.
-
-    Returns
-    -------
-    polars.Expr
-        UInt64, for a frame that has those columns under the names and dtypes that ``source.scan`` gives them. A null
-        is not an empty text, and a category is its name.
+    Returns UInt64, for a frame that has those columns under the names and dtypes that ``source.scan`` gives them. A
+    null is not an empty text, and a category is its name.
 
     Examples
     --------

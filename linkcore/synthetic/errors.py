@@ -36,30 +36,8 @@ def spoil(
 ) -> pl.DataFrame:
     """Make one provider's errors.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    records : polars.DataFrame
-        The truth, a row a record: ``entity``, ``nhs_number``, ``no_number``, ``number_wrong``, ``given_name``,
-        ``family_name``, ``birth_date``, ``impossible_date``, ``gender``, ``postcode``, ``address``.
-    population : Population
-        The people that ``entity`` counts.
-    rates : ErrorRates
-        How often what goes wrong.
-    number_range : (int, int)
-        The first nine digits that NHS Numbers are of.
-    part : float
-        The part of the errors to make now, where they are made in two goes.
-    no_number : float, optional
-        The share of records that have no number afterwards; that of ``rates`` if not given.
-    weight : array of float64, shape (n,), optional
-        What each row counts for in that share.
-
-    Returns
-    -------
-    polars.DataFrame
-        The same rows and columns.
+    ``records``: the truth, a row a record: ``entity``, ``nhs_number``, ``no_number``, ``number_wrong``, ``given_name``,
+    ``family_name``, ``birth_date``, ``impossible_date``, ``gender``, ``postcode``, ``address``.
     """
     if not len(records):
         return records

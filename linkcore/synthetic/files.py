@@ -46,22 +46,7 @@ def _recode(file: Path, encoding: Encoding) -> None:
 
 
 def programme_text(usable: list[str], encoding: Encoding, reference_date: date) -> str:
-    """Write the programme file that links the sources.
-
-    Parameters
-    ----------
-    usable : list of str
-        The statuses of NHS Numbers that count.
-    encoding : {"utf-8", "windows-1252"}
-        Of the CSV files.
-    reference_date : datetime.date
-        The day of the extracts.
-
-    Returns
-    -------
-    str
-        TOML.
-    """
+    """Write the programme file that links the sources."""
     lines = [
         "# A synthetic ICS: nobody in it exists.",
         "[programme]",

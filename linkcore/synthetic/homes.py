@@ -34,26 +34,8 @@ def assign_homes(
 ) -> pl.DataFrame:
     """House everybody.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    members : Members
-        The people by household.
-    places : Places
-        The dwellings, as many homes as households.
-    minority : array of bool, shape (people,)
-        Whose heritage is not of these islands: they live in the cities and where it is poorer rather.
-    listed : array of bool, shape (people,)
-        Who is on the GP list.
-    reference_date : datetime.date
-        When this is so.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``dwelling``, ``previous_dwelling``, ``moved_on`` (both null where there was no move that files remember), and
-        ``practice``, a row a person.
+    Returns ``dwelling``, ``previous_dwelling``, ``moved_on`` (both null where there was no move that files remember),
+    and ``practice``, a row a person.
     """
     own = _settle(rng, members, places, minority)[members.household]
     previous, years = _moves(rng, members, places, own)

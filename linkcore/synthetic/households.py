@@ -93,19 +93,7 @@ class Members:
 
 
 def build_households(rng: np.random.Generator, people: int) -> Members:
-    """Make so many people, in households and establishments.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    people : int
-        At least 1.
-
-    Returns
-    -------
-    Members
-    """
+    """Make so many people, in households and establishments."""
     private = people - round(people * _COMMUNAL_SHARE)
     shares = np.array([kind.share for kind in _KINDS])
     # Households hold 2.2 people on average; what is too many is cut off.

@@ -76,35 +76,6 @@ def synthesise(
 
     The same arguments give the same bytes.
 
-    Parameters
-    ----------
-    out : str or path
-        The folder: it appears when all in it is complete, instead of the synthetic ICS that it may hold.
-    people : int
-        How many people there are; each has about four records.
-    seed : int
-        Where all chance comes from, 0 or more.
-    first_number, last_number : int
-        The range of first nine digits of NHS Numbers. The default is set aside for testing, so that nobody real can
-        have such a number; the programme file then says that test numbers count.
-    encoding : {"utf-8", "windows-1252"}
-        Of the CSV files. Letters that it lacks are written without their accent.
-    reference_date : datetime.date
-        The last day of the extracts, and the day on which people are as old as they are.
-    error_rates : mapping of str to ErrorRates, optional
-        By source, for those that shall differ from :data:`~linkcore.synthetic.rates.DEFAULT_RATES`.
-    progress : callable
-        Called after each source and at the end.
-
-    Returns
-    -------
-    Synthetic
-
-    Raises
-    ------
-    ProgrammeError
-        If an argument makes no sense, or if the folder holds anything but a synthetic ICS.
-
     Examples
     --------
     >>> import tempfile
@@ -152,23 +123,6 @@ def synthesise_frames(
     error_rates: Mapping[str, ErrorRates] | None = None,
 ) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
     """Make a synthetic ICS in memory: what :func:`synthesise` writes, before it is written.
-
-    Parameters
-    ----------
-    people, seed, first_number, last_number, reference_date, error_rates
-        As for :func:`synthesise`.
-
-    Returns
-    -------
-    sources : dict of str to polars.DataFrame
-        Each source as its provider sends it; :data:`~linkcore.synthetic.providers.PROVIDERS` tells its columns.
-    truth : polars.DataFrame
-        Of whom each record is.
-
-    Raises
-    ------
-    ProgrammeError
-        If an argument makes no sense.
 
     Examples
     --------

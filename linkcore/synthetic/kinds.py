@@ -18,22 +18,6 @@ def draw_kinds(
 ) -> npt.NDArray[np.str_]:
     """Draw a kind for each row, by shares, of those possible in it.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    shares : mapping of str to float
-        How frequent each kind is.
-    count : int
-        How many rows.
-    possible : mapping of str to array of bool, shape (count,), optional
-        In which rows a kind can be; a kind that is not named can be in all.
-
-    Returns
-    -------
-    array of str, shape (count,)
-        The kinds; empty where none is possible.
-
     Examples
     --------
     >>> rng = np.random.default_rng(1)

@@ -34,18 +34,6 @@ _SHAPES: Final = (
 def mistyped(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
     """Texts with one slip of the fingers: a wrong key, a letter left out or typed twice, two letters swapped.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    texts : polars.Series of String
-        Upper-case, not empty.
-
-    Returns
-    -------
-    polars.Series of String
-        None of them is as it was.
-
     Examples
     --------
     >>> import numpy as np

@@ -195,15 +195,6 @@ def names() -> Names:
 def letters_beyond(encoding: str) -> dict[str, str]:
     """Give the letters in the names that an encoding lacks, each with the plain letter a clerk would type.
 
-    Parameters
-    ----------
-    encoding : str
-        A codec of Python: ``"ascii"`` gives every letter with an accent.
-
-    Returns
-    -------
-    dict of str to str
-
     Examples
     --------
     >>> letters_beyond("ascii")["Ł"], "É" in letters_beyond("windows-1252")

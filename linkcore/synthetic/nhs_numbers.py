@@ -20,16 +20,6 @@ _NOBODY: Final = (*(digit * 111_111_111 for digit in range(10)), 12_345_678, 987
 def check_digits(first_nine: Integers) -> Integers:
     """Compute the tenth digit of NHS Numbers by Modulus 11 (ISB 0149); 10 where the first nine digits make no number.
 
-    Parameters
-    ----------
-    first_nine : array of int64, shape (n,)
-        The first nine digits as integers.
-
-    Returns
-    -------
-    array of int64, shape (n,)
-        0 to 9, or 10 for a number that may not be issued.
-
     Examples
     --------
     >>> import numpy as np
@@ -44,13 +34,7 @@ def check_digits(first_nine: Integers) -> Integers:
 
 
 def check_range(first: int, last: int, people: int) -> None:
-    """Check that the range of first nine digits is one and has room for so many people.
-
-    Raises
-    ------
-    ProgrammeError
-        If it is not, or has not.
-    """
+    """Check that the range of first nine digits is one and has room for so many people."""
     if not 0 <= first <= last <= 999_999_999:
         raise ProgrammeError(
             f"first_number and last_number are the first nine digits of NHS Numbers: {first} to {last} is no range "
@@ -68,20 +52,6 @@ def in_test_range(first: int, last: int) -> bool:
 
 def draw_numbers(rng: np.random.Generator, count: int, first: int, last: int) -> Integers:
     """Distinct NHS Numbers in random order, their first nine digits from ``first`` to ``last``.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    count : int
-        How many; :func:`check_range` tells whether there are so many.
-    first, last : int
-        The range of first nine digits, both ends in it.
-
-    Returns
-    -------
-    array of int64, shape (count,)
-        Ten-digit numbers that pass Modulus 11 and are no known placeholder.
 
     Examples
     --------
@@ -103,20 +73,7 @@ def draw_numbers(rng: np.random.Generator, count: int, first: int, last: int) ->
 
 
 def mistype(rng: np.random.Generator, numbers: Integers) -> Integers:
-    """Numbers with one digit wrong, two neighbours swapped, or one digit lost: Modulus 11 catches the first two.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    numbers : array of int64, shape (n,)
-        Ten-digit numbers.
-
-    Returns
-    -------
-    array of int64, shape (n,)
-        None of them is the number it was; one in ten has nine digits.
-    """
+    """Numbers with one digit wrong, two neighbours swapped, or one digit lost: Modulus 11 catches the first two."""
     place = rng.integers(0, 9, size=len(numbers))
     power = np.power(10, place, dtype=np.int64)
     digit, left = numbers // power % 10, numbers // (power * 10) % 10
@@ -128,22 +85,7 @@ def mistype(rng: np.random.Generator, numbers: Integers) -> Integers:
 
 
 def retype(rng: np.random.Generator, numbers: Integers, first: int, last: int) -> Integers:
-    """Numbers with two digits wrong that pass Modulus 11 all the same; unchanged where a try did not.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    numbers : array of int64, shape (n,)
-        Ten-digit numbers.
-    first, last : int
-        The range that the first nine digits must stay in.
-
-    Returns
-    -------
-    array of int64, shape (n,)
-        About nine in ten are changed.
-    """
+    """Numbers with two digits wrong that pass Modulus 11 all the same; unchanged where a try did not."""
     nine = numbers // 10
     power = np.power(10, rng.integers(0, 8, size=len(numbers)), dtype=np.int64)
     digit = nine // power % 10

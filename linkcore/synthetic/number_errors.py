@@ -26,25 +26,7 @@ def lose_numbers(
 ) -> pl.DataFrame:
     """Leave records without a number to link by: of the young and of the unregistered rather.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    records : polars.DataFrame
-        With ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
-    population : Population
-        The people that ``entity`` counts.
-    rates : ErrorRates
-        Its ``no_number_kinds``: what there is instead.
-    target : float
-        The share of records that have no number afterwards, those that had none before among them.
-    weight : array of float64, shape (n,), optional
-        What each row counts for in that share.
-
-    Returns
-    -------
-    polars.DataFrame
-        The same rows and columns.
+    ``records``: with ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
     """
     entity = records["entity"]
     people = population.people
@@ -82,25 +64,7 @@ def exchange_numbers(
 ) -> pl.DataFrame:
     """Put another's number on records.
 
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    records : polars.DataFrame
-        With ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
-    population : Population
-        The people that ``entity`` counts.
-    rates : ErrorRates
-        Its ``wrong_number``, of all records, and ``wrong_number_kinds``.
-    part : float
-        The part of the errors to make now.
-    number_range : (int, int)
-        The first nine digits that NHS Numbers are of.
-
-    Returns
-    -------
-    polars.DataFrame
-        The same rows and columns.
+    ``records``: with ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
     """
     right = np.flatnonzero(~(records["no_number"] | records["number_wrong"]).to_numpy())
     if not len(right):

@@ -118,21 +118,7 @@ class Places:
 
 
 def build_places(rng: np.random.Generator, homes: int, establishments: tuple[int, int, int]) -> Places:
-    """Lay out postcodes, streets and dwellings.
-
-    Parameters
-    ----------
-    rng : numpy.random.Generator
-        Where chance comes from.
-    homes : int
-        Private households to house, one in each.
-    establishments : (int, int, int)
-        How many care homes, student halls and prisons.
-
-    Returns
-    -------
-    Places
-    """
+    """Lay out postcodes, streets and dwellings."""
     postcodes = _postcodes(rng, homes)
     sizes = rng.gamma(3.0, size=len(postcodes))
     counts = rng.multinomial(homes, sizes / sizes.sum())

@@ -57,23 +57,7 @@ def build_population(
     number_range: tuple[int, int],
     reference_date: date,
 ) -> Population:
-    """Make the people.
-
-    Parameters
-    ----------
-    seeds : iterator of numpy.random.SeedSequence
-        A seed is taken for each step, so that a change to one leaves the chances of the others alone.
-    people : int
-        How many, at least 1.
-    number_range : (int, int)
-        The range of first nine digits of their NHS Numbers, both ends in it.
-    reference_date : datetime.date
-        The day on which all this is true.
-
-    Returns
-    -------
-    Population
-    """
+    """Make the people."""
     step = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
     members = build_households(next(step), people)
     places = build_places(next(step), members.households, members.establishments)

@@ -55,29 +55,7 @@ def build_records(
     encoding: str,
     reference_date: date,
 ) -> ProviderRecords:
-    """Make the extract of one provider.
-
-    Parameters
-    ----------
-    seeds : iterator of numpy.random.SeedSequence
-        A seed is taken for each step.
-    provider : Provider
-        Whose.
-    population : Population
-        Its patients, and others.
-    rates : ErrorRates
-        How often what goes wrong.
-    number_range : (int, int)
-        The first nine digits that NHS Numbers are of.
-    encoding : str
-        What the letters of a CSV file can be.
-    reference_date : datetime.date
-        The last day of the two years that are extracted.
-
-    Returns
-    -------
-    ProviderRecords
-    """
+    """Make the extract of one provider."""
     step = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
     entity = _listed(next(step), population) if provider.spine else _patients(next(step), provider, population)
     day = _days(next(step), population.people["age"].gather(entity).to_numpy(), reference_date)

@@ -11,9 +11,9 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.linkage.fallback import probabilistic as fallback_module
 from linkcore.linkage.fallback.probabilistic import Probabilistic
 from linkcore.linkage.self_test.thresholds import Threshold
-from linkcore.linkage.settings import probabilistic as fallback_module
 from linkcore.review.explanation import Explanation
 from linkcore.review.reasons import reason_of_exact, reason_of_open
 

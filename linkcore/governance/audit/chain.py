@@ -101,13 +101,7 @@ def write_head(path: Path, chain: Chain, head: Head, size: int) -> None:
 
 
 def read_head(path: Path, chain: Chain) -> tuple[Head, int]:
-    """Read the head of a log, and how many bytes the log had with it.
-
-    Raises
-    ------
-    RefusedError
-        There is none, it was altered, or it is under another key.
-    """
+    """Read the head of a log, and how many bytes the log had with it."""
     file = head_path(path)
     try:
         body = chain.body(file.read_bytes().removesuffix(b"\n"))

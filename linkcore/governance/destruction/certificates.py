@@ -67,22 +67,7 @@ _PROVIDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def certificate(mark: Mark, provider: str, verify_key: VerifyKey) -> dict[str, Any]:
-    """Say what was destroyed of one provider's data, how that is known, and what is not known.
-
-    Parameters
-    ----------
-    mark : Mark
-        Of a destruction that is finished.
-    provider : str
-        One of those whose data were named.
-    verify_key : VerifyKey
-        The public key that the certificate is to be verified with.
-
-    Returns
-    -------
-    dict
-        Plain values.
-    """
+    """Say what was destroyed of one provider's data, how that is known, and what is not known."""
     own = [file for file in mark.files if file.provider == provider and not file.is_folder]
     others = [file for file in mark.files if file.kind != "data" and not file.is_folder]
     places = [named.pattern for named in mark.named if named.provider == provider]
@@ -117,27 +102,7 @@ def certificate(mark: Mark, provider: str, verify_key: VerifyKey) -> dict[str, A
 
 
 def write_certificates(mark: Mark, folder: Path, signing_key: SigningKey) -> Mapping[str, Path]:
-    """Write a certificate for each provider, as JSON with its signature and as a page to print.
-
-    Parameters
-    ----------
-    mark : Mark
-        Of a destruction that is finished.
-    folder : pathlib.Path
-        The programme's.
-    signing_key : SigningKey
-        By which they are signed.
-
-    Returns
-    -------
-    mapping of str to pathlib.Path
-        By provider, the JSON.
-
-    Raises
-    ------
-    ProgrammeError
-        A provider's name cannot name a file.
-    """
+    """Write a certificate for each provider, as JSON with its signature and as a page to print."""
     template = _template()
     written = {}
     for provider in mark.providers:
@@ -161,21 +126,6 @@ def write_certificates(mark: Mark, folder: Path, signing_key: SigningKey) -> Map
 
 def checked_provider(name: str) -> str:
     """Refuse a provider's name that cannot name a file.
-
-    Parameters
-    ----------
-    name : str
-        An ODS code, or a source's name.
-
-    Returns
-    -------
-    str
-        The same.
-
-    Raises
-    ------
-    ProgrammeError
-        It is not letters, digits, ``_`` and ``-``.
 
     Examples
     --------

@@ -126,22 +126,7 @@ _PARTS: Final[dict[str, Any]] = {"named": Named, "files": File, "keys": KeyName,
 
 
 def read_mark(folder: Path) -> Mark | None:
-    """Read the mark of a programme, or None where there is none.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        The programme's.
-
-    Returns
-    -------
-    Mark or None
-
-    Raises
-    ------
-    RefusedError
-        There is one that cannot be read: then the programme counts as destroyed.
-    """
+    """Read the mark of a programme, or None where there is none."""
     file = folder / MARK
     if not file.exists():
         return None

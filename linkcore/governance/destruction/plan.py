@@ -31,26 +31,7 @@ def all_of(known: tuple[_T, ...], more: Iterable[_T]) -> tuple[_T, ...]:
 
 
 def with_what_is_there(mark: Mark, folder: Path, kept: Sequence[Path]) -> Mark:
-    """Add what lies at the named places now to what lay there when the destruction began.
-
-    Parameters
-    ----------
-    mark : Mark
-        Of the destruction.
-    folder : pathlib.Path
-        The programme's.
-    kept : sequence of pathlib.Path
-        What must stay.
-
-    Returns
-    -------
-    Mark
-
-    Raises
-    ------
-    ProgrammeError
-        A place is, holds, or is in what must stay.
-    """
+    """Add what lies at the named places now to what lay there when the destruction began."""
     files = {(file.provider, file.path): file for file in mark.files}
     known = {file.path for file in mark.files}
     other_names = list(mark.other_names)
@@ -93,13 +74,7 @@ def _at(folder: Path, pattern: str) -> Iterator[Path]:
 
 
 def keys_of(keyrings: Sequence[Keyring], key_ids: Collection[str] | None) -> list[KeyName]:
-    """Name every version of these keys.
-
-    Raises
-    ------
-    ProgrammeError
-        There is no such key.
-    """
+    """Name every version of these keys."""
     known = {about.id for keyring in keyrings for about in keyring.versions}
     if key_ids is not None and not set(key_ids) <= known:
         raise ProgrammeError(f"no keyring given has the key {min(set(key_ids) - known)!r}; they have {sorted(known)}")

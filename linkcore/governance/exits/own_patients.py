@@ -49,21 +49,6 @@ class OwnPatients:
 def ods_code(code: str) -> str:
     """Refuse what cannot be the ODS code of an organisation.
 
-    Parameters
-    ----------
-    code : str
-        Of a GP practice or a provider.
-
-    Returns
-    -------
-    str
-        In capitals.
-
-    Raises
-    ------
-    ProgrammeError
-        It is not 3 to 10 letters and digits.
-
     Examples
     --------
     >>> ods_code("a81001")
@@ -101,30 +86,7 @@ class Relationships:
         self._linkage = linkage
 
     def own_patients(self, listed: pl.Series, *, requester: str, source: str | None = None) -> OwnPatients:
-        """Read a requester's list, and leave out whom the linkage does not know as its patients.
-
-        Parameters
-        ----------
-        listed : polars.Series
-            NHS Numbers in any written form; what is no NHS Number is left out. Of a two-stage programme, stage-1 codes
-            as the first source with codes writes them, and the answer is by these: the requester's own supplier, who
-            made them, knows whose they are.
-        requester : str
-            The requester's ODS code.
-        source : str, optional
-            A provider's own source; without it, the requester is a GP practice.
-
-        Returns
-        -------
-        OwnPatients
-
-        Raises
-        ------
-        ProgrammeError
-            There is no such source, the linkage has no spine, or its spine names no practice.
-        SourceError
-            The spine is not what was linked.
-        """
+        """Read a requester's list, and leave out whom the linkage does not know as its patients."""
         if self._linkage is not None and stage_of(self._linkage.sources) is not None:
             return self._coded(self._linkage, listed, requester, source)
         number = nhs_number.standardise(pl.col("listed")).struct.field("value").alias("listed")

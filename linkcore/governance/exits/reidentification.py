@@ -140,17 +140,7 @@ def reidentify(
 def patients_of(numbers: pl.DataFrame, keys: Sequence[Key]) -> pl.DataFrame:
     """Give the pseudonyms that a requester's own patients have under any of the keys.
 
-    Parameters
-    ----------
-    numbers : polars.DataFrame
-        Of `linkcore.governance.exits.own_patients.OwnPatients`.
-    keys : sequence of Key
-        The versions of one key.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``pseudonym`` (each once) and ``nhs_number``, as listed. It must not be kept: it is the look-up table.
+    Returns ``pseudonym`` (each once) and ``nhs_number``, as listed. It must not be kept: it is the look-up table.
     """
     hashed = [numbers.select(pseudonymise("name", key).alias("pseudonym"), "nhs_number") for key in keys]
     return pl.concat(hashed).unique("pseudonym", keep="first", maintain_order=True)
@@ -158,21 +148,6 @@ def patients_of(numbers: pl.DataFrame, keys: Sequence[Key]) -> pl.DataFrame:
 
 def checked_pseudonyms(pseudonyms: pl.Series) -> pl.Series:
     """Refuse what is no pseudonym: most likely the wrong column, and perhaps identifiers.
-
-    Parameters
-    ----------
-    pseudonyms : polars.Series
-        As a recipient gave them.
-
-    Returns
-    -------
-    polars.Series
-        In lower case, without spaces around them.
-
-    Raises
-    ------
-    ProgrammeError
-        One is missing, or is not 32 hex characters.
 
     Examples
     --------
@@ -192,22 +167,7 @@ def checked_pseudonyms(pseudonyms: pl.Series) -> pl.Series:
 
 
 def one_key(keys: Key | Sequence[Key]) -> tuple[Key, ...]:
-    """Give the versions of one key in order; keys of two recipients are never used together.
-
-    Parameters
-    ----------
-    keys : Key or sequence of Key
-        One recipient's.
-
-    Returns
-    -------
-    tuple of Key
-
-    Raises
-    ------
-    ProgrammeError
-        There is none, or they are of several ids.
-    """
+    """Give the versions of one key in order; keys of two recipients are never used together."""
     given = (keys,) if isinstance(keys, Key) else tuple(keys)
     if len({key.id for key in given}) != 1:
         raise ProgrammeError("pseudonyms are of one recipient: give the versions of its key, and no other key")

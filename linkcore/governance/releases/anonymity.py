@@ -62,14 +62,7 @@ class QuasiIdentifiers:
     def add(self, source: str, rows: pl.DataFrame, columns: Sequence[str]) -> None:
         """Take rows that will be released.
 
-        Parameters
-        ----------
-        source : str
-            Where they come from.
-        rows : polars.DataFrame
-            With ``RANK``, which is of one person, and ``columns``.
-        columns : sequence of str
-            The quasi-identifiers of that source. Columns of one name are one quasi-identifier in every source.
+        ``rows``: with ``RANK``, which is of one person, and ``columns``.
         """
         parts = self._values.setdefault(source, [])
         for name in columns:
@@ -79,17 +72,7 @@ class QuasiIdentifiers:
             parts.append(rows.select(RANK, hashed).unique())
 
     def anonymity(self, source: str | None = None) -> Anonymity:
-        """Count persons who are alike.
-
-        Parameters
-        ----------
-        source : str, optional
-            In the rows of one source; with none given, in the release as a whole.
-
-        Returns
-        -------
-        Anonymity
-        """
+        """Count persons who are alike."""
         wanted = self._values if source is None else [source]
         parts = [part for each in wanted for part in self._values.get(each, ())]
         if not parts:

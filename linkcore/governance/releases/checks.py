@@ -27,16 +27,6 @@ _SYNTHETIC_SHARE: Final = 0.99
 def key_fingerprint(key: Key) -> str:
     """Give what two keys have in common only if they are the same material, whatever their ids.
 
-    Parameters
-    ----------
-    key : Key
-        Of a recipient.
-
-    Returns
-    -------
-    str
-        The pseudonym of a fixed text. Since the key is random and of 256 bits, nothing of it can be found from it.
-
     Examples
     --------
     >>> one, other = Key.from_bytes("one", bytes(range(32))), Key.from_bytes("other", bytes(range(32)))
@@ -67,24 +57,7 @@ def refuse_shared_keys(keys: Mapping[str, Key]) -> None:
 
 
 def check_key(agreement: Agreement, key: Key, apart_from: Sequence[str | Path]) -> None:
-    """Refuse a key that is not the agreement's, or is another recipient's too.
-
-    Parameters
-    ----------
-    agreement : Agreement
-        What the recipient may have.
-    key : Key
-        The recipient's own.
-    apart_from : sequence of path
-        Folders of releases to other recipients.
-
-    Raises
-    ------
-    RefusedError
-        If it is.
-    SourceError
-        If such a folder holds no release.
-    """
+    """Refuse a key that is not the agreement's, or is another recipient's too."""
     if key.id != agreement.key:
         raise RefusedError(
             f"agreement with {agreement.recipient!r}: it is for key {agreement.key!r}, and the key given is {key.id!r}"
@@ -100,24 +73,7 @@ def check_key(agreement: Agreement, key: Key, apart_from: Sequence[str | Path]) 
 
 
 def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.date | None) -> None:
-    """Refuse a day on which the agreement is not in force, or for which opt-outs were not applied.
-
-    Parameters
-    ----------
-    agreement : Agreement
-        What the recipient may have.
-    withholding : Withholding, optional
-        Which records may leave.
-    on : datetime.date, optional
-        The day of release.
-
-    Raises
-    ------
-    RefusedError
-        If it is.
-    ProgrammeError
-        If the day is missing, or is no day.
-    """
+    """Refuse a day on which the agreement is not in force, or for which opt-outs were not applied."""
     if isinstance(on, dt.datetime):
         raise ProgrammeError("on is a time; give the day of release, as a date")
     if on is None and (agreement.terms is not None or withholding is not None):
@@ -136,27 +92,7 @@ def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.da
 
 
 def check_people(linkage: Linkage, agreement: Agreement, withholding: "Withholding | None") -> bool:
-    """Say whether the data are synthetic, and refuse those of real people that may not leave.
-
-    Parameters
-    ----------
-    linkage : Linkage
-        Of the sources.
-    agreement : Agreement
-        What the recipient may have.
-    withholding : Withholding, optional
-        Which records may leave.
-
-    Returns
-    -------
-    bool
-
-    Raises
-    ------
-    RefusedError
-        If no opt-outs were applied to data of real people, the agreement has no terms, or the withholding is of other
-        data.
-    """
+    """Say whether the data are synthetic, and refuse those of real people that may not leave."""
     synthetic = _is_synthetic(linkage)
     if not synthetic and withholding is None:
         raise RefusedError(

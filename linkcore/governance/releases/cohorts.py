@@ -162,31 +162,7 @@ class Cohort:
 def persons_of(
     cohort: Cohort, linkage: "Linkage", pseudonyms: pl.Series, kept: Mapping[str, pl.Series] | None = None
 ) -> pl.Series:
-    """Say of each person whether it is in a cohort.
-
-    Parameters
-    ----------
-    cohort : Cohort
-        Which.
-    linkage : Linkage
-        Of the sources.
-    pseudonyms : polars.Series
-        Each person's, under the recipient's key.
-    kept : mapping of str to polars.Series, optional
-        For each source, whether a record may be used, in the order of its rows. One that is withheld puts nobody in.
-
-    Returns
-    -------
-    polars.Series
-        Boolean, in the order of PERSONS.
-
-    Raises
-    ------
-    ProgrammeError, RefusedError
-        If the cohort cannot be chosen.
-    SourceError
-        If a source cannot be read, or has changed since it was linked.
-    """
+    """Say of each person whether it is in a cohort."""
     inside = pl.repeat(True, linkage.persons.height, eager=True)
     if cohort.filter is not None:
         inside &= _by_filter(cohort, cohort.filter, linkage, kept)

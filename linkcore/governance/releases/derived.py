@@ -133,22 +133,6 @@ def derive(
 ) -> pl.LazyFrame:
     """Add derived columns to rows of a source.
 
-    Parameters
-    ----------
-    frame : polars.LazyFrame
-        With the source's own identifier columns.
-    source : Source
-        Whose rows they are.
-    columns : mapping of str to Derived
-        Name to what it is.
-    reference_date : datetime.date, optional
-        By which two-digit years are read, as when the source was linked.
-
-    Returns
-    -------
-    polars.LazyFrame
-        The same rows in the same order.
-
     Examples
     --------
     >>> source = Source("gp", pl.DataFrame({"birth_date": ["29/02/2008", None], "postcode": ["ex12ab", "ZZ99 3VZ"]}))

@@ -115,23 +115,7 @@ class Filter:
         return tuple(sorted(plain | {_column_of(node) for node in nodes if _is_call(node, "column")}))
 
     def expression(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-        """Translate it for rows of a schema.
-
-        Parameters
-        ----------
-        schema : mapping of str to polars.DataType
-            Of the rows.
-
-        Returns
-        -------
-        polars.Expr
-            Boolean; null where a value that it asks for is missing.
-
-        Raises
-        ------
-        ProgrammeError
-            If a column is not there, or is compared with what it cannot be compared with.
-        """
+        """Translate it for rows of a schema."""
         return _condition(self._tree, schema)
 
 

@@ -43,27 +43,6 @@ _PLAIN_NUMBER: Final = r"^[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 def write_rows(rows: pl.LazyFrame, folder: Path, source: str, kind: Format) -> Path:
     """Write the rows of one source.
 
-    Parameters
-    ----------
-    rows : polars.LazyFrame
-        In their order.
-    folder : pathlib.Path
-        Of the release.
-    source : str
-        Names the file, or the table.
-    kind : {"parquet", "csv", "duckdb"}
-        The format.
-
-    Returns
-    -------
-    pathlib.Path
-        The file that they are in.
-
-    Raises
-    ------
-    ProgrammeError
-        If a column is of a dtype that the format cannot hold.
-
     Examples
     --------
     >>> from tempfile import TemporaryDirectory

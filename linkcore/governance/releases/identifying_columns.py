@@ -37,16 +37,6 @@ _WORD: Final = r"\p{L}{2,}"
 def names_of(persons: pl.DataFrame) -> pl.Series:
     """Give every given and family name that persons have, once, to be looked in for each column of a release.
 
-    Parameters
-    ----------
-    persons : polars.DataFrame
-        PERSONS of :mod:`linkcore.schema`.
-
-    Returns
-    -------
-    polars.Series
-        String, in no order.
-
     Examples
     --------
     >>> names_of(pl.DataFrame({"given_name": ["ANN", None], "family_name": ["NG", "ANN"]})).sort().to_list()
@@ -66,26 +56,7 @@ def refuse_identifying(
 ) -> None:
     """Refuse a release where a column holds identifiers.
 
-    Parameters
-    ----------
-    sample : polars.DataFrame
-        Rows of a source: ``columns``, `PERSON` and `RECORD`.
-    columns : sequence of str
-        What is to be released.
-    persons : polars.DataFrame
-        PERSONS of :mod:`linkcore.schema`.
-    names : polars.Series
-        `names_of` them.
-    where : str
-        For the message: whose agreement, which source.
-    looked_at : sequence of str
-        Columns of which the agreement says that their names and postcodes are nobody's (wards, sites). NHS Numbers,
-        and what is the patient's own, are refused in them all the same.
-
-    Raises
-    ------
-    RefusedError
-        Naming the columns and what is in them; no value.
+    ``sample``: rows of a source: ``columns``, `PERSON` and `RECORD`.
     """
     # Column by column, since Polars copies whole frames whose columns are cut differently, as those of PERSONS are.
     whose = [persons[name].gather(sample[PERSON]) for name in _THEIR_OWN]
@@ -106,17 +77,8 @@ def refuse_identifying(
 def identifying(sample: pl.DataFrame, names: pl.Series) -> set[str]:
     """Say what kinds of identifiers a column holds mostly.
 
-    Parameters
-    ----------
-    sample : polars.DataFrame
-        ``value``, `RECORD`, and of PERSONS of :mod:`linkcore.schema` each row's person's ``given_name``,
-        ``family_name``, ``birth_date`` and ``token``.
-    names : polars.Series
-        `names_of` all persons.
-
-    Returns
-    -------
-    set of str
+    ``sample``: ``value``, `RECORD`, and of PERSONS of :mod:`linkcore.schema` each row's person's ``given_name``,
+    ``family_name``, ``birth_date`` and ``token``.
 
     Examples
     --------

@@ -20,34 +20,13 @@ SIGNATURE: Final = "manifest.json.sig"
 
 
 def digest_of(file: Path) -> str:
-    """Give a file's SHA-256.
-
-    Parameters
-    ----------
-    file : pathlib.Path
-        Of any size.
-
-    Returns
-    -------
-    str
-        Lower-case hex.
-    """
+    """Give a file's SHA-256."""
     with file.open("rb") as raw:
         return hashlib.file_digest(raw, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any], signing_key: SigningKey | None) -> None:
-    """Write a release's manifest, and its signature.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Of the release.
-    manifest : mapping
-        What it says.
-    signing_key : SigningKey, optional
-        The trusted team's.
-    """
+    """Write a release's manifest, and its signature."""
     content = (json.dumps(dict(manifest), indent=2, ensure_ascii=False) + "\n").encode()
     (folder / MANIFEST).write_bytes(content)
     if signing_key is not None:
@@ -55,38 +34,12 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any], signing_key: Signi
 
 
 def read_manifest(folder: str | Path) -> MappingProxyType[str, Any]:
-    """Read a release's manifest; nothing is verified by that.
-
-    Parameters
-    ----------
-    folder : path
-        Of the release.
-
-    Returns
-    -------
-    mapping
-
-    Raises
-    ------
-    SourceError
-        If there is none, or it is no manifest.
-    """
+    """Read a release's manifest; nothing is verified by that."""
     return _parsed(Path(folder), _content(Path(folder) / MANIFEST))
 
 
 def is_of_a_release(entry: Path) -> bool:
-    """Say whether a file is part of an earlier release, so that a new one may replace it.
-
-    Parameters
-    ----------
-    entry : pathlib.Path
-        In a folder.
-
-    Returns
-    -------
-    bool
-        Whether the manifest beside it lists it.
-    """
+    """Say whether a file is part of an earlier release, so that a new one may replace it."""
     try:
         return entry.name in {MANIFEST, SIGNATURE, *_listed(read_manifest(entry.parent))}
     except SourceError:

@@ -29,28 +29,8 @@ def payload_beside_links(
     Every row is known again by the hash of its mapped columns: a source that gives its rows in another order each time,
     or has been edited since, would put one person's payload under another's pseudonym.
 
-    Parameters
-    ----------
-    source : Source
-        Whose rows to read.
-    columns : sequence of str
-        Which of its own columns to give.
-    links : polars.DataFrame
-        A row for each row of the source, in its order: ``raw_row_hash``, and whatever else is wanted beside it.
-    derived : mapping of str to Derived, optional
-        Columns to add.
-    reference_date : datetime.date, optional
-        That of the linkage.
-
-    Yields
-    ------
-    polars.DataFrame
-        The columns of ``links`` without the hash, then ``columns``, then those derived; first one without rows.
-
-    Raises
-    ------
-    SourceError
-        If the source cannot be read, or has changed since it was linked.
+    ``links``: A row for each row of the source, in its order: ``raw_row_hash``, and whatever else is wanted beside it.
+    Yields The columns of ``links`` without the hash, then ``columns``, then those derived; first one without rows.
     """
     changed = SourceError(
         f"source {source.name!r}: its data are not those that were linked, or come in another order each time; link "

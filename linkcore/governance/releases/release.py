@@ -181,17 +181,7 @@ def release(
 def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
     """Give each person's pseudonym under a key, and its place in the order of pseudonyms.
 
-    Parameters
-    ----------
-    persons : polars.DataFrame
-        PERSONS of :mod:`linkcore.schema`.
-    key : Key
-        The recipient's.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``pseudonym`` (String, 32 hex characters) and ``RANK`` (UInt32), a row a person in the order of person ids.
+    Returns ``pseudonym`` (String, 32 hex characters) and ``RANK`` (UInt32), a row a person in the order of person ids.
     """
     # The order of 64 of their bits is that of the pseudonyms: that two share these is as good as impossible.
     first = pl.col("pseudonym").str.head(16).str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")

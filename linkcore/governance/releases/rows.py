@@ -28,18 +28,7 @@ _BUCKET_BYTES: Final = 256 << 20
 
 
 def can_be_hashed(dtype: pl.DataType) -> bool:
-    """Say whether values of a dtype have a text by which rows can be put in order.
-
-    Parameters
-    ----------
-    dtype : polars.DataType
-        Of a payload column.
-
-    Returns
-    -------
-    bool
-        False for Python objects, and for bytes inside lists and structs.
-    """
+    """Say whether values of a dtype have a text by which rows can be put in order."""
     if isinstance(dtype, pl.List | pl.Array):
         return dtype.inner != pl.Binary and can_be_hashed(_instance(dtype.inner))
     if isinstance(dtype, pl.Struct):
@@ -53,19 +42,7 @@ def keyed_row_hash(rows: pl.DataFrame, columns: Sequence[str], key: Key) -> pl.S
     Rows of one person are put in the order of this hash, which depends on nothing but the key and the values, so that
     neither the source's order nor the order of two recipients' rows can be matched.
 
-    Parameters
-    ----------
-    rows : polars.DataFrame
-        With these columns.
-    columns : sequence of str
-        All that is released of a row, so that rows with one hash are equal.
-    key : Key
-        The recipient's.
-
-    Returns
-    -------
-    polars.Series
-        ``ROW_HASH``: UInt64, the first 8 bytes of HMAC-SHA-256 of a hash of the values.
+    Returns ``ROW_HASH``: UInt64, the first 8 bytes of HMAC-SHA-256 of a hash of the values.
     """
     values = pl.struct(_exact(pl.col(name), rows.schema[name]) for name in columns).hash(0)
     digest = pseudonymise(pl.lit("linkcore:row:") + values.cast(pl.String), key, output="binary")
@@ -134,10 +111,7 @@ class Buckets:
     def add(self, rows: pl.DataFrame) -> None:
         """Take some rows.
 
-        Parameters
-        ----------
-        rows : polars.DataFrame
-            With ``RANK`` (UInt32) and any other columns, the same at every call; the first may have no rows.
+        ``rows``: with ``RANK`` (UInt32) and any other columns, the same at every call; the first may have no rows.
         """
         if self._count == 0 and rows.height:
             expected = rows.estimated_size() / rows.height * self._rows
@@ -155,17 +129,7 @@ class Buckets:
         self._kept = self._kept or [rows.clear()]
 
     def sorted(self, *by: str) -> pl.LazyFrame:
-        """Give all rows in order, lazily: one bucket is in memory at a time.
-
-        Parameters
-        ----------
-        *by : str
-            Columns to sort by, ``RANK`` first.
-
-        Returns
-        -------
-        polars.LazyFrame
-        """
+        """Give all rows in order, lazily: one bucket is in memory at a time."""
         from polars.io.plugins import register_io_source
 
         if self._count <= 1:

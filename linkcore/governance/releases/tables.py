@@ -89,26 +89,7 @@ class Tables:
         return names_of(self.linkage.persons)
 
     def write(self, source: Source, folder: Path) -> Table:
-        """Write one source's rows.
-
-        Parameters
-        ----------
-        source : Source
-            One that the agreement names.
-        folder : pathlib.Path
-            Of the release.
-
-        Returns
-        -------
-        Table
-
-        Raises
-        ------
-        RefusedError
-            If a column holds identifiers under another name.
-        SourceError
-            If the source has changed since it was linked.
-        """
+        """Write one source's rows."""
         agreement, links = self.agreement, self._links(source)
         columns, coded = agreement.columns[source.name], agreement.pseudonymised.get(source.name, ())
         released = [*ADDED_COLUMNS, *agreement.released(source.name)]

@@ -19,27 +19,6 @@ def read_linked(
 ) -> pl.DataFrame:
     """Read something of every row of a source again, in the order of ``linkage.links_of``.
 
-    Parameters
-    ----------
-    linkage : Linkage
-        Of the source.
-    source : Source
-        One of its sources.
-    columns : sequence of str
-        Those that the expressions need, by the source's own names; ``source.identifier_columns`` has the identifiers.
-    expressions : sequence of polars.Expr
-        What to read: elementwise, each of another name.
-
-    Returns
-    -------
-    polars.DataFrame
-        A column an expression.
-
-    Raises
-    ------
-    SourceError
-        If the data cannot be read, or are not those that were linked.
-
     Examples
     --------
     >>> from linkcore.link import link
@@ -56,17 +35,7 @@ def read_linked(
 def own_number(source: Source, reference_date: dt.date | None) -> pl.Expr:
     """Read the NHS Number of each row of a source, whether or not its status is one that links.
 
-    Parameters
-    ----------
-    source : Source
-        The extract.
-    reference_date : datetime.date, optional
-        As of the linkage.
-
-    Returns
-    -------
-    polars.Expr
-        ``nhs_number`` (Int64), null where there is no number; for a frame with the source's own columns.
+    Returns ``nhs_number`` (Int64), null where there is no number; for a frame with the source's own columns.
 
     Examples
     --------
@@ -85,38 +54,12 @@ def own_number(source: Source, reference_date: dt.date | None) -> pl.Expr:
 
 
 def as_number(column: pl.Expr, stage_one: StageOne | None, *, birth_date: pl.Expr | None = None) -> pl.Expr:
-    """Read NHS Numbers, or stage-1 codes of them, as the integers by which a linkage knows people.
-
-    Parameters
-    ----------
-    column : polars.Expr
-        As they are written.
-    stage_one : StageOne, optional
-        How codes are written; None where these are numbers.
-    birth_date : polars.Expr, optional
-        Date: by which a number of nine digits is known to lack its zero.
-
-    Returns
-    -------
-    polars.Expr
-        Int64, null where there is none.
-    """
+    """Read NHS Numbers, or stage-1 codes of them, as the integers by which a linkage knows people."""
     if stage_one is not None:
         return stage_one.read(column).struct.field("value")
     return nhs_number.standardise(column, birth_date=birth_date).struct.field("value")
 
 
 def stage_of(sources: Sequence[Source]) -> StageOne | None:
-    """Say whether people are known by stage-1 codes in sources that were linked, and how these are written.
-
-    Parameters
-    ----------
-    sources : sequence of Source
-        Of one linkage: all of them have codes, or none has.
-
-    Returns
-    -------
-    StageOne or None
-        That of the first that has any, which is how a list for this linkage is to be written.
-    """
+    """Say whether people are known by stage-1 codes in sources that were linked, and how these are written."""
     return next((source.stage_one for source in sources if source.stage_one is not None), None)

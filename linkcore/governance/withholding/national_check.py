@@ -82,21 +82,6 @@ def export_national_check(
 def read_national_check(path: str | Path) -> pl.Series:
     r"""Read a file of the national check, sent or answered.
 
-    Parameters
-    ----------
-    path : path
-        One number a line, then a comma.
-
-    Returns
-    -------
-    polars.Series
-        NHS Numbers (Int64), in the order of the file.
-
-    Raises
-    ------
-    SourceError
-        If there is no such file, or a line of it is anything but an NHS Number and a comma.
-
     Examples
     --------
     >>> import tempfile

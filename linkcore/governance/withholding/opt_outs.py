@@ -244,30 +244,7 @@ def read_statements(
     withdraws: Collection[str],
     stage_one: StageOne | None = None,
 ) -> tuple[pl.DataFrame, int, int]:
-    """Read dated statements, told apart by what stands in one column.
-
-    Parameters
-    ----------
-    name : str
-        Of the data, for errors.
-    data : path, polars frame or Arrow PyCapsule object
-        Whatever a Source reads, with the columns ``nhs_number``, ``date`` and that one.
-    as_of : datetime.date
-        The day on which they were true; two-digit years are not later.
-    says : str
-        The column.
-    written : callable
-        Brings its text to the form in which it is looked up.
-    objects, withdraws : collection of str
-        What stands there if the statement objects, and if it takes that back.
-    stage_one : StageOne, optional
-        How people are named, where by stage-1 codes.
-
-    Returns
-    -------
-    tuple of polars.DataFrame, int, int
-        STATEMENTS; how many objections have no NHS Number that can be read; how many rows say neither.
-    """
+    """Read dated statements, told apart by what stands in one column."""
     source = Source(name, data, columns={"nhs_number": "nhs_number", "birth_date": "date", "local_patient_id": says})
     word = by_dtype(pl.col(says), lambda column, dtype: written(as_text(column, dtype)))
     with source.reading():
@@ -292,17 +269,7 @@ def read_statements(
 def current_numbers(numbers: pl.Series, superseded: pl.DataFrame | pl.LazyFrame | None) -> pl.Series:
     """Replace NHS Numbers that were superseded by those that took their place.
 
-    Parameters
-    ----------
-    numbers : polars.Series
-        Int64.
-    superseded : polars.DataFrame, optional
-        ``old`` and ``new`` (Int64).
-
-    Returns
-    -------
-    polars.Series
-        Int64, in the same order.
+    ``superseded``: ``old`` and ``new`` (Int64).
 
     Examples
     --------

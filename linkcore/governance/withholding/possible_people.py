@@ -64,15 +64,7 @@ class Whose:
     def may_be_of(self, numbers: pl.Series) -> dict[str, pl.Series]:
         """Say of each record whether it may be of one of these people.
 
-        Parameters
-        ----------
-        numbers : polars.Series
-            NHS Numbers (Int64) that are current.
-
-        Returns
-        -------
-        dict of str to polars.Series
-            By source, Boolean without nulls, in the order of ``Linkage.links_of``.
+        Returns By source, Boolean without nulls, in the order of ``Linkage.links_of``.
         """
         among = self.persons_of(numbers)
         found = {}
@@ -86,15 +78,7 @@ class Whose:
     def persons_of(self, numbers: pl.Series) -> pl.Series:
         """Say of each person whether it is one of these people.
 
-        Parameters
-        ----------
-        numbers : polars.Series
-            NHS Numbers (Int64) that are current.
-
-        Returns
-        -------
-        polars.Series
-            Boolean without nulls, in the order of ``linkage.persons``.
+        Returns Boolean without nulls, in the order of ``linkage.persons``.
         """
         theirs = self._of_persons.filter(pl.col("nhs_number").is_in(numbers.implode()))["person_id"].unique()
         return pl.repeat(False, self._linkage.persons.height, eager=True).scatter(theirs, True)
@@ -105,10 +89,7 @@ class Whose:
         That is so where its person has none, and the record itself has none, or one that its name and birth date say is
         somebody else's.
 
-        Returns
-        -------
-        dict of str to polars.Series
-            By source, Boolean without nulls, in the order of ``Linkage.links_of``.
+        Returns By source, Boolean without nulls, in the order of ``Linkage.links_of``.
         """
         known = self.persons_of(self._of_persons["nhs_number"].unique())
         return {

@@ -218,25 +218,8 @@ class SensitiveRule:
 def sensitive_records(linkage: Linkage, rules: Sequence[SensitiveRule]) -> dict[str, pl.DataFrame]:
     """Find the sensitive records of a linkage's sources.
 
-    Parameters
-    ----------
-    linkage : Linkage
-        Of the sources; the columns that the rules name are read.
-    rules : sequence of SensitiveRule
-        The programme's policy.
-
-    Returns
-    -------
-    dict of str to polars.DataFrame
-        For each source that a rule touches, in the order of ``linkage.links_of``: ``coded``, and ``carried`` (Boolean):
-        whether the row has a sensitive code, and whether it has the same parent as one that has.
-
-    Raises
-    ------
-    ProgrammeError
-        If a source or column that a rule names is not there.
-    SourceError
-        If a source is not what was linked.
+    Returns For each source that a rule touches, in the order of ``linkage.links_of``: ``coded``, and ``carried``
+    (Boolean): whether the row has a sensitive code, and whether it has the same parent as one that has.
 
     Examples
     --------

@@ -75,15 +75,8 @@ _Comparison = dict[str, Any]
 def comparable(frame: pl.DataFrame) -> pl.DataFrame:
     """Bring RECORDS or PERSONS to the form that is compared: every part of an identifier that a rung looks at.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        With the identifiers of :data:`linkcore.schema.RECORDS`; ``further_*`` columns are kept.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``COMPARABLE`` and the further columns, one row a row.
+    ``frame``: with the identifiers of :data:`linkcore.schema.RECORDS`; ``further_*`` columns are kept.
+    Returns ``COMPARABLE`` and the further columns, one row a row.
 
     Examples
     --------
@@ -141,18 +134,6 @@ def _known(part: pl.Expr) -> pl.Expr:
 def comparisons(present: Sequence[str], further: Mapping[str, FurtherKind]) -> list[_Comparison]:
     """Give the comparisons of the identifiers that are there, as Splink's settings write them.
 
-    Parameters
-    ----------
-    present : sequence of str
-        Columns of :func:`comparable` that hold anything at all.
-    further : mapping of str to {"exact", "text", "number", "date"}
-        How each further identifier (without its prefix) is compared.
-
-    Returns
-    -------
-    list of dict
-        With neither m nor u.
-
     Examples
     --------
     >>> [comparison["output_column_name"] for comparison in comparisons(["gender", "birth_date"], {})]
@@ -182,16 +163,6 @@ def as_learned(comparison: Mapping[str, Any]) -> Mapping[str, Any]:
     How often the years of one person's records agree, whole dates tell as well, and there are many of them; of partial
     dates there may be none that are known to be of one person.
 
-    Parameters
-    ----------
-    comparison : mapping
-        As Splink's settings write it.
-
-    Returns
-    -------
-    mapping
-        The same, unless it is of a month or a year of birth.
-
     Examples
     --------
     >>> (_, year) = comparisons(["birth_year", "birth_date", "partial_birth_date"], {})
@@ -210,21 +181,6 @@ def as_learned(comparison: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def average_frequencies(made: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     """Give the columns whose common values weigh less than rare ones, and how likely two records are to agree on them.
-
-    Parameters
-    ----------
-    made : sequence of mapping
-        Comparisons that have been learned.
-
-    Returns
-    -------
-    dict of str to float
-        By column, u of the level on which it agrees.
-
-    Raises
-    ------
-    ProgrammeError
-        If no level asks for just that: how common a value is on average is not known then.
 
     Examples
     --------
@@ -249,15 +205,6 @@ def average_frequencies(made: Sequence[Mapping[str, Any]]) -> dict[str, float]:
 
 def compared_columns(made: Sequence[Mapping[str, Any]]) -> set[str]:
     """Give the columns that comparisons look at.
-
-    Parameters
-    ----------
-    made : sequence of mapping
-        Comparisons, ours or anybody's.
-
-    Returns
-    -------
-    set of str
 
     Examples
     --------

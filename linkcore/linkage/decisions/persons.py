@@ -74,30 +74,12 @@ def assign(
     they add π times that share. π is estimated for each source by expectation maximisation on these records
     themselves, and leans by one record's worth on that of all sources, so that a source of few records has one too.
 
-    Parameters
-    ----------
-    candidates : polars.DataFrame
-        ``record`` (UInt32), ``person`` (UInt32), ``weight`` (Float64, log2 of the Bayes factor), each pair once; and
-        ``relative`` (Float64, log2 of R), if known.
-    records : polars.DataFrame
-        ``record`` (UInt32), ``source`` (any integer) of every record that was looked for, with candidates or without;
-        and ``unseen`` (Float64), if known: the chance that its person, being listed, is not among its candidates.
-    persons : int
-        How many persons there are.
-    accept : float or mapping of int to float
-        Probability, of all or by source, from which a candidate is a link; it must be likelier than not, too.
-    exclusive : frozenset of int
-        Sources in which no two records are of one person. Where several of their records claim one person, the best is
-        linked if it is as much better than the others together as a link must be, and otherwise none.
-    taken : polars.DataFrame, optional
-        ``source``, ``person``: persons who have a record of an exclusive source already, and so are no candidates.
-    pi : mapping of int to float, optional
-        π of every source, where it is known from other records.
-
-    Returns
-    -------
-    Assignment
-        The same for any order of rows.
+    ``candidates``: ``record`` (UInt32), ``person`` (UInt32), ``weight`` (Float64, log2 of the Bayes factor), each pair
+    once; and ``relative`` (Float64, log2 of R), if known.
+    ``records``: ``record`` (UInt32), ``source`` (any integer) of every record that was looked for, with candidates or
+    without; and ``unseen`` (Float64), if known: the chance that its person, being listed, is not among its candidates.
+    ``taken``: ``source``, ``person``: persons who have a record of an exclusive source already, and so are no
+    candidates.
 
     Examples
     --------
@@ -141,15 +123,7 @@ def weigh(
 ) -> Evidence:
     """Take together what candidates say of each record.
 
-    Parameters
-    ----------
-    candidates, records, persons, taken
-        As of :func:`assign`.
-
-    Returns
-    -------
-    Evidence
-        Other columns of ``candidates`` stay.
+    Returns Other columns of ``candidates`` stay.
     """
     records = records.select("record", "source")
     if "relative" not in candidates.columns:
@@ -167,20 +141,6 @@ def weigh(
 
 def probabilities(evidence: Evidence, pi: Mapping[int, float], unseen: pl.Series | None = None) -> pl.Series:
     """Give the probability of each candidate, by the formula of :func:`assign`.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of all candidates.
-    pi : mapping of int to float
-        By source.
-    unseen : polars.Series, optional
-        Float64, one a record: the chance that its person, being listed, is not among its candidates.
-
-    Returns
-    -------
-    polars.Series
-        Float64, in order of the candidates.
 
     Examples
     --------
@@ -212,21 +172,7 @@ def decide(
     pi: Mapping[int, float] | None = None,
     unseen: pl.Series | None = None,
 ) -> Assignment:
-    """Assign as :func:`assign` does.
-
-    Parameters
-    ----------
-    evidence : Evidence
-        Of all candidates.
-    accept, exclusive, pi
-        As of :func:`assign`.
-    unseen : polars.Series, optional
-        Float64, one a record: the chance that its person, being listed, is not among its candidates.
-
-    Returns
-    -------
-    Assignment
-    """
+    """Assign as :func:`assign` does."""
     records = _with_total(evidence.sums, unseen)
     pi = _estimate_pi(records) if pi is None else pi
     probability = probabilities(evidence, pi, unseen)
@@ -352,22 +298,10 @@ def pair_odds(
     one person: a record may belong to several. The second does not hold for a source in which no two records are of one
     person: there, of two records that are equally good, neither is better than evens.
 
-    Parameters
-    ----------
-    pairs : polars.DataFrame
-        ``a``, ``b`` (UInt32) and ``weight`` (Float64, log2 of the Bayes factor), each pair once; and ``relative``
-        (Float64, log2 of R), if known.
-    records : polars.DataFrame
-        ``record`` (UInt32), ``source`` of every record that was looked for.
-    exclusive : frozenset of int
-        Sources in which no two records are of one person.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``a``, ``b`` and ``odds`` (Float64, log2), in the order of ``pairs``.
-    float
-        The odds of a pair of which nothing is known, log2.
+    ``pairs``: ``a``, ``b`` (UInt32) and ``weight`` (Float64, log2 of the Bayes factor), each pair once; and
+    ``relative`` (Float64, log2 of R), if known.
+    ``records``: ``record`` (UInt32), ``source`` of every record that was looked for.
+    Returns ``a``, ``b`` and ``odds`` (Float64, log2), in the order of ``pairs``.
 
     Examples
     --------
@@ -428,15 +362,8 @@ def _share_of_pairs(weights: pl.Series, there_are: int) -> float:
 def components(pairs: pl.DataFrame) -> pl.DataFrame:
     """Give the connected components of a graph.
 
-    Parameters
-    ----------
-    pairs : polars.DataFrame
-        ``a`` and ``b`` (UInt32): its edges.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``record`` and ``component`` (UInt32), the least record of its component; in order of record.
+    ``pairs``: ``a`` and ``b`` (UInt32): its edges.
+    Returns ``record`` and ``component`` (UInt32), the least record of its component; in order of record.
 
     Examples
     --------
@@ -474,21 +401,11 @@ def group(pairs: pl.DataFrame, *, accept: float, unknown: float, exclusive: pl.D
     (Average linkage; joining all mutually best pairs at once gives the same tree: Murtagh 1983, "A survey of recent
     advances in hierarchical clustering algorithms".)
 
-    Parameters
-    ----------
-    pairs : polars.DataFrame
-        ``a`` < ``b`` (UInt32), ``odds`` (Float64, log2 of the odds that the two are of one person), each pair once.
-    accept : float
-        Probability from which the mean is a link.
-    unknown : float
-        The odds, in bits, of a pair that is not there.
-    exclusive : polars.DataFrame
-        ``record`` (UInt32), ``source``: records of sources that have at most one record in a group.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``record`` and ``group`` (UInt32), the least record of its group; groups of two and more; in order of record.
+    ``pairs``: ``a`` < ``b`` (UInt32), ``odds`` (Float64, log2 of the odds that the two are of one person), each pair
+    once.
+    ``exclusive``: ``record`` (UInt32), ``source``: records of sources that have at most one record in a group.
+    Returns ``record`` and ``group`` (UInt32), the least record of its group; groups of two and more; in order of
+    record.
 
     Examples
     --------
@@ -557,15 +474,6 @@ def _joined(links: pl.DataFrame) -> pl.DataFrame:
 
 def significant(value: float) -> float:
     """Round to six significant digits, so that the order in which something was summed cannot show.
-
-    Parameters
-    ----------
-    value : float
-        Something learned.
-
-    Returns
-    -------
-    float
 
     Examples
     --------

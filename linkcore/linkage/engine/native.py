@@ -76,28 +76,7 @@ def with_scorer(
 ) -> _Result:
     """Do something with a scorer whose tables and temporary files are gone afterwards, whatever happens.
 
-    Parameters
-    ----------
-    fallback : Fallback
-        The settings.
-    persons, unknown : polars.DataFrame
-        PERSONS, and RECORDS whose persons are looked for.
-    further : mapping of str to {"exact", "text", "number", "date"}
-        How further identifiers are compared.
-    run : callable
-        What to do.
-    listed : int, optional
-        How many of the persons, from the first, are those there are; the others stand in for some of them.
-
-    Returns
-    -------
-    object
-        What ``run`` returned.
-
-    Raises
-    ------
-    LinkcoreError
-        If Splink fails; it never quotes Splink's own message.
+    Returns What ``run`` returned.
     """
     import duckdb
 
@@ -205,12 +184,7 @@ class Scorer:
     def learn_from_labels(self, labelled: pl.DataFrame, seed: int) -> None:
         """Learn m from records and their persons, of all sources and of each; u from random pairs of such records.
 
-        Parameters
-        ----------
-        labelled : polars.DataFrame
-            RECORDS, ``label``, the person, and ``order``, the source.
-        seed : int
-            Of the random pairs.
+        ``labelled``: RECORDS, ``label``, the person, and ``order``, the source.
         """
         import numpy as np
 
@@ -232,24 +206,12 @@ class Scorer:
         return sorted(set(self._sources)) or [0]
 
     def use_of_sources(self, models: Mapping[int, Mapping[str, Any]]) -> None:
-        """Score records of these sources by models of their own from now on.
-
-        Parameters
-        ----------
-        models : mapping of int to mapping
-            By the order of the source; as the model of all, but for m and u.
-        """
+        """Score records of these sources by models of their own from now on."""
         self.source_models = {order: dict(model) for order, model in models.items()}
         self._shifts = level_shifts(self.source_models, self.model)
 
     def learn_relatives(self, seed: int) -> None:
-        """Learn from the persons how two of one household differ.
-
-        Parameters
-        ----------
-        seed : int
-            Of the persons whose relatives are counted.
-        """
+        """Learn from the persons how two of one household differ."""
         import numpy as np
 
         if not self._listed or not set(RELATIVES_NEED) <= set(self._present):
@@ -267,13 +229,7 @@ class Scorer:
         )
 
     def learn_without_labels(self, seed: int) -> None:
-        """Learn u from random pairs, and begin with an m from which expectation maximisation finds its way.
-
-        Parameters
-        ----------
-        seed : int
-            Of the random pairs.
-        """
+        """Learn u from random pairs, and begin with an m from which expectation maximisation finds its way."""
         import numpy as np
 
         generator = np.random.default_rng(seed)
@@ -289,10 +245,7 @@ class Scorer:
     def learn_from_pairs(self, pairs: pl.DataFrame) -> None:
         """Learn m from pairs of which it is not known who is who, and take pairs of one person out of u.
 
-        Parameters
-        ----------
-        pairs : polars.DataFrame
-            ``weight`` and ``gamma_*`` of all that some rule proposes.
+        ``pairs``: ``weight`` and ``gamma_*`` of all that some rule proposes.
         """
         there_are = max(self.pairs_there_are, 2)
         known = self._kin()
@@ -358,18 +311,7 @@ class Scorer:
         }
 
     def use(self, model: Mapping[str, Any]) -> None:
-        """Score by this model from now on.
-
-        Parameters
-        ----------
-        model : mapping
-            Splink's settings, trained.
-
-        Raises
-        ------
-        ProgrammeError
-            If it compares what is not there.
-        """
+        """Score by this model from now on."""
         absent = sorted(compared_columns(model["comparisons"]) - set(self._columns))
         if absent:
             raise ProgrammeError(f"the model compares {', '.join(absent)}, which no source has")
@@ -406,20 +348,10 @@ class Scorer:
     def score_with_persons(self, watched: pl.DataFrame | None = None, *, all_pairs: bool = False) -> pl.DataFrame:
         """Compare records with persons.
 
-        Parameters
-        ----------
-        watched : polars.DataFrame, optional
-            ``record`` and ``person``: pairs of which :attr:`proposed` shall tell whether a rule proposed them.
-        all_pairs : bool
-            Whether pairs of negligible odds are wanted too.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``record`` and ``person`` (UInt32), ``weight`` (Float64): log2 of the Bayes factor, by the model of the
-            record's source; ``relative`` (Float64): the same if the record is of a relative of the person;
-            ``gamma_*``: the level of each comparison; in order. Pairs that no rule proposes, or of negligible odds,
-            are not there.
+        ``watched``: ``record`` and ``person``: pairs of which :attr:`proposed` shall tell whether a rule proposed them.
+        Returns ``record`` and ``person`` (UInt32), ``weight`` (Float64): log2 of the Bayes factor, by the model of the
+        record's source; ``relative`` (Float64): the same if the record is of a relative of the person; ``gamma_*``: the
+        level of each comparison; in order. Pairs that no rule proposes, or of negligible odds, are not there.
         """
         persons = f"(SELECT * FROM people WHERE unique_id < {self._persons})"
         records = f"(SELECT * FROM people WHERE unique_id >= {self._persons})"
@@ -462,19 +394,8 @@ class Scorer:
     ) -> pl.DataFrame:
         """Compare records with each other.
 
-        Parameters
-        ----------
-        records : polars.Series
-            UInt32; which.
-        apart : sequence of (int, int)
-            First and last records of ranges of which no two are compared.
-        all_pairs : bool
-            Whether pairs of negligible odds are wanted too.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``a`` < ``b`` (UInt32), ``weight``, ``relative`` and ``gamma_*`` as of :meth:`score_with_persons`; in order.
+        Returns ``a`` < ``b`` (UInt32), ``weight``, ``relative`` and ``gamma_*`` as of :meth:`score_with_persons`; in
+        order.
         """
         make_table(self._connection, "chosen", (records + self._persons).alias("unique_id").to_frame())
         chosen = "(SELECT * FROM people SEMI JOIN chosen USING (unique_id))"
@@ -494,15 +415,8 @@ class Scorer:
     def score(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Compare these records.
 
-        Parameters
-        ----------
-        pairs : polars.DataFrame
-            ``a`` < ``b`` (UInt32).
-
-        Returns
-        -------
-        polars.DataFrame
-            With ``weight`` (Float64); in order.
+        ``pairs``: ``a`` < ``b`` (UInt32).
+        Returns With ``weight`` (Float64); in order.
         """
         shifted = pairs.select(
             (pl.col("a") + self._persons).alias("join_key_l"), (pl.col("b") + self._persons).alias("join_key_r")
@@ -514,15 +428,8 @@ class Scorer:
     def score_persons(self, pairs: pl.DataFrame) -> pl.DataFrame:
         """Compare persons with each other, as if the one were a record.
 
-        Parameters
-        ----------
-        pairs : polars.DataFrame
-            ``a`` and ``b`` (UInt32), two persons each.
-
-        Returns
-        -------
-        polars.DataFrame
-            ``a`` < ``b``, each pair once, ``weight`` and ``relative``, by the model of all; in order.
+        ``pairs``: ``a`` and ``b`` (UInt32), two persons each.
+        Returns ``a`` < ``b``, each pair once, ``weight`` and ``relative``, by the model of all; in order.
         """
         ordered = pairs.select(
             pl.min_horizontal("a", "b").alias("join_key_l"), pl.max_horizontal("a", "b").alias("join_key_r")
@@ -562,19 +469,10 @@ class Scorer:
     def weigh_fields(self, pairs: pl.DataFrame) -> tuple[pl.DataFrame, str]:
         """Say what each comparison adds to the weight of these pairs, and draw it.
 
-        Parameters
-        ----------
-        pairs : polars.DataFrame
-            ``record`` and ``person`` (UInt32).
-
-        Returns
-        -------
-        polars.DataFrame
-            A row a pair, in the order given, as Splink gives it: ``match_weight``, and of each comparison ``gamma_*``,
-            ``mw_*`` and, where values count by how common they are, ``mw_tf_adj_*``; then the person's values (``*_l``)
-            and the record's (``*_r``).
-        str
-            Splink's waterfall chart of them, a page of HTML that needs no network.
+        ``pairs``: ``record`` and ``person`` (UInt32).
+        Returns A row a pair, in the order given, as Splink gives it: ``match_weight``, and of each comparison
+        ``gamma_*``, ``mw_*`` and, where values count by how common they are, ``mw_tf_adj_*``; then the person's values
+        (``*_l``) and the record's (``*_r``).
         """
         from splink import DuckDBAPI, Linker
 

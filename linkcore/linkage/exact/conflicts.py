@@ -28,16 +28,8 @@ def contradict(pairs: pl.DataFrame) -> pl.Series:
     and its gender does not differ. A birth date without its day differs if its year does: what is missing says nothing.
     Where a birth date is missing, both names must differ. With too little to compare, nothing is contradicted.
 
-    Parameters
-    ----------
-    pairs : polars.DataFrame
-        One row a record: the columns of ``COMPARED`` as the record has them, and with the suffix ``_person`` as the
-        person does.
-
-    Returns
-    -------
-    polars.Series
-        Boolean, no nulls, one value a row.
+    ``pairs``: one row a record: the columns of ``COMPARED`` as the record has them, and with the suffix ``_person`` as
+    the person does.
 
     Examples
     --------

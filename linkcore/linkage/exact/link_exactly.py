@@ -71,17 +71,7 @@ class Exact:
 def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
     """Link records by NHS Number, and number-less ones by local patient identifiers that point to one person.
 
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source; at most one of them is a spine.
-    exact : Exact
-        The settings.
-
-    Returns
-    -------
-    Placement
-        PERSONS with a number or on the spine; records that are still to be placed have a null ``person_id``.
+    Returns PERSONS with a number or on the spine; records that are still to be placed have a null ``person_id``.
 
     Examples
     --------
@@ -109,15 +99,6 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
 
 def persons_of(sources: Sequence[Records]) -> pl.DataFrame:
     """Give the PERSONS of :func:`link_exactly` alone, by numbers that are current.
-
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source; at most one of them is a spine.
-
-    Returns
-    -------
-    polars.DataFrame
 
     Examples
     --------
@@ -198,19 +179,7 @@ def _refuse_rows(wrong: pl.Series, what: str) -> None:
 
 
 def with_current_numbers(records: Records, exact: Exact) -> Records:
-    """Replace the superseded numbers of a source's records by those that link.
-
-    Parameters
-    ----------
-    records : Records
-        Of one source.
-    exact : Exact
-        The settings, with the table of superseded numbers.
-
-    Returns
-    -------
-    Records
-    """
+    """Replace the superseded numbers of a source's records by those that link."""
     if exact.superseded is None:
         return records
     current = (

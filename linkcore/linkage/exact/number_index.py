@@ -50,18 +50,7 @@ class NumberIndex:
         fill(self._numbers, numbers.is_not_null().to_numpy(), self._table, self._shift)
 
     def find(self, numbers: pl.Series) -> pl.Series:
-        """Say where numbers stand.
-
-        Parameters
-        ----------
-        numbers : polars.Series
-            Int64.
-
-        Returns
-        -------
-        polars.Series
-            UInt32, a position for each; null where the number is null or not there.
-        """
+        """Say where numbers stand."""
         if self._positions is not None:
             wanted = pl.DataFrame([numbers.cast(pl.Int64).alias("number")])
             joined = wanted.join(self._positions, on="number", how="left", maintain_order="left")

@@ -16,17 +16,8 @@ __all__ = ["further_kinds", "make_persons", "open_records", "place", "tells_enou
 def open_records(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
     """Give all records that are still to be placed, of all sources, as one table.
 
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-    placement : Placement
-        The state of the linkage.
-
-    Returns
-    -------
-    polars.DataFrame
-        RECORDS, ``order`` (Int32, of the source) and ``at`` (UInt32, the position in its RECORDS); in order of both.
+    Returns RECORDS, ``order`` (Int32, of the source) and ``at`` (UInt32, the position in its RECORDS); in order of
+    both.
     """
     return pl.concat(
         [
@@ -39,16 +30,6 @@ def open_records(sources: Sequence[Records], placement: Placement) -> pl.DataFra
 
 def tells_enough(records: pl.DataFrame) -> pl.Series:
     """Say whether records have two identifiers at least: no link, however rare the value, hangs on one alone.
-
-    Parameters
-    ----------
-    records : polars.DataFrame
-        RECORDS.
-
-    Returns
-    -------
-    polars.Series
-        Boolean, no nulls.
 
     Examples
     --------
@@ -70,23 +51,7 @@ def tells_enough(records: pl.DataFrame) -> pl.Series:
 
 
 def further_kinds(sources: Sequence[Records]) -> dict[str, FurtherKind]:
-    """Give the further identifiers of all sources, and how each is compared.
-
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-
-    Returns
-    -------
-    dict of str to str
-        Without their prefix.
-
-    Raises
-    ------
-    ProgrammeError
-        If two sources give one of them different kinds.
-    """
+    """Give the further identifiers of all sources, and how each is compared."""
     kinds: dict[str, FurtherKind] = {}
     for records in sources:
         for name, kind in (records.source.further or {}).items():
@@ -101,19 +66,8 @@ def further_kinds(sources: Sequence[Records]) -> dict[str, FurtherKind]:
 def place(sources: Sequence[Records], placement: Placement, records: pl.DataFrame) -> Placement:
     """Put open records to the persons that were found for them.
 
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-    placement : Placement
-        The state of the linkage.
-    records : polars.DataFrame
-        ``order`` and ``at`` of :func:`open_records`, each once, and what they get: ``person_id``, ``method``,
-        ``match_weight`` and ``match_probability``.
-
-    Returns
-    -------
-    Placement
+    ``records``: ``order`` and ``at`` of :func:`open_records`, each once, and what they get: ``person_id``, ``method``,
+    ``match_weight`` and ``match_probability``.
     """
     links = dict(placement.links)
     for order, source in enumerate(sources):
@@ -133,21 +87,7 @@ def make_persons(
 
     The first record of the group defines the person; where there is one of the spine, that one.
 
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-    placement : Placement
-        The state of the linkage.
-    records : polars.DataFrame
-        Some of what :func:`open_records` gave.
-    groups : polars.DataFrame
-        ``record`` (position in ``records``) and ``group`` (any integer).
-
-    Returns
-    -------
-    Placement
-        With the new persons, who have no tokens yet, after those there were, in order of the records that define them.
+    ``groups``: ``record`` (position in ``records``) and ``group`` (any integer).
     """
     spine = pl.col("order").is_in([order for order, each in enumerate(sources) if each.source.spine])
     members = records[groups["record"]].hstack(groups).with_columns(spine.alias("spine"))

@@ -132,34 +132,6 @@ def link_probabilistically(
     A conflict may come back to the person whose number it carries: only if everything else says so in spite of the name
     and birth date that made it one, and more than for anybody else.
 
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-    placement : Placement
-        After the exact linkage.
-    fallback : Fallback
-        The settings.
-    exact : Exact, optional
-        Those of the exact linkage, by which the persons are rebuilt without the records of the self-test.
-    seed : int
-        Of whatever is sampled.
-    progress : Progress
-        Told of each step.
-
-    Returns
-    -------
-    Probabilistic
-        The same for any number of threads. Records that are open still are nobody's and each other's: each is a person
-        of its own.
-
-    Raises
-    ------
-    ProgrammeError
-        If two sources compare one further identifier differently, or the given model compares what no source has.
-    LinkcoreError
-        If memory or disk does not suffice.
-
     Examples
     --------
     >>> from linkcore.linkage.exact.link_exactly import Exact, link_exactly

@@ -32,21 +32,9 @@ def departures(
     learned; it is of true pairs that some blocking rule proposes, so the levels of disagreement come out a little rarer
     than they are.
 
-    Parameters
-    ----------
-    candidates : polars.DataFrame
-        ``record``, ``person``, ``weight``, ``relative`` and ``gamma_*`` of open records.
-    sources : polars.Series
-        Int32: the source of each record, by its position.
-    models : mapping of int to mapping
-        By source, as learned.
-    probabilities : callable
-        Gives the probability of each candidate, in their order, were these their weights.
-
-    Returns
-    -------
-    polars.DataFrame
-        A row a level: ``comparison``, ``level``, ``m_learned``, ``m_open``; the first as expected for these records.
+    ``candidates``: ``record``, ``person``, ``weight``, ``relative`` and ``gamma_*`` of open records.
+    Returns A row a level: ``comparison``, ``level``, ``m_learned``, ``m_open``; the first as expected for these
+    records.
     """
     import numpy as np
 

@@ -52,18 +52,7 @@ class Learned:
 
 
 def begin(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Shares]:
-    """Give an m from which to begin: the first level of each comparison is what most records of one person stand on.
-
-    Parameters
-    ----------
-    comparisons : sequence of mapping
-        As Splink's settings write them, the levels from most agreement to least.
-
-    Returns
-    -------
-    dict of str to Shares
-        0.95 on the first level that is not of missing values, and the rest alike on the others: Splink's own values.
-    """
+    """Give an m from which to begin: the first level of each comparison is what most records of one person stand on."""
     begun = {}
     for comparison in comparisons:
         numbers = level_numbers(comparison)
@@ -91,20 +80,9 @@ def maximise(
     the estimate would settle on them. So they are a class of their own, in which some comparisons are as they must be
     of two persons, and only the others are learned.
 
-    Parameters
-    ----------
-    pairs : polars.DataFrame
-        ``weight`` (bits, by ``model``) and ``gamma_*``, of all pairs that some rule proposes.
-    model : mapping
-        As Splink saves it: u as learned, and m from which to begin.
-    there_are : int
-        How many pairs there are, proposed or not.
-    kin : mapping of str to (mapping of str to (mapping of int to float)), optional
-        By kind of relatives (or ``ONE_PERSON``), the comparisons that are given: the share of each level, by its place.
-
-    Returns
-    -------
-    Learned
+    ``pairs``: ``weight`` (bits, by ``model``) and ``gamma_*``, of all pairs that some rule proposes.
+    ``kin``: by kind of relatives (or ``ONE_PERSON``), the comparisons that are given: the share of each level, by its
+    place.
     """
     import numpy as np
 

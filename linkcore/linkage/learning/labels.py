@@ -61,23 +61,9 @@ def labelled_records(
     leave open, so that what is learned is of the sources it is used on. Neither conflicts nor the records that
     define their persons.
 
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-    placement : Placement
-        After the exact linkage.
-    unknown : polars.DataFrame
-        ``order`` of the source of each open record.
-    seed : int
-        Of the sample.
-    hidden : polars.DataFrame, optional
-        ``order`` and ``at`` of records that are not learned from, because they test what is learned.
-
-    Returns
-    -------
-    polars.DataFrame
-        RECORDS, ``label`` (UInt32), the person, and ``order`` (Int32), the source.
+    ``unknown``: ``order`` of the source of each open record.
+    ``hidden``: ``order`` and ``at`` of records that are not learned from, because they test what is learned.
+    Returns RECORDS, ``label`` (UInt32), the person, and ``order`` (Int32), the source.
     """
     import numpy as np
 
@@ -101,20 +87,8 @@ def labelled_records(
 def reviewed_records(sources: Sequence[Records], placement: Placement, labels: pl.DataFrame) -> pl.DataFrame:
     """Give the open records of which people have said whose they are.
 
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-    placement : Placement
-        After the exact linkage.
-    labels : polars.DataFrame
-        LABELS.
-
-    Returns
-    -------
-    polars.DataFrame
-        RECORDS, ``label`` and ``order``, as of :func:`labelled_records`, each once: of the matches whose records are
-        still open, and whose persons are still there.
+    Returns RECORDS, ``label`` and ``order``, as of :func:`labelled_records`, each once: of the matches whose records
+    are still open, and whose persons are still there.
 
     Examples
     --------
@@ -168,27 +142,8 @@ def counts_of_levels(
 
     From labels and from random pairs, Splink learns the same, but does not tell of how many pairs.
 
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are.
-    comparisons : sequence of mapping
-        As Splink's settings write them.
-    columns : sequence of str
-        That the comparisons look at.
-    left, right : str
-        Tables or sub-queries with these columns.
-    on : str
-        Which of their rows, ``l`` and ``r``, are pairs.
-    by : str
-        SQL of a whole number of ``l`` and ``r``: pairs are counted apart for each of its values, and not where it is
-        null.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``comparison``, ``by``, ``place`` (of the level on the ladder) and ``pairs``; in order. Pairs of which nothing
-        can be said, for want of a value, do not count.
+    Returns ``comparison``, ``by``, ``place`` (of the level on the ladder) and ``pairs``; in order. Pairs of which
+    nothing can be said, for want of a value, do not count.
     """
     pairs = ", ".join(f'l."{column}" AS "{column}_l", r."{column}" AS "{column}_r"' for column in columns)
     schema = {"comparison": pl.String, "by": pl.Int64, "place": pl.Int64, "pairs": pl.Int64}
@@ -213,18 +168,6 @@ def counts_of_levels(
 
 def shares_of_levels(comparisons: Sequence[Mapping[str, Any]], counts: pl.DataFrame) -> dict[str, Shares]:
     """Turn counts into shares, whatever they were counted by; pairs that are taken out count less than nothing.
-
-    Parameters
-    ----------
-    comparisons : sequence of mapping
-        As Splink's settings write them.
-    counts : polars.DataFrame
-        Of :func:`counts_of_levels`.
-
-    Returns
-    -------
-    dict of str to Shares
-        By comparison.
 
     Examples
     --------
@@ -256,20 +199,6 @@ def with_probabilities(
     Jeffreys' prior leads to): neither nothing nor a default, which would be evidence that nobody has seen. A level on
     which no two records of one person were ever seen is never evidence for a link. All is rounded to six significant
     digits.
-
-    Parameters
-    ----------
-    comparisons : sequence of mapping
-        As Splink's settings write them.
-    m, u : mapping of str to Shares
-        Of pairs of one person, and of random pairs; without m, only u is given.
-    matches : float
-        The share of the random pairs that are of one person after all: so much of m is taken out of u.
-
-    Returns
-    -------
-    list of dict
-        As Splink's settings write them.
 
     Examples
     --------

@@ -60,15 +60,7 @@ class Relatives:
     def factor(self, pairs: pl.DataFrame) -> pl.Series:
         """Say how much likelier each pair is if the record is of a relative of the person than of a stranger.
 
-        Parameters
-        ----------
-        pairs : polars.DataFrame
-            ``source``, ``weight``, and ``gamma_*`` of the comparisons.
-
-        Returns
-        -------
-        polars.Series
-            Float64, log2, over all kinds, each as likely as it is; minus infinity where none are known.
+        ``pairs``: ``source``, ``weight``, and ``gamma_*`` of the comparisons.
         """
         none = pl.Series("relative", [-math.inf]).new_from_index(0, pairs.height)
         if not self.per_pair:
@@ -94,24 +86,6 @@ def learn_relatives(
     """Learn from listed persons of one family name and postcode how relatives differ.
 
     Two of one name, birth date and home are one person who is listed twice, and teach nothing.
-
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are.
-    model : mapping
-        Whose weights are shifted.
-    columns : sequence of str
-        That the comparisons look at.
-    sources : sequence of int
-        All of them: their records' relatives are the same.
-    some_people, people : str
-        Tables or sub-queries of persons with ``unique_id``: those whose relatives are counted, and all.
-
-    Returns
-    -------
-    Relatives
-        Of none, where too few are listed.
     """
     known = [c for c in model["comparisons"] if c["output_column_name"] not in _OF_THE_HOUSEHOLD]
     # What is missing equals nothing: a null here would leave out all that share the other of the two.
@@ -174,23 +148,7 @@ def relatives_of_shares(
     per_pair: Mapping[str, float],
     sources: Sequence[int],
 ) -> Relatives:
-    """Make relatives of what was learned of them without labels.
-
-    Parameters
-    ----------
-    model : mapping
-        Whose weights are shifted.
-    shares : mapping of str to (mapping of str to Shares)
-        By kind and comparison, how often they stand on each level.
-    per_pair : mapping of str to float
-        By kind, how likely two are such relatives.
-    sources : sequence of int
-        All of them.
-
-    Returns
-    -------
-    Relatives
-    """
+    """Make relatives of what was learned of them without labels."""
     shifts = {
         kind: {
             comparison["output_column_name"]: _shift(comparison, of_kind[name].of_level, of_kind[name].pairs, sources)

@@ -25,19 +25,7 @@ def source_models(model: Mapping[str, Any], counts: pl.DataFrame, sources: Seque
     how much the sources differ: m_s = (n_sl + k·m_l) / (n_s + k), with k of greatest likelihood where each source's
     counts are Dirichlet-multinomial about m (empirical Bayes: Minka 2000, "Estimating a Dirichlet distribution").
 
-    Parameters
-    ----------
-    model : mapping
-        Of all sources, as Splink saves it.
-    counts : polars.DataFrame
-        ``comparison``, ``by`` (the source), ``place`` (of the level) and ``pairs``, of labelled pairs.
-    sources : sequence of int
-        The sources that shall have a model.
-
-    Returns
-    -------
-    dict of int to dict
-        As Splink saves them. A source without labels has the model of all.
+    ``counts``: ``comparison``, ``by`` (the source), ``place`` (of the level) and ``pairs``, of labelled pairs.
 
     Examples
     --------
@@ -101,15 +89,6 @@ def _strength(by_source: Sequence[Mapping[int, int]], pooled: Mapping[int, float
 def level_numbers(comparison: Mapping[str, Any]) -> list[int]:
     """Give the number that Splink gives each level of a comparison, in the order of the levels: -1 where missing.
 
-    Parameters
-    ----------
-    comparison : mapping
-        As Splink's settings write it.
-
-    Returns
-    -------
-    list of int
-
     Examples
     --------
     >>> level_numbers({"comparison_levels": [{"is_null_level": True}, {}, {}, {}]})
@@ -126,18 +105,8 @@ def level_numbers(comparison: Mapping[str, Any]) -> list[int]:
 def level_shifts(models: Mapping[int, Mapping[str, Any]], pooled: Mapping[str, Any]) -> dict[str, pl.DataFrame]:
     """Give what each source's model adds to the weights of the model of all.
 
-    Parameters
-    ----------
-    models : mapping of int to mapping
-        By source.
-    pooled : mapping
-        Of all sources, with the same levels.
-
-    Returns
-    -------
-    dict of str to polars.DataFrame
-        By comparison: ``source``, ``level`` (Splink's number) and ``bits``: log2(m_s / u_s) - log2(m / u), for all
-        levels where it is not 0.
+    Returns By comparison: ``source``, ``level`` (Splink's number) and ``bits``: log2(m_s / u_s) - log2(m / u), for all
+    levels where it is not 0.
     """
     shifts = {}
     for at, comparison in enumerate(pooled["comparisons"]):
@@ -159,17 +128,7 @@ def _bits(level: Mapping[str, Any]) -> float:
 def shifted(pairs: pl.DataFrame, shifts: Mapping[str, pl.DataFrame]) -> pl.Series:
     """Sum what the levels of pairs add to their weights.
 
-    Parameters
-    ----------
-    pairs : polars.DataFrame
-        ``source``, and ``gamma_*`` (Splink's number of the level) of each comparison that is shifted.
-    shifts : mapping of str to polars.DataFrame
-        Of :func:`level_shifts`.
-
-    Returns
-    -------
-    polars.Series
-        Float64, bits, one value a pair.
+    ``pairs``: ``source``, and ``gamma_*`` (Splink's number of the level) of each comparison that is shifted.
 
     Examples
     --------

@@ -13,21 +13,8 @@ __all__ = ["read_model", "read_models"]
 def read_models(model: Path | str | Mapping[str, Any]) -> dict[str | None, dict[str, Any]]:
     """Read a model that was learned before, and those of single sources with it.
 
-    Parameters
-    ----------
-    model : path or mapping
-        As Splink saves it. Beside the file ``model.json`` those of sources are ``model.SOURCE.json``; in a mapping of
-        mappings they are under their names, and that of all is under None.
-
-    Returns
-    -------
-    dict of (str or None) to dict
-        By source; None for all.
-
-    Raises
-    ------
-    ProgrammeError
-        If one cannot be read, or lacks an m or u.
+    ``model``: as Splink saves it. Beside the file ``model.json`` those of sources are ``model.SOURCE.json``; in a
+    mapping of mappings they are under their names, and that of all is under None.
     """
     if isinstance(model, Mapping):
         given: Mapping[Any, Any] = model if None in model else {None: model}
@@ -40,21 +27,6 @@ def read_models(model: Path | str | Mapping[str, Any]) -> dict[str | None, dict[
 
 def read_model(model: Path | str | Mapping[str, Any]) -> dict[str, Any]:
     """Read a model that was learned before.
-
-    Parameters
-    ----------
-    model : path or mapping
-        As Splink saves it.
-
-    Returns
-    -------
-    dict
-        A copy.
-
-    Raises
-    ------
-    ProgrammeError
-        If it cannot be read, or lacks an m or u.
 
     Examples
     --------

@@ -44,15 +44,6 @@ _LEVEL: Final = (
 def as_splink_saves(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Write settings out in full, as Splink's ``save_model_to_json`` does (a test holds that); Splink is not loaded.
 
-    Parameters
-    ----------
-    settings : mapping
-        Splink's settings, trained: levels are mappings.
-
-    Returns
-    -------
-    dict
-
     Examples
     --------
     >>> level = {"sql_condition": "name_l = name_r", "m_probability": 0.9, "u_probability": 0.1}

@@ -25,17 +25,6 @@ __all__ = ["case_sql", "levels_of_pairs", "match_weight"]
 def case_sql(comparison: Mapping[str, Any], values: Sequence[int]) -> str:
     """Give the SQL that says on which level of a comparison a pair stands.
 
-    Parameters
-    ----------
-    comparison : mapping
-        As Splink's settings write it.
-    values : sequence of int
-        What the SQL says for each level, in their order.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> levels = [{"sql_condition": "gender_l = gender_r"}, {"sql_condition": "ELSE"}]
@@ -55,21 +44,8 @@ def levels_of_pairs(
 ) -> pl.DataFrame:
     """Say on which level of each comparison pairs stand.
 
-    Parameters
-    ----------
-    connection : duckdb.DuckDBPyConnection
-        Where the tables are.
-    comparisons : sequence of mapping
-        As Splink's settings write them.
-    people : str
-        Table with ``unique_id`` and the compared columns.
-    pairs : str
-        Table with ``join_key_l`` and ``join_key_r``, two ids of ``people``.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``a`` and ``b`` (UInt32), the two ids, and ``gamma_*`` (Int8) of each comparison: Splink's number of the level.
+    Returns ``a`` and ``b`` (UInt32), the two ids, and ``gamma_*`` (Int8) of each comparison: Splink's number of the
+    level.
     """
     columns = sorted(compared_columns(comparisons))
     sides = "".join(f', {side}."{column}" AS "{column}_{side}"' for column in columns for side in ("l", "r"))
@@ -89,25 +65,6 @@ def match_weight(
     pairs: pl.DataFrame, comparisons: Sequence[Mapping[str, Any]], frequencies: Mapping[str, pl.Series]
 ) -> pl.Series:
     """Weigh pairs: log2(m/u) of each level, and what a value is worth that is rarer or more common than the average.
-
-    Parameters
-    ----------
-    pairs : polars.DataFrame
-        Of :func:`levels_of_pairs`.
-    comparisons : sequence of mapping
-        As Splink saves them, with m and u.
-    frequencies : mapping of str to polars.Series
-        By column that a level adjusts for: Float64, the frequency of the value at each id; null where there is none.
-
-    Returns
-    -------
-    polars.Series
-        Float64, bits: log2 of the Bayes factor, without the prior odds.
-
-    Raises
-    ------
-    ProgrammeError
-        If a level adjusts for a column on whose agreement no level stands.
 
     Notes
     -----

@@ -55,26 +55,6 @@ def hide_numbers(
     Conflicts are drawn like all others: to leave them out would leave out the records whose other identifiers are the
     worst.
 
-    Parameters
-    ----------
-    sources : sequence of Records
-        RECORDS of each source.
-    placement : Placement
-        After the exact linkage.
-    exact : Exact
-        Its settings.
-    tested : sequence of int
-        The sources, by order, of which records are drawn; none of them is the spine.
-    keep : int
-        How many persons' records must be left to learn from. Where there are fewer in all, nothing can be learned from
-        them anyway, and all may be drawn; never more than half otherwise.
-    seed : int
-        Of the sample.
-
-    Returns
-    -------
-    HiddenNumbers
-
     Examples
     --------
     >>> from linkcore.linkage.exact.link_exactly import link_exactly

@@ -16,16 +16,6 @@ def wilson_upper(events: float, trials: float) -> float:
     Wilson 1927, "Probable inference, the law of succession, and statistical inference". Of ``trials`` without an event
     it is z² / (trials + z²): to be sure of 0.2 % takes 1,917 of them.
 
-    Parameters
-    ----------
-    events, trials : float
-        How many of how many; effective numbers need not be whole.
-
-    Returns
-    -------
-    float
-        1 where there was no trial.
-
     Examples
     --------
     >>> round(wilson_upper(0, 1917), 6), round(wilson_upper(5, 100), 4)
@@ -45,18 +35,6 @@ def among_links(events: float, trials: float, links: int) -> tuple[float, float]
     are a number of cases like the sample, not a probability. So the interval has the chance of both in it: a Beta
     posterior of the rate with Jeffreys' prior, and a binomial number of links (the beta-binomial predictive
     distribution; for the prior: Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion").
-
-    Parameters
-    ----------
-    events, trials : float
-        How many of how many; effective numbers need not be whole.
-    links : int
-        How many cases the rate is wanted of.
-
-    Returns
-    -------
-    (float, float)
-        Its ends; (0, 1) where there is nothing to go by.
 
     Examples
     --------

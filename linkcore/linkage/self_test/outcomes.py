@@ -37,29 +37,14 @@ class Outcomes:
 
     @classmethod
     def none(cls) -> "Outcomes":
-        """Give the outcomes of a test without records.
-
-        Returns
-        -------
-        Outcomes
-        """
+        """Give the outcomes of a test without records."""
         flags = pl.DataFrame(schema=dict.fromkeys(("chooses", "listed", "right", "doubtful"), pl.Boolean))
         numbers = pl.DataFrame(schema=dict.fromkeys(("probability", "weight", "reweighted"), pl.Float64))
         records = pl.DataFrame(schema={"record": pl.UInt32, "own": pl.UInt32, "source": pl.Int32})
         return cls(pl.concat([records, flags, numbers], how="horizontal"))
 
     def half(self, *, chooses: bool) -> pl.DataFrame:
-        """Give the rows of the half that chooses thresholds, or of the one that reports.
-
-        Parameters
-        ----------
-        chooses : bool
-            Which.
-
-        Returns
-        -------
-        polars.DataFrame
-        """
+        """Give the rows of the half that chooses thresholds, or of the one that reports."""
         return self.rows.filter(pl.col("chooses") == chooses)
 
 
@@ -104,20 +89,9 @@ class Trial:
         nobody among them has just the fields that a record without a number has, nothing can be seen of its like: it
         stands for itself, by the probabilities that it was given.
 
-        Parameters
-        ----------
-        unknown : polars.DataFrame
-            RECORDS and ``order`` of the open records.
-        best_of_unknown : polars.DataFrame
-            Of :func:`best_candidates`, with a row for each of them; and ``listed``, the chance that its person is.
-        pi : mapping of int to float
-            By source.
-        unseen : polars.Series
-            Float64, for each hidden record: the chance that its person, being listed, is not among its candidates.
-
-        Returns
-        -------
-        Outcomes
+        ``unknown``: RECORDS and ``order`` of the open records.
+        ``best_of_unknown``: of :func:`best_candidates`, with a row for each of them; and ``listed``, the chance that
+        its person is.
         """
         if not self._own:
             of_own = self._of_own(pi, unseen)
@@ -239,18 +213,10 @@ class Trial:
 def best_candidates(candidates: pl.DataFrame, records: pl.Series) -> pl.DataFrame:
     """Give the best candidate of each record, and how it compares.
 
-    Parameters
-    ----------
-    candidates : polars.DataFrame
-        ``record``, ``person``, ``probability``, ``gamma_*``, and perhaps ``bits``; in order of record and person.
-    records : polars.Series
-        UInt32: all records, with candidates or without.
-
-    Returns
-    -------
-    polars.DataFrame
-        ``record``, ``person`` (null without a candidate), ``probability`` (then 0), ``gamma_*`` (then -2) and
-        ``bits``, one row a record.
+    ``candidates``: ``record``, ``person``, ``probability``, ``gamma_*``, and perhaps ``bits``; in order of record and
+    person.
+    Returns ``record``, ``person`` (null without a candidate), ``probability`` (then 0), ``gamma_*`` (then -2) and
+    ``bits``, one row a record.
     """
     best = (
         candidates.select("record", "person", "probability", "^gamma_.*$", "^bits$")

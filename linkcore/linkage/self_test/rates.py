@@ -47,56 +47,18 @@ class Rate:
         return (self.rate or 0.0) * self.cases
 
     def interval(self, links: int) -> tuple[float, float]:
-        """Give the 95 % interval of the rate among some other cases.
-
-        Parameters
-        ----------
-        links : int
-            How many they are.
-
-        Returns
-        -------
-        (float, float)
-        """
+        """Give the 95 % interval of the rate among some other cases."""
         return among_links(self.events, self.cases, links)
 
 
 def false_links(rows: pl.DataFrame, accept: float | Mapping[int, float], weight: str) -> Rate:
-    """Estimate what share of the accepted links is to the wrong person.
-
-    Parameters
-    ----------
-    rows : polars.DataFrame
-        Of :class:`linkcore.linkage.self_test.outcomes.Outcomes`.
-    accept : float or mapping of int to float
-        Probability from which a link is accepted, of all or by source.
-    weight : {"weight", "reweighted"}
-        What each row counts.
-
-    Returns
-    -------
-    Rate
-    """
+    """Estimate what share of the accepted links is to the wrong person."""
     accepted = rows.filter(_accepted(accept) & ~pl.col("doubtful"))
     return _rate(accepted, ~accepted["right"], weight)
 
 
 def missed_links(rows: pl.DataFrame, accept: float | Mapping[int, float], weight: str) -> Rate:
-    """Estimate what share of the records whose person is listed is not linked to that person.
-
-    Parameters
-    ----------
-    rows : polars.DataFrame
-        Of :class:`linkcore.linkage.self_test.outcomes.Outcomes`.
-    accept : float or mapping of int to float
-        Probability from which a link is accepted, of all or by source.
-    weight : {"weight", "reweighted"}
-        What each row counts.
-
-    Returns
-    -------
-    Rate
-    """
+    """Estimate what share of the records whose person is listed is not linked to that person."""
     listed = rows.filter(pl.col("listed") & ~pl.col("doubtful"))
     return _rate(listed, ~listed.select(_accepted(accept) & pl.col("right")).to_series(), weight)
 
@@ -124,41 +86,13 @@ def _rate(rows: pl.DataFrame, events: pl.Series, weight: str) -> Rate:
 
 
 def threshold_curve(rows: pl.DataFrame, chosen: float, weight: str) -> Iterator[tuple[float, Rate, Rate]]:
-    """Give false and missed links at many thresholds.
-
-    Parameters
-    ----------
-    rows : polars.DataFrame
-        Outcomes.
-    chosen : float
-        A threshold that is to be among them.
-    weight : {"weight", "reweighted"}
-        What each row counts.
-
-    Yields
-    ------
-    (float, Rate, Rate)
-        Threshold, false links, missed links.
-    """
+    """Give false and missed links at many thresholds."""
     for threshold in sorted({*_CURVE, chosen}):
         yield threshold, false_links(rows, threshold, weight), missed_links(rows, threshold, weight)
 
 
 def calibration(rows: pl.DataFrame, weight: str) -> Iterator[tuple[float, float, float, Rate]]:
-    """Compare predicted probabilities with how often they were right.
-
-    Parameters
-    ----------
-    rows : polars.DataFrame
-        Outcomes.
-    weight : {"weight", "reweighted"}
-        What each row counts.
-
-    Yields
-    ------
-    (float, float, float, Rate)
-        Ends of a range of probabilities, the mean of those in it, and the rate at which they were right.
-    """
+    """Compare predicted probabilities with how often they were right."""
     certain = rows.filter(~pl.col("doubtful") & (pl.col("probability") > 0))
     for low, high in pairwise(_CALIBRATION):
         within = pl.col("probability").is_between(low, high, closed="both" if high == 1 else "left")

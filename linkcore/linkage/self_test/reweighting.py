@@ -35,26 +35,6 @@ def rake(
     One column after the other, again and again (iterative proportional fitting: Deming and Stephan 1940, "On a least
     squares adjustment of a sampled frequency table when the expected marginal totals are known").
 
-    Parameters
-    ----------
-    sample : polars.DataFrame
-        Columns of whole numbers, or Boolean; one row a case.
-    weights : numpy.ndarray
-        Float64, one a row of the sample: what each stands for so far.
-    target : polars.DataFrame
-        The same columns.
-    kept : polars.Series, optional
-        Boolean, one a row of the sample: a column of which the target knows nothing, and whose two parts keep the
-        shares that they have.
-    strata : tuple of two polars.Series, optional
-        Whole numbers from 0 on, one a row of the sample and one a row of the target: parts of both, of which each is
-        weighted by itself. The sample has rows of all; where the target has none, the weights stay.
-
-    Returns
-    -------
-    numpy.ndarray
-        Float64, with the same sum in each stratum.
-
     Examples
     --------
     >>> import numpy as np

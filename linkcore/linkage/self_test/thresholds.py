@@ -43,22 +43,7 @@ class Threshold:
 def choose_thresholds(
     rows: pl.DataFrame, numberless: Mapping[int, int], *, max_false_link_rate: float
 ) -> dict[int, Threshold]:
-    """Choose for each source the lowest threshold whose false-link rate is, with 95 % confidence, low enough.
-
-    Parameters
-    ----------
-    rows : polars.DataFrame
-        Outcomes of the half that chooses.
-    numberless : mapping of int to int
-        By source, how many records have no number: so much each source weighs among all.
-    max_false_link_rate : float
-        The most of the accepted links that may be wrong.
-
-    Returns
-    -------
-    dict of int to Threshold
-        By source.
-    """
+    """Choose for each source the lowest threshold whose false-link rate is, with 95 % confidence, low enough."""
     if rows.is_empty():
         return dict.fromkeys(numberless, Threshold(ACCEPT_WITHOUT_TEST, "no labels"))
     # Where all that is open are conflicts, the hidden records of a source stand for nobody.

@@ -10,15 +10,7 @@ __all__ = ["fields_present", "unseen_shares"]
 def fields_present(records: pl.DataFrame) -> pl.DataFrame:
     """Say which fields records have.
 
-    Parameters
-    ----------
-    records : polars.DataFrame
-        RECORDS.
-
-    Returns
-    -------
-    polars.DataFrame
-        Boolean columns ``has_*``, no nulls.
+    Returns Boolean columns ``has_*``, no nulls.
 
     Examples
     --------
@@ -36,21 +28,8 @@ def unseen_shares(tested: pl.DataFrame, weights: pl.Series, found: pl.Series, wa
     A pattern of fields leans by one record's worth on its source, and a source on all of them. Where no record of the
     source with just these fields was tested, nothing is known, and its person may be anybody: the share is 1.
 
-    Parameters
-    ----------
-    tested : polars.DataFrame
-        RECORDS and ``order`` of hidden records whose person is listed.
-    weights : polars.Series
-        Float64, one for each: what it counts.
-    found : polars.Series
-        Boolean, one for each: whether the person is among the candidates.
-    wanted : polars.DataFrame
-        RECORDS and ``order`` of the records of which it is wanted.
-
-    Returns
-    -------
-    polars.Series
-        Float64, one for each record that is wanted; 0 where nothing was tested.
+    ``tested``: RECORDS and ``order`` of hidden records whose person is listed.
+    ``wanted``: RECORDS and ``order`` of the records of which it is wanted.
 
     Examples
     --------

@@ -100,21 +100,7 @@ _CONFIG: Final = {
 def shares(frame: pl.DataFrame, part: str, colours: Mapping[str, str], *, width: int = _WIDTH) -> str:
     """Draw, for each source, into which parts its records fall.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        ``source``, ``records`` and the column of parts; a null count is not drawn.
-    part : str
-        That column.
-    colours : mapping of str to str
-        The parts, in order, and what colour each is.
-    width : int
-        In pixels.
-
-    Returns
-    -------
-    str
-        SVG: a stacked bar a source.
+    ``frame``: ``source``, ``records`` and the column of parts; a null count is not drawn.
 
     Examples
     --------
@@ -144,15 +130,7 @@ def shares(frame: pl.DataFrame, part: str, colours: Mapping[str, str], *, width:
 def completeness(frame: pl.DataFrame) -> str:
     """Draw what share of each source's records has an identifier, and what share has one that can be used.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        The rows of ``completeness`` of one identifier.
-
-    Returns
-    -------
-    str
-        SVG: by source a pale bar of what is present, a dark one of what is usable, and its percentage.
+    ``frame``: the rows of ``completeness`` of one identifier.
 
     Examples
     --------
@@ -184,17 +162,7 @@ def completeness(frame: pl.DataFrame) -> str:
 def match_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = None) -> str:
     """Draw how candidates are distributed over match weights: the accepted upwards, the rejected downwards.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        The rows of ``match_weights`` of one source.
-    bits : (float, float), optional
-        From where to where the axis goes, so that several can be held side by side.
-
-    Returns
-    -------
-    str
-        SVG.
+    ``frame``: the rows of ``match_weights`` of one source.
 
     Examples
     --------
@@ -237,17 +205,7 @@ def match_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = Non
 def model_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = None) -> str:
     """Draw what each level of agreement of one comparison says for or against a link.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        The rows of ``model`` of one source and comparison.
-    bits : (float, float), optional
-        From where to where the axis goes, so that several can be held side by side.
-
-    Returns
-    -------
-    str
-        SVG: a bar a level, to the right where it speaks for a link.
+    ``frame``: the rows of ``model`` of one source and comparison.
 
     Examples
     --------
@@ -286,20 +244,8 @@ def model_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = Non
 def intervals(frame: pl.DataFrame, *, limit: float | None = None, from_zero: bool = True) -> str:
     """Draw rates with their intervals.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        ``label``, ``rate``, ``low``, ``high``; where there are, ``flagged`` (Boolean), which is drawn as a red square,
-        and ``true``, which is drawn as a diamond.
-    limit : float, optional
-        The rate that is not to be passed: a line.
-    from_zero : bool
-        Whether the axis begins at zero.
-
-    Returns
-    -------
-    str
-        SVG: by label a point and its interval.
+    ``frame``: ``label``, ``rate``, ``low``, ``high``; where there are, ``flagged`` (Boolean), which is drawn as a red
+    square, and ``true``, which is drawn as a diamond.
 
     Examples
     --------
@@ -339,15 +285,7 @@ def intervals(frame: pl.DataFrame, *, limit: float | None = None, from_zero: boo
 def calibration(frame: pl.DataFrame) -> str:
     """Draw predicted probabilities against how often they were right.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        ``calibration`` of a FallbackQuality.
-
-    Returns
-    -------
-    str
-        SVG: points with intervals, and the diagonal on which they should lie.
+    ``frame``: ``calibration`` of a FallbackQuality.
 
     Examples
     --------
@@ -382,15 +320,7 @@ def calibration(frame: pl.DataFrame) -> str:
 def thresholds(frame: pl.DataFrame) -> str:
     """Draw false and missed links at other thresholds.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        The rows of ``curve`` of one source.
-
-    Returns
-    -------
-    str
-        SVG: two lines one above the other, over thresholds on a scale of nines; a dot where the threshold was chosen.
+    ``frame``: the rows of ``curve`` of one source.
 
     Examples
     --------
@@ -431,17 +361,7 @@ def thresholds(frame: pl.DataFrame) -> str:
 def bars(frame: pl.DataFrame, *, title: str) -> str:
     """Draw counts by label.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        ``label`` and ``count``; a null count is not drawn.
-    title : str
-        What is counted.
-
-    Returns
-    -------
-    str
-        SVG.
+    ``frame``: ``label`` and ``count``; a null count is not drawn.
 
     Examples
     --------
@@ -480,18 +400,8 @@ def _coloured(field: str, colours: Mapping[str, str]) -> dict[str, Any]:
 def draw(spec: Mapping[str, Any], frame: pl.DataFrame | None = None) -> str:
     """Draw a chart.
 
-    Parameters
-    ----------
-    spec : mapping
-        Vega-Lite, but for what is common to all charts.
-    frame : polars.DataFrame, optional
-        The data.
-
-    Returns
-    -------
-    str
-        An ``<svg>`` element that is as wide as it was drawn, or as its place on the page if that is narrower. What it
-        shows has to be said beside it: the drawing itself says nothing to a screen reader.
+    Returns An ``<svg>`` element that is as wide as it was drawn, or as its place on the page if that is narrower. What
+    it shows has to be said beside it: the drawing itself says nothing to a screen reader.
 
     Examples
     --------

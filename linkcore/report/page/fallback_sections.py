@@ -30,18 +30,7 @@ _NEVER_SEEN = 1e-6
 
 
 def estimates_section(quality: Quality) -> Section | None:
-    """Show the estimated rates of false and missed links, beside the true ones where these are known.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-        None where there was no probabilistic linkage; so for all sections here.
-    """
+    """Show the estimated rates of false and missed links, beside the true ones where these are known."""
     fallback = quality.fallback
     if fallback is None:
         return None
@@ -132,17 +121,7 @@ def _calibration(frame: pl.DataFrame) -> Figure:
 
 
 def thresholds_section(quality: Quality) -> Section | None:
-    """Show how false and missed links would change with the threshold.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show how false and missed links would change with the threshold."""
     if quality.fallback is None or quality.fallback.curve.is_empty():
         return None
     curve = quality.fallback.curve
@@ -171,17 +150,7 @@ def thresholds_section(quality: Quality) -> Section | None:
 
 
 def weights_section(quality: Quality) -> Section | None:
-    """Show the match weights of accepted and of rejected candidates.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show the match weights of accepted and of rejected candidates."""
     frame = quality.match_weights
     if frame.is_empty():
         return None
@@ -212,17 +181,7 @@ def weights_section(quality: Quality) -> Section | None:
 
 
 def model_section(quality: Quality) -> Section | None:
-    """Show the model as it was learned.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show the model as it was learned."""
     if quality.fallback is None or quality.fallback.model.is_empty():
         return None
     fallback = quality.fallback

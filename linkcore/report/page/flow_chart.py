@@ -49,24 +49,7 @@ def flow_chart(
 ) -> str:
     r"""Draw the flow of records.
 
-    Parameters
-    ----------
-    flow : polars.DataFrame
-        ``flow`` of a Quality; a null count is not drawn.
-    totals : mapping of str to (mapping of str to int or None)
-        By column and value, the number that stands beside it. The sum of what is drawn is not it, where something is
-        suppressed.
-    stops : sequence of str
-        Its columns that are shown, from left to right.
-    width : int
-        In pixels.
-    sides : (int, int)
-        How much of the width the labels have to the left and to the right.
-
-    Returns
-    -------
-    str
-        SVG.
+    ``flow``: ``flow`` of a Quality; a null count is not drawn.
 
     Examples
     --------

@@ -33,16 +33,6 @@ UNUSABLE_SHARE: Final = 0.2
 def headline(quality: Quality) -> list[str]:
     """Say in plain words what was linked, by what, and how many links are wrong and missed.
 
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage; with disclosure control or without.
-
-    Returns
-    -------
-    list of str
-        Sentences.
-
     Examples
     --------
     >>> from linkcore.schema import METHOD
@@ -122,16 +112,6 @@ def _true(truth: pl.DataFrame) -> Iterator[str]:
 def concerns(quality: Quality) -> list[str]:
     """Say in plain words what to worry about, by fixed rules.
 
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage; with disclosure control or without.
-
-    Returns
-    -------
-    list of str
-        Sentences, the gravest first; none where no rule applies, which is not to say that all is well.
-
     Examples
     --------
     >>> from linkcore.schema import METHOD
@@ -157,16 +137,6 @@ def concerns(quality: Quality) -> list[str]:
 
 def false_link_limit(quality: Quality) -> float | None:
     """Give the rate of false links that was asked for.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    float or None
-        None where the run does not say.
 
     Examples
     --------
@@ -277,16 +247,6 @@ def _drift(drift: pl.DataFrame) -> Iterator[str]:
 
 def key_figures(quality: Quality) -> list[tuple[str, str]]:
     """Give the few numbers that stand at the top of the report.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage; with disclosure control or without.
-
-    Returns
-    -------
-    list of (str, str)
-        A number, and what it is of.
 
     Examples
     --------

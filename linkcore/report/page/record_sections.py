@@ -28,18 +28,7 @@ _IN_ORDER: Final = (
 
 
 def flow_section(quality: Quality) -> Section | None:
-    """Show every record on its way from its source to its person.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-        None where there is nothing to show; so for all sections.
-    """
+    """Show every record on its way from its source to its person."""
     flow = quality.flow
     if not flow["records"].sum():
         return None
@@ -88,17 +77,7 @@ def _totals(quality: Quality) -> dict[str, dict[str, int | None]]:
 
 
 def sources_section(quality: Quality) -> Section | None:
-    """Show how complete and how valid the identifiers of each source are.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show how complete and how valid the identifiers of each source are."""
     if quality.records.is_empty():
         return None
     parts: list[Figure | Table] = []
@@ -137,17 +116,7 @@ def _statuses(numbers: pl.DataFrame) -> Table:
 
 
 def methods_section(quality: Quality) -> Section | None:
-    """Show how the records of each source came to their persons.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show how the records of each source came to their persons."""
     records = quality.records
     if not records["records"].sum():
         return None
@@ -177,17 +146,7 @@ def methods_section(quality: Quality) -> Section | None:
 
 
 def groups_section(quality: Quality) -> Section | None:
-    """Show who is linked less well.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show who is linked less well."""
     groups = quality.groups
     if groups.is_empty():
         return None
@@ -223,17 +182,7 @@ def groups_section(quality: Quality) -> Section | None:
 
 
 def odd_section(quality: Quality) -> Section | None:
-    """Show conflicts and implausible links.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show conflicts and implausible links."""
     if quality.conflicts.is_empty():
         return None
     share = pl.col("conflicts") / pl.when(pl.col("records") > 0).then("records")
@@ -266,17 +215,7 @@ def _implausible(frame: pl.DataFrame) -> Iterator[Figure | Table]:
 
 
 def clusters_section(quality: Quality) -> Section | None:
-    """Show how many records people have.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show how many records people have."""
     sizes = quality.cluster_sizes
     if sizes.is_empty():
         return None

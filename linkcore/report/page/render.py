@@ -45,19 +45,7 @@ _SECTIONS: Final[tuple[Callable[[Quality], Section | None], ...]] = (
 
 
 def render(quality: Quality) -> str:
-    """Write the report as HTML.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage. What it holds is shown as it is: apply :func:`linkcore.disclosure.disclosed.disclosed`
-        first, or the page is marked as one for the trusted team only.
-
-    Returns
-    -------
-    str
-        A whole page, with no script and nothing to be fetched.
-    """
+    """Write the report as HTML."""
     sections = [section for section in (make(quality) for make in _SECTIONS) if section is not None]
     return fill(
         "report.html.j2",

@@ -16,18 +16,7 @@ _TEXT: Final = {"setting": pl.String, "value": pl.String}
 
 
 def drift_section(quality: Quality) -> Section | None:
-    """Show what has changed since an earlier run.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-        None where there is nothing to show; so for all sections here.
-    """
+    """Show what has changed since an earlier run."""
     drift = quality.drift
     if drift is None:
         return None
@@ -52,17 +41,7 @@ def _changes(drift: pl.DataFrame, caption: str) -> Table:
 
 
 def run_section(quality: Quality) -> Section | None:
-    """Show by which settings and versions the run was made, and how long it took.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-    """
+    """Show by which settings and versions the run was made, and how long it took."""
     run = quality.run
     if not run.version and not run.settings and not run.seconds:
         return None
@@ -111,17 +90,7 @@ def _flat(settings: object, place: str = "") -> Iterator[tuple[str, object]]:
 
 
 def limits_section(quality: Quality) -> Section:
-    """Say what the report cannot.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section
-    """
+    """Say what the report cannot."""
     text = [
         "A probabilistic link is a judgement: it has a probability, and some links are wrong.",
         "Links on the NHS Number are not tested here: a number that is wrong, but whose name and birth date agree well "

@@ -112,24 +112,6 @@ def table(
 ) -> Table:
     """Write a frame as a table of the page: integers as counts, fractions as percentages.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        Of counts, rates and names; never of identifiers.
-    caption : str
-        What it shows.
-    heads : mapping of str to str, optional
-        What stands above a column whose name does not say it well.
-    forms : mapping of str to callable, optional
-        How the numbers of a column are written, if not by that rule.
-    written : collection of str
-        Columns of text that holds numbers.
-
-    Returns
-    -------
-    Table
-        A count that is null is suppressed, and what was worked out from it with it; any other null is a dash.
-
     Examples
     --------
     >>> frame = pl.DataFrame({"source": ["gp", "all"], "records": [None, 1200], "rate": [None, 0.5]})
@@ -174,15 +156,6 @@ def _name(column: str, value: str) -> str:
 def weight(bits: float) -> str:
     """Write a weight with its sign.
 
-    Parameters
-    ----------
-    bits : float
-        For a link, or against it.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> weight(9.5), weight(-3)
@@ -193,17 +166,6 @@ def weight(bits: float) -> str:
 
 def extremes(rates: pl.DataFrame, what: str) -> str:
     """Say in a sentence from where to where rates go.
-
-    Parameters
-    ----------
-    rates : polars.DataFrame
-        Two columns: what each rate is of, and the rate; null is left out.
-    what : str
-        What they are rates of.
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -223,14 +185,7 @@ def extremes(rates: pl.DataFrame, what: str) -> str:
 def in_order(groups: pl.DataFrame) -> pl.DataFrame:
     """Put groups that begin with a number in its order, such as ages and deciles, and leave others as they are.
 
-    Parameters
-    ----------
-    groups : polars.DataFrame
-        With ``source``, ``dimension`` and ``group``, sources and dimensions each together.
-
-    Returns
-    -------
-    polars.DataFrame
+    ``groups``: with ``source``, ``dimension`` and ``group``, sources and dimensions each together.
 
     Examples
     --------

@@ -30,18 +30,7 @@ _WIDE: Final = 760
 
 
 def withheld_section(quality: Quality) -> Section | None:
-    """Show which records may leave in releases, and why others may not.
-
-    Parameters
-    ----------
-    quality : Quality
-        Of a linkage.
-
-    Returns
-    -------
-    Section or None
-        None where no release is told of.
-    """
+    """Show which records may leave in releases, and why others may not."""
     withheld, not_read = quality.withheld, quality.not_read
     if withheld.is_empty() and not_read.is_empty():
         return None

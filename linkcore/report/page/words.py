@@ -82,15 +82,6 @@ _ACRONYMS: Final = MappingProxyType({"nhs": "NHS", "id": "id", "gp": "GP"})
 def in_words(name: str) -> str:
     """Write a name of code as words.
 
-    Parameters
-    ----------
-    name : str
-        Of a column, an identifier or an attribute.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> in_words("nhs_number"), in_words("birth_date"), in_words("further_suburb")
@@ -103,15 +94,6 @@ def in_words(name: str) -> str:
 def count(number: float | None) -> str:
     """Write a count, with a comma for each thousand.
 
-    Parameters
-    ----------
-    number : float, optional
-        The count; None where it is suppressed.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> count(1234567), count(0), count(None)
@@ -122,15 +104,6 @@ def count(number: float | None) -> str:
 
 def percent(rate: float | None) -> str:
     """Write a rate in percent, with as many digits as tell it apart from nothing and from everything.
-
-    Parameters
-    ----------
-    rate : float, optional
-        Between 0 and 1; None where there is none.
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -154,15 +127,6 @@ def percent(rate: float | None) -> str:
 def in_prose(rate: float | None) -> str:
     """Write a rate in percent as a sentence has it, with no zeros at its end.
 
-    Parameters
-    ----------
-    rate : float, optional
-        Between 0 and 1; None where there is none.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> in_prose(0.002), in_prose(0.05), in_prose(0.719), in_prose(1)
@@ -174,15 +138,6 @@ def in_prose(rate: float | None) -> str:
 
 def probability(value: float) -> str:
     """Write a probability so that it is not taken for certainty.
-
-    Parameters
-    ----------
-    value : float
-        Between 0 and 1.
-
-    Returns
-    -------
-    str
 
     Examples
     --------
@@ -198,15 +153,7 @@ def probability(value: float) -> str:
 def drift_in_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
     """Write what has changed since another run: numbers of records as counts, all else in percent.
 
-    Parameters
-    ----------
-    row : mapping
-        Of ``drift`` of a Quality.
-
-    Returns
-    -------
-    (str, str, str)
-        What it was, what it is, and the change.
+    ``row``: of ``drift`` of a Quality.
 
     Examples
     --------
@@ -230,15 +177,6 @@ def drift_in_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
 def seconds(duration: float) -> str:
     """Write how long something took.
 
-    Parameters
-    ----------
-    duration : float
-        In seconds.
-
-    Returns
-    -------
-    str
-
     Examples
     --------
     >>> seconds(0.04), seconds(59.2), seconds(3725)
@@ -249,17 +187,6 @@ def seconds(duration: float) -> str:
 
 def listed(things: list[str], *, most: int = 4) -> str:
     """Write a list as prose, the first few by name.
-
-    Parameters
-    ----------
-    things : list of str
-        At least one.
-    most : int
-        How many at most are named.
-
-    Returns
-    -------
-    str
 
     Examples
     --------

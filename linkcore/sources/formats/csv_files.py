@@ -56,18 +56,7 @@ class CsvFile:
     separator: str = ","
 
     def header(self) -> tuple[str, ...]:
-        """Read the names of the columns.
-
-        Returns
-        -------
-        tuple of str
-
-        Raises
-        ------
-        SourceError
-            If the file is empty, not of its encoding, or names a column twice. It quotes no name: the first line may
-            be a record.
-        """
+        """Read the names of the columns."""
         rows = io.TextIOWrapper(io.BytesIO(next(self._blocks(), b"")), encoding="utf-8", newline="")
         try:
             names = next(csv.reader(rows, delimiter=self.separator), [])
@@ -87,23 +76,7 @@ class CsvFile:
         return tuple(names)
 
     def batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        """Read the named columns as text, block by block, in the order of the rows; an empty value is null.
-
-        Parameters
-        ----------
-        columns : sequence of str
-
-        Yields
-        ------
-        polars.DataFrame
-            All columns String.
-
-        Raises
-        ------
-        SourceError
-            At the first row that is not as wide as the header, a quotation mark that never closes, or a byte that is
-            not of the encoding.
-        """
+        """Read the named columns as text, block by block, in the order of the rows; an empty value is null."""
         names = self.header()
         begun = -1
         for block in self._blocks():
@@ -113,17 +86,7 @@ class CsvFile:
             begun += frame.height
 
     def scan(self, columns: Sequence[str]) -> pl.LazyFrame:
-        """Give the file as a lazy frame that reads only the columns a query needs.
-
-        Parameters
-        ----------
-        columns : sequence of str
-            All columns of the file.
-
-        Returns
-        -------
-        polars.LazyFrame
-        """
+        """Give the file as a lazy frame that reads only the columns a query needs."""
         from polars.io.plugins import register_io_source
 
         def read(
@@ -253,16 +216,6 @@ class CsvFile:
 
 def looks_like_record(names: Sequence[str]) -> bool:
     """Say whether what should be the names of the columns are the values of a record, so that none may be quoted.
-
-    Parameters
-    ----------
-    names : sequence of str
-        The values of the first line of a file.
-
-    Returns
-    -------
-    bool
-        True where one is empty, has five or more digits, or is a date or a postcode.
 
     Examples
     --------

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkcore.linkage.exact.link_exactly import number_index
+from linkcore.linkage.exact import number_index
 from linkcore.linkage.exact.number_index import NumberIndex
 
 # Few, so that they meet; the largest and the smallest; and some that differ in their last digits only.

@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from linkcore.report.write.page import charts
 
+from linkcore.report.page import charts
 from linkcore.report.page.flow_chart import flow_chart
 
 HOSTILE = "</text><script>alert('1')</script>&\"{{7*7}}\x0b"

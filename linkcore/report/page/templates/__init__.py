@@ -6,20 +6,7 @@ __all__ = ["fill"]
 
 
 def fill(name: str, **values: object) -> str:
-    """Fill in a template: whatever is put into it is escaped.
-
-    Parameters
-    ----------
-    name : str
-        Of a file in this folder.
-    **values : object
-        What it asks for; to leave one out is an error.
-
-    Returns
-    -------
-    str
-        HTML.
-    """
+    """Fill in a template: whatever is put into it is escaped."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
