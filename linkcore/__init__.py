@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from linkcore.errors import KeyMaterialError, LinkcoreError, ProgrammeError, RefusedError, SourceError
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.certificates import verify_certificate
 from linkcore.governance.destruction.destroy import attest, destroy
 from linkcore.governance.destruction.mark import refuse_if_destroyed
@@ -82,6 +83,7 @@ __all__ = [
     "Keyring",
     "Linkage",
     "LinkcoreError",
+    "Occasion",
     "OptOutPolicy",
     "OptOuts",
     "Programme",

@@ -59,6 +59,8 @@ class Linkage(MeasuredLinkage):
         The settings of the linkage, as :func:`link` got them.
     run : Run
         Settings, versions and times, as plain values.
+    synthetic : bool
+        Whether the caller declared that the data are synthetic. Data of real people leave by stricter rules.
     """
 
     @classmethod
@@ -226,6 +228,7 @@ def link(
     reference_date: dt.date | None = None,
     seed: int = 0,
     work: str | Path | None = None,
+    synthetic: bool = False,
     progress: Progress = silent,
 ) -> Linkage:
     """Find which records of all sources are of the same person.
@@ -249,6 +252,8 @@ def link(
     work : path, optional
         A folder on a disk, where records are kept that would not all fit in memory. Their files have no name, nobody
         else can open them, and they are gone when the linkage is, or the process. With none given, all is in memory.
+    synthetic : bool
+        Whether the data are synthetic: of nobody. Data of real people are released only signed and audited.
     progress : Progress
         Told of each step.
 
@@ -285,6 +290,7 @@ def link(
         progress(f"read {source.name}", done, steps)
         records.append(next(reading))
     result = link_records(records, exact, fallback, seed=seed, reference_date=reference_date, progress=progress)
+    result = replace(result, synthetic=synthetic)
     quality = measure_linkage(result, records)
     progress("linked", steps, steps)
     return Linkage.of(result, replace(quality, run=replace(quality.run, seconds=watch.seconds)))

@@ -38,6 +38,8 @@ class LinkageResult:
         The settings of the linkage, as :func:`linkcore.link` got them.
     run : Run
         Settings, versions and times, as plain values.
+    synthetic : bool
+        Whether the caller declared that the data are synthetic. Data of real people leave by stricter rules.
     """
 
     links: pl.DataFrame
@@ -49,6 +51,7 @@ class LinkageResult:
     fallback: Fallback | None = None
     reference_date: dt.date | None = None
     run: Run = field(default_factory=Run)
+    synthetic: bool = False
 
     def __repr__(self) -> str:
         """Show no count and no identifier, because a notebook stores it."""

@@ -272,6 +272,7 @@ class Programme(Table):
             reference_date=self.programme.reference_date,
             seed=self.programme.seed,
             work=self.work(),
+            synthetic=self.programme.synthetic,
             progress=progress,
         )
 
