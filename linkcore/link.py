@@ -99,6 +99,7 @@ class Linkage(MeasuredLinkage):
         Examples
         --------
         >>> import tempfile
+        >>> import polars as pl
         >>> linkage = link([Source("gp", pl.DataFrame({"nhs_number": ["401 023 2137"]}), spine=True)])
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     linkage.save(Path(folder) / "work")
@@ -170,6 +171,7 @@ class Linkage(MeasuredLinkage):
 
         Examples
         --------
+        >>> import polars as pl
         >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["401 023 2137"], "family_name": ["Smith"]}), spine=True)
         >>> linkage = link([gp])
         >>> linkage.explain("gp", "0")
@@ -213,6 +215,7 @@ class Linkage(MeasuredLinkage):
 
         Examples
         --------
+        >>> import polars as pl
         >>> link([Source("gp", pl.DataFrame({"family_name": ["Smith"]}))]).clerical_review("review.csv")
         Traceback (most recent call last):
         linkcore.errors.RefusedError: the file for clerical review shows names, birth dates and addresses ...
