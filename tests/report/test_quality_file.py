@@ -63,7 +63,7 @@ def test_what_is_written_is_valid_and_read_back_as_it_was(each: lc.Quality) -> N
 
 
 def test_the_schema_that_is_shipped_is_that_of_the_tables() -> None:
-    shipped = json.loads(files("linkcore.quality").joinpath("quality.schema.json").read_text("utf-8"))
+    shipped = json.loads(files("linkcore.report").joinpath("quality.schema.json").read_text("utf-8"))
     assert shipped == json_schema()
     jsonschema.Draft202012Validator.check_schema(shipped)
 

@@ -243,4 +243,4 @@ def test_splink_is_imported_in_one_module() -> None:
         for path in root.rglob("*.py")
         if re.search(r"^\s*(from|import) splink", path.read_text("utf-8"), re.MULTILINE)
     ]
-    assert importing == ["linkage/scorer.py"]
+    assert importing == ["linkage/engine/native.py"]
