@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback.probabilistic import link_probabilistically
 from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.run import describe_run
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.progress import Progress
 from linkcore.schema import LINKS
 from linkcore.sources.records import Records

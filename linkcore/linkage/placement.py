@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.keys.key import Key
+from linkcore.linkage.enough_identifiers import new_person_or_unlinked
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import FURTHER, METHOD, PERSONS
 from linkcore.sources.records import Records
@@ -61,7 +62,8 @@ def defines_its_person(records: Records, placement: Placement) -> pl.Series:
 
     Examples
     --------
-    >>> from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+    >>> from linkcore.linkage.exact.link_exactly import link_exactly
+    >>> from linkcore.linkage.settings import Exact
     >>> from linkcore.sources.source import Source
     >>> from linkcore.sources.records import standardise
     >>> seen = standardise(Source("seen", pl.DataFrame({"nhs_number": ["4010232137", "4010232137", None]})))
@@ -107,7 +109,7 @@ def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
             )
             .select(*PERSONS, pl.col(f"^{FURTHER}.*$"))
         )
-        method = pl.lit("spine", METHOD) if records.source.spine else _recognisable()
+        method = pl.lit("spine", METHOD) if records.source.spine else new_person_or_unlinked()
         probability = pl.lit(1.0 if records.source.spine else None, pl.Float64)
         own = alone.select(method.alias("method"), probability.alias("match_probability"), pl.col("at"))
         placed = links[records.source.name]
@@ -117,15 +119,6 @@ def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
         )
     # Part by part: beside a new column of all persons, Polars would copy all that is known of them.
     return Placement(pl.concat([_with_tokens(sources, part) for part in persons], how="diagonal"), links)
-
-
-def _recognisable() -> pl.Expr:
-    """Whether somebody could be told by this record: a birth date and a name, or both names and a postcode."""
-    date, given, family, postcode = (
-        pl.col(name).is_not_null() for name in ("birth_date", "given_name", "family_name", "postcode")
-    )
-    enough = (date & (given | family)) | (given & family & postcode)
-    return pl.when(enough).then(pl.lit("new_person", METHOD)).otherwise(pl.lit("unlinked", METHOD))
 
 
 def _with_tokens(sources: Sequence[Records], persons: pl.DataFrame) -> pl.DataFrame:

@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.exact.link_exactly import Exact
-from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import PLACED, Placement
 from linkcore.linkage.run import Run
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.sources.source import Source
 
 __all__ = ["LinkageResult"]

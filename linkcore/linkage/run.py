@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
 
-from linkcore.linkage.exact.link_exactly import Exact
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.sources.source import Source
 
 __all__ = ["Run", "describe_run"]

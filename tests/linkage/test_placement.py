@@ -7,8 +7,9 @@ import hmac
 import polars as pl
 import pytest
 
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.placement import stand_alone, unplaced
+from linkcore.linkage.settings import Exact
 from linkcore.schema import PERSONS
 from linkcore.sources.records import Records, standardise
 from linkcore.sources.source import Source

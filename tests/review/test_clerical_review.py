@@ -12,9 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import linkcore as lc
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback import rounds
 from linkcore.linkage.learning.labels import reviewed_records
+from linkcore.linkage.settings import Exact
 from linkcore.schema import LABELS
 from linkcore.sources.records import standardise
 from linkcore.spreadsheets import guarded, unguarded

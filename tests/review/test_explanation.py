@@ -12,7 +12,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.linkage.fallback import probabilistic as fallback_module
-from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.review.explanation import Explanation
 from linkcore.review.reasons import reason_of_exact, reason_of_open

@@ -1,71 +1,20 @@
 """Exact linkage: PERSONS from the spine and from numbers seen elsewhere, LINKS by one hash join on the NHS Number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal, get_args
+from dataclasses import replace
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError, SourceError
-from linkcore.identifiers.nhs_number import standardise as standardise_number
 from linkcore.linkage.exact.conflicts import COMPARED, contradict
 from linkcore.linkage.exact.number_index import NumberIndex
 from linkcore.linkage.placement import PLACED, Placement, of_persons
+from linkcore.linkage.settings import Exact
 from linkcore.pseudonyms.stage_one import CODE_TOKEN
-from linkcore.schema import FURTHER, METHOD, PERSONS, STAGE_ONE_CODE, USABLE_STATUSES
+from linkcore.schema import FURTHER, METHOD, PERSONS, STAGE_ONE_CODE
 from linkcore.sources.records import Records
 
-__all__ = ["Exact", "link_exactly", "with_current_numbers"]
-
-ConflictPolicy = Literal["fallback", "keep"]
-
-# A longer chain of supersessions than this is a cycle.
-_LONGEST_CHAIN: Final = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Exact:
-    """Settings of the exact linkage.
-
-    Parameters
-    ----------
-    usable : sequence of str
-        Statuses of NHS Numbers that may link; add ``"test"`` for a synthetic programme.
-    superseded : polars.DataFrame or polars.LazyFrame, optional
-        Numbers that were merged into others: columns ``old`` and ``new``, in any written form. A new number has a
-        usable status. It is read, and kept as integers, when the settings are made.
-    conflicts : {"fallback", "keep"}
-        What becomes of a record whose name and birth date say that its number is somebody else's: ``"fallback"`` looks
-        for its person by the other identifiers, ``"keep"`` links it by number all the same. Either way it is flagged.
-
-    Raises
-    ------
-    ProgrammeError
-        If a setting makes no sense.
-
-    Examples
-    --------
-    >>> Exact(usable=("valid", "test")).conflicts
-    'fallback'
-    """
-
-    usable: Sequence[str] = USABLE_STATUSES
-    superseded: pl.DataFrame | pl.LazyFrame | None = field(default=None, repr=False)
-    conflicts: ConflictPolicy = "fallback"
-
-    def __post_init__(self) -> None:
-        possible = (*USABLE_STATUSES, "test")
-        if isinstance(self.usable, str):
-            # Of a string, each letter would be taken for a status.
-            raise ProgrammeError(f"usable is the text {self.usable!r}; give a sequence, as in ('valid',)")
-        wrong = sorted(set(self.usable) - set(possible))
-        if wrong or not self.usable:
-            raise ProgrammeError(f"usable holds {wrong or 'nothing'}; it may hold {', '.join(possible)}")
-        if self.conflicts not in get_args(ConflictPolicy):
-            raise ProgrammeError(f"conflicts is {self.conflicts!r}; it is 'fallback' or 'keep'")
-        object.__setattr__(self, "usable", tuple(status for status in possible if status in self.usable))
-        if self.superseded is not None:
-            object.__setattr__(self, "superseded", _resolve(self.superseded, self.usable))
+__all__ = ["link_exactly", "persons_of", "with_current_numbers"]
 
 
 def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
@@ -140,42 +89,6 @@ def _check_stages(sources: Sequence[Records], exact: Exact) -> None:
             "two stage-1 codes begin with the same 62 bits, which does not happen by chance; are they all under one "
             "key, and HMAC-SHA-256?"
         )
-
-
-def _resolve(superseded: pl.DataFrame | pl.LazyFrame, usable: Sequence[str]) -> pl.DataFrame:
-    """Give old → current as integers, following chains of supersessions to their end."""
-    if not isinstance(superseded, pl.DataFrame | pl.LazyFrame):
-        raise ProgrammeError(f"superseded is a {type(superseded).__name__}; give a Polars frame")
-    try:
-        superseded = superseded.lazy().collect()
-    except pl.exceptions.PolarsError:
-        raise ProgrammeError("superseded cannot be read; give a frame that can be collected") from None
-    if set(superseded.columns) != {"old", "new"}:
-        raise ProgrammeError(f"superseded must have the columns old and new; it has {', '.join(superseded.columns)}")
-    parsed = superseded.select(standardise_number(pl.col(side)).alias(side) for side in ("old", "new"))
-    numbers = parsed.select(pl.col("old", "new").struct.field("value").name.keep())
-    no_number = numbers.select(pl.any_horizontal(pl.all().is_null())).to_series()
-    _refuse_rows(no_number, "hold something that is no NHS Number")
-    # Its own status will not be looked at again: who is linked by it has the old number, and that one's status.
-    not_usable = ~parsed["new"].struct.field("status").is_in(usable)
-    _refuse_rows(not_usable, f"have a new number that is not {' or '.join(usable)}")
-    numbers = numbers.unique(maintain_order=True)
-    if numbers["old"].is_duplicated().any():
-        raise ProgrammeError("superseded: a number is superseded by two different ones; keep one of them")
-    for _ in range(_LONGEST_CHAIN):
-        onward = numbers.join(
-            numbers.rename({"old": "new", "new": "newer"}), on="new", how="left", maintain_order="left"
-        )
-        if onward["newer"].null_count() == onward.height:
-            return numbers
-        numbers = onward.select("old", pl.coalesce("newer", "new").alias("new"))
-    raise ProgrammeError("superseded: numbers supersede each other in a circle; take one of them out")
-
-
-def _refuse_rows(wrong: pl.Series, what: str) -> None:
-    if wrong.any():
-        first = wrong.arg_true()[0] + 1
-        raise ProgrammeError(f"superseded: {wrong.sum()} rows {what}, the first in row {first}; take them out")
 
 
 def with_current_numbers(records: Records, exact: Exact) -> Records:

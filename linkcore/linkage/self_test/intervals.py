@@ -1,31 +1,34 @@
 """Intervals for a rate that was seen in a sample."""
 
-import math
 from statistics import NormalDist
 from typing import Final
 
-__all__ = ["among_links", "wilson_upper"]
+import polars as pl
+
+__all__ = ["among_links", "wilson"]
 
 _CONFIDENCE: Final = 0.95
 _DEVIATIONS: Final = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
 
 
-def wilson_upper(events: float, trials: float) -> float:
-    """Give the upper end of the 95 % score interval of a probability.
+def wilson(events: pl.Series, trials: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return the ends of the 95 % score interval of a probability, ``low`` and ``high``; null without trials.
 
-    Wilson 1927, "Probable inference, the law of succession, and statistical inference". Of ``trials`` without an event
-    it is z² / (trials + z²): to be sure of 0.2 % takes 1,917 of them.
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference". Of n trials without an event
+    the upper end is z² / (n + z²): to be sure of 0.2 % takes 1,917 trials.
 
     Examples
     --------
-    >>> round(wilson_upper(0, 1917), 6), round(wilson_upper(5, 100), 4)
-    (0.002, 0.1118)
+    >>> [end.item() for end in wilson(pl.Series([5]), pl.Series([100]))]  # 5 of 100: 2.2 % to 11.2 %
+    [0.02154..., 0.11175...]
     """
-    if trials <= 0:
-        return 1.0
-    z, rate = _DEVIATIONS, events / trials
-    spread = z * math.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2))
-    return min((rate + z**2 / (2 * trials) + spread) / (1 + z**2 / trials), 1.0)
+    # Squares of counts are more than whole numbers of 32 bits hold.
+    events, trials = events.cast(pl.Float64), trials.cast(pl.Float64)
+    trials = trials.set(trials <= 0, None)
+    rate, square = events / trials, _DEVIATIONS**2
+    middle = (rate + square / (2 * trials)) / (1 + square / trials)
+    spread = _DEVIATIONS / (1 + square / trials) * (rate * (1 - rate) / trials + square / (4 * trials**2)).sqrt()
+    return (middle - spread).clip(0, 1).alias("low"), (middle + spread).clip(0, 1).alias("high")
 
 
 def among_links(events: float, trials: float, links: int) -> tuple[float, float]:

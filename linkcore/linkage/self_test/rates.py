@@ -80,7 +80,7 @@ def _rate(rows: pl.DataFrame, events: pl.Series, weight: str) -> Rate:
     if total <= 0:
         return Rate(None, 0.0)
     # All rows of a person are one case: it is persons who were drawn.
-    persons = np.unique(rows["own"].to_numpy(), return_inverse=True)[1]
+    persons = np.unique(rows["true_person"].to_numpy(), return_inverse=True)[1]
     of_person = np.bincount(persons, weights)
     return Rate(float(weights[events.to_numpy()].sum()) / total, total**2 / float((of_person**2).sum()))
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from linkcore.linkage.self_test.intervals import wilson_upper
+from linkcore.linkage.self_test.intervals import wilson
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,12 +84,12 @@ def _lowest(rows: pl.DataFrame, rate: float) -> float | None:
 
     weights, wrong = accepted["reweighted"].to_numpy(), (~accepted["right"]).to_numpy()
     squares = np.cumsum(_growth_of_squares(accepted))
-    totals, events = np.cumsum(weights), np.cumsum(weights * wrong)
-    for at in _ends(accepted)[::-1]:
-        cases = totals[at] ** 2 / squares[at]
-        if wilson_upper(events[at] / totals[at] * cases, cases) <= rate:
-            return _as_threshold(accepted, int(at))
-    return None
+    ends = _ends(accepted)
+    totals, wrong_links = np.cumsum(weights)[ends], np.cumsum(weights * wrong)[ends]
+    cases = totals**2 / squares[ends]
+    _, high = wilson(pl.Series(wrong_links / totals * cases), pl.Series(cases))
+    certified = ends[(high <= rate).to_numpy()]
+    return _as_threshold(accepted, int(certified[-1])) if certified.size else None
 
 
 def _lowest_seen(rows: pl.DataFrame, rate: float, *, expected: bool) -> float:
@@ -121,7 +121,7 @@ def _from_the_surest(rows: pl.DataFrame) -> pl.DataFrame:
 def _growth_of_squares(accepted: pl.DataFrame) -> "NDArray[np.float64]":
     """Say by how much the sum of the squared weights of persons grows with each row: a second row adds to the first."""
     weight = pl.col("reweighted")
-    so_far = weight.cum_sum().over("own") - weight
+    so_far = weight.cum_sum().over("true_person") - weight
     growth: NDArray[np.float64] = accepted.select(weight**2 + 2 * weight * so_far).to_series().to_numpy()
     return growth
 

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly, with_current_numbers
+from linkcore.linkage.exact.link_exactly import link_exactly, with_current_numbers
+from linkcore.linkage.settings import Exact
 from linkcore.sources.records import standardise
 from linkcore.sources.source import Source
 from tests.naive_linkage import link_by_number, ten_digits

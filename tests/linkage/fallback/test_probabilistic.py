@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
-from linkcore.linkage.fallback.probabilistic import Probabilistic, link_probabilistically
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.linkage.fallback.probabilistic import link_probabilistically
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import Placement, stand_alone
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.programme.programme import Programme
 from linkcore.schema import USABLE_STATUSES
 from linkcore.sources.records import Records, standardise

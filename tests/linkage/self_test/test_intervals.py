@@ -4,14 +4,20 @@ import math
 from statistics import NormalDist
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
 
-from linkcore.linkage.self_test.intervals import among_links, wilson_upper
+from linkcore.linkage.self_test.intervals import among_links, wilson
 
 Z = NormalDist().inv_cdf(0.975)
 NEARLY = 1e-9  # what sums of rounded numbers may be off by
+
+
+def upper(events: float, trials: float) -> float:
+    return float(wilson(pl.Series([events]), pl.Series([trials]))[1].item())
 
 
 def slow_upper(events: float, trials: float) -> float:
@@ -27,21 +33,29 @@ def slow_upper(events: float, trials: float) -> float:
 
 @given(st.floats(0, 1), st.floats(0.1, 1e6))
 def test_the_upper_end_is_the_highest_rate_that_the_score_test_does_not_refuse(share: float, trials: float) -> None:
-    assert wilson_upper(share * trials, trials) == pytest.approx(slow_upper(share * trials, trials), abs=1e-7)
+    assert upper(share * trials, trials) == pytest.approx(slow_upper(share * trials, trials), abs=1e-7)
 
 
 def test_published_intervals() -> None:
     # Newcombe 1998, "Two-sided confidence intervals for the single proportion", table I, method 3.
     published = {(81, 263): 0.3662, (15, 148): 0.1605, (0, 20): 0.1611, (1, 29): 0.1718}
-    assert {of: round(wilson_upper(*of), 4) for of in published} == published
+    assert {of: round(upper(*of), 4) for of in published} == published
 
 
 def test_to_be_sure_of_one_in_500_takes_1917_trials_without_an_event() -> None:
-    assert wilson_upper(0, 1917) <= 0.002 < wilson_upper(0, 1916)
+    assert upper(0, 1917) <= 0.002 < upper(0, 1916)
+
+
+@given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_score_intervals_are_those_of_scipy(case: tuple[int, int]) -> None:
+    low, high = (end.item() for end in wilson(*(pl.Series([count]) for count in case)))
+    expected = binomtest(*case).proportion_ci(method="wilson")
+    assert low == pytest.approx(expected.low, abs=1e-9)
+    assert high == pytest.approx(expected.high, abs=1e-9)
 
 
 def test_nothing_is_known_without_trials() -> None:
-    assert wilson_upper(0, 0) == 1.0
+    assert [end.to_list() for end in wilson(pl.Series([0]), pl.Series([0]))] == [[None], [None]]
     assert among_links(0, 0, 10) == (0.0, 1.0)
     assert among_links(3, 10, 0) == (0.0, 1.0)
 
@@ -49,8 +63,8 @@ def test_nothing_is_known_without_trials() -> None:
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_more_events_are_never_a_lower_bound_and_more_trials_never_a_higher_one(events: int, more: int) -> None:
     trials = 120
-    assert wilson_upper(events, trials) < wilson_upper(min(events + more, trials), trials)
-    assert wilson_upper(events, trials) > wilson_upper(events, trials + more)
+    assert upper(events, trials) < upper(min(events + more, trials), trials)
+    assert upper(events, trials) > upper(events, trials + more)
     low, high = among_links(events, trials, 50)
     more_low, more_high = among_links(events + more, trials, 50)
     assert low <= more_low

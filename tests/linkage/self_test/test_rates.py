@@ -20,7 +20,7 @@ Row = dict[str, Any]
 ROW = st.fixed_dictionaries(
     {
         "record": st.integers(0, 9),
-        "own": st.integers(0, 4),
+        "true_person": st.integers(0, 4),
         "source": st.integers(0, 1),
         "chooses": st.just(False),
         "listed": st.booleans(),
@@ -43,7 +43,7 @@ def slow_rate(rows: Sequence[Row], event: Callable[[Row], bool], weight: str) ->
     total = events = 0.0
     for row in rows:
         total += row[weight]
-        of_person[row["own"]] += row[weight]
+        of_person[row["true_person"]] += row[weight]
         if event(row):
             events += row[weight]
     if total == 0:
@@ -79,7 +79,7 @@ def rows_of(*given: tuple[int, float, bool], doubtful: bool = False) -> list[Row
     return [
         {
             "record": at,
-            "own": own,
+            "true_person": own,
             "source": 0,
             "chooses": False,
             "listed": True,

@@ -20,7 +20,7 @@ Z = NormalDist().inv_cdf(0.975)
 
 class Row(NamedTuple):
     record: int
-    own: int
+    true_person: int
     source: int
     listed: bool
     probability: float
@@ -50,7 +50,7 @@ def in_all(accepted: Sequence[Row], weights: dict[Row, float]) -> tuple[float, f
     """Sum of the weights, of the wrong ones', and effective number of persons."""
     of_person: dict[int, float] = defaultdict(float)
     for each in accepted:
-        of_person[each.own] += weights[each]
+        of_person[each.true_person] += weights[each]
     total = sum(weights[each] for each in accepted)
     wrong = sum(weights[each] for each in accepted if not each.right)
     return total, wrong, total**2 / sum(weight**2 for weight in of_person.values())
@@ -120,7 +120,7 @@ def test_it_is_the_lowest_of_all_that_were_seen_at_which_the_bound_holds(
     rows = [
         Row(
             record=at,
-            own=chance.randrange(max(size // 2, 1)),
+            true_person=chance.randrange(max(size // 2, 1)),
             source=chance.randrange(sources),
             listed=chance.random() < 0.5,
             # Few values, so that several rows share one; and fewer wrong the higher it is.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkcore.linkage.self_test.unseen import fields_present, unseen_shares
+from linkcore.linkage.self_test.unseen import unseen_shares
 
 Record = tuple[int, bool, bool]  # source, whether it has a family name, and a telephone number
 RECORD = st.tuples(st.integers(0, 2), st.booleans(), st.booleans())
@@ -62,11 +62,3 @@ def test_what_counts_more_weighs_more() -> None:
     even, more = (unseen_shares(tested, pl.Series([1.0, weight]), found, tested[:1]).item() for weight in (1.0, 500.0))
     assert even == pytest.approx(0.5)
     assert more > 0.99
-
-
-def test_fields_are_there_where_they_are_not_null() -> None:
-    there = fields_present(frame([(0, True, False), (1, False, True)]).with_columns(nhs_number=pl.lit(1)))
-    assert there.rows(named=True) == [
-        {"has_family_name": True, "has_further_telephone": False},
-        {"has_family_name": False, "has_further_telephone": True},
-    ]
