@@ -1,4 +1,4 @@
-"""Intervals for a rate that was seen in a sample."""
+"""Intervals for a rate that was measured on a sample."""
 
 from statistics import NormalDist
 from typing import Final
@@ -32,12 +32,12 @@ def wilson(events: pl.Series, trials: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def among_links(events: float, trials: float, links: int) -> tuple[float, float]:
-    """Give the interval in which, with 95 % probability, the share of events among some other cases lies.
+    """Return the ends of the 95 % interval of the share of events among other cases.
 
-    A sample shows ``events`` of ``trials``; the question is how many of the ``links`` of this run are such, and these
-    are a number of cases like the sample, not a probability. So the interval has the chance of both in it: a Beta
-    posterior of the rate with Jeffreys' prior, and a binomial number of links (the beta-binomial predictive
-    distribution; for the prior: Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion").
+    A sample shows ``events`` in ``trials``. The question is the share among the ``links`` of this run. They are a count
+    of cases, as the sample is, and not a probability. So the interval covers the chance in both. It is that of the
+    beta-binomial predictive distribution: a Beta posterior of the rate with Jeffreys' prior, and a binomial number of
+    links (for the prior: Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion").
 
     Examples
     --------
@@ -54,7 +54,7 @@ def among_links(events: float, trials: float, links: int) -> tuple[float, float]
     events = min(max(events, 0.0), trials)
     alpha, beta = events + 0.5, trials - events + 0.5
     y = np.arange(links, dtype=np.float64)
-    # Each probability from the one before it: no gamma function of large numbers is needed.
+    # Each probability comes from the one before it, without gamma functions of large numbers.
     steps = np.log((links - y) * (y + alpha)) - np.log((y + 1) * (links - y - 1 + beta))
     logs = np.concatenate([[0.0], np.cumsum(steps)])
     cumulative = np.cumsum(np.exp(logs - logs.max()))

@@ -1,4 +1,4 @@
-"""Hidden numbers: against linking again without the hidden records, and by what may be drawn."""
+"""Hidden numbers, compared with linking again without the hidden records; and the rules for drawing them."""
 
 import dataclasses
 import datetime as dt
@@ -73,7 +73,7 @@ def without(sources: Sequence[Records], hidden: HiddenNumbers) -> list[Records]:
 
 
 def identified(persons: pl.DataFrame) -> dict[int, dict[str, object]]:
-    """By number, what is known of its person: but for the name of the row that it stands in."""
+    """By number, the person without its id and token."""
     return {
         row["nhs_number"]: {name: value for name, value in row.items() if name not in ("person_id", "token")}
         for row in persons.iter_rows(named=True)
@@ -104,7 +104,7 @@ def test_stand_ins_are_persons_as_they_would_be_without_the_hidden_records(
 
 @settings(max_examples=8)
 @given(st.integers(0, 2**32), st.sampled_from([1, 10, NOBODY_LEFT]))
-def test_what_is_hidden_are_records_as_they_stand_one_a_person_and_source(seed: int, keep: int) -> None:
+def test_hidden_records_are_unchanged_and_at_most_one_a_person_and_source(seed: int, keep: int) -> None:
     sources = drawn_sources(seed, people=30, sizes=[60, 40], spine=True)
     hidden, placement = hide(sources, tested=[1, 2], keep=keep, seed=seed)
     rows = hidden.records
@@ -116,11 +116,11 @@ def test_what_is_hidden_are_records_as_they_stand_one_a_person_and_source(seed: 
         assert {name: row[name] for name in record} == record
         assert row["true_person"] == name_of[record["nhs_number"]]
         assert row["conflict"] == placement.links[sources[row["order"]].source.name]["conflict"][row["at"]]
-    # All of a person are of one half.
+    # All records of a person are in one half.
     assert rows.group_by("true_person").agg(pl.col("chooses").n_unique())["chooses"].max() == 1
 
 
-def test_the_spine_and_sources_that_are_not_tested_are_not_drawn_from() -> None:
+def test_records_are_drawn_from_the_tested_sources_only() -> None:
     hidden, _ = hide(drawn_sources(1, people=30, sizes=[20, 20, 20], spine=True), tested=[1, 3])
     assert set(hidden.records["order"]) == {1, 3}
 
@@ -140,12 +140,12 @@ def many(people: int) -> list[Records]:
         (400, 401, 400),  # nothing can be learned of these anyway
     ],
 )
-def test_how_many_are_drawn(people: int, keep: int, drawn: int) -> None:
+def test_number_of_records_drawn(people: int, keep: int, drawn: int) -> None:
     hidden, _ = hide(many(people), tested=[1], keep=keep)
     assert hidden.records.height == drawn
 
 
-def test_about_half_of_the_persons_choose() -> None:
+def test_about_half_of_the_persons_choose_the_threshold() -> None:
     hidden, _ = hide(many(600), tested=[1])
     assert 250 < hidden.records["chooses"].sum() < 350
 
@@ -160,7 +160,7 @@ def test_conflicts_are_drawn_like_all_others() -> None:
     assert hidden.records["conflict"].mean() == pytest.approx(among_all, abs=0.05)
 
 
-def test_a_person_who_is_known_by_the_hidden_record_only_is_gone() -> None:
+def test_a_person_of_the_hidden_record_alone_is_removed() -> None:
     one, two = NUMBERS[:2]
     anna = (one, "ANNA", "SMITH", dt.date(1980, 2, 3))
     sources = [source("gp", [anna], spine=True), source("seen", [anna, (two, "PETER", "NG", None)], spine=False)]
@@ -171,7 +171,7 @@ def test_a_person_who_is_known_by_the_hidden_record_only_is_gone() -> None:
     assert hidden.stand_ins.is_empty()
 
 
-def test_a_superseded_number_is_that_of_its_successor() -> None:
+def test_a_superseded_number_is_hidden_as_its_current_number() -> None:
     old, new = NUMBERS[:2]
     exact = Exact(superseded=pl.DataFrame({"old": [old], "new": [new]}))
     sources = [
@@ -187,7 +187,7 @@ def test_a_superseded_number_is_that_of_its_successor() -> None:
     assert hidden.stand_ins.select("person_id", "nhs_number", "given_name").rows() == [(0, int(new), "ANN")]
 
 
-def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
+def test_the_seed_decides_which_records_are_drawn() -> None:
     sources = many(300)
     one, again, other = (hide(sources, tested=[1], keep=10, seed=seed)[0].records for seed in (5, 5, 6))
     assert one.equals(again)

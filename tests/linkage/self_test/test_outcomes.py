@@ -1,4 +1,4 @@
-"""Outcomes of hidden records: against decision 9 and the rules of the test written out, one record at a time."""
+"""Outcomes of hidden records, compared with decision 9 and the rules of the test written out, record by record."""
 
 import math
 from collections import Counter
@@ -82,7 +82,7 @@ def trial(case: Case) -> Trial:
 
 
 def target(*records: dict[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Open records, and what their best candidates are."""
+    """Open records and their best candidates."""
     unknown = [
         {"order": each.get("order", 0), "nhs_number": each.get("nhs_number")}
         | fields_of(each.get("there", (True, True, True)))
@@ -119,7 +119,7 @@ def outcomes(case: Case, *records: dict[str, Any]) -> pl.DataFrame:
 
 
 def slow_best(case: Case, at: int, without: set[int]) -> tuple[int | None, float]:
-    """The best candidate of a record and its probability, as decision 9 has it."""
+    """The best candidate of a record and its probability, by decision 9."""
     record = case.hidden[at]
     free = {each.true_person for each in case.hidden if each.order == record.order}
     away = {person for source, person in case.taken if source == record.order} - free
@@ -226,14 +226,14 @@ def decided(case: Case, *, listed: bool) -> dict[str, Any]:
     return outcomes(case, {}).row(by_predicate=(pl.col("record") == 0) & (pl.col("listed") == listed), named=True)
 
 
-def test_who_is_found_is_right_and_weighs_what_is_listed() -> None:
+def test_a_found_person_is_right_and_its_row_weighs_pi() -> None:
     row = decided(FOUND, listed=True)
     assert row["right"]
     assert row["probability"] > 0.999
     assert (row["weight"], decided(FOUND, listed=False)["weight"]) == pytest.approx((0.8, 0.2))
 
 
-def test_whose_person_is_taken_out_can_only_be_found_wrongly() -> None:
+def test_a_record_whose_person_is_taken_out_can_only_find_a_wrong_person() -> None:
     row = decided(FOUND, listed=False)
     assert not row["right"]
     # π·2^10/50 against 1-π.
@@ -245,7 +245,7 @@ def test_a_person_who_exists_by_the_hidden_record_alone_cannot_be_listed() -> No
     assert rows["listed"].to_list() == [False]
 
 
-def test_one_person_who_is_listed_twice_is_right_and_is_taken_out_whole() -> None:
+def test_a_person_listed_twice_is_right_under_both_ids_and_taken_out_under_both() -> None:
     twice = replace(FOUND, weights=FOUND.weights | {(0, 9): 31.0})
     assert not decided(twice, listed=True)["right"]
     twice = replace(twice, twice=frozenset({(3, 9)}))
@@ -253,7 +253,7 @@ def test_one_person_who_is_listed_twice_is_right_and_is_taken_out_whole() -> Non
     assert decided(twice, listed=False)["probability"] == pytest.approx(0.8 * 20.48 / (0.8 * 20.48 + 0.2))
 
 
-def test_a_conflict_proves_nothing_against_whom_it_is_found_to_be() -> None:
+def test_the_number_of_a_conflict_is_no_proof_against_the_person_found() -> None:
     other = replace(FOUND, weights={(0, 9): 7.0})
     assert not decided(other, listed=True)["doubtful"]
     conflict = replace(other, hidden=[Hidden(true_person=3, conflict=True)])
@@ -263,14 +263,14 @@ def test_a_conflict_proves_nothing_against_whom_it_is_found_to_be() -> None:
 
 
 def test_a_number_is_doubtful_where_another_person_is_far_more_likely() -> None:
-    """Without a conflict in 202 rows the number is wrong at 0.5 in 203: of 50 persons, 14.3 bits are enough."""
+    """With no conflict in 202 rows, 0.5 in 203 numbers are wrong: with 50 persons, 14.3 bits are enough."""
     many = [Hidden(true_person=3), *(Hidden(true_person=10 + at) for at in range(100))]
     for better, doubtful in ((14.0, False), (14.6, True)):
         case = Case(many, {(0, 3): 10.0, (0, 4): 10.0 + better})
         assert decided(case, listed=True)["doubtful"] == doubtful
 
 
-def test_of_an_exclusive_source_who_has_another_record_there_is_no_candidate() -> None:
+def test_in_a_source_of_one_record_a_person_a_taken_person_is_no_candidate() -> None:
     other = replace(FOUND, weights={(0, 3): 20.0, (0, 4): 30.0})
     assert not decided(other, listed=True)["right"]
     # It was the hidden record itself by which 3 was taken.
@@ -279,7 +279,7 @@ def test_of_an_exclusive_source_who_has_another_record_there_is_no_candidate() -
     assert decided(exclusive, listed=False)["probability"] == 0.0
 
 
-def test_rows_are_weighted_again_until_they_are_like_the_records_without_a_number() -> None:
+def test_rows_are_reweighted_to_be_like_the_records_without_a_number() -> None:
     hidden = [Hidden(true_person=at, chooses=at % 2 > 0, there=(True, True, at % 5 > 0)) for at in range(400)]
     case = Case(hidden, {(at, at): 30.0 for at in range(400)})
     numberless = [{"there": (True, True, at % 2 > 0), "probability": 1.0, "gamma": at % 2} for at in range(10)]
@@ -298,7 +298,7 @@ def test_rows_are_weighted_again_until_they_are_like_the_records_without_a_numbe
         assert half["reweighted"].filter(with_postcode).sum() == pytest.approx(0.5 * 200, rel=0.02)
 
 
-def test_records_whose_like_nobody_tested_stand_for_themselves() -> None:
+def test_records_with_fields_that_no_hidden_record_has_stand_for_themselves() -> None:
     """Three of four records have fields that a hidden record of their half has; one has others."""
     hidden = [Hidden(true_person=at, chooses=at % 2 > 0) for at in range(40)]
     case = Case(hidden, {(at, at): 30.0 for at in range(40)})
@@ -321,7 +321,7 @@ def test_records_whose_like_nobody_tested_stand_for_themselves() -> None:
         assert of_hidden["reweighted"].sum() == pytest.approx(15)
 
 
-def test_only_what_the_own_source_and_half_has_shown_counts_as_tested() -> None:
+def test_fields_count_as_tested_only_in_their_own_source_and_half() -> None:
     named, nameless = (True, True, True), (False, False, True)
     hidden = [
         Hidden(true_person=0, order=0, chooses=True, there=named),
@@ -336,7 +336,7 @@ def test_only_what_the_own_source_and_half_has_shown_counts_as_tested() -> None:
     assert rows["reweighted"].null_count() == 0
 
 
-def test_where_all_that_is_open_are_conflicts_the_hidden_records_stand_for_nobody() -> None:
+def test_where_all_open_records_are_conflicts_hidden_records_stand_for_nobody() -> None:
     hidden = [Hidden(true_person=at, order=at % 2, chooses=True) for at in range(40)]
     case = Case(hidden, {(at, at): 30.0 for at in range(40)})
     rows = outcomes(case, {"order": 0}, {"order": 1, "nhs_number": 4_010_232_137})
@@ -347,7 +347,7 @@ def test_where_all_that_is_open_are_conflicts_the_hidden_records_stand_for_nobod
     assert found[0] == found[1] == Threshold(0.5, "pooled")
 
 
-def test_the_best_candidate_is_the_likeliest_and_the_first_of_equals() -> None:
+def test_the_best_candidate_is_the_most_probable_and_the_first_of_equals() -> None:
     pairs = [(0, 5, 0.2, 1), (0, 4, 0.7, 2), (2, 9, 0.5, 0), (2, 8, 0.5, 3), (7, 1, 0.9, 1)]
     schema = {"record": pl.UInt32, "person": pl.UInt32, "probability": pl.Float64, "gamma_name": pl.Int32}
     frame = pl.DataFrame(pairs, schema=schema, orient="row").sort("record", "person")
@@ -355,6 +355,6 @@ def test_the_best_candidate_is_the_likeliest_and_the_first_of_equals() -> None:
     assert best.rows() == [(2, 8, 0.5, 3), (1, None, 0.0, -2), (0, 4, 0.7, 2)]
 
 
-def test_no_outcomes_have_the_columns_of_some() -> None:
+def test_empty_outcomes_have_the_same_columns() -> None:
     assert Outcomes.none().half(chooses=True).is_empty()
     assert Counter(Outcomes.none().rows.columns) == Counter(outcomes(FOUND, {}).columns)
