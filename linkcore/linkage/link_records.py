@@ -1,4 +1,4 @@
-"""The linkage, from RECORDS to links: first on the NHS Number, then by the fallback; the rest stands alone."""
+"""The linkage, from RECORDS to links: first on the NHS Number, then by the fallback; each record left is a person."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from linkcore.sources.records import Records
 __all__ = ["STEPS", "link_records"]
 
 STEPS = 6
-"""How many steps it tells its progress of."""
+"""Number of steps that :func:`link_records` reports, after the reading of the sources."""
 
 
 def link_records(

@@ -12,8 +12,8 @@ def log2_odds(probability: float) -> float:
 
     Examples
     --------
-    >>> log2_odds(0.8)
-    2.0
+    >>> log2_odds(0.5)
+    0.0
     """
     return math.log2(probability / (1 - probability))
 

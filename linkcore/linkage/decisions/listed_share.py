@@ -26,7 +26,7 @@ def estimate_pi(totals: pl.DataFrame) -> dict[int, float]:
     Examples
     --------
     >>> estimate_pi(pl.DataFrame({"source": [0] * 4, "total": [20.0, 20.0, 20.0, -20.0]}))
-    {0: 0.75}
+    {0: 0.74}
     """
     pooled = _expectation_maximisation(totals.with_columns(pl.lit(0).alias("source")), 0.5)[0]
     return _expectation_maximisation(totals, pooled)

@@ -1,4 +1,4 @@
-"""Groups of records: against joining the best two groups, one pair at a time."""
+"""Groups of records, compared with a program that joins the best two groups, one pair at a time."""
 
 import itertools
 import math
@@ -16,7 +16,7 @@ PAIRS = pl.Schema({"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64})
 
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)).filter(lambda pair: pair[0] != pair[1]), max_size=12))
-def test_components_are_what_can_be_reached(edges: list[tuple[int, int]]) -> None:
+def test_components_hold_the_records_that_edges_connect(edges: list[tuple[int, int]]) -> None:
     label = {node: node for edge in edges for node in edge}
     for _ in label:
         for a, b in edges:
@@ -32,7 +32,7 @@ def records_of(sources: list[int]) -> pl.DataFrame:
 def slow_groups(
     odds: dict[tuple[int, int], float], unknown: float, bar: float, sources: dict[int, int]
 ) -> set[frozenset[int]]:
-    """Average linkage: join the best two groups, again and again."""
+    """Average linkage: join the best two groups until none may be joined."""
     groups = [frozenset({node}) for node in sorted({node for pair in odds for node in pair})]
     while True:
         possible = []
@@ -56,7 +56,7 @@ PAIRS_OF_NODES = st.tuples(st.integers(0, 6), st.integers(0, 6)).filter(lambda p
     st.dictionaries(PAIRS_OF_NODES, st.floats(-20, 20), max_size=15),
     st.dictionaries(st.integers(0, 6), st.integers(0, 1)),
 )
-def test_groups_are_those_of_joining_the_best_two_again_and_again(
+def test_groups_equal_those_of_joining_the_best_two_groups_until_none_are_left(
     drawn: dict[tuple[int, int], float], sources: dict[int, int]
 ) -> None:
     # In the parts of a bit that are counted in, so that both sum the same numbers.

@@ -1,4 +1,4 @@
-"""The person of each record: against decision 9 of the design, written out in plain numbers."""
+"""The person of each record, compared with decision 9 of the design written out in plain numbers."""
 
 import random
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def test_probabilities_are_those_of_decision_9(sources: list[int], drawn: dict[t
     found, pi_of = decided(candidates_of(weights), records_of(sources), accept=0.9)
     pooled = slow_pi(weights, range(len(sources)), 0.5)
     for source in set(sources):
-        pi = slow_pi(weights, [i for i, of in enumerate(sources) if of == source], pooled)
+        pi = slow_pi(weights, [record for record, other in enumerate(sources) if other == source], pooled)
         assert pi_of[source] == pytest.approx(pi, abs=1e-3)
     for record, person, weight, probability in found.candidates.iter_rows():
         pi = pi_of[sources[record]]
@@ -98,7 +98,7 @@ def test_enormous_weights_do_not_overflow() -> None:
     [
         ({(0, 7): 40.0, (1, 7): 30.0}, [(0, 7)]),  # the better of two
         ({(0, 7): 40.0, (1, 7): 40.0}, []),  # two as good as each other
-        ({(0, 7): 40.0, (1, 7): 39.0}, []),  # and nearly so
+        ({(0, 7): 40.0, (1, 7): 39.0}, []),  # nearly as good as each other
         ({(0, 7): 40.0, (1, 8): 40.0}, [(0, 7), (1, 8)]),
     ],
 )
@@ -118,7 +118,7 @@ def test_a_person_who_is_taken_is_no_candidate() -> None:
 
 
 @given(SOURCES, WEIGHTS, st.floats(0.01, 0.99), st.floats(0, 0.5))
-def test_evidence_serves_for_any_pi_and_threshold(
+def test_evidence_can_be_used_again_with_another_pi_and_threshold(
     sources: list[int], drawn: dict[tuple[int, int], float], pi: float, unseen: float
 ) -> None:
     candidates = candidates_of({pair: weight for pair, weight in drawn.items() if pair[0] < len(sources)})
@@ -165,6 +165,6 @@ def test_the_order_of_rows_does_not_matter(
 
 
 @given(st.floats(1e-12, 1.0))
-def test_six_significant_digits(value: float) -> None:
+def test_numbers_are_rounded_to_six_significant_digits(value: float) -> None:
     assert significant(value) == pytest.approx(value, rel=5e-6)
     assert significant(significant(value) * (1 + 1e-12)) == significant(value)
