@@ -16,7 +16,7 @@ from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
 from linkcore.linkage.comparisons.comparisons import compared_columns
 from linkcore.linkage.engine.native import Scorer, with_scorer
-from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.model.by_source import level_numbers, level_shifts, shifted
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Fallback

@@ -11,8 +11,8 @@ from splink import DuckDBAPI, Linker
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.comparisons.comparisons import comparable, comparisons
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
-from linkcore.linkage.fallback.open_records import open_records
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.linkage.fallback.open_records import gather_open_records
 from linkcore.linkage.learning.labels import (
     Shares,
     counts_of_levels,
@@ -21,6 +21,7 @@ from linkcore.linkage.learning.labels import (
     with_probabilities,
 )
 from linkcore.linkage.model.read import read_model
+from linkcore.linkage.settings import Exact
 from linkcore.private_database import make_table, sample
 from linkcore.schema import RECORDS
 from linkcore.sources.records import standardise
@@ -160,7 +161,7 @@ def labelled(seed: int = 0) -> pl.DataFrame:
     seen.append(PEOPLE[3] | {"record_id": "open"})
     sources = [standardise(source("gp", spine, spine=True)), standardise(source("seen", seen))]
     placement = link_exactly(sources, Exact())
-    return labelled_records(sources, placement, open_records(sources, placement), seed)
+    return labelled_records(sources, placement, gather_open_records(sources, placement), seed)
 
 
 def test_one_record_a_person_teaches_and_neither_conflicts_nor_what_defines_a_person() -> None:
