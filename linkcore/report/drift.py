@@ -1,4 +1,4 @@
-"""Drift: how a run differs from an earlier one of the same programme."""
+"""Drift: how a run differs from an earlier run of the same programme."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,22 +14,20 @@ from linkcore.schema import ALL
 __all__ = ["RECORDS_FLAGGED", "SHARES_FLAGGED", "compared"]
 
 RECORDS_FLAGGED: Final = 0.1
-"""A number of records that changes by more than this share is flagged."""
+"""A number of records is flagged if it changes by more than this share."""
 
 SHARES_FLAGGED: Final = 0.01
-"""A share of records that changes by more than this (a percentage point) is flagged."""
+"""A share of records is flagged if it changes by more than this, one percentage point."""
 
 _RECORDS: Final = "records"
 _ESTIMATED: Final = "estimated "
 
 
 def compared(quality: Quality, previous: Quality, *, named: str | None = None) -> Quality:
-    """Compare a run with an earlier one.
+    """Compare a run with an earlier run, and return its quality with ``drift``.
 
-    Flagged are numbers of records that change by more than ``RECORDS_FLAGGED``, shares that change by more than
-    ``SHARES_FLAGGED``, estimates whose 95 % intervals do not meet, and sources that have come or gone.
-
-    Returns That of this run, with ``drift``.
+    These are flagged: numbers of records that change by more than ``RECORDS_FLAGGED``, shares that change by more than
+    ``SHARES_FLAGGED``, estimates whose 95 % intervals do not overlap, and sources that are new or gone.
 
     Examples
     --------
@@ -48,9 +46,9 @@ def compared(quality: Quality, previous: Quality, *, named: str | None = None) -
         previous = disclosed(replace(previous, drift=None))
     current, before = (pl.DataFrame(list(_values(each)), schema=_VALUES, orient="row") for each in (quality, previous))
     both = current.join(before, on=["measure", "source"], how="full", coalesce=True, suffix="_before")
-    order = {key: at for at, key in enumerate(dict.fromkeys([*_keys(current), *_keys(before)]))}
-    at = pl.Series([order[key] for key in _keys(both)], dtype=pl.Int64)
-    table = both.sort(at).select(
+    positions = {key: position for position, key in enumerate(dict.fromkeys([*_keys(current), *_keys(before)]))}
+    position = pl.Series([positions[key] for key in _keys(both)], dtype=pl.Int64)
+    table = both.sort(position).select(
         "measure",
         "source",
         pl.col("value_before").alias("previous"),
@@ -58,11 +56,11 @@ def compared(quality: Quality, previous: Quality, *, named: str | None = None) -
         (pl.col("value") - pl.col("value_before")).alias("change"),
         _flagged().alias("flagged"),
     )
-    told = named or (f"the run of {previous.run.reference_date}" if previous.run.reference_date else "an earlier run")
+    name = named or (f"the run of {previous.run.reference_date}" if previous.run.reference_date else "an earlier run")
     return replace(
         quality,
         drift=table.select(pl.col(name).cast(dtype) for name, dtype in QUALITY_TABLES["drift"].items()),
-        run=replace(quality.run, previous=told),
+        run=replace(quality.run, previous=name),
     )
 
 
@@ -76,11 +74,11 @@ def _keys(values: pl.DataFrame) -> list[tuple[str, str]]:
 
 
 def _flagged() -> pl.Expr:
-    """Say what has changed by much, has come or has gone."""
+    """Whether a value changed by much, is new or is gone."""
     change = (pl.col("value") - pl.col("value_before")).abs()
     estimated = pl.col("measure").str.starts_with(_ESTIMATED)
     apart = (pl.col("low") > pl.col("high_before")) | (pl.col("high") < pl.col("low_before"))
-    much = (
+    flagged = (
         pl.when(pl.col("measure") == _RECORDS)
         .then(
             (change > RECORDS_FLAGGED * pl.col("value_before"))
@@ -90,11 +88,11 @@ def _flagged() -> pl.Expr:
         .then(apart)
         .otherwise(change > SHARES_FLAGGED)
     )
-    return much.fill_null(False)
+    return flagged.fill_null(False)
 
 
 def _values(quality: Quality) -> Iterator[tuple[str, str, float | None, float | None, float | None]]:
-    """Go through what is compared: measure, source, value, and an interval where it is an estimate."""
+    """Yield what is compared: measure, source, value, and an interval if the value is an estimate."""
     by_method = quality.by_method()
     totals = by_method.sort(pl.col("source") != ALL, maintain_order=True)
     for source, records in totals.select("source", "records").iter_rows():

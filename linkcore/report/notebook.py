@@ -1,4 +1,4 @@
-"""A Quality at a glance: in a terminal, and in a notebook."""
+"""A short view of a linkage's quality: in a terminal and in a notebook."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ __all__ = ["in_notebook", "in_terminal"]
 
 
 def in_terminal(quality: Quality) -> str:
-    """Say in plain text what was linked, how well, and what to worry about.
+    """Return plain text: what was linked, how well, and what to check.
 
     Examples
     --------
@@ -25,24 +25,24 @@ def in_terminal(quality: Quality) -> str:
     ...         "conflict": False}
     >>> quality = measure(pl.DataFrame([link], schema=LINKS), pl.DataFrame(schema=SET_ASIDE), 1, sources=["gp"])
     >>> print(in_terminal(quality))
-    1 records of 1 sources are of 1 people.
-    100 % are the spine, the list of who exists. No record was linked to another.
+    1 records from 1 sources belong to 1 people.
+    100 % define a person on the spine. No record was linked to another.
     <BLANKLINE>
     source   spine   records   conflicts
     ────────────────────────────────────
     gp           1         1           0
     all          1         1           0
     """
-    worries = concerns(quality)
+    checks = concerns(quality)
     parts = [*headline(quality), ""]
-    if worries:
-        parts += ["What to worry about:", *(f"- {worry}" for worry in worries), ""]
+    if checks:
+        parts += ["What to check:", *(f"- {check}" for check in checks), ""]
     return "\n".join([*parts, as_text(quality.by_method(), missing="*")])
 
 
 def in_notebook(quality: Quality) -> str:
-    """Say the same as HTML, under disclosure control: a notebook keeps what it shows, and is handed on with it."""
-    # What was compared with true counts of another run cannot be disclosed: the difference would give them away.
+    """Return the same as HTML, under disclosure control, because a notebook stores what it shows."""
+    # A comparison with true counts of another run is dropped: the difference would reveal them.
     quality = quality if quality.disclosed else disclosed(replace(quality, drift=None))
     return fill(
         "notebook.html.j2",

@@ -1,4 +1,4 @@
-"""``quality.json``: a Quality as a file, and back."""
+"""``quality.json``: write a Quality to a file and read it back."""
 
 import json
 import math
@@ -18,13 +18,13 @@ from linkcore.report.file_schema import SCHEMA, SUPPRESSED
 __all__ = ["QUALITY_FILE", "from_json", "read_quality", "to_json"]
 
 QUALITY_FILE: Final = "quality.json"
-"""The name of the file with a linkage's measures, beside its links and beside its report."""
+"""File name of the measures, beside the links and beside the report."""
 
 
 def to_json(quality: Quality) -> str:
     """Write a Quality as JSON, in the form of ``quality.schema.json``.
 
-    Returns The same for the same Quality; but for ``run.seconds``, also for the same linkage run again.
+    The same linkage gives the same text in every run, except for ``run.seconds``.
 
     Examples
     --------
@@ -56,7 +56,7 @@ def read_quality(path: str | Path) -> Quality:
     try:
         text = Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError):
-        raise ProgrammeError(f"{path}: no such quality file, or it cannot be read; check the path") from None
+        raise ProgrammeError(f"{path}: there is no such quality file, or it cannot be read; check the path") from None
     try:
         return from_json(text)
     except ProgrammeError as error:
@@ -121,7 +121,7 @@ def _table(rows: list[dict[str, Any]] | None, schema: pl.Schema) -> pl.DataFrame
     if rows is None:
         return None
     if any(row.keys() != schema.keys() for row in rows):
-        raise ValueError("other columns than this version's")
+        raise ValueError("the columns differ from those of this version")
     counts = {name for name, dtype in schema.items() if dtype.is_integer()}
     read = [{name: _count(value) if name in counts else value for name, value in row.items()} for row in rows]
     return pl.DataFrame(read, schema=schema, strict=True)
@@ -131,5 +131,5 @@ def _count(value: Any) -> int | None:
     if value == SUPPRESSED:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError("a count that is none")
+        raise ValueError("not a count")
     return value

@@ -1,4 +1,4 @@
-"""The linkage-quality report as files: of a linkage, beside another run or the truth, with disclosure control."""
+"""The linkage-quality report as files, under disclosure control."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -55,35 +55,36 @@ def write_report(
     type_one: pl.DataFrame | None = None,
     trusted: bool = False,
 ) -> None:
-    """Write the linkage-quality report, one HTML file that needs no network, and the same measures as ``quality.json``.
+    """Write the linkage-quality report: one HTML file that needs no network, and its measures as ``quality.json``.
 
-    Disclosure control is applied: counts from 1 to 7 are suppressed, others rounded to 5, and whatever would give a
-    small count away is suppressed too. No report shows an identifier or a pseudonym.
+    Disclosure control is applied: counts from 1 to 7 are suppressed, other counts are rounded to 5, and every count
+    that would reveal a small one is suppressed too. No report shows an identifier or a pseudonym.
 
     Parameters
     ----------
     linkage : Linkage or Quality
-        What it is of.
+        The linkage, or its quality.
     path : path
         The HTML file to write; ``quality.json`` is written into its folder. Only their owner can read them.
     previous : Quality or path, optional
-        Of an earlier run, or its ``quality.json``: the report says what has changed since.
+        An earlier run, as a Quality or as its ``quality.json``. The report shows what changed since.
     truth : polars.DataFrame, optional
-        ``source``, ``record_id`` and ``entity`` of every record, where it is known who is who: the report shows the
-        true rates beside the estimated ones.
+        ``source``, ``record_id`` and ``entity`` of every record, where the truth is known. The report shows the true
+        rates beside the estimated ones.
     withholding : iterable of Withholding
-        What is withheld from releases, one a purpose: the report tells how many records, why, and on what basis.
+        What is withheld from releases, one for each purpose. The report shows how many records, why, and on what
+        basis.
     type_one : polars.DataFrame, optional
         ``source``, ``practice``, ``rows``: those left out when they were read, as
         ``Programme.sources_without_type_one`` counts them.
     trusted : bool
-        For the trusted team's own eyes: true counts, and the report is marked as such.
+        Show true counts, and mark the report as for the trusted team only.
 
     Raises
     ------
     ProgrammeError
-        If a place cannot be written or read, the truth or a withholding is not of this linkage, the truth is given with
-        a Quality, or true counts are asked for, or needed, where only disclosed ones are to be had.
+        If a file cannot be written or read; if the truth or a withholding belongs to another linkage; if the truth is
+        given with a Quality; or if true counts are needed and only disclosed ones are there.
 
     Examples
     --------
@@ -98,17 +99,19 @@ def write_report(
     """
     path = Path(path)
     if path.name == QUALITY_FILE:
-        raise ProgrammeError(f"{path}: {QUALITY_FILE} is written beside the report; call the report something else")
+        raise ProgrammeError(
+            f"{path}: {QUALITY_FILE} is the file of measures beside the report; give the report another name"
+        )
     quality = with_withholding(_of(linkage, truth), withholding, type_one)
     if trusted and quality.disclosed:
-        raise ProgrammeError("these are disclosed counts: a report for the trusted team needs true ones")
+        raise ProgrammeError("this Quality has only disclosed counts: a report for the trusted team needs true counts")
     if not trusted:
         quality = disclosed(quality)
     if previous is not None:
         before = previous if isinstance(previous, Quality) else read_quality(previous)
         if before.disclosed and not quality.disclosed:
             raise ProgrammeError(
-                "the earlier run has only disclosed counts: a report for the trusted team needs true ones"
+                "the earlier run has only disclosed counts: a report for the trusted team needs true counts"
             )
         quality = compared(quality, before)
     for place, text in ((path, render(quality)), (path.with_name(QUALITY_FILE), to_json(quality))):
@@ -119,7 +122,7 @@ def write_report(
 def with_withholding(
     quality: Quality, withholding: Iterable[Withheld], type_one: pl.DataFrame | None = None
 ) -> Quality:
-    """Tell in a Quality what is withheld from releases, and what was not even read.
+    """Add to a Quality what is withheld from releases, and what was dropped when read.
 
     ``type_one``: ``source``, ``practice``, ``rows``: those left out when they were read.
     """
@@ -131,6 +134,6 @@ def with_withholding(
 def _of(linkage: MeasuredLinkage | Quality, truth: pl.DataFrame | None) -> Quality:
     if isinstance(linkage, Quality):
         if truth is not None:
-            raise ProgrammeError("the truth is held against links: give the linkage itself, and not its quality")
+            raise ProgrammeError("the truth is compared with links: give the linkage, not its quality")
         return linkage
     return linkage.quality if truth is None else with_truth(linkage, truth)

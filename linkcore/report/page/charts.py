@@ -1,19 +1,17 @@
-"""Charts: pure functions from the tables of a Quality to SVG text, drawn by Vega-Lite.
+"""Charts: functions from the tables of a Quality to SVG text, drawn by Vega-Lite.
 
-Colours are the page's own (custom properties of CSS), so that one drawing serves light, dark and print. A panel is as
-wide as a phone, and a page lays several out side by side: text is then never scaled down.
+Colours are CSS custom properties of the page, so that one drawing serves light mode, dark mode and print. A panel is as
+wide as a phone, and wide pages show several side by side. So text is never scaled down.
 """
 
-import json
 import math
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
-from xml.etree import ElementTree
 
 import polars as pl
 
+from linkcore.report.page.drawing import INK, QUIET, RULE, draw
 from linkcore.report.page.words import HIDDEN, in_words, percent
 
 __all__ = [
@@ -24,7 +22,6 @@ __all__ = [
     "bars",
     "calibration",
     "completeness",
-    "draw",
     "intervals",
     "match_weights",
     "model_weights",
@@ -42,15 +39,15 @@ METHOD_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
         "unlinked": "var(--red)",
     }
 )
-"""Of the methods."""
+"""Colours of the methods."""
 
 NUMBER_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     {"usable": "var(--blue)", "conflict": "var(--red)", "not usable": "var(--orange)"}
 )
-"""Of what a record's NHS Number leads to."""
+"""Colours of what an NHS Number leads to."""
 
 OUTCOME_COLOURS: Final[Mapping[str, str]] = MappingProxyType({"accepted": "var(--green)", "rejected": "var(--orange)"})
-"""Of the fallback's candidates."""
+"""Colours of accepted and rejected candidates."""
 
 WITHHELD_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -60,47 +57,19 @@ WITHHELD_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
         "sensitive": "var(--red)",
     }
 )
-"""Of what is withheld, and of what is not."""
+"""Colours of records that may leave and of those withheld."""
 
 _WIDTH: Final = 310
 _STEP: Final = 19
 _LABELS: Final = 118
-_INK, _QUIET, _RULE, _ACCENT, _WARNING = "var(--ink)", "var(--quiet)", "var(--rule)", "var(--blue)", "var(--red)"
-# What cannot stand in XML, and what is two units of UTF-16: Vega cuts long labels between them.
-_ILLEGIBLE: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd]")
-# More digits than a screen can show.
-_LONG: Final = re.compile(r"-?\d+\.\d{3,}(e-\d+)?")
+_ACCENT: Final = "var(--blue)"
+_WARNING: Final = "var(--red)"
 _PERCENT: Final = "~%"
 _WHOLE: Final = "datum.value % 1 ? '' : format(abs(datum.value), ',d')"
 
-# Of the page's own text, so that labels have the room they need; the page's fonts are what is shown.
-_CONFIG: Final = {
-    "background": None,
-    "font": "Arial, sans-serif",
-    "padding": 3,
-    "view": {"stroke": None},
-    "axis": {
-        "domain": False,
-        "ticks": False,
-        "gridColor": _RULE,
-        "labelColor": _INK,
-        "labelFontSize": 12,
-        "labelPadding": 6,
-        "titleColor": _QUIET,
-        "titleFontSize": 12,
-        "titleFontWeight": "normal",
-        "titlePadding": 6,
-    },
-    "axisX": {"labelFlush": False, "labelOverlap": True, "labelSeparation": 12, "tickCount": 4},
-    "axisBand": {"grid": False},
-    "text": {"color": _INK, "fontSize": 12},
-}
-
 
 def shares(frame: pl.DataFrame, part: str, colours: Mapping[str, str], *, width: int = _WIDTH) -> str:
-    """Draw, for each source, into which parts its records fall.
-
-    ``frame``: ``source``, ``records`` and the column of parts; a null count is not drawn.
+    """Draw the parts of each source's records. ``frame`` has ``source``, ``records`` and the column of parts.
 
     Examples
     --------
@@ -128,9 +97,7 @@ def shares(frame: pl.DataFrame, part: str, colours: Mapping[str, str], *, width:
 
 
 def completeness(frame: pl.DataFrame) -> str:
-    """Draw what share of each source's records has an identifier, and what share has one that can be used.
-
-    ``frame``: the rows of ``completeness`` of one identifier.
+    """Draw the share of records with an identifier, and with a usable one, by source.
 
     Examples
     --------
@@ -160,9 +127,7 @@ def completeness(frame: pl.DataFrame) -> str:
 
 
 def match_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = None) -> str:
-    """Draw how candidates are distributed over match weights: the accepted upwards, the rejected downwards.
-
-    ``frame``: the rows of ``match_weights`` of one source.
+    """Draw the distribution of match weights of one source: accepted candidates upwards, rejected ones downwards.
 
     Examples
     --------
@@ -203,9 +168,7 @@ def match_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = Non
 
 
 def model_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = None) -> str:
-    """Draw what each level of agreement of one comparison says for or against a link.
-
-    ``frame``: the rows of ``model`` of one source and comparison.
+    """Draw the weight of each level of one comparison.
 
     Examples
     --------
@@ -229,7 +192,7 @@ def model_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = Non
         "layer": [
             {"mark": {"type": "bar", "height": 10, "yOffset": 8}, "encoding": {"x": x, "color": colour}},
             {
-                "mark": {"type": "rule", "color": _RULE},
+                "mark": {"type": "rule", "color": RULE},
                 "encoding": {"x": {"datum": 0}, "y": {"value": 0}, "y2": {"value": "height"}},
             },
             {
@@ -244,8 +207,8 @@ def model_weights(frame: pl.DataFrame, *, bits: tuple[float, float] | None = Non
 def intervals(frame: pl.DataFrame, *, limit: float | None = None, from_zero: bool = True) -> str:
     """Draw rates with their intervals.
 
-    ``frame``: ``label``, ``rate``, ``low``, ``high``; where there are, ``flagged`` (Boolean), which is drawn as a red
-    square, and ``true``, which is drawn as a diamond.
+    ``frame`` has ``label``, ``rate``, ``low`` and ``high``. It may have ``flagged`` (drawn as a red square) and
+    ``true`` (drawn as a diamond).
 
     Examples
     --------
@@ -276,16 +239,14 @@ def intervals(frame: pl.DataFrame, *, limit: float | None = None, from_zero: boo
         diamond = {"type": "point", "shape": "diamond", "size": 70, "strokeWidth": 2, "color": "var(--orange)"}
         layer.append({"mark": diamond, "encoding": {"x": x | {"field": "true"}}})
     if limit is not None:
-        line = {"type": "rule", "strokeDash": [4, 3], "color": _INK}
+        line = {"type": "rule", "strokeDash": [4, 3], "color": INK}
         layer.append({"mark": line, "encoding": {"x": {"datum": limit}, "y": {"value": 0}, "y2": {"value": "height"}}})
     encoding = {"y": _names(frame["label"])}
     return draw(_panel(_WIDTH - _LABELS - 30) | {"encoding": encoding, "layer": layer}, data)
 
 
 def calibration(frame: pl.DataFrame) -> str:
-    """Draw predicted probabilities against how often they were right.
-
-    ``frame``: ``calibration`` of a FallbackQuality.
+    """Draw predicted probabilities against the observed share of right links.
 
     Examples
     --------
@@ -298,7 +259,7 @@ def calibration(frame: pl.DataFrame) -> str:
     x = whole | {"field": "predicted", "axis": axis | {"title": "predicted"}}
     y = whole | {"field": "observed", "axis": axis | {"title": "right"}}
     ends = pl.DataFrame({"predicted": [0.0, 1.0], "observed": [0.0, 1.0]}).to_dicts()
-    line = {"type": "line", "strokeDash": [4, 3], "color": _QUIET, "strokeWidth": 1}
+    line = {"type": "line", "strokeDash": [4, 3], "color": QUIET, "strokeWidth": 1}
     spec = {
         "width": _WIDTH - 80,
         "height": _WIDTH - 75,
@@ -318,9 +279,7 @@ def calibration(frame: pl.DataFrame) -> str:
 
 
 def thresholds(frame: pl.DataFrame) -> str:
-    """Draw false and missed links at other thresholds.
-
-    ``frame``: the rows of ``curve`` of one source.
+    """Draw the rates of false and missed links of one source at other thresholds.
 
     Examples
     --------
@@ -342,9 +301,7 @@ def thresholds(frame: pl.DataFrame) -> str:
         title = {"title": in_words(field), "titleAngle": 0, "titleAlign": "left", "titleX": 0, "titleY": -8}
         axis: dict[str, Any] = {"format": _PERCENT, "tickCount": 3, "minExtent": 46, "titleAnchor": "start"}
         y = {"field": field, "type": "quantitative", "axis": axis | title}
-        below: dict[str, Any] = x["axis"] | (
-            {"title": "accepted from this probability on"} if is_last else {"labels": False}
-        )
+        below: dict[str, Any] = x["axis"] | ({"title": "threshold"} if is_last else {"labels": False})
         line = {"type": "line", "color": colour, "strokeWidth": 2, "interpolate": "step-after"}
         dot = {"type": "point", "filled": True, "opacity": 1, "size": 80, "color": colour}
         return {
@@ -359,9 +316,7 @@ def thresholds(frame: pl.DataFrame) -> str:
 
 
 def bars(frame: pl.DataFrame, *, title: str) -> str:
-    """Draw counts by label.
-
-    ``frame``: ``label`` and ``count``; a null count is not drawn.
+    """Draw counts by label. A null count is not drawn.
 
     Examples
     --------
@@ -395,59 +350,3 @@ def _share(field: str) -> dict[str, Any]:
 def _coloured(field: str, colours: Mapping[str, str]) -> dict[str, Any]:
     scale = {"domain": list(colours), "range": list(colours.values())}
     return {"field": field, "type": "nominal", "scale": scale, "legend": None}
-
-
-def draw(spec: Mapping[str, Any], frame: pl.DataFrame | None = None) -> str:
-    """Draw a chart.
-
-    Returns An ``<svg>`` element that is as wide as it was drawn, or as its place on the page if that is narrower. What
-    it shows has to be said beside it: the drawing itself says nothing to a screen reader.
-
-    Examples
-    --------
-    >>> bar = {"mark": "bar", "encoding": {"x": {"field": "records", "type": "quantitative"}}}
-    >>> draw(bar, pl.DataFrame({"records": [3]})).startswith("<svg viewBox=")
-    True
-    """
-    import vl_convert
-
-    data = {} if frame is None else {"data": {"values": frame.to_dicts()}}
-    whole = {"$schema": "https://vega.github.io/schema/vega-lite/v6.json", "config": _CONFIG, **data, **spec}
-    # No address may be read from: a source could be called like one.
-    return _tidied(vl_convert.vegalite_to_svg(json.dumps(_legible(whole)), allowed_base_urls=[]))
-
-
-def _legible(value: Any) -> Any:
-    """Replace what the library cannot draw: it would stop the whole process over it."""
-    if isinstance(value, str):
-        return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", value)
-    if isinstance(value, Mapping):
-        return {name: _legible(each) for name, each in value.items()}
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return [_legible(each) for each in value] if isinstance(value, list) else value
-
-
-def _tidied(drawn: str) -> str:
-    """Keep of a drawing what is seen: half of what Vega writes are marks for scripts and screen readers."""
-    ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
-    svg = ElementTree.fromstring(drawn)  # noqa: S314 - Vega's own output
-    for element in svg.iter():
-        element.tag = element.tag.rpartition("}")[2]
-        for name in list(element.attrib):
-            if name in ("role", "class", "pointer-events", "font-family") or name.startswith("aria-"):
-                del element.attrib[name]
-        if element.attrib.get("opacity") == "1":
-            del element.attrib["opacity"]
-        for name in ("d", "transform", "x2", "y2"):
-            if name in element.attrib:
-                element.attrib[name] = _LONG.sub(lambda number: f"{float(number[0]):.2f}", element.attrib[name])
-    for parent in list(svg.iter()):
-        for child in list(parent):
-            empty = child.tag == "path" and child.attrib.get("d", "") in ("", "M0,0h0v0h0Z")
-            if empty or (child.tag == "path" and not {"fill", "stroke"} & child.attrib.keys()):
-                parent.remove(child)
-    width, height = svg.attrib["width"], svg.attrib["height"]
-    svg.attrib.clear()
-    svg.attrib |= {"viewBox": f"0 0 {width} {height}", "width": width, "height": height, "aria-hidden": "true"}
-    return ElementTree.tostring(svg, encoding="unicode")

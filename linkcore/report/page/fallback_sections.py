@@ -1,4 +1,4 @@
-"""Sections of the report on the probabilistic linkage: how good its links are, how that is known, and its model."""
+"""Report sections on probabilistic linkage: how good its links are, how that is known, and its model."""
 
 import polars as pl
 
@@ -20,17 +20,17 @@ __all__ = ["estimates_section", "model_section", "thresholds_section", "weights_
 
 _MEASURES = ("false links", "missed links")
 _BASES = {
-    "own": "its own tested records",
-    "pooled": "all sources together",
-    "given": "given",
-    "no labels": "likelier than not",
+    "own": "tests on its own records",
+    "pooled": "tests on all sources",
+    "given": "the settings",
+    "no labels": "no test: 0.5 or more",
 }
-# Levels rarer than this, among matches and others alike, were never seen: their weights are no finding.
+# A level with m and u below this was never observed, so its weight means nothing.
 _NEVER_SEEN = 1e-6
 
 
 def estimates_section(quality: Quality) -> Section | None:
-    """Show the estimated rates of false and missed links, beside the true ones where these are known."""
+    """Show the estimated rates of false and missed links, with the true rates where they are known."""
     fallback = quality.fallback
     if fallback is None:
         return None
@@ -44,31 +44,32 @@ def estimates_section(quality: Quality) -> Section | None:
     accepted = fallback.sources.with_columns(pl.col("basis").replace(_BASES))
     heads = {
         "open": "records without a usable number",
-        "pi": "share whose person is known",
-        "accept": "accepted from",
+        "pi": "share whose person is listed",
+        "accept": "linked from probability",
         "basis": "threshold chosen by",
-        "hidden": "records tested",
+        "hidden": "records in the test",
     }
     forms = {"accept": probability}
     parts.append(table(accepted, "Records without a usable number, by source", heads=heads, forms=forms))
     if fallback.calibration.height:
         parts.append(_calibration(fallback.calibration))
     if fallback.candidates.height:
-        heads = {"usable_identifiers": "usable identifiers", "found": "brought together with their person"}
-        caption = "Tested records that were compared with their own person"
+        heads = {"usable_identifiers": "usable identifiers", "found": "compared with their person"}
+        caption = "Blocking: tested records that were compared with their own person"
         parts.append(Figure("", (), (), (table(fallback.candidates, caption, heads=heads),)))
-    return Section("estimates", "How many links are wrong, and how many are missed", _method(limit), tuple(parts))
+    return Section("estimates", "How many links are wrong and how many are missed", _method(limit), tuple(parts))
 
 
 def _method(limit: float | None) -> tuple[str, ...]:
-    aim = "" if limit is None else f" so that at most {in_prose(limit)} of a source's links are wrong"
+    aim = "" if limit is None else f" such that at most {in_prose(limit)} of the links of a source are wrong"
     return (
-        "This is about links made without a usable NHS Number. In every run, records that carry a number are linked "
-        "with the number hidden, once with their person listed and once without; they were not learned from. Half of "
-        f"them choose the probability from which a link is accepted,{aim}; the other half, weighted to be like the "
-        "records without a number, give these rates and their 95 % intervals.",
-        "False links are a share of the links made (1 − precision); missed links are a share of the records whose "
-        "person was there to be found (1 − recall).",
+        "This section is about links made without a usable NHS Number. Every run tests itself: it hides the NHS "
+        "Number of some records that have one, and links them again, once with their person listed and once without. "
+        "The model is not trained on these records. One half of them chooses the threshold, the probability from which "
+        f"a link is accepted,{aim}. The other half gives the rates below and their 95 % intervals. It is weighted to "
+        "resemble the records without a number.",
+        "False links are a share of the links made (1 − precision). Missed links are a share of the records whose "
+        "person is listed (1 − recall).",
     )
 
 
@@ -86,7 +87,7 @@ def _rates(rates: pl.DataFrame, truth: pl.DataFrame | None, limit: float | None)
         panels.append(Panel(measure, alternative, intervals(rows, limit=line)))
     legend = [("dot", "var(--blue)", "estimate and 95 % interval")]
     if limit is not None:
-        legend.append(("line", "var(--ink)", f"limit on false links, {in_prose(limit)}"))
+        legend.append(("line", "var(--ink)", f"limit on false links: {in_prose(limit)}"))
     if truth is not None:
         legend.append(("diamond", "var(--orange)", "true rate"))
     heads = {"low": "from", "high": "to", "of": "of links or records"}
@@ -97,7 +98,7 @@ def _rates(rates: pl.DataFrame, truth: pl.DataFrame | None, limit: float | None)
             .drop("measure")
             .with_columns(pl.col("dimension", "group").replace(ALL, "")),
             f"Estimated {measure}, also by group",
-            heads=heads | {"cases": "tested records it rests on"},
+            heads=heads | {"cases": "tested records behind it"},
             forms=forms,
         )
         for measure in _MEASURES
@@ -109,19 +110,20 @@ def _calibration(frame: pl.DataFrame) -> Figure:
     rows = frame.drop_nulls(["predicted", "observed"])
     inside = rows.filter(pl.col("predicted").is_between(pl.col("low"), pl.col("high"))).height
     alternative = (
-        f"In {inside} of {rows.height} bands the predicted probability is within the interval of what was right."
+        f"In {inside} of {rows.height} bands the predicted probability lies in the interval of the observed share."
     )
     numbers = table(frame, "Calibration", heads={"low": "right: from", "high": "right: to", "observed": "right"})
     return Figure(
-        "Calibration: how often links of a predicted probability are right. Below the dashed line it is too sure.",
+        "Calibration: how often links of a predicted probability are right. Below the dashed line, predictions are too "
+        "high.",
         (Panel("", alternative, calibration(rows)),),
-        (("dot", "var(--blue)", "share that is right, and its 95 % interval"),),
+        (("dot", "var(--blue)", "share of right links and its 95 % interval"),),
         (numbers,),
     )
 
 
 def thresholds_section(quality: Quality) -> Section | None:
-    """Show how false and missed links would change with the threshold."""
+    """Show the rates of false and missed links at other thresholds."""
     if quality.fallback is None or quality.fallback.curve.is_empty():
         return None
     curve = quality.fallback.curve
@@ -130,7 +132,7 @@ def thresholds_section(quality: Quality) -> Section | None:
         rows = curve.filter(source=source)
         chosen = rows.filter("chosen")
         at = "; ".join(
-            f"accepted from {probability(threshold)}: {percent(wrong)} false, {percent(missed)} missed"
+            f"linked from {probability(threshold)}: {percent(wrong)} false, {percent(missed)} missed"
             for threshold, wrong, missed in chosen.select("threshold", "false_links", "missed_links").iter_rows()
         )
         named = rows.select(pl.col("threshold").round(4).cast(pl.String), "missed_links")
@@ -139,18 +141,21 @@ def thresholds_section(quality: Quality) -> Section | None:
     legend = (
         ("line", "var(--red)", "false links"),
         ("line", "var(--blue)", "missed links"),
-        ("dot", "var(--ink)", "where the threshold was chosen"),
+        ("dot", "var(--ink)", "the threshold in use"),
     )
     numbers = table(curve, "Rates by threshold", forms={"threshold": probability})
     figure = Figure(
-        "Estimated rates by the probability from which links are accepted.", tuple(panels), legend, (numbers,)
+        "Estimated rates by threshold: the probability from which links are accepted.",
+        tuple(panels),
+        legend,
+        (numbers,),
     )
-    text = "A higher threshold makes fewer wrong links and misses more. Each axis has its own scale."
-    return Section("thresholds", "At another threshold", (text,), (figure,))
+    text = "A higher threshold gives fewer wrong links and more missed ones. Each axis has its own scale."
+    return Section("thresholds", "Other thresholds", (text,), (figure,))
 
 
 def weights_section(quality: Quality) -> Section | None:
-    """Show the match weights of accepted and of rejected candidates."""
+    """Show the match weights of accepted and rejected candidates."""
     frame = quality.match_weights
     if frame.is_empty():
         return None
@@ -173,15 +178,15 @@ def weights_section(quality: Quality) -> Section | None:
         "Candidates of records without a usable number, by match weight.", tuple(panels), legend, (numbers,)
     )
     text = (
-        "A candidate is a person that a record might be of. Its match weight adds up what its identifiers say: ten "
-        "bits more are a thousand times the odds. Where accepted and rejected overlap, another candidate was better, "
-        "or as good. Each upright axis has its own scale."
+        "A candidate is a person to whom a record might belong. The match weight adds up the evidence of all "
+        "identifiers. Ten bits more mean odds a thousand times higher. Where accepted and rejected candidates overlap, "
+        "another candidate was as good or better. Each vertical axis has its own scale."
     )
     return Section("weights", "Match weights", (text,), (figure,))
 
 
 def model_section(quality: Quality) -> Section | None:
-    """Show the model as it was learned."""
+    """Show the learned model."""
     if quality.fallback is None or quality.fallback.model.is_empty():
         return None
     fallback = quality.fallback
@@ -201,23 +206,31 @@ def model_section(quality: Quality) -> Section | None:
     forms = {"m": small, "u": small, "weight": weight, "m_learned": small, "m_open": small}
     tables = [table(model, "m, u and weight (bits) of each level, as learned", forms=forms)]
     if fallback.departures.height:
-        heads = {"m_learned": "m, as learned", "m_open": "m of the records without a number"}
-        tables.append(table(fallback.departures, "How the two kinds of records differ", heads=heads, forms=forms))
+        heads = {"m_learned": "m learned", "m_open": "m of records without a number"}
+        tables.append(
+            table(
+                fallback.departures,
+                "Records without a number against training records",
+                heads=heads,
+                forms=forms,
+            )
+        )
     if fallback.left_out.height:
-        tables.append(table(fallback.left_out, "Blocks too large to be looked at", heads={"rule": "blocking rule"}))
+        tables.append(table(fallback.left_out, "Blocks too large to compare", heads={"rule": "blocking rule"}))
     counts = pl.DataFrame(
         {"what": [in_words(name) for name in fallback.counts], "count": list(fallback.counts.values())},
         schema={"what": pl.String, "count": pl.Int64},
     )
-    tables.append(table(counts, "What was compared and learned from"))
+    tables.append(table(counts, "Records and pairs compared, and labels learned from"))
     text = (
-        "m is how often an identifier agrees to that level in records of one person, u in records of two. The weight "
-        "is their ratio, in bits. m is learned from records that carry a number, source by source. The charts are of "
-        "all sources together, and leave out levels that were never seen; the tables have all of them."
+        "m is how often two records of the same person reach a level of agreement; u is how often records of two "
+        "people do. The weight is log2(m / u), in bits. m is learned from records with an NHS Number, source by "
+        "source. The charts show all sources together and leave out levels that were never observed. The tables show "
+        "every level."
     )
-    legend = (("bar", "var(--blue)", "speaks for a link"), ("bar", "var(--red)", "speaks against it"))
-    figure = Figure("Weights of each level of agreement.", tuple(panels), legend, tuple(tables))
-    return Section("model", "The model, as learned", (text,), (figure,))
+    legend = (("bar", "var(--blue)", "evidence for a link"), ("bar", "var(--red)", "evidence against a link"))
+    figure = Figure("Weight of each level of agreement.", tuple(panels), legend, tuple(tables))
+    return Section("model", "The learned model", (text,), (figure,))
 
 
 def _least(weights: pl.Series) -> float:

@@ -1,6 +1,6 @@
-"""The flow of records as a picture: from each source, by what its NHS Number leads to, to how it came to its person.
+"""The flow of records as a Sankey diagram: from each source, through its NHS Number, to how it was linked.
 
-A Sankey diagram. Vega-Lite has none, so the places of its nodes and ribbons are worked out here, and it draws them.
+Vega-Lite has no Sankey diagram. So the positions of nodes and ribbons are calculated here, and Vega-Lite draws them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +10,15 @@ from typing import Any, Final
 
 import polars as pl
 
-from linkcore.report.page.charts import METHOD_COLOURS, NUMBER_COLOURS, draw
+from linkcore.report.page.charts import METHOD_COLOURS, NUMBER_COLOURS
+from linkcore.report.page.drawing import draw
 from linkcore.report.page.words import METHODS, count
 
 __all__ = ["flow_chart"]
 
 _HEIGHT: Final = 300
 _NODE: Final = 10
-# So that a label fits beside each node, however few its records, and a flow of few records can be seen.
+# A label fits beside each node, however few its records, and a flow of few records stays visible.
 _LABEL: Final = 19
 _THINNEST: Final = 0.8
 _SAMPLES: Final = [sample / 12 for sample in range(13)]
@@ -30,7 +31,7 @@ _NUMBERS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class _Node:
-    """One stop of the flow, and its place."""
+    """One node of the diagram, and its position."""
 
     name: str
     label: str
@@ -47,9 +48,7 @@ def flow_chart(
     width: int,
     sides: tuple[int, int],
 ) -> str:
-    r"""Draw the flow of records.
-
-    ``flow``: ``flow`` of a Quality; a null count is not drawn.
+    r"""Draw the flow of records. A null count is not drawn.
 
     Examples
     --------
@@ -78,7 +77,7 @@ def flow_chart(
         for stop, of in zip(stops, drawn, strict=True)
     ]
     between = (width - sum(sides) - _NODE) / (len(stops) - 1)
-    # What stands in the middle has its label to the right, and so more room there.
+    # Nodes in the middle have their labels on the right and need more room there.
     lefts = [sides[0] + between * at - (0.1 * between if 0 < at < len(stops) - 1 else 0) for at in range(len(stops))]
     ribbons: list[dict[str, Any]] = []
     for at, (left, right) in enumerate(pairwise(stops)):
@@ -98,7 +97,7 @@ def _column(
     scale: float,
     height: float,
 ) -> list[_Node]:
-    """Set the nodes of a column one below the other, over the whole height."""
+    """Place the nodes of a column one below the other, over the whole height."""
     slots = [max(number * scale + 4, _LABEL) for number in records.values()]
     space = (height - sum(slots)) / len(slots)
     top, nodes = 0.0, []
@@ -121,7 +120,7 @@ def _ribbons(
     *,
     stage: int,
 ) -> list[dict[str, Any]]:
-    """Give the outline of each ribbon; those of one node lie one below the other in the order of their other ends."""
+    """Return the outline of each ribbon. The ribbons of a node are in the order of their other ends."""
     points: list[dict[str, Any]] = []
     arrived = {node.name: node.top for node in rights}
     for left in lefts:

@@ -1,4 +1,4 @@
-"""The headline: what was linked, how well, and what to worry about, in plain words and by fixed rules."""
+"""The headline: what was linked, how well, and what to check. Fixed rules decide what is said."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -21,17 +21,17 @@ __all__ = [
 ]
 
 CONFLICT_SHARE: Final = 0.001
-"""More conflicts than this in a source are worth a look: 0.02 to 0.2 % of numbers are wrong."""
+"""A source with a larger share of conflicts needs checking. Between 0.02 % and 0.2 % of NHS Numbers are wrong."""
 
 MISSED_SHARE: Final = 0.05
-"""If more links than this may be missed, what is counted by person is counted too often, and follow-up is lost."""
+"""If a larger share of links may be missed, people are counted twice and their follow-up is incomplete."""
 
 UNUSABLE_SHARE: Final = 0.2
-"""With more records than this without a usable number, a source hangs on the probabilistic linkage."""
+"""A source with a larger share of records without a usable NHS Number depends on probabilistic linkage."""
 
 
 def headline(quality: Quality) -> list[str]:
-    """Say in plain words what was linked, by what, and how many links are wrong and missed.
+    """Return sentences on what was linked, by which method, and how many links are wrong or missed.
 
     Examples
     --------
@@ -40,8 +40,8 @@ def headline(quality: Quality) -> list[str]:
     ...                        schema_overrides={"method": METHOD})
     >>> nothing = pl.DataFrame({"source": ["gp", "seen"], "conflicts": [0, 0]})
     >>> headline(Quality(records, pl.DataFrame(), nothing, pl.DataFrame(), 100))
-    ['400 records of 2 sources are of 100 people.',
-     '25 % are the spine, the list of who exists and 75 % were linked on the NHS Number.']
+    ['400 records from 2 sources belong to 100 people.',
+     '25 % define a person on the spine and 75 % were linked on the NHS Number.']
     """
     totals = _totals(quality)
     sources = quality.records["source"].n_unique()
@@ -49,7 +49,7 @@ def headline(quality: Quality) -> list[str]:
         f"about {count(number)}" if quality.disclosed and number is not None else count(number)
         for number in (totals["records"], quality.persons)
     )
-    sentences = [f"{records} records of {sources} sources are of {people} people.".capitalize()]
+    sentences = [f"{records} records from {sources} sources belong to {people} people.".capitalize()]
     if totals["records"]:
         sentences.append(_by_method(totals))
     sentences += _withheld(quality.withheld, totals["records"])
@@ -61,21 +61,21 @@ def headline(quality: Quality) -> list[str]:
 
 
 def _totals(quality: Quality) -> dict[str, int | None]:
-    """Give the records of all sources, in all and by method."""
+    """Return the records of all sources together, in total and by method."""
     return quality.by_method().filter(source=ALL).row(0, named=True)
 
 
 def _by_method(totals: Mapping[str, int | None]) -> str:
-    said = {
-        "spine": "are the spine, the list of who exists",
+    descriptions = {
+        "spine": "define a person on the spine",
         "nhs_number": "were linked on the NHS Number",
-        "local_patient_id": "on a local patient id",
-        "probabilistic": "on name, birth date and other identifiers",
-        "new_person": "are of people nobody else knows",
-        "unlinked": "say too little to be linked",
+        "local_patient_id": "were linked on a local patient id",
+        "probabilistic": "were linked on name, birth date and other identifiers",
+        "new_person": "belong to people found in no other source",
+        "unlinked": "have too few identifiers to be linked",
     }
-    shares = {method: (totals.get(method) or 0) / (totals["records"] or 1) for method in said}
-    parts = [f"{in_prose(share)} {said[method]}" for method, share in shares.items() if share]
+    shares = {method: (totals.get(method) or 0) / (totals["records"] or 1) for method in descriptions}
+    parts = [f"{in_prose(share)} {descriptions[method]}" for method, share in shares.items() if share]
     linked = any(shares[method] for method in ("nhs_number", "local_patient_id", "probabilistic"))
     unlinked = "" if linked else " No record was linked to another."
     return f"{listed(parts, most=len(parts))}.{unlinked}".strip()
@@ -86,7 +86,7 @@ def _withheld(withheld: pl.DataFrame, records: int | None) -> Iterator[str]:
     for purpose, number in withheld.filter(source=ALL, reason=ANY_REASON).select("purpose", "records").iter_rows():
         many = {None: "a number not shown", 0: "none"}.get(number, count(number))
         share = f" ({in_prose(number / records)})" if number and records else ""
-        said.append(f'{many}{share}{"" if said else " are withheld from releases"} for "{purpose}"')
+        said.append(f'{many}{share}{"" if said else " are withheld from releases"} for the purpose "{purpose}"')
     if said:
         yield f"Of all records, {listed(said)}."
 
@@ -96,9 +96,9 @@ def _estimated(fallback: FallbackQuality) -> Iterator[str]:
     for row in rates.iter_rows(named=True):
         interval = f"{in_prose(row['rate'])} (95 % interval {in_prose(row['low'])} to {in_prose(row['high'])})"
         if row["measure"] == "false links":
-            yield f"Of the links made without a usable NHS Number, an estimated {interval} are to the wrong person."
+            yield f"Of the links made without a usable NHS Number, an estimated {interval} lead to the wrong person."
         else:
-            yield f"Of the links there were to be made without one, an estimated {interval} were missed."
+            yield f"Of the links that should have been made without one, an estimated {interval} were missed."
 
 
 def _true(truth: pl.DataFrame) -> Iterator[str]:
@@ -106,11 +106,11 @@ def _true(truth: pl.DataFrame) -> Iterator[str]:
     if any(rate is not None for rate in rates.values()):
         known = (rates.get(measure) for measure in ("false links", "missed links"))
         wrong, missed = ("too few to be shown" if rate is None else in_prose(rate) for rate in known)
-        yield f"The truth is known here: {wrong} are to the wrong person, and {missed} were missed."
+        yield f"The truth is known here: {wrong} lead to the wrong person, and {missed} were missed."
 
 
 def concerns(quality: Quality) -> list[str]:
-    """Say in plain words what to worry about, by fixed rules.
+    """Return sentences on what to check, by fixed rules.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def concerns(quality: Quality) -> list[str]:
     ...                        schema_overrides={"method": METHOD})
     >>> conflicts = pl.DataFrame({"source": ["seen"], "conflicts": [3]})
     >>> concerns(Quality(records, pl.DataFrame(), conflicts, pl.DataFrame(), 100))
-    ['Numbers of other people: more than 0.1 % of the records are conflicts in seen (1 %).']
+    ['Conflicts: more than 0.1 % of the records carry the NHS Number of someone else in seen (1 %).']
     """
     found: list[str] = []
     if quality.drift is not None:
@@ -136,7 +136,7 @@ def concerns(quality: Quality) -> list[str]:
 
 
 def false_link_limit(quality: Quality) -> float | None:
-    """Give the rate of false links that was asked for.
+    """Return the limit on the rate of false links that the run was given.
 
     Examples
     --------
@@ -154,7 +154,7 @@ def _rates(fallback: FallbackQuality, measure: str) -> pl.DataFrame:
 
 
 def _named(frame: pl.DataFrame, name: str, value: str, form: str = "{}") -> str:
-    """List the rows by name, the largest value first."""
+    """List rows by name, the largest value first."""
     rows = frame.sort(value, name, descending=[True, False]).select(name, value).iter_rows()
     return listed([f"{each} ({form.format(in_prose(rate))})" for each, rate in rows])
 
@@ -165,18 +165,18 @@ def _wrong(fallback: FallbackQuality, limit: float | None) -> Iterator[str]:
     above = _rates(fallback, "false links").filter(pl.col("high") > limit)
     if above.height:
         named = _named(above, "source", "high", "up to {}")
-        yield f"Wrong links: the limit of {in_prose(limit)} may be passed in {named}."
+        yield f"Wrong links: more than the limit of {in_prose(limit)} may be wrong in {named}."
 
 
 def _uncertified(fallback: FallbackQuality) -> Iterator[str]:
     linked = fallback.sources.filter(pl.col("linked") > 0)
     unlabelled = linked.filter(basis="no labels")["source"].to_list()
     if unlabelled:
-        yield f"No test: no records with numbers to test the links of {listed(unlabelled)} by."
+        yield f"Not tested: no record has an NHS Number to test the links of {listed(unlabelled)} with."
     uncertified = linked.filter(pl.col("basis") == "not certified")["source"].to_list()
     if uncertified:
         yield (
-            "Not certified: too few records could be tested to vouch for the limit on wrong links in "
+            "Not certified: too few records could be tested to show that the limit on wrong links holds in "
             f"{listed(uncertified)}."
         )
 
@@ -185,13 +185,13 @@ def _missed(fallback: FallbackQuality) -> Iterator[str]:
     above = _rates(fallback, "missed links").filter(pl.col("high") > MISSED_SHARE)
     if above.height:
         yield (
-            f"Missed links: more than {in_prose(MISSED_SHARE)} of those without a usable number may be missed in "
+            f"Missed links: more than {in_prose(MISSED_SHARE)} of those without a usable NHS Number may be missed in "
             f"{_named(above, 'source', 'high', 'up to {}')}."
         )
 
 
 def _groups(groups: pl.DataFrame) -> Iterator[str]:
-    # Of those who are rarer among the linked than among the unlinked.
+    # Only groups that are rarer among linked records than among others.
     worse = groups.filter(pl.col("source") == ALL, pl.col("flagged"), pl.col("standardised_difference") < 0)
     if worse.height:
         rows = worse.sort("standardised_difference").iter_rows(named=True)
@@ -204,7 +204,7 @@ def _conflicts(quality: Quality) -> Iterator[str]:
     above = shares.with_columns(pl.col("conflicts") / pl.col("records")).filter(pl.col("conflicts") > CONFLICT_SHARE)
     if above.height:
         yield (
-            f"Numbers of other people: more than {in_prose(CONFLICT_SHARE)} of the records are conflicts in "
+            f"Conflicts: more than {in_prose(CONFLICT_SHARE)} of the records carry the NHS Number of someone else in "
             f"{_named(above, 'source', 'conflicts')}."
         )
 
@@ -224,13 +224,13 @@ def _unusable(flow: pl.DataFrame) -> Iterator[str]:
     above = (
         flow.group_by("source", maintain_order=True)
         .agg(unusable.alias("share"))
-        # Of a source without records, or with counts that are all suppressed, there is no share.
+        # A source without records, or with suppressed counts only, has no share.
         .filter(pl.col("share").is_not_nan(), pl.col("share") > UNUSABLE_SHARE)
     )
     if above.height:
         yield (
-            f"No usable number: in more than {in_prose(UNUSABLE_SHARE)} of the records of "
-            f"{_named(above, 'source', 'share')}, so these hang on the other identifiers."
+            f"No usable NHS Number: more than {in_prose(UNUSABLE_SHARE)} of the records have none in "
+            f"{_named(above, 'source', 'share')}. Their links depend on the other identifiers."
         )
 
 
@@ -242,11 +242,11 @@ def _drift(drift: pl.DataFrame) -> Iterator[str]:
             before, now, _ = drift_in_words(row)
             where = "all sources" if row["source"] == ALL else row["source"]
             named.append(f"{in_words(row['measure'])} of {where} (from {before} to {now})")
-        yield f"Changed since the run before: {listed(named)}."
+        yield f"Changed since the earlier run: {listed(named)}."
 
 
 def key_figures(quality: Quality) -> list[tuple[str, str]]:
-    """Give the few numbers that stand at the top of the report.
+    """Return the few figures at the top of the report, each with its label.
 
     Examples
     --------
@@ -264,9 +264,9 @@ def key_figures(quality: Quality) -> list[tuple[str, str]]:
         figures.append((in_prose(by_number / total), "linked on the NHS Number"))
     if quality.fallback is not None:
         rates = quality.fallback.rates.filter(source=ALL, dimension=ALL, weighting="reweighted").drop_nulls("rate")
-        said = {
-            "false links": "of links without a number are wrong, as estimated",
-            "missed links": "of links without a number are missed, as estimated",
+        labels = {
+            "false links": "of links without an NHS Number are wrong (estimate)",
+            "missed links": "of links without an NHS Number are missed (estimate)",
         }
-        figures += [(in_prose(row["rate"]), said[row["measure"]]) for row in rates.iter_rows(named=True)]
+        figures += [(in_prose(row["rate"]), labels[row["measure"]]) for row in rates.iter_rows(named=True)]
     return figures

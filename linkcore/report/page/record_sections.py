@@ -1,4 +1,4 @@
-"""Sections of the report on the records: their flow, their sources, how they were linked, what is odd about them."""
+"""Report sections on the records: their flow, their sources, how they were linked, and what looks wrong."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -14,7 +14,7 @@ from linkcore.schema import ALL, NHS_NUMBER_STATUS
 
 __all__ = ["clusters_section", "flow_section", "groups_section", "methods_section", "odd_section", "sources_section"]
 
-# As wide as a sheet of paper, so that labels are as large there as on a screen.
+# The width of a sheet of paper, so that labels print as large as they show.
 _WIDE: Final = 760
 _IN_ORDER: Final = (
     "nhs_number",
@@ -28,7 +28,7 @@ _IN_ORDER: Final = (
 
 
 def flow_section(quality: Quality) -> Section | None:
-    """Show every record on its way from its source to its person."""
+    """Show every record from its source to its person."""
     flow = quality.flow
     if not flow["records"].sum():
         return None
@@ -41,31 +41,27 @@ def flow_section(quality: Quality) -> Section | None:
     said = ", ".join(f"{count(records)} {method}" for method, records in totals["method"].items())
     rows = flow.with_columns(pl.col("method").cast(pl.String).replace(dict(METHODS)))
     figure = Figure(
-        "From each source (left), by what the NHS Number says (middle), to how the record came to its person (right); "
-        "each as high as it has records. Spine: it defines its person. The next three: what it was linked on.",
-        (
-            Panel(
-                "", f"Of all records, by how they came to their person: {said}. The table has every flow.", narrow, wide
-            ),
-        ),
+        "From each source (left), through its NHS Number (middle), to how the record was linked (right). Heights show "
+        "numbers of records. Spine: the record defines a person. The next three: what the record was linked on.",
+        (Panel("", f"All records by how they were linked: {said}. The table shows every flow.", narrow, wide),),
         (),
-        (table(rows, "Every record, once", heads={"number": "NHS Number", "method": "came to its person"}),),
+        (table(rows, "Every record, once", heads={"number": "NHS Number", "method": "linked by"}),),
     )
     return Section(
         "flow",
         "The flow of records",
         (
-            "Every record stands in exactly one flow. A number is usable if it passes its checks and names a real "
-            "person; it conflicts if name and birth date say that it is somebody else's. Records of people who opted "
-            "out are withheld from each release, not from the linkage"
-            + (": how many, the next section tells." if quality.withheld.height else "."),
+            "Every record is counted exactly once. A number is usable if it passes its checks and was issued to a real "
+            "person. It is a conflict if name and birth date show that it belongs to someone else. Records of people "
+            "who opted out are linked, but withheld from each release"
+            + (": see the next section." if quality.withheld.height else "."),
         ),
         (figure,),
     )
 
 
 def _totals(quality: Quality) -> dict[str, dict[str, int | None]]:
-    """Give the totals that stand beside the flow: those that disclosure control has looked at."""
+    """Return the totals shown beside the flow, after disclosure control."""
     numbers = quality.by_method()
     of_all = numbers.filter(source=ALL).row(0, named=True)
     of_sources = dict(numbers.filter(pl.col("source") != ALL).select("source", "records").iter_rows())
@@ -89,7 +85,7 @@ def sources_section(quality: Quality) -> Section | None:
     )
     reasons = table(aside, "Values that were missing or set aside, by reason", heads={"status": "reason"})
     parts.append(Figure("", (), (), (reasons,)))
-    text = "An identifier is compared only where it is usable: present, and neither a filler nor impossible."
+    text = "An identifier is compared only if it is usable: present, not a filler value, and not impossible."
     return Section("sources", "Sources and their identifiers", (text,), tuple(parts))
 
 
@@ -108,7 +104,7 @@ def _completeness(frame: pl.DataFrame) -> Figure:
 
 
 def _statuses(numbers: pl.DataFrame) -> Table:
-    # What is null is a suppressed count, and not none.
+    # A null is a suppressed count, not zero.
     occurs = numbers.filter((pl.col("records") != 0).fill_null(True))["nhs_number_status"].unique(maintain_order=True)
     columns = sorted(occurs.cast(pl.String), key=list(NHS_NUMBER_STATUS.categories).index)
     wide = numbers.pivot("nhs_number_status", index="source", values="records", maintain_order=True)
@@ -116,7 +112,7 @@ def _statuses(numbers: pl.DataFrame) -> Table:
 
 
 def methods_section(quality: Quality) -> Section | None:
-    """Show how the records of each source came to their persons."""
+    """Show how the records of each source were linked."""
     records = quality.records
     if not records["records"].sum():
         return None
@@ -126,27 +122,27 @@ def methods_section(quality: Quality) -> Section | None:
     share = pl.sum_horizontal(pl.lit(0), *linked) / pl.when(others > 0).then(others)
     rates = numbers.with_columns(share.alias("linked share"))
     of_sources = rates.filter(pl.col("source") != ALL).select("source", "linked share")
-    alternative = extremes(of_sources, "Linked to a person, of the records that are not on the spine")
+    alternative = extremes(of_sources, "Linked, of the records not on the spine")
     drawn = shares(records, "method", METHOD_COLOURS), shares(records, "method", METHOD_COLOURS, width=_WIDE)
     figure = Figure(
         "Share of each source's records.",
         (Panel("", alternative, *drawn),),
         tuple(("bar", colour, METHODS[method]) for method, colour in METHOD_COLOURS.items()),
     )
-    heads = dict(METHODS) | {"linked share": "linked, of those not on the spine"}
+    heads = dict(METHODS) | {"linked share": "linked, of records not on the spine"}
     return Section(
         "methods",
         "Rates by source and method",
         (
-            "A record on the spine defines its person. A new person is one whom no other record could be of; an "
-            "unlinked record says too little to be compared at all.",
+            "A record on the spine defines its person. A new person is found in no other source. An unlinked record "
+            "has too few identifiers to be compared.",
         ),
         (figure, table(rates, "Records by source and method", heads=heads)),
     )
 
 
 def groups_section(quality: Quality) -> Section | None:
-    """Show who is linked less well."""
+    """Show which groups of people are linked less well."""
     groups = quality.groups
     if groups.is_empty():
         return None
@@ -156,7 +152,7 @@ def groups_section(quality: Quality) -> Section | None:
         alternative = extremes(rows.select("label", "rate"), "Linked")
         panels.append(Panel(in_words(dimension), alternative, intervals(rows, from_zero=False)))
     legend = (
-        ("dot", "var(--blue)", "share that is linked, and its 95 % interval"),
+        ("dot", "var(--blue)", "share linked and its 95 % interval"),
         ("square", "var(--red)", "standardised difference beyond 0.1"),
     )
     numbers = tuple(
@@ -167,15 +163,15 @@ def groups_section(quality: Quality) -> Section | None:
         )
         for dimension in groups["dimension"].unique(maintain_order=True)
     )
-    figure = Figure("All sources but the spine, by group.", tuple(panels), legend, numbers)
+    figure = Figure("All sources except the spine, by group.", tuple(panels), legend, numbers)
     return Section(
         "groups",
         "Who is linked less well",
         (
-            "A record counts as linked if its person also has a record on the spine. The standardised difference holds "
-            "a group's share among the linked against its share among the others; beyond 0.1 either way it is flagged: "
-            "findings about such a group may be findings about the linkage. Each axis has its own scale and does not "
-            "begin at zero.",
+            "A record counts as linked if its person also has a record on the spine. The standardised difference "
+            "compares a group's share of the linked records with its share of the others. Beyond 0.1 in either "
+            "direction it is flagged: results about such a group may be caused by the linkage. Each axis has its own "
+            "scale and does not start at zero.",
         ),
         (figure,),
     )
@@ -187,16 +183,18 @@ def odd_section(quality: Quality) -> Section | None:
         return None
     share = pl.col("conflicts") / pl.when(pl.col("records") > 0).then("records")
     conflicts = quality.by_method().select("source", "conflicts", "records", share.alias("share"))
-    heads = {"conflicts": "number is somebody else's"}
-    parts: list[Figure | Table] = [table(conflicts, "Conflicts, by name and birth date", heads=heads)]
+    heads = {"conflicts": "number of someone else"}
+    parts: list[Figure | Table] = [
+        table(conflicts, "Conflicts of the NHS Number with name and birth date", heads=heads)
+    ]
     if quality.implausible.height:
         parts += _implausible(quality.implausible)
     return Section(
         "odd",
         "Conflicts and implausible links",
         (
-            "An implausible link is not proof of a wrong one: the record may be wrong. Many of one kind in one source "
-            "point to wrong links, or to how that source writes its data.",
+            "An implausible link is not always wrong: the record itself may be wrong. Many of one kind in one source "
+            "point to wrong links, or to the way that source writes its data.",
         ),
         tuple(parts),
     )
@@ -209,20 +207,20 @@ def _implausible(frame: pl.DataFrame) -> Iterator[Figure | Table]:
     cell = pl.when(known).then(written).otherwise(pl.lit(HIDDEN)).alias("cell")
     wide = frame.select("source", "finding", cell).pivot("finding", index="source", values="cell", maintain_order=True)
     wide = wide.with_columns(pl.all().fill_null(NOTHING))
-    yield table(wide, "Implausible links, of those that could be judged", written=wide.columns[1:])
-    heads = {"of": "of links that could be judged"}
+    yield table(wide, "Implausible links, as a share of the links that could be checked", written=wide.columns[1:])
+    heads = {"of": "links that could be checked"}
     yield Figure("", (), (), (table(frame.with_columns(share), "Implausible links", heads=heads),))
 
 
 def clusters_section(quality: Quality) -> Section | None:
-    """Show how many records people have."""
+    """Show how many records each person has."""
     sizes = quality.cluster_sizes
     if sizes.is_empty():
         return None
     drawn = bars(sizes.select(label="size", count="persons"), title="persons")
     numbers = table(sizes, "Persons by number of records", heads={"size": "records per person"})
     most = sizes.drop_nulls().sort("persons", descending=True).row(0)
-    alternative = f"Most often a person has {most[0]} records ({count(most[1])} persons)."
-    figure = Figure("Persons by how many records they have.", (Panel("", alternative, drawn),), (), (numbers,))
-    text = "A person with very many records may be several people whom a wrong number has made one."
+    alternative = f"Most persons have {most[0]} records ({count(most[1])} persons)."
+    figure = Figure("Persons by number of records.", (Panel("", alternative, drawn),), (), (numbers,))
+    text = "A person with very many records may be several people who share a wrong NHS Number."
     return Section("clusters", "Records per person", (text,), (figure,))

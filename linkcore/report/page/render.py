@@ -1,4 +1,4 @@
-"""The linkage-quality report: one page of HTML that needs nothing else."""
+"""The linkage-quality report: one HTML page that loads nothing else."""
 
 from collections.abc import Callable
 from typing import Final

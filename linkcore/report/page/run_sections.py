@@ -1,4 +1,4 @@
-"""Sections of the report on the run itself: what has changed since another, its settings, and what it cannot say."""
+"""Report sections on the run: what changed since an earlier run, its settings, and the limits of the report."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -16,7 +16,7 @@ _TEXT: Final = {"setting": pl.String, "value": pl.String}
 
 
 def drift_section(quality: Quality) -> Section | None:
-    """Show what has changed since an earlier run."""
+    """Show what changed since an earlier run."""
     drift = quality.drift
     if drift is None:
         return None
@@ -24,10 +24,10 @@ def drift_section(quality: Quality) -> Section | None:
     text = f"Compared with {quality.run.previous or 'an earlier run'}: {flagged} of {drift.height} values are flagged."
     first = pl.col("flagged") | (pl.col("source") == ALL)
     parts = (
-        _changes(drift.filter(first), "Changes: what is flagged, and all sources together"),
+        _changes(drift.filter(first), "Flagged changes, and changes of all sources together"),
         Figure("", (), (), (_changes(drift, "All changes"),)),
     )
-    return Section("drift", "Changes since the run before", (text,), parts)
+    return Section("drift", "Changes since the earlier run", (text,), parts)
 
 
 def _changes(drift: pl.DataFrame, caption: str) -> Table:
@@ -41,7 +41,7 @@ def _changes(drift: pl.DataFrame, caption: str) -> Table:
 
 
 def run_section(quality: Quality) -> Section | None:
-    """Show by which settings and versions the run was made, and how long it took."""
+    """Show the settings, versions and times of the run."""
     run = quality.run
     if not run.version and not run.settings and not run.seconds:
         return None
@@ -53,13 +53,13 @@ def run_section(quality: Quality) -> Section | None:
     if run.seconds:
         timings = pl.DataFrame({"step": list(run.seconds), "time": list(run.seconds.values())})
         folded.append(
-            table(timings, f"Time by step, {seconds(sum(run.seconds.values()))} in all", forms={"time": seconds})
+            table(timings, f"Time by step, {seconds(sum(run.seconds.values()))} in total", forms={"time": seconds})
         )
     sources = run.settings.get("sources")
     if isinstance(sources, Mapping):
         folded += [_settings(dict(_flat(of)), f"Settings of {name}") for name, of in sources.items()]
     parts = (_settings(settings, "Settings"), Figure("", (), (), tuple(folded)))
-    text = "The same sources, settings and versions give the same links and the same values, but for the times."
+    text = "The same sources, settings and versions give the same links and the same values. Only the times differ."
     return Section("run", "The run", (text,), parts)
 
 
@@ -78,7 +78,7 @@ def _stated(value: object) -> str:
 
 
 def _flat(settings: object, place: str = "") -> Iterator[tuple[str, object]]:
-    """Give each setting a line, named by its place."""
+    """Yield each setting under its full name."""
     if isinstance(settings, Mapping) and settings:
         for name, value in settings.items():
             yield from _flat(value, f"{place}.{name}" if place else str(name))
@@ -90,28 +90,30 @@ def _flat(settings: object, place: str = "") -> Iterator[tuple[str, object]]:
 
 
 def limits_section(quality: Quality) -> Section:
-    """Say what the report cannot."""
+    """Show what the report cannot tell."""
     text = [
-        "A probabilistic link is a judgement: it has a probability, and some links are wrong.",
-        "Links on the NHS Number are not tested here: a number that is wrong, but whose name and birth date agree well "
-        "enough, is not found out.",
+        "A probabilistic link is a judgement. It has a probability, and some links are wrong.",
+        "Links on the NHS Number are not tested here. A wrong number goes unnoticed if name and birth date agree well "
+        "enough with the person it belongs to.",
         *(_of_test(quality.fallback) if quality.fallback is not None else ()),
-        "A group that is linked less well may be so because its records lack identifiers, because its people are not "
-        "on the spine, or because they move; the report cannot tell these apart.",
+        "A group may be linked less well because its records lack identifiers, because its people are not on the "
+        "spine, or because they move. The report cannot tell these apart.",
     ]
     if quality.disclosed:
         text.append(
-            "Counts from 1 to 7 are suppressed (*), others rounded to 5, and some further ones suppressed so that no "
-            "total gives another away; 0 is shown. Rates rest on rounded counts. Parts may not add up to their total."
+            "Counts from 1 to 7 are suppressed (*). Other counts are rounded to 5. Some larger counts are suppressed "
+            "too, because they would reveal a small one. 0 is shown. Rates are calculated from rounded counts, and "
+            "parts may not add up to their total."
         )
     return Section("limits", "Limits", tuple(text))
 
 
 def _of_test(fallback: FallbackQuality) -> Iterator[str]:
     if fallback.rates.is_empty():
-        yield "No records with numbers were there to test by, so how many links are wrong or missed is not known."
+        yield "No records with an NHS Number were there to test with. How many links are wrong or missed is not known."
         return
     yield (
-        "Rates of false and missed links rest on records with a number standing for those without, once they are "
-        "weighted alike in which identifiers they have and how well these agree. What differs in neither is not seen."
+        "Rates of false and missed links are measured on records with an NHS Number, weighted to resemble those "
+        "without one in which identifiers they have and how well these agree. Any other difference between the two is "
+        "not seen."
     )

@@ -1,4 +1,4 @@
-"""What the report is made of: sections of text, figures and tables; all of it plain text but for the drawings."""
+"""The parts of the report: sections of text, figures and tables. Everything is plain text except the drawings."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -16,18 +16,18 @@ _TEXT_COLUMNS: Final = ("source", "identifier", "dimension", "comparison")
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first cell of each row says what the row is of.
+    """A table. The first cell of each row is its heading.
 
     Parameters
     ----------
     caption : str
-        What it shows.
+        What the table shows.
     head : tuple of str
-        Above each column.
+        Column headings.
     numeric : tuple of bool
         Which columns hold numbers.
     rows : tuple of tuple of str
-        The cells, as they are shown.
+        The cells as text.
     """
 
     caption: str
@@ -43,13 +43,13 @@ class Panel:
     Parameters
     ----------
     title : str
-        Above it; empty where the figure has no other panel.
+        Shown above the drawing; empty for the only panel of a figure.
     alternative : str
-        What it shows, for whoever cannot see it.
+        A text alternative for readers who cannot see the drawing.
     svg : str
         The drawing.
     wide : str
-        The same for wide screens and paper; empty where the one serves all.
+        The drawing for wide screens and paper; empty where one drawing serves all.
     """
 
     title: str
@@ -60,12 +60,12 @@ class Panel:
 
 @dataclass(frozen=True)
 class Figure:
-    """Drawings of one kind, what their colours mean, and the numbers behind them.
+    """Drawings of one kind, with their legend and the numbers behind them.
 
     Parameters
     ----------
     caption : str
-        What they show.
+        What the drawings show.
     panels : tuple of Panel
         The drawings.
     legend : tuple of (str, str, str)
@@ -87,13 +87,13 @@ class Section:
     Parameters
     ----------
     id : str
-        By which it is linked to; a word of our own.
+        Anchor of the section, for links.
     title : str
-        Its heading.
+        Heading.
     text : tuple of str
         Paragraphs.
     parts : tuple of Figure or Table
-        In order.
+        Figures and tables, in order.
     """
 
     id: str
@@ -110,7 +110,7 @@ def table(
     forms: Mapping[str, Callable[[float], str]] | None = None,
     written: Collection[str] = (),
 ) -> Table:
-    """Write a frame as a table of the page: integers as counts, fractions as percentages.
+    """Build a table of the page from a frame: integers become counts, fractions become percentages.
 
     Examples
     --------
@@ -132,10 +132,10 @@ def table(
             return "all sources" if name == "source" and value == ALL else _name(name, str(value))
         return str(value)
 
-    counts = [at for at, dtype in enumerate(frame.dtypes) if dtype.is_integer()]
+    counts = [position for position, dtype in enumerate(frame.dtypes) if dtype.is_integer()]
     rows = []
     for row in frame.iter_rows():
-        suppressed = any(row[at] is None for at in counts)
+        suppressed = any(row[position] is None for position in counts)
         rows.append(
             tuple(
                 cell(name, dtype, value, suppressed=suppressed)
@@ -149,7 +149,7 @@ def table(
 
 
 def _name(column: str, value: str) -> str:
-    """Write a name of ours as words, and a source's as its owner wrote it."""
+    """Write a column name as words; keep the name of a source as its owner wrote it."""
     return value if column == "source" else in_words(value)
 
 
@@ -165,7 +165,7 @@ def weight(bits: float) -> str:
 
 
 def extremes(rates: pl.DataFrame, what: str) -> str:
-    """Say in a sentence from where to where rates go.
+    """Return a sentence with the lowest and the highest rate.
 
     Examples
     --------
@@ -183,9 +183,7 @@ def extremes(rates: pl.DataFrame, what: str) -> str:
 
 
 def in_order(groups: pl.DataFrame) -> pl.DataFrame:
-    """Put groups that begin with a number in its order, such as ages and deciles, and leave others as they are.
-
-    ``groups``: with ``source``, ``dimension`` and ``group``, sources and dimensions each together.
+    """Sort groups that begin with a number, such as ages and deciles, by that number. Others keep their order.
 
     Examples
     --------

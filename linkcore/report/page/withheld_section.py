@@ -1,4 +1,4 @@
-"""The section of the report on what is withheld from releases, by purpose: how much, for what reason, on what basis."""
+"""The report section on records withheld from releases: how many, for which reason, on what basis."""
 
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
@@ -23,32 +23,33 @@ DRAWN_AS: Final[Mapping[str, str]] = MappingProxyType(
         **dict.fromkeys(("sensitive", "carried_away"), "sensitive"),
     }
 )
-"""Which colour a reason has: few are told apart, and the table tells all."""
+"""The colour group of each reason. The chart shows a few groups; the table shows every reason."""
 
-# As wide as a sheet of paper.
+# The width of a sheet of paper.
 _WIDE: Final = 760
 
 
 def withheld_section(quality: Quality) -> Section | None:
-    """Show which records may leave in releases, and why others may not."""
+    """Show which records may leave in releases, and why the others may not."""
     withheld, not_read = quality.withheld, quality.not_read
     if withheld.is_empty() and not_read.is_empty():
         return None
     text, parts = [], list[Figure | Table]()
     if withheld.height:
         text.append(
-            "All records are linked; then those of people who opted out, and sensitive ones, are withheld from each "
-            "release, by its purpose and as of its day. Each is counted under the first reason that holds for it."
+            "All records are linked. Records of people who opted out, and sensitive records, are then withheld from "
+            "each release, according to its purpose and as of its day. Each record is counted under the first reason "
+            "that applies."
         )
         parts += [_figure(quality), *_basis(quality.withheld_basis)]
     if not_read.height:
         (left_out,) = not_read.filter(source=ALL, practice=ALL)["records"]
         text.append(
-            f"Rows of GP data of people with a Type 1 opt-out were left out when they were read: {count(left_out)}. "
-            "They should not have been sent, and no other count of this report has them."
+            f"{count(left_out)} rows of GP data belong to people with a Type 1 opt-out. They were dropped when the "
+            "data were read and are in no other count of this report. They should not have been sent."
         )
         heads = {"records": "rows"}
-        rows = table(not_read, "Rows left out when they were read, by practice", heads=heads)
+        rows = table(not_read, "Rows dropped when read, by practice", heads=heads)
         parts.append(Figure("", (), (), (rows,)))
     return Section("withheld", "Withheld from releases", tuple(text), tuple(parts))
 
@@ -56,7 +57,7 @@ def withheld_section(quality: Quality) -> Section | None:
 def _figure(quality: Quality) -> Figure:
     records = dict(quality.by_method().select("source", "records").iter_rows())
     purposes = quality.withheld.partition_by("purpose", maintain_order=True)
-    # With disclosure control, only the first purpose is counted.
+    # Under disclosure control, only the first purpose has counts.
     counted = [rows for rows in purposes if rows["records"].count()]
     panels = tuple(_panel(rows, records, is_only=len(counted) == 1) for rows in counted)
     legend = tuple(("bar", colour, meaning) for meaning, colour in WITHHELD_COLOURS.items())
@@ -81,7 +82,7 @@ def _panel(rows: pl.DataFrame, records: Mapping[str, int | None], *, is_only: bo
 
 
 def _numbers(rows: pl.DataFrame, records: Mapping[str, int | None]) -> Table:
-    """Lay out a row a source and a column a reason; a reason that is not looked at in a source is a dash."""
+    """Return one row for each source and one column for each reason. A dash marks a reason that does not apply."""
     of_each = rows.select("source").unique(maintain_order=True)
     totals = of_each.with_columns(
         pl.lit("records").alias("reason"), _in_words(pl.Series(map(records.get, of_each["source"])))
@@ -104,4 +105,4 @@ def _basis(basis: pl.DataFrame) -> Iterator[Table]:
     for rows in basis.partition_by("purpose", maintain_order=True):
         purpose, on = rows.row(0)[:2]
         named = rows.select(pl.col("kind").replace(dict(REASONS)), "basis")
-        yield table(named, f"Releases for {purpose} on {on}: on what basis", heads=heads)
+        yield table(named, f"Releases for {purpose} on {on}: basis", heads=heads)

@@ -1,4 +1,4 @@
-"""Words and numbers of the report: what each code means in plain English, and how a number is written."""
+"""Words and numbers of the report: what each code means, and how each number is written."""
 
 import datetime as dt
 import math
@@ -23,10 +23,10 @@ __all__ = [
 ]
 
 HIDDEN: Final = "*"
-"""Stands for a count that disclosure control has suppressed, and for what was worked out from one."""
+"""Shown in place of a suppressed count, and of any value calculated from one."""
 
 NOTHING: Final = "–"
-"""Stands where there is nothing to say: a rate of no records."""
+"""Shown where there is no value, such as the rate of no records."""
 
 METHODS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -38,18 +38,18 @@ METHODS: Final[Mapping[str, str]] = MappingProxyType(
         "unlinked": "unlinked",
     }
 )
-"""How a record came to its person, in few words."""
+"""How a record was linked to its person."""
 
 STATUSES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "check_digit": "fails its check digit",
-        "default": "a default, not a date of birth",
+        "default": "a default date",
         "impossible": "no such date",
-        "implausible": "implausible, still compared",
+        "implausible": "implausible, but compared",
         "malformed": "malformed",
         "missing": "missing",
-        "no_evidence": "a code that is no evidence",
-        "no_place": "no place",
+        "no_evidence": "a code without meaning for linkage",
+        "no_place": "no fixed place",
         "non_name": "not a name",
         "northern_ireland": "Northern Ireland",
         "out_of_range": "never issued",
@@ -60,27 +60,27 @@ STATUSES: Final[Mapping[str, str]] = MappingProxyType(
         "valid": "valid",
     }
 )
-"""What a value of an identifier turned out to be."""
+"""The status of an identifier's value."""
 
 REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "objection": "objection to the programme",
-        "exclusion": "left out altogether",
+        "exclusion": "excluded by the programme",
         "type_1": "Type 1 opt-out",
         "national": "National Data Opt-out",
-        "not_asked": "not asked about",
-        "links_to_nobody": "nobody to look up",
+        "not_asked": "not checked nationally",
+        "links_to_nobody": "no person to check",
         "sensitive": "sensitive",
-        "carried_away": "same parent as a sensitive one",
+        "carried_away": "belongs to a sensitive record",
     }
 )
-"""Why a record is withheld; also by what kind of rule."""
+"""Why a record is withheld; also the kind of rule."""
 
 _ACRONYMS: Final = MappingProxyType({"nhs": "NHS", "id": "id", "gp": "GP"})
 
 
 def in_words(name: str) -> str:
-    """Write a name of code as words.
+    """Write a code name as words.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def count(number: float | None) -> str:
 
 
 def percent(rate: float | None) -> str:
-    """Write a rate in percent, with as many digits as tell it apart from nothing and from everything.
+    """Write a rate in percent, with enough digits to tell it from 0 % and from 100 %.
 
     Examples
     --------
@@ -125,7 +125,7 @@ def percent(rate: float | None) -> str:
 
 
 def in_prose(rate: float | None) -> str:
-    """Write a rate in percent as a sentence has it, with no zeros at its end.
+    """Write a rate in percent for a sentence, without trailing zeros.
 
     Examples
     --------
@@ -137,7 +137,7 @@ def in_prose(rate: float | None) -> str:
 
 
 def probability(value: float) -> str:
-    """Write a probability so that it is not taken for certainty.
+    """Write a probability so that it is never rounded up to certainty.
 
     Examples
     --------
@@ -151,9 +151,7 @@ def probability(value: float) -> str:
 
 
 def drift_in_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Write what has changed since another run: numbers of records as counts, all else in percent.
-
-    ``row``: of ``drift`` of a Quality.
+    """Write what changed since another run: records as counts, everything else in percent.
 
     Examples
     --------
@@ -175,7 +173,7 @@ def drift_in_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def seconds(duration: float) -> str:
-    """Write how long something took.
+    """Write a duration.
 
     Examples
     --------
@@ -185,15 +183,15 @@ def seconds(duration: float) -> str:
     return f"{duration:.1f} s" if duration < 60 else str(dt.timedelta(seconds=round(duration))).removeprefix("0:")
 
 
-def listed(things: list[str], *, most: int = 4) -> str:
-    """Write a list as prose, the first few by name.
+def listed(items: list[str], *, most: int = 4) -> str:
+    """Write a list for a sentence, naming the first few.
 
     Examples
     --------
     >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
     ('a', 'a, b and c', 'a, b and 2 more')
     """
-    named = things if len(things) <= most + 1 else things[:most]
-    if len(named) < len(things):
-        return f"{', '.join(named)} and {len(things) - len(named)} more"
+    named = items if len(items) <= most + 1 else items[:most]
+    if len(named) < len(items):
+        return f"{', '.join(named)} and {len(items) - len(named)} more"
     return " and ".join(part for part in (", ".join(named[:-1]), named[-1]) if part)

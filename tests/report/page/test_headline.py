@@ -43,7 +43,7 @@ WELL = Quality(
 )
 
 
-def test_where_no_rule_applies_nothing_is_said() -> None:
+def test_without_a_finding_there_is_no_concern() -> None:
     assert concerns(WELL) == []
     assert concerns(replace(WELL, fallback=None)) == []
 
@@ -52,19 +52,19 @@ GROUP = {"source": "all", "dimension": "age band", "group": "20-29", "rate": 0.9
 CASES: dict[str, tuple[dict[str, object], str]] = {
     "false links": (
         {"fallback": fallback(rate("seen", "false links", 0.001, 0.0021))},
-        "Wrong links: the limit of 0.2 % may be passed in seen (up to 0.21 %).",
+        "Wrong links: more than the limit of 0.2 % may be wrong in seen (up to 0.21 %).",
     ),
     "not certified": (
         {"fallback": fallback(basis="not certified")},
-        "Not certified: too few records could be tested to vouch for the limit on wrong links in seen.",
+        "Not certified: too few records could be tested to show that the limit on wrong links holds in seen.",
     ),
     "no labels": (
         {"fallback": fallback(basis="no labels")},
-        "No test: no records with numbers to test the links of seen by.",
+        "Not tested: no record has an NHS Number to test the links of seen with.",
     ),
     "missed links": (
         {"fallback": fallback(rate("seen", "missed links", 0.04, 0.06))},
-        "Missed links: more than 5 % of those without a usable number may be missed in seen (up to 6 %).",
+        "Missed links: more than 5 % of those without a usable NHS Number may be missed in seen (up to 6 %).",
     ),
     "groups": (
         {
@@ -79,7 +79,7 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
     ),
     "conflicts": (
         {"conflicts": table("conflicts", {"source": "gp", "conflicts": 1}, {"source": "seen", "conflicts": 2})},
-        "Numbers of other people: more than 0.1 % of the records are conflicts in seen (0.2 %).",
+        "Conflicts: more than 0.1 % of the records carry the NHS Number of someone else in seen (0.2 %).",
     ),
     "implausible": (
         {
@@ -99,7 +99,8 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
                 {"source": "seen", "number": "not usable", "method": "unlinked", "records": 25},
             )
         },
-        "No usable number: in more than 20 % of the records of seen (25 %), so these hang on the other identifiers.",
+        "No usable NHS Number: more than 20 % of the records have none in seen (25 %). Their links depend on the other "
+        "identifiers.",
     ),
     "drift": (
         {
@@ -109,57 +110,57 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
                 {"measure": "linked", "source": "seen", "previous": 0.9, "current": 0.9, "flagged": False},
             )
         },
-        "Changed since the run before: records of all sources (from 100 to 130).",
+        "Changed since the earlier run: records of all sources (from 100 to 130).",
     ),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_each_rule_applies(case: str) -> None:
+def test_each_rule_gives_its_concern(case: str) -> None:
     changes, said = CASES[case]
     assert concerns(replace(WELL, **changes)) == [said]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("records", [None, 0])
-def test_of_a_source_without_a_count_nothing_is_said(records: int | None) -> None:
+def test_a_source_without_counts_gives_no_concern(records: int | None) -> None:
     flow = {"source": "seen", "number": "not usable", "method": "unlinked", "records": records}
     assert concerns(replace(WELL, flow=table("flow", flow))) == []
 
 
-def test_a_total_that_is_suppressed_is_not_about_anything() -> None:
+def test_a_suppressed_total_is_shown_as_a_star() -> None:
     known = {"records": 15, "conflicts": 0, "spine": 15, "nhs_number": None, "probabilistic": None}
     totals = table("totals", *({"source": "all", "what": what, "count": many} for what, many in known.items()))
     assert headline(replace(WELL, totals=totals, persons=None, disclosed=True, fallback=None))[0] == (
-        "About 15 records of 2 sources are of * people."
+        "About 15 records from 2 sources belong to * people."
     )
 
 
-def test_the_headline_gives_the_totals_and_the_estimates() -> None:
+def test_the_headline_has_the_totals_and_the_estimates() -> None:
     assert headline(WELL) == [
-        "2,000 records of 2 sources are of 1,000 people.",
-        "50 % are the spine, the list of who exists, 49 % were linked on the NHS Number and 1 % on name, birth date "
+        "2,000 records from 2 sources belong to 1,000 people.",
+        "50 % define a person on the spine, 49 % were linked on the NHS Number and 1 % were linked on name, birth date "
         "and other identifiers.",
-        "Of the links made without a usable NHS Number, an estimated 0.05 % (95 % interval 0.05 % to 0.1 %) are to "
+        "Of the links made without a usable NHS Number, an estimated 0.05 % (95 % interval 0.05 % to 0.1 %) lead to "
         "the wrong person.",
     ]
     assert key_figures(WELL)[:3] == [("2,000", "records"), ("1,000", "people"), ("49 %", "linked on the NHS Number")]
 
 
-def test_what_is_withheld_is_said_by_purpose() -> None:
+def test_the_headline_has_withheld_records_by_purpose() -> None:
     counts = {"planning": 50, "finding cases": None, "audit": 0}
     rows = [{"source": "all", "reason": "any reason", "purpose": name, "records": n} for name, n in counts.items()]
     assert headline(replace(WELL, withheld=table("withheld", *rows)))[2] == (
-        'Of all records, 50 (2.5 %) are withheld from releases for "planning", a number not shown for "finding cases" '
-        'and none for "audit".'
+        'Of all records, 50 (2.5 %) are withheld from releases for the purpose "planning", a number not shown for '
+        'the purpose "finding cases" and none for the purpose "audit".'
     )
 
 
-def test_where_the_truth_is_known_it_is_said() -> None:
+def test_the_headline_has_the_true_rates_where_they_are_known() -> None:
     rows = [{"source": "all", "measure": "false links", "true": 0.001}, {"source": "all", "measure": "missed links"}]
     said = headline(replace(WELL, truth=table("truth", *rows)))[-1]
-    assert said == "The truth is known here: 0.1 % are to the wrong person, and too few to be shown were missed."
+    assert said == "The truth is known here: 0.1 % lead to the wrong person, and too few to be shown were missed."
 
 
-def test_the_limit_is_that_of_the_run() -> None:
+def test_the_limit_on_false_links_comes_from_the_settings_of_the_run() -> None:
     assert false_link_limit(WELL) == 0.002
     assert false_link_limit(replace(WELL, run=Run(settings={"probabilistic": None}))) is None

@@ -125,7 +125,7 @@ def test_what_is_withheld_is_told_alike_everywhere_and_as_counted_of_what_is_kep
         assert on_page(page, each.purpose) == {key: str(count) for key, count in expected.items()}
         (said,) = [each.text for each in page.all("p") if each.text.startswith("Of all records, ")]
         assert f"{totals[ALL, ANY_REASON]:,} (" in said
-    assert tables(page)["Rows left out when they were read, by practice"][-1] == ["all sources", "all", "43"]
+    assert tables(page)["Rows dropped when read, by practice"][-1] == ["all sources", "all", "43"]
 
 
 def test_what_is_withheld_is_told_under_disclosure_control_on_page_and_in_file(shown: Path, page: Element) -> None:
@@ -139,7 +139,7 @@ def test_what_is_withheld_is_told_under_disclosure_control_on_page_and_in_file(s
 
 def test_each_basis_is_in_the_report_and_so_is_the_exemption(withholding: list[Withholding], page: Element) -> None:
     for each in withholding:
-        assert tables(page)[f"Releases for {each.purpose} on {each.on}: on what basis"][1:] == [
+        assert tables(page)[f"Releases for {each.purpose} on {each.on}: basis"][1:] == [
             [REASONS[kind], basis.replace("; 3 of them", "; some of them")] for kind, basis in each.basis.items()
         ]
     assert "exempt for 'finding cases': legal_duty: a direction of 2026" in page.text
@@ -236,15 +236,15 @@ def test_all_that_a_report_must_contain_is_there(page: Element) -> None:
         "Summary",
         "The flow of records",
         "Withheld from releases",
-        "How many links are wrong, and how many are missed",
+        "How many links are wrong and how many are missed",
         "Who is linked less well",
-        "Changes since the run before",
+        "Changes since the earlier run",
         "Sources and their identifiers",
         "Rates by source and method",
         "Conflicts and implausible links",
         "Records per person",
         "Match weights",
-        "At another threshold",
+        "Other thresholds",
         "The model, as learned",
         "The run",
         "Limits",
@@ -305,11 +305,11 @@ def test_both_files_are_for_their_owner_only(shown: Path) -> None:
 def test_what_cannot_be_reported_is_refused(
     linkage: lc.Linkage, truth: pl.DataFrame, shown: Path, tmp_path: Path
 ) -> None:
-    with pytest.raises(lc.ProgrammeError, match="call the report something else"):
+    with pytest.raises(lc.ProgrammeError, match="give the report another name"):
         lc.write_report(linkage, tmp_path / "quality.json")
-    with pytest.raises(lc.ProgrammeError, match="give the linkage itself"):
+    with pytest.raises(lc.ProgrammeError, match="give the linkage, not its quality"):
         lc.write_report(linkage.quality, tmp_path / "report.html", truth=truth)
-    with pytest.raises(lc.ProgrammeError, match="needs true ones"):
+    with pytest.raises(lc.ProgrammeError, match="needs true counts"):
         lc.write_report(linkage, tmp_path / "report.html", previous=shown / "quality.json", trusted=True)
     with pytest.raises(lc.ProgrammeError, match="these are disclosed counts"):
         lc.write_report(read_quality(shown / "quality.json"), tmp_path / "report.html", trusted=True)

@@ -1,4 +1,4 @@
-"""The templates of the report, and how they are filled in."""
+"""The templates of the report."""
 
 from importlib.resources import files
 
@@ -6,7 +6,7 @@ __all__ = ["fill"]
 
 
 def fill(name: str, **values: object) -> str:
-    """Fill in a template: whatever is put into it is escaped."""
+    """Fill in a template. Every value is escaped."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(
@@ -17,5 +17,5 @@ def fill(name: str, **values: object) -> str:
 
 
 def _unbroken(value: object) -> object:
-    """Keep a number and its sign on one line."""
+    """Keep a number and its percent sign on one line."""
     return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) else value
