@@ -3,14 +3,13 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self, final
 
 from linkcore.errors import KeyMaterialError, ProgrammeError
-from linkcore.files import new_file
+from linkcore.files import locked, new_file
 from linkcore.keys.key import Key
 from linkcore.keys.key_versions import HeldKey, KeyVersion, as_bytes, from_bytes
 from linkcore.keys.sealed import COST, Lock, new_passphrase, seal, unseal
@@ -137,7 +136,7 @@ class Keyring(Hidden):
         text = seal(content, self._lock)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(self.path.parent):
+            with locked(self.path.parent, optional=True):
                 self._refuse_if_changed()
                 with new_file(self.path) as file:
                     file.write_bytes(text)
@@ -375,20 +374,3 @@ def _retired(held: HeldKey, at: datetime) -> HeldKey:
     if held.about.status != "active":
         return held
     return held._replace(about=replace(held.about, status="retired", changed=at))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let other processes wait that would change a keyring of this folder."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
