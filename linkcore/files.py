@@ -1,8 +1,8 @@
-"""Files that are there whole or not at all: written beside their place, flushed to disk, then renamed.
+"""Write files and folders that appear whole or not at all, and lock folders against other processes.
 
-Everything written is for its owner only, and nothing is replaced but what an earlier run wrote there. The errors of the
-file system while a place is prepared and while what was written is put there become a ProgrammeError that names the
-place; those of the caller's own writing stay as they are.
+Output is written beside its place, flushed to disk and renamed. It is readable by its owner only, and replaces nothing
+but an earlier run's output. When the file system refuses to prepare the place or to rename, a ProgrammeError names the
+place. Errors in the caller's own writing pass through unchanged.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from linkcore.errors import ProgrammeError
 
-__all__ = ["new_file", "new_folder"]
+__all__ = ["locked", "new_file", "new_folder"]
 
 
 def _nothing(_: Path) -> bool:
@@ -22,10 +22,11 @@ def _nothing(_: Path) -> bool:
 
 @contextmanager
 def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Iterator[Path]:
-    """Fill a folder that appears at its place only when it is complete, instead of what an earlier run left there.
+    """Fill a folder that appears at its place only when it is complete, and replaces an earlier run's folder.
 
-    A run that fails or is killed leaves the folder that was there, or none; what it had begun, and what it had set
-    aside, lies hidden beside the place until the next run, which puts the folder that was there back.
+    ``ours`` recognises the entries of an earlier run; a folder with any other entry is not replaced. A run that fails
+    or is killed leaves the earlier folder, or none. Its unfinished work stays hidden beside the place until the next
+    run, which removes it and puts the earlier folder back.
 
     Examples
     --------
@@ -43,20 +44,20 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
     linkcore.errors.ProgrammeError: ...out holds a.txt, which is no output of this command; choose another ...
     >>> parent.cleanup()
     """
-    with _refusals(place):
+    with _named_errors(place):
         place = place.resolve()
         if not place.name or place.is_mount():
             raise ProgrammeError(f"{place} cannot be replaced as a whole; choose a folder inside it")
         partial, previous = (_beside(place, state) for state in ("partial", "previous"))
-    with _alone(partial, place):
-        with _refusals(place):
+    with _claimed(partial, place):
+        with _named_errors(place):
             _put_back(previous, place)
             _check_replaceable(place, ours)
             for stale in (*partial.iterdir(), previous):
                 _remove(stale)
         try:
             yield partial
-            with _refusals(place):
+            with _named_errors(place):
                 for path in sorted(partial.rglob("*")):
                     path.chmod(0o700 if path.is_dir() else 0o600)
                     _flush(path)
@@ -65,7 +66,7 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
                     place.rename(previous)
                 partial.rename(place)
                 _flush(place.parent)
-            # What cannot be deleted now is met again by the next run.
+            # If it cannot be removed now, the next run removes it.
             with suppress(OSError):
                 _remove(previous)
         finally:
@@ -75,7 +76,7 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
 
 @contextmanager
 def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
-    """Write a file that appears at its place only when it is complete, instead of what was there.
+    """Write a file that appears at its place only when it is complete, and replaces the file that was there.
 
     Examples
     --------
@@ -86,10 +87,10 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
     ...     (Path(parent) / "a.txt").read_text()
     'whole'
     """
-    with _refusals(place):
+    with _named_errors(place):
         place = place.resolve()
         if place.is_dir():
-            raise ProgrammeError(f"{place} is a folder, and a file is to be written there; choose another place")
+            raise ProgrammeError(f"{place} is a folder, but a file is to be written there; choose another place")
         place.parent.mkdir(parents=True, exist_ok=True)
         partial = _beside(place, "partial")
         _remove(partial)
@@ -97,7 +98,7 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
         partial.chmod(mode)
     try:
         yield partial
-        with _refusals(place):
+        with _named_errors(place):
             _flush(partial)
             partial.replace(place)
             _flush(place.parent)
@@ -107,42 +108,77 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
 
 
 @contextmanager
-def _alone(partial: Path, place: Path) -> Iterator[None]:
-    """Have a folder to oneself, then remove what is left of it: a scheduler may try again while the first try runs."""
-    with _refusals(place):
-        descriptor = _held(partial)
+def locked(folder: Path, *, optional: bool = False) -> Iterator[None]:
+    """Hold the lock of a folder; other processes that ask for it wait.
+
+    On a file system without locks this raises OSError, or goes on without one if the lock is ``optional``. Windows has
+    no such locks, and there it always goes on without one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, locked(Path(folder)):
+    ...     _ = (Path(folder) / "log.txt").write_text("one writer at a time")
+    """
+    if os.name != "posix":
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        _lock(descriptor, wait=True, optional=optional)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, *, wait: bool, optional: bool) -> bool:
+    """Lock an open folder until it is closed; return False if another process holds the lock and ``wait`` is off.
+
+    The lock belongs to the kernel and ends with its process, however that ends.
+    """
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems have no locks
+        if not optional:
+            raise
+    return True
+
+
+@contextmanager
+def _claimed(partial: Path, place: Path) -> Iterator[None]:
+    """Hold the folder in which a run prepares its output, then remove what is left of it.
+
+    A scheduler may start a second run while the first is still writing: the second is refused.
+    """
+    with _named_errors(place):
+        descriptor = _claim(partial)
     if descriptor is None:
-        raise ProgrammeError(f"{place} is being written by another run; wait until that has ended, or end it")
+        raise ProgrammeError(f"{place} is being written by another run; wait until that run has ended, or end it")
     try:
         yield
     finally:
-        # Once it was put at its place, another run may have begun its own.
+        # After the rename, another run may already have made a folder of this name.
         if _is_at(descriptor, partial):
             with suppress(OSError):
                 _remove(partial)
         os.close(descriptor)
 
 
-def _held(partial: Path) -> int | None:
-    """Make a folder, or take over a dead run's, and lock it; give None where another run holds it.
-
-    The lock is the kernel's, and ends with its process, however that ends. Some file systems have none.
-    """
-    import fcntl
-
+def _claim(partial: Path) -> int | None:
+    """Make a folder, or take over a dead run's, and lock it; return None if another run holds it."""
     while True:
         if not partial.is_dir() or partial.is_symlink():
             partial.unlink(missing_ok=True)
         partial.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(partial, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _lock(descriptor, wait=False, optional=True):
             os.close(descriptor)
             return None
-        except OSError:
-            pass
-        # In between, whoever held it may have put it at its place, or removed it.
+        # Between opening and locking, the run that held the folder may have renamed or removed it.
         if _is_at(descriptor, partial):
             os.fchmod(descriptor, 0o700)
             return descriptor
@@ -150,6 +186,7 @@ def _held(partial: Path) -> int | None:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether a path still leads to the folder that was opened."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.lstat())
     except OSError:
@@ -157,25 +194,26 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 @contextmanager
-def _refusals(place: Path) -> Iterator[None]:
-    """Say of what the file system refuses where that was, and what to do."""
+def _named_errors(place: Path) -> Iterator[None]:
+    """Turn the file system's errors into ProgrammeErrors that name the place and say what to do."""
     try:
         yield
     except (FileExistsError, NotADirectoryError):
         raise ProgrammeError(
             f"{place} cannot be written: a file is where a folder would have to be; choose another place"
         ) from None
-    # Of a ring of links, Python 3.11 and 3.12 say RuntimeError.
+    # For links that lead back to themselves, Python 3.11 and 3.12 raise RuntimeError.
     except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or "it leads back to itself"
+        reason = getattr(error, "strerror", None) or "its links lead back to itself"
         raise ProgrammeError(
-            f"{place} cannot be written: {reason}; choose another place, or see to its disk and its permissions"
+            f"{place} cannot be written: {reason}; choose another place, or check its disk and its permissions"
         ) from None
 
 
 def _check_replaceable(place: Path, ours: Callable[[Path], bool]) -> None:
+    """Check that a folder holds nothing but the output of earlier runs."""
     if os.path.lexists(place) and not place.is_dir():
-        raise ProgrammeError(f"{place} is a file, and a folder is to be written there; choose another place")
+        raise ProgrammeError(f"{place} is a file, but a folder is to be written there; choose another place")
     entries = sorted(place.iterdir()) if place.is_dir() else []
     foreign = [entry.name for entry in entries if not ours(entry)]
     if foreign:
@@ -190,7 +228,7 @@ def _beside(place: Path, state: str) -> Path:
 
 
 def _put_back(previous: Path, place: Path) -> None:
-    """Undo the first of two renames where the second did not follow."""
+    """Undo the first of the two renames if the second did not follow."""
     if previous.is_dir() and not previous.is_symlink() and not os.path.lexists(place):
         previous.rename(place)
 

@@ -15,7 +15,10 @@ ROOT = Path(linkcore.__file__).parent
 
 # From the ground up: a module imports from its own storey and from those below it.
 STOREYS = [
-    ["errors", "schema", "files", "progress", "parallel", "private_database", "spreadsheets", "text_table"],
+    [
+        *("errors", "schema", "files", "progress", "parallel", "compiled"),
+        *("private_database", "spreadsheets", "text_table"),
+    ],
     ["identifiers", "synthetic"],
     ["keys"],
     ["pseudonyms"],

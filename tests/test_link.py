@@ -181,7 +181,7 @@ def test_one_source_is_no_list() -> None:
     source = lc.Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}))
     with pytest.raises(lc.ProgrammeError, match="sources is a Source; give a list"):
         lc.link(source)  # type: ignore[arg-type]
-    with pytest.raises(lc.ProgrammeError, match="sources holds DataFrame; make a Source of each"):
+    with pytest.raises(lc.ProgrammeError, match="sources holds DataFrame; make each a Source"):
         lc.link([source, source.data])
 
 

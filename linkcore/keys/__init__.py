@@ -1,1 +1,1 @@
-"""Keys: secret, sealed, versioned; and the keys that sign."""
+"""The keys that make pseudonyms, the keyrings that hold them, and the keys that sign."""

@@ -1,9 +1,9 @@
-"""Keys: the secret that pseudonyms are made under, and how it is kept out of sight.
+"""Keys: the secrets under which pseudonyms are made.
 
-The secrecy of its key is all that protects a pseudonym: every valid NHS Number can be hashed in about a minute. So key
-material sits in a `Secret`, which shows nothing of it in a ``repr``, a traceback, a pickle or a debugger's list of
-attributes, and whoever reads it says ``reveal()``, which can be searched for. That guards against accidents: code in
-the same process can always read a key, and Python cannot reliably wipe memory.
+Only the secrecy of its key protects a pseudonym: all valid NHS Numbers can be hashed in about a minute. So a `Secret`
+holds the key material. It shows nothing in a ``repr``, a traceback, a pickle or a debugger's list of attributes, and
+code that reads it must call ``reveal()``, which is easy to search for. This protects against accidents, not attacks:
+code in the same process can always read a key, and Python cannot reliably erase memory.
 """
 
 import base64
@@ -25,26 +25,26 @@ from linkcore.keys.secret import Hidden, Secret, read_private
 __all__ = ["Key", "midstates"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
-_SHORTEST: Final = 32  # bytes: a key at least as strong as the hash (NIST SP 800-107)
-_BLOCK: Final = 64  # bytes of a block of SHA-256
+_SHORTEST: Final = 32  # bytes; a key is at least as strong as the hash (NIST SP 800-107)
+_BLOCK: Final = 64  # bytes in a block of SHA-256
 
 
 @final
 class Key(Hidden):
-    """The key of one recipient, or of one stage.
+    """The secret key of one recipient or of one stage, under which pseudonyms are made.
 
-    It is made by `generate`, `from_bytes`, `read` or `read_raw`, or comes from a `Keyring`.
-
-    Two keys are equal only if they are the same object. A key cannot be pickled, so a task in another process reads
-    the key's file itself.
+    Make a key with `generate`, `from_bytes`, `read` or `read_raw`, or take it from a `Keyring`. A key never shows its
+    material, and two keys are equal only if they are the same object. A key cannot be pickled: a task in another
+    process reads the key file itself.
 
     Attributes
     ----------
     id : str
-        Names the key in manifests and messages: 1 to 64 letters, digits and ``. _ @ -``, a letter or digit first.
-        Not secret.
+        Name of the key in manifests and messages: 1 to 64 letters, digits and ``. _ @ -``, beginning with a letter or
+        a digit. It is not secret.
     version : int
-        From 1 on, one more at each rotation. Each version is a key of its own, and only the id is common to them.
+        Version of the key, from 1 up; each rotation adds one. The versions of a key share only their id: each has
+        random material of its own.
 
     Examples
     --------
@@ -60,25 +60,26 @@ class Key(Hidden):
     _midstates: Secret[tuple[int, ...]]
 
     def __init__(self) -> None:
-        raise ProgrammeError("a key is made by Key.generate, Key.from_bytes, Key.read, Key.read_raw or a Keyring")
+        raise ProgrammeError("make a key with Key.generate, Key.from_bytes, Key.read, Key.read_raw or a Keyring")
 
     def __repr__(self) -> str:
         return f"Key({self.id!r})" if self.version == 1 else f"Key({self.id!r}, version={self.version})"
 
     @classmethod
-    def generate(cls, id: str, *, version: int = 1) -> Self:  # noqa: A002 -- it is what the attribute is called
+    def generate(cls, id: str, *, version: int = 1) -> Self:  # noqa: A002 -- named like the attribute
         """Make a new key of 256 random bits.
 
         Parameters
         ----------
         id : str
-            Names the key.
+            Name of the key.
         version : int
-            Of the key, from 1 on.
+            Version of the key, from 1 up.
 
         Returns
         -------
         Key
+            The new key. It exists only in memory until it is written to a file or added to a keyring.
 
         Raises
         ------
@@ -90,7 +91,7 @@ class Key(Hidden):
         >>> Key.generate("optum-2026").id
         'optum-2026'
         """
-        return cls._of(id, Secret(secrets.token_bytes(_SHORTEST)), version)
+        return cls._build(id, Secret(secrets.token_bytes(_SHORTEST)), version)
 
     @classmethod
     def from_bytes(
@@ -100,20 +101,21 @@ class Key(Hidden):
         *,
         version: int = 1,
     ) -> Self:
-        """Make a key of material that exists already.
+        """Make a key from material that already exists.
 
         Parameters
         ----------
         id : str
-            Names the key.
+            Name of the key.
         material : bytes
-            At least 32 bytes, random: a passphrase is no key.
+            At least 32 random bytes. A passphrase is not random and must not be used.
         version : int
-            Of the key, from 1 on.
+            Version of the key, from 1 up.
 
         Returns
         -------
         Key
+            The key with this material.
 
         Raises
         ------
@@ -136,16 +138,18 @@ class Key(Hidden):
         del material  # a traceback may show what a frame holds
         if hidden is None:
             raise ProgrammeError(f"key {id!r}: the material must be bytes, not {kind}")
-        return cls._of(id, hidden, version)
+        return cls._build(id, hidden, version)
 
     @classmethod
-    def _of(cls, id: str, material: Secret[bytes], version: int = 1) -> Self:  # noqa: A002
+    def _build(cls, id: str, material: Secret[bytes], version: int = 1) -> Self:  # noqa: A002
         if not isinstance(id, str) or not _ID.fullmatch(id):
-            raise ProgrammeError("a key's id is 1 to 64 letters, digits and . _ @ -, a letter or digit first")
+            raise ProgrammeError("a key's id is 1 to 64 letters, digits and . _ @ -, beginning with a letter or digit")
         if type(version) is not int or version < 1:
-            raise ProgrammeError(f"key {id!r}: its version is a whole number from 1 on")
+            raise ProgrammeError(f"key {id!r}: its version must be a whole number from 1 up")
         if len(material.reveal()) < _SHORTEST:
-            raise KeyMaterialError(f"key {id!r}: at least {_SHORTEST} bytes are needed; Key.generate makes such a key")
+            raise KeyMaterialError(
+                f"key {id!r}: its material must have at least {_SHORTEST} bytes; Key.generate makes such a key"
+            )
         key = cls.__new__(cls)
         object.__setattr__(key, "id", id)
         object.__setattr__(key, "version", version)
@@ -155,7 +159,7 @@ class Key(Hidden):
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a key that `write` wrote.
+        """Read a key from a file that `write` wrote.
 
         Parameters
         ----------
@@ -165,11 +169,12 @@ class Key(Hidden):
         Returns
         -------
         Key
+            The key, with the id and the version that it was written with.
 
         Raises
         ------
         KeyMaterialError
-            There is no such file, others may read or write it, or it is truncated or altered.
+            There is no such file, other users may read or write it, or it is truncated or altered.
 
         Examples
         --------
@@ -182,18 +187,18 @@ class Key(Hidden):
         """
         key = cls._parse(read_private(path, "key file"))
         if key is None:
-            raise KeyMaterialError(f"the key file {os.fspath(path)} is truncated or altered: restore it from its copy")
+            raise KeyMaterialError(f"the key file {os.fspath(path)} is truncated or altered: restore it from a copy")
         return key
 
     @classmethod
     def _parse(cls, text: Secret[bytes]) -> Self | None:
-        """Return the key that a file holds, or None: no error, since one could quote the file."""
+        """Return the key that a file holds, or None: an error could quote the file."""
         try:
             content = Secret(json.loads(text.reveal()))
             if set(content.reveal()) - {"id", "version", "material", "check"}:
                 return None
             material = Secret(bytes.fromhex(content.reveal()["material"]))
-            key = cls._of(content.reveal()["id"], material, content.reveal().get("version", 1))
+            key = cls._build(content.reveal()["id"], material, content.reveal().get("version", 1))
             whole = hmac.compare_digest(content.reveal()["check"], key._check())
         except (ValueError, TypeError, AttributeError, LookupError, LinkcoreError):
             return None
@@ -208,31 +213,32 @@ class Key(Hidden):
         encoding: Literal["hex", "base64", "binary"],
         version: int = 1,
     ) -> Self:
-        """Read a key that was made elsewhere, from a file that holds its material and nothing else.
+        """Read a key that another program made, from a file that holds only its material.
 
         Parameters
         ----------
         id : str
-            Names the key.
+            Name to give the key.
         path : path
             The file. Only its owner may have access to it (mode 0600 or narrower).
         encoding : {"hex", "base64", "binary"}
-            How the material is written. Space and line ends within hex and base64 do not matter; base64 may be the one
+            How the material is written. Spaces and line ends in hex and base64 are ignored. Base64 may use the alphabet
             for URLs (RFC 4648, section 5).
         version : int
-            Of the key, from 1 on.
+            Version of the key, from 1 up.
 
         Returns
         -------
         Key
+            The key with this material.
 
         Raises
         ------
         ProgrammeError
-            The id, the version or the encoding cannot be.
+            The id, the version or the encoding is not one of those that are allowed.
         KeyMaterialError
-            There is no such file, others may read or write it, it is not in that encoding, or it holds less than 32
-            bytes of material.
+            There is no such file, other users may read or write it, it is not in this encoding, or it holds fewer than
+            32 bytes of material.
 
         Examples
         --------
@@ -246,28 +252,28 @@ class Key(Hidden):
         Key('supplier')
         """
         if encoding not in _DECODERS:
-            raise ProgrammeError(f"a raw key is written in {', '.join(_DECODERS)}, not in {encoding!r}")
+            raise ProgrammeError(f"the encoding of a raw key is one of {', '.join(_DECODERS)}, not {encoding!r}")
         material = _decoded(read_private(path, "key file"), encoding)
         if material is None:
-            raise KeyMaterialError(f"the key file {os.fspath(path)} is not {encoding}: say which encoding it is in")
-        return cls._of(id, material, version)
+            raise KeyMaterialError(f"the key file {os.fspath(path)} is not {encoding}: give the encoding that it is in")
+        return cls._build(id, material, version)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the key, in clear, to a new file that only its owner may read (mode 0600).
+        """Write the key, unencrypted, to a new file that only its owner may read (mode 0600).
 
-        The file appears whole or not at all, and was read back before it appeared.
+        The file is read back before it appears, and it appears whole or not at all. A `Keyring` keeps keys encrypted.
 
         Parameters
         ----------
         path : path
-            The key file. It must not exist: what was pseudonymised under a key that is overwritten is lost.
+            The key file. It must not exist: whoever overwrites a key loses everything that was pseudonymised under it.
 
         Raises
         ------
         KeyMaterialError
-            The file exists, or writing it fails.
+            The file exists, or it cannot be written.
         ProgrammeError
-            There cannot be a file at the place.
+            There cannot be a file at this path.
 
         Examples
         --------
@@ -300,7 +306,7 @@ class Key(Hidden):
         ).encode()
 
     def _check(self) -> str:
-        """Return what only this id, version and material give: an altered file would break joins without a sign."""
+        """Return a checksum of id, version and material: without it, an altered file would break joins unnoticed."""
         name = self.id if self.version == 1 else f"{self.id}:{self.version}"
         return hmac.digest(self._material.reveal(), b"linkcore:key:" + name.encode(), "sha256")[:8].hex()
 
@@ -317,20 +323,20 @@ _DECODERS: Final[dict[str, Callable[[bytes], bytes]]] = {
 
 
 def _decoded(text: Secret[bytes], encoding: str) -> Secret[bytes] | None:
-    """Return the material, or None if the text is not in the encoding, or is plainly in another one."""
-    # A key's bytes are never all printable by chance (4 in 10^14), its base64 never all hex digits (1 in 10^19):
-    # whoever says so has mistaken the encoding, and would hash under a key that nobody else has.
+    """Return the material, or None if the text is not in this encoding or is clearly in another."""
+    # By chance, the bytes of a key are all printable 4 times in 10^14, and its base64 is all hex digits once in 10^19.
+    # So such a file is in another encoding, and reading it would make a key that nobody else has.
     mistaken = {"binary": rb"[\t\n\r -~]*", "base64": rb"[0-9A-Fa-f\s]*", "hex": rb"(?!)"}[encoding]
     if re.fullmatch(mistaken, text.reveal()):
         return None
     try:
         return Secret(_DECODERS[encoding](text.reveal()))
-    except ValueError:  # binascii.Error and UnicodeDecodeError are such
+    except ValueError:  # includes binascii.Error and UnicodeDecodeError
         return None
 
 
 def midstates(material: Secret[bytes]) -> Secret[tuple[int, ...]]:
-    """Hash the two blocks that HMAC-SHA-256 makes of a key (RFC 2104).
+    """Return the states of SHA-256 after the two blocks that HMAC makes of a key (RFC 2104): inner, then outer.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What a keyring holds: versions of keys, what is known of each, and both as text."""
+"""The versions of keys that a keyring holds, the facts about each, and both as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -19,30 +19,30 @@ _STATUSES: Final = ("active", "retired", "destroyed")
 
 @dataclass(frozen=True)
 class KeyVersion:
-    """What is known of one version of a key; nothing of it is secret.
+    """The facts about one version of a key. None of them is secret.
 
     Parameters
     ----------
     id : str
-        Names the key.
+        Name of the key.
     version : int
-        From 1 on.
+        Version of the key, from 1 up.
     purpose : str
-        What it is for.
+        Purpose of the key.
     recipient : str
-        Who receives what is pseudonymised under it.
+        Recipient of the data that are pseudonymised under it.
     created : datetime.datetime
-        When it came into the keyring, in UTC.
+        When it was added to the keyring, in UTC.
     status : {"active", "retired", "destroyed"}
-        Active: new pseudonyms are made under it; at most one version of a key is. Retired: kept for what was released
-        under it before. Destroyed: its material is gone.
+        Active: makes new pseudonyms; at most one version of a key is active. Retired: kept for earlier releases.
+        Destroyed: its material is gone.
     changed : datetime.datetime
-        When its status was last changed, in UTC.
+        When its status last changed, in UTC.
 
     Raises
     ------
     ProgrammeError
-        A time has no time zone, or a text does not fit on a line.
+        A time has no time zone, a text is longer than one line, or there is no such status.
 
     Examples
     --------
@@ -67,17 +67,17 @@ class KeyVersion:
             object.__setattr__(self, name, time.astimezone(UTC).replace(microsecond=0))
         for name in ("purpose", "recipient"):
             if not isinstance(getattr(self, name), str) or not getattr(self, name).isprintable():
-                raise ProgrammeError(f"key {self.id!r}: its {name} is one line of text")
+                raise ProgrammeError(f"key {self.id!r}: its {name} must be one line of text")
         if self.status not in _STATUSES:
             raise ProgrammeError(f"key {self.id!r}: its status is one of {', '.join(_STATUSES)}")
 
 
 class HeldKey(NamedTuple):
-    """A version of a key, as a keyring holds it."""
+    """One version of a key in a keyring."""
 
     about: KeyVersion
     key: Key | None
-    """None when destroyed."""
+    """None if it is destroyed."""
 
 
 def as_bytes(held: Sequence[HeldKey]) -> Secret[bytes]:
@@ -91,7 +91,7 @@ def as_bytes(held: Sequence[HeldKey]) -> Secret[bytes]:
 
 
 def from_bytes(content: Secret[bytes]) -> tuple[HeldKey, ...] | None:
-    """Read what `as_bytes` wrote.
+    """Read the versions that `as_bytes` wrote; None if the content is something else.
 
     Examples
     --------

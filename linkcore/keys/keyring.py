@@ -1,19 +1,18 @@
-"""Keyrings: the keys of one role, each in versions, in one file that a passphrase opens."""
+"""Keyrings: the keys of one role, with all their versions, in one file under a passphrase."""
 
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Self, final
 
 from linkcore.errors import KeyMaterialError, ProgrammeError
-from linkcore.files import new_file
+from linkcore.files import locked, new_file
 from linkcore.keys.key import Key
 from linkcore.keys.key_versions import HeldKey, KeyVersion, as_bytes, from_bytes
-from linkcore.keys.sealed import COST, Lock, new_passphrase, seal, unseal
+from linkcore.keys.sealed import COST, Lock, checked_passphrase, seal, unseal
 from linkcore.keys.secret import Hidden, Secret, read_private
 
 __all__ = ["Keyring"]
@@ -21,16 +20,22 @@ __all__ = ["Keyring"]
 
 @final
 class Keyring(Hidden):
-    """The keys of one role: made by `create`, opened by `open`.
+    """The keys of one role, in one encrypted file. Make a keyring with `create`, open one with `open`.
 
-    Each role has a keyring and a passphrase of its own (the suppliers' first stage, the trusted team's second, each
-    recipient's): who has one cannot compute the pseudonyms of another. A key has versions, one active at most, as in
-    Google's Tink; ``keyring[id]`` is the active one.
+    Each role has a keyring and a passphrase of its own: the suppliers for the first stage, the trusted team for the
+    second, and so on. Whoever has one keyring cannot compute the pseudonyms of another.
 
-    The file is encrypted (`linkcore.keys.sealed`), for its owner only (mode 0600), and after each change written
-    whole and read back before it takes the old one's place. What is destroyed is gone from the file. It is not gone
-    from copies of it, nor from what a disk or a backup keeps of older ones: those are sealed still, so destroy them
-    too, or the passphrase.
+    A key has versions. At most one of them is active (as in Google's Tink), and ``keyring[id]`` returns it. Iterating
+    over a keyring gives the ids of its keys.
+
+    The file is encrypted (`linkcore.keys.sealed`) and only its owner may read it (mode 0600). Each change is written to
+    a new file, which is read back and then replaces the old one. A destroyed key is gone from the file, but not from
+    copies of the file or from backups. Those are still encrypted: destroy them too, or forget the passphrase.
+
+    Attributes
+    ----------
+    path : pathlib.Path
+        The file.
 
     Examples
     --------
@@ -49,23 +54,23 @@ class Keyring(Hidden):
     path: Path
     _lock: Lock
     _held: tuple[HeldKey, ...]
-    _digest: bytes | None  # of the file as it was read or written last; None before it is there
+    _digest: bytes | None  # of the file when it was last read or written; None before it exists
 
     def __init__(self) -> None:
-        raise ProgrammeError("a keyring is made by Keyring.create, or opened by Keyring.open")
+        raise ProgrammeError("make a keyring with Keyring.create, or open one with Keyring.open")
 
     def __repr__(self) -> str:
         return f"Keyring({os.fspath(self.path)!r})"
 
     @classmethod
-    def _of(cls, path: Path, lock: Lock, held: Sequence[HeldKey], digest: bytes | None) -> Self:
+    def _build(cls, path: Path, lock: Lock, held: Sequence[HeldKey], digest: bytes | None) -> Self:
         keyring = cls.__new__(cls)
         object.__setattr__(keyring, "path", path)
         object.__setattr__(keyring, "_lock", lock)
-        keyring._become(held, digest)
+        keyring._hold(held, digest)
         return keyring
 
-    def _become(self, held: Sequence[HeldKey], digest: bytes | None) -> None:
+    def _hold(self, held: Sequence[HeldKey], digest: bytes | None) -> None:
         ordered = sorted(held, key=lambda one: (one.about.id, one.about.version))
         object.__setattr__(self, "_held", tuple(ordered))
         object.__setattr__(self, "_digest", digest)
@@ -79,25 +84,28 @@ class Keyring(Hidden):
         Parameters
         ----------
         path : path
-            Its file. It must not exist.
+            The new file. It must not exist.
         passphrase : str
-            At least 15 characters. Whoever forgets it has lost the keys.
+            At least 15 characters. Without it the keys are lost.
         cost : int
-            What one guess of the passphrase costs: scrypt's N as a power of two, 14 to 20. Each step doubles the time
-            and memory, to 128 MiB at 17.
+            Cost of one guess at the passphrase: the binary logarithm of scrypt's N, 14 to 20. Each step doubles the
+            time and the memory; 17 takes 128 MiB and about a third of a second.
 
         Returns
         -------
         Keyring
+            The keyring, without keys. The file is written.
 
         Raises
         ------
+        ProgrammeError
+            The passphrase is not a str, or the cost is not from 14 to 20.
         KeyMaterialError
             The file exists or cannot be written, or the passphrase is too short.
         """
         hidden = _hidden(passphrase)
         del passphrase  # a traceback may show what a frame holds
-        keyring = cls._of(Path(path), Lock(new_passphrase(hidden), cost=cost), (), None)
+        keyring = cls._build(Path(path), Lock(checked_passphrase(hidden), cost=cost), (), None)
         keyring._save(())
         return keyring
 
@@ -108,53 +116,57 @@ class Keyring(Hidden):
         Parameters
         ----------
         path : path
-            Its file. Only its owner may have access to it (mode 0600 or narrower).
+            The file. Only its owner may have access to it (mode 0600 or narrower).
         passphrase : str
-            The one that it was created with.
+            The passphrase that the keyring was created with.
 
         Returns
         -------
         Keyring
+            The keyring, with all its keys.
 
         Raises
         ------
+        ProgrammeError
+            The passphrase is not a str.
         KeyMaterialError
-            There is no such file, others may read or write it, it is truncated or altered, or the passphrase is wrong.
+            There is no such file, other users may read or write it, it is truncated or altered, or the passphrase is
+            wrong.
         """
         hidden = _hidden(passphrase)
         del passphrase
         path = Path(path)
         text = read_private(path, "keyring").reveal()
-        lock = Lock.of(text, hidden, f"the keyring {path}")
+        lock = Lock.from_sealed(text, hidden, f"the keyring {path}")
         held = from_bytes(unseal(text, lock, f"the keyring {path}"))
         if held is None:
-            raise KeyMaterialError(f"the keyring {path} was written by another version of linkcore: use that one")
-        return cls._of(path, lock, held, hashlib.sha256(text).digest())
+            raise KeyMaterialError(f"the keyring {path} was written by another version of linkcore: use that version")
+        return cls._build(path, lock, held, hashlib.sha256(text).digest())
 
     def _save(self, held: Sequence[HeldKey]) -> None:
-        """Write what the keyring holds from now on; if that fails, it holds what it held."""
+        """Write the new content; if that fails, the keyring and its file stay as they were."""
         content = as_bytes(held)
         text = seal(content, self._lock)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with _alone(self.path.parent):
+            with locked(self.path.parent, optional=True):
                 self._refuse_if_changed()
                 with new_file(self.path) as file:
                     file.write_bytes(text)
                     self._verify(file, content)
         except OSError as error:
             raise KeyMaterialError(f"the keyring {self.path} cannot be written: {error.strerror}") from None
-        self._become(held, hashlib.sha256(text).digest())
+        self._hold(held, hashlib.sha256(text).digest())
 
     def _verify(self, file: Path, content: Secret[bytes]) -> None:
-        """Open what was just written, before it takes the old one's place."""
+        """Check that the new file opens, before it replaces the old one."""
         text = read_private(file, "keyring").reveal()
         again = unseal(text, self._lock, f"the keyring {self.path}, as it was written,")
         if again.reveal() != content.reveal() or from_bytes(again) is None:
-            raise KeyMaterialError(f"the keyring {self.path} does not read as it was written: look at the disk")
+            raise KeyMaterialError(f"the keyring {self.path} cannot be read back as it was written: check the disk")
 
     def _refuse_if_changed(self) -> None:
-        """Refuse to write over a keyring that is there already, or over another process's changes."""
+        """Refuse to overwrite another keyring, or the changes of another process."""
         if self._digest is None:
             if self.path.exists():
                 raise KeyMaterialError(
@@ -163,13 +175,13 @@ class Keyring(Hidden):
         elif hashlib.sha256(read_private(self.path, "keyring").reveal()).digest() != self._digest:
             raise KeyMaterialError(f"the keyring {self.path} was changed since it was opened: open it again")
 
-    # --- What it holds -----------------------------------------------------------------------------------------------
+    # --- Its keys -----------------------------------------------------------------------------------------------
 
     @property
     def versions(self) -> tuple[KeyVersion, ...]:
-        """What is known of every version of every key, destroyed ones too, in the order of ids and versions.
+        """The facts about every version of every key, even destroyed ones, in order of id and version.
 
-        ``polars.DataFrame(keyring.versions)`` makes a table of it.
+        ``polars.DataFrame(keyring.versions)`` makes a table of them.
         """
         return tuple(held.about for held in self._held)
 
@@ -180,7 +192,17 @@ class Keyring(Hidden):
         return any(about.id == id for about in self.versions)
 
     def __getitem__(self, id: str) -> Key:  # noqa: A002
-        """Give the active version of a key.
+        """Return the active version of a key.
+
+        Parameters
+        ----------
+        id : str
+            Name of the key.
+
+        Returns
+        -------
+        Key
+            The version that makes new pseudonyms.
 
         Raises
         ------
@@ -193,23 +215,24 @@ class Keyring(Hidden):
         raise KeyMaterialError(f"key {id!r} of {self.path}: no version of it is active; rotate it to make a new one")
 
     def key(self, id: str, version: int) -> Key:  # noqa: A002
-        """Give one version of a key, active or retired.
+        """Return one version of a key, active or retired.
 
         Parameters
         ----------
         id : str
-            Names the key.
+            Name of the key.
         version : int
-            Which one.
+            Number of the version.
 
         Returns
         -------
         Key
+            This version.
 
         Raises
         ------
         KeyMaterialError
-            There is no such version, or it is destroyed.
+            There is no such version, or it was destroyed.
         """
         about, key = self._find(id, version)
         if key is None:
@@ -239,48 +262,53 @@ class Keyring(Hidden):
         Parameters
         ----------
         id : str
-            Names it. No key of the keyring may have the name, nor have had it.
+            Name of the key. The keyring must never have had a key of this name.
         at : datetime.datetime
-            The time, with its time zone.
+            The current time, with its time zone.
         purpose : str
-            What it is for.
+            Purpose of the key; one line.
         recipient : str
-            Who receives what is pseudonymised under it.
+            Recipient of the data that will be pseudonymised under it; one line.
 
         Returns
         -------
         Key
+            The new key, version 1. The file is written.
 
         Raises
         ------
+        ProgrammeError
+            The id cannot name a key, the time has no time zone, or a text is longer than one line.
         KeyMaterialError
-            There is such a key, or the file cannot be written.
+            The keyring has such a key, or the file cannot be written.
         """
         return self.add(Key.generate(id), at=at, purpose=purpose, recipient=recipient)
 
     def add(self, key: Key, *, at: datetime, purpose: str = "", recipient: str = "") -> Key:
-        """Take in a key that exists already (`Key.read_raw`, `Key.read`).
+        """Add a key that already exists, from `Key.read` or `Key.read_raw`.
 
         Parameters
         ----------
         key : Key
-            No key of the keyring may have its id, nor have had it.
+            The key. The keyring must never have had a key of this id.
         at : datetime.datetime
-            The time, with its time zone.
+            The current time, with its time zone.
         purpose : str
-            What it is for.
+            Purpose of the key; one line.
         recipient : str
-            Who receives what is pseudonymised under it.
+            Recipient of the data that are pseudonymised under it; one line.
 
         Returns
         -------
         Key
-            The same.
+            The same key. The file is written.
 
         Raises
         ------
+        ProgrammeError
+            The time has no time zone, or a text is longer than one line.
         KeyMaterialError
-            There is such a key, or the file cannot be written.
+            The keyring has such a key, or the file cannot be written.
         """
         if key.id in self:
             raise KeyMaterialError(f"the keyring {self.path} has a key {key.id!r}: rotate it, or choose another id")
@@ -289,22 +317,24 @@ class Keyring(Hidden):
         return key
 
     def rotate(self, id: str, *, at: datetime) -> Key:  # noqa: A002
-        """Make the next version of a key; the one that was active is retired.
+        """Make the next version of a key, and retire the active one.
 
         Parameters
         ----------
         id : str
-            Names the key.
+            Name of the key.
         at : datetime.datetime
-            The time, with its time zone.
+            The current time, with its time zone.
 
         Returns
         -------
         Key
-            The new version, with the purpose and the recipient of the last one.
+            The new version, with new random material and the same purpose and recipient. The file is written.
 
         Raises
         ------
+        ProgrammeError
+            The time has no time zone.
         KeyMaterialError
             There is no such key, or the file cannot be written.
         """
@@ -316,17 +346,19 @@ class Keyring(Hidden):
         return key
 
     def retire(self, id: str, *, at: datetime) -> None:  # noqa: A002
-        """Retire the active version of a key, with none to follow it.
+        """Retire the active version of a key without making a new one.
 
         Parameters
         ----------
         id : str
-            Names the key.
+            Name of the key.
         at : datetime.datetime
-            The time, with its time zone.
+            The current time, with its time zone.
 
         Raises
         ------
+        ProgrammeError
+            The time has no time zone.
         KeyMaterialError
             There is no such key, no version of it is active, or the file cannot be written.
         """
@@ -334,33 +366,35 @@ class Keyring(Hidden):
         self._save([_retired(held, at) if held.key is active else held for held in self._held])
 
     def destroy(self, id: str, version: int, *, at: datetime) -> None:  # noqa: A002
-        """Take the material of a version out of the keyring, for good; what is known of it is kept.
+        """Delete the material of a version from the keyring, for good. The facts about it are kept.
 
-        What was released under it can then be neither re-identified nor added to.
+        After that, data released under it can be neither re-identified nor extended.
 
         Parameters
         ----------
         id : str
-            Names the key.
+            Name of the key.
         version : int
-            Which one; it must be retired.
+            Number of the version. It must be retired.
         at : datetime.datetime
-            The time, with its time zone.
+            The current time, with its time zone.
 
         Raises
         ------
+        ProgrammeError
+            The time has no time zone.
         KeyMaterialError
-            There is no such version, it is active or destroyed already, or the file cannot be written.
+            There is no such version, it is active or already destroyed, or the file cannot be written.
         """
         self.key(id, version)
         found = self._find(id, version)
         if found.about.status == "active":
             raise KeyMaterialError(
-                f"key {id!r} version {version} of {self.path} is active: retire it first, and destroy it when nothing "
-                "that was released under it is needed"
+                f"key {id!r} version {version} of {self.path} is active: retire it first, and destroy it when "
+                "nothing that was released under it is needed any more"
             )
-        gone = HeldKey(replace(found.about, status="destroyed", changed=at), None)
-        self._save([gone if held is found else held for held in self._held])
+        destroyed = HeldKey(replace(found.about, status="destroyed", changed=at), None)
+        self._save([destroyed if held is found else held for held in self._held])
 
 
 def _hidden(passphrase: str) -> Secret[str]:
@@ -375,20 +409,3 @@ def _retired(held: HeldKey, at: datetime) -> HeldKey:
     if held.about.status != "active":
         return held
     return held._replace(about=replace(held.about, status="retired", changed=at))
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let other processes wait that would change a keyring of this folder."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Passphrases from where no other user of the machine sees them: never from the command line."""
+"""Read passphrases in ways that no other user of the machine can see: never from the command line."""
 
 import getpass
 import os
@@ -11,11 +11,12 @@ from linkcore.keys.secret import Secret
 __all__ = ["VARIABLE", "read_passphrase"]
 
 VARIABLE: Final = "LINKCORE_PASSPHRASE"
-"""The environment variable that is read. Processes of the same user can see it; a file descriptor they cannot."""
+"""The environment variable with the passphrase. Other processes of the same user can read it; they cannot read a file
+descriptor."""
 
 
 def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = False) -> Secret[str]:
-    r"""Read a passphrase: from a file descriptor if one is given, else from the environment, else from a person.
+    r"""Read a passphrase from a file descriptor if one is given, else from the environment, else from the terminal.
 
     Examples
     --------
@@ -30,7 +31,7 @@ def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = F
     if VARIABLE in os.environ:
         return Secret(os.environ[VARIABLE])
     if not sys.stdin.isatty():
-        raise ProgrammeError(f"there is nobody to ask for a passphrase: set {VARIABLE}, or give --passphrase-fd")
+        raise ProgrammeError(f"there is no terminal to ask for a passphrase: set {VARIABLE}, or give --passphrase-fd")
     passphrase = Secret(getpass.getpass(f"Passphrase of {what}: "))
     if twice and getpass.getpass("The same again: ") != passphrase.reveal():
         raise ProgrammeError("the two passphrases differ, so nothing was written; try again")

@@ -1,8 +1,8 @@
-"""Sealed files: content that only a passphrase opens, and that cannot be altered without a sign.
+"""Sealed files: only the passphrase opens them, and any alteration is noticed.
 
-The passphrase is stretched with scrypt (RFC 7914) into a key of AES-256-GCM (NIST SP 800-38D), which encrypts the
-content and authenticates what stands in clear beside it. A plain digest over the whole tells a damaged file from a
-wrong passphrase; it protects nothing.
+Scrypt (RFC 7914) derives a key from the passphrase. AES-256-GCM (NIST SP 800-38D) encrypts the content under this key
+and authenticates the unencrypted header. A plain digest over the whole distinguishes a damaged file from a wrong
+passphrase; it protects nothing.
 """
 
 import base64
@@ -15,36 +15,37 @@ from typing import Any, Final, Self, final
 from linkcore.errors import KeyMaterialError, ProgrammeError
 from linkcore.keys.secret import Hidden, Secret
 
-__all__ = ["COST", "SHORTEST_PASSPHRASE", "Lock", "new_passphrase", "seal", "unseal"]
+__all__ = ["COST", "SHORTEST_PASSPHRASE", "Lock", "checked_passphrase", "seal", "unseal"]
 
 COST: Final = 17
-"""scrypt's N as a power of two: 128 MiB and about a third of a second a guess (OWASP Password Storage)."""
+"""Binary logarithm of scrypt's N: one guess takes 128 MiB and about a third of a second (OWASP Password Storage)."""
 
 SHORTEST_PASSPHRASE: Final = 15
-"""Characters of a passphrase that is a file's only protection (NIST SP 800-63B-4, 3.1.1.2)."""
+"""Fewest characters of a passphrase that alone protects a file (NIST SP 800-63B-4, 3.1.1.2)."""
 
 _COSTS: Final = range(14, 21)
 _FORMAT: Final = "linkcore sealed 1"
-_DAMAGED: Final = "is truncated or altered: restore it from its copy"
+_DAMAGED: Final = "is truncated or altered: restore it from a copy"
 
 
 @final
 class Lock(Hidden):
-    """A passphrase stretched into a key.
+    """The key that scrypt derives from a passphrase.
 
     Parameters
     ----------
     passphrase : Secret of str
-        In any Unicode normal form: a keyboard's choice of it does not matter (NIST SP 800-63B-4).
+        The passphrase, in any Unicode normal form: how a keyboard composes letters makes no difference (NIST SP
+        800-63B-4).
     salt : bytes, optional
-        By default new and random.
+        Salt of scrypt; by default new and random.
     cost : int
-        scrypt's N as a power of two, 14 to 20.
+        Binary logarithm of scrypt's N, 14 to 20.
 
     Raises
     ------
     ProgrammeError
-        The cost cannot be.
+        The cost is not from 14 to 20.
 
     Examples
     --------
@@ -62,7 +63,7 @@ class Lock(Hidden):
         from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
         if cost not in _COSTS:
-            raise ProgrammeError(f"the cost of a passphrase is from {_COSTS[0]} to {_COSTS[-1]}, not {cost!r}")
+            raise ProgrammeError(f"cost must be from {_COSTS[0]} to {_COSTS[-1]}, not {cost!r}")
         salt = salt or secrets.token_bytes(16)
         scrypt = Scrypt(salt=salt, length=32, n=1 << cost, r=8, p=1)
         object.__setattr__(self, "cost", cost)
@@ -75,8 +76,8 @@ class Lock(Hidden):
         return "<Lock>"
 
     @classmethod
-    def of(cls, text: bytes, passphrase: Secret[str], what: str) -> Self:
-        """Stretch the passphrase as a sealed text says."""
+    def from_sealed(cls, text: bytes, passphrase: Secret[str], what: str) -> Self:
+        """Derive the key of a sealed text from its passphrase, with the salt and the cost that the text states."""
         header, _ = _parsed(text, what)
         try:
             return cls(passphrase, salt=bytes.fromhex(header["salt"]), cost=header["cost"])
@@ -85,24 +86,24 @@ class Lock(Hidden):
         raise KeyMaterialError(f"{what} {_DAMAGED}")
 
 
-def new_passphrase(passphrase: Secret[str]) -> Secret[str]:
+def checked_passphrase(passphrase: Secret[str]) -> Secret[str]:
     """Refuse a passphrase that is too short to protect a file.
 
     Examples
     --------
-    >>> new_passphrase(Secret("correct horse battery"))
+    >>> checked_passphrase(Secret("correct horse battery"))
     <Secret>
     """
     if len(passphrase.reveal()) < SHORTEST_PASSPHRASE:
         raise KeyMaterialError(
-            f"the passphrase is too short: it is all that protects the keys, so at least {SHORTEST_PASSPHRASE} "
-            "characters; several words do well"
+            f"the passphrase is too short: it alone protects the keys, so give at least {SHORTEST_PASSPHRASE} "
+            "characters, such as several words"
         )
     return passphrase
 
 
 def seal(content: Secret[bytes], lock: Lock) -> bytes:
-    """Encrypt."""
+    """Encrypt content."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     nonce = secrets.token_bytes(12)
@@ -113,13 +114,13 @@ def seal(content: Secret[bytes], lock: Lock) -> bytes:
 
 
 def unseal(text: bytes, lock: Lock, what: str) -> Secret[bytes]:
-    """Decrypt.
+    """Decrypt sealed content; ``what`` names the file in errors.
 
     Examples
     --------
     >>> passphrase = Secret("correct horse battery")
     >>> text = seal(Secret(b"content"), Lock(passphrase, cost=14))
-    >>> unseal(text, Lock.of(text, passphrase, "the file"), "the file").reveal()
+    >>> unseal(text, Lock.from_sealed(text, passphrase, "the file"), "the file").reveal()
     b'content'
     """
     from cryptography.exceptions import InvalidTag
@@ -132,19 +133,19 @@ def unseal(text: bytes, lock: Lock, what: str) -> Secret[bytes]:
     except (InvalidTag, LookupError, ValueError, TypeError):
         pass
     raise KeyMaterialError(
-        f"{what} does not open: the passphrase is wrong (try it again; each role's keyring has its own), or somebody "
-        "altered the file (restore it from its copy)"
+        f"{what} does not open: the passphrase is wrong (try again; each role's keyring has its own), or somebody "
+        "altered the file (restore it from a copy)"
     )
 
 
 def _parsed(text: bytes, what: str) -> tuple[dict[str, Any], bytes]:
-    """Return the header and the encrypted content of a file that is whole."""
+    """Return the header and the encrypted content; refuse a file that is damaged or has another format."""
     try:
         whole = json.loads(text)
         digest = whole.pop("sha256")
         if whole["format"] != _FORMAT:
             raise KeyMaterialError(
-                f"{what} is not a file that this version of linkcore can read: it says another format"
+                f"{what} has another format, which this version of linkcore cannot read; use the version that wrote it"
             )
         if digest == hashlib.sha256(_bytes_of(whole)).hexdigest():
             return whole, base64.b64decode(whole.pop("sealed"), validate=True)

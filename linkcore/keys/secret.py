@@ -1,4 +1,4 @@
-"""What must not be seen: values that only `Secret.reveal` shows, and files that only their owner may open."""
+"""Secrets: values that only `Secret.reveal` shows, and files that only their owner may open."""
 
 import os
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from linkcore.errors import KeyMaterialError
 __all__ = ["Hidden", "Secret", "read_private"]
 
 _T = TypeVar("_T")
-_REFUSED: Final = "a key does not leave its process: read its file again where it is needed"
+_REFUSED: Final = "a key does not leave its process: read the key file again in the other process"
 
 
 class Hidden:
-    """What shows nothing of itself: it cannot be changed, pickled, or copied but as itself."""
+    """Base of objects that cannot be changed or pickled; a copy of such an object is the object itself."""
 
     __slots__ = ()
 
@@ -53,7 +53,7 @@ class Secret(Hidden, Generic[_T]):
     'correct horse'
     """
 
-    # A closure and not an attribute, so that a list of the attributes shows a function.
+    # The value is in a closure and not an attribute, so a list of the attributes shows only a function.
     __slots__ = ("reveal",)
 
     reveal: Callable[[], _T]
@@ -66,7 +66,7 @@ class Secret(Hidden, Generic[_T]):
 
 
 def read_private(path: str | os.PathLike[str], what: str) -> Secret[bytes]:
-    """Read a file that only its owner may have access to (mode 0600 or narrower; Windows has no such modes).
+    """Read a file; refuse it if other users have access to it (mode wider than 0600; Windows has no such modes).
 
     Examples
     --------
@@ -84,7 +84,7 @@ def read_private(path: str | os.PathLike[str], what: str) -> Secret[bytes]:
         raise KeyMaterialError(f"the {what} {os.fspath(path)} cannot be read: {error.strerror}") from None
     if content is None:
         raise KeyMaterialError(
-            f"the {what} {os.fspath(path)} is open to others (mode {mode & 0o777:04o}): if nobody has read it, "
-            "`chmod 600` it, otherwise make a new key"
+            f"the {what} {os.fspath(path)} is open to others (mode {mode & 0o777:04o}): if you are sure that nobody "
+            "has read it, `chmod 600` it; otherwise make a new key"
         )
     return content

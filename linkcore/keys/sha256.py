@@ -1,6 +1,6 @@
-"""SHA-256 as FIPS 180-4 writes it: the constants, and the compression function in plain Python.
+"""SHA-256 as in FIPS 180-4: its constants, and its compression function in plain Python.
 
-Plain Python is enough for the two blocks that a key is; `kernels` hashes the columns.
+Plain Python is fast enough for the two blocks of a key. The compiled kernels hash the columns.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ __all__ = ["INITIAL_STATE", "ROUND_CONSTANTS", "compress"]
 INITIAL_STATE: Final = (
     *(0x6A09E667, 0xBB67AE85, 0x3C6EF372, 0xA54FF53A, 0x510E527F, 0x9B05688C, 0x1F83D9AB, 0x5BE0CD19),
 )
-"""The state before the first block (5.3.3)."""
+"""State before the first block (5.3.3)."""
 
 ROUND_CONSTANTS: Final = (
     *(0x428A2F98, 0x71374491, 0xB5C0FBCF, 0xE9B5DBA5, 0x3956C25B, 0x59F111F1, 0x923F82A4, 0xAB1C5ED5),
@@ -23,7 +23,7 @@ ROUND_CONSTANTS: Final = (
     *(0x19A4C116, 0x1E376C08, 0x2748774C, 0x34B0BCB5, 0x391C0CB3, 0x4ED8AA4A, 0x5B9CCA4F, 0x682E6FF3),
     *(0x748F82EE, 0x78A5636F, 0x84C87814, 0x8CC70208, 0x90BEFFFA, 0xA4506CEB, 0xBEF9A3F7, 0xC67178F2),
 )
-"""One word a round (4.2.2)."""
+"""One word for each round (4.2.2)."""
 
 _WORD: Final = 0xFFFFFFFF
 
@@ -33,7 +33,7 @@ def _rotate(x: int, right: int) -> int:
 
 
 def compress(state: Sequence[int], block: bytes) -> tuple[int, ...]:
-    r"""Hash one block (6.2.2).
+    r"""Return the state after one more block (6.2.2).
 
     Examples
     --------

@@ -1,12 +1,11 @@
-"""Signatures: who has the public key can tell that a manifest or a certificate is what the trusted team wrote.
+"""Signatures: with the public key, anyone can check that the trusted team wrote a manifest or a certificate.
 
-Ed25519 (RFC 8032). Key files are PEM, the private one PKCS #8 and the public one SubjectPublicKeyInfo, and a signature
-is its 64 bytes, so that a recipient who has only OpenSSL verifies too::
+A signature is the 64 bytes of Ed25519 (RFC 8032). Key files are PEM: PKCS #8 for the private key, SubjectPublicKeyInfo
+for the public key. So a recipient can also verify with OpenSSL alone::
 
     openssl pkeyutl -verify -pubin -inkey team.pub.pem -rawin -in manifest.json -sigfile manifest.json.sig
 
-A signature says who wrote a text, not that the text is the last one: an older release, with its signature, verifies
-still.
+A signature shows who wrote a text. It does not show that the text is the latest: an older release still verifies.
 """
 
 import hashlib
@@ -25,19 +24,21 @@ if TYPE_CHECKING:
 
 __all__ = ["SigningKey", "VerifyKey"]
 
-_ID_DIGITS: Final = 16  # of the SHA-256 of the public key: names it, and is no check of it
+_ID_DIGITS: Final = 16  # of the SHA-256 of the public key; they name the key and prove nothing
 
 
 @final
 class SigningKey(Hidden):
-    """The private key by which the trusted team signs; it is no key of pseudonyms.
+    """The private key with which the trusted team signs. It makes no pseudonyms.
 
-    Made by `generate` or `read`. It shows nothing of itself, and is never pickled.
+    Make one with `generate`, or read one with `read`. It never shows its material and cannot be pickled.
 
     Attributes
     ----------
     id : str
-        Names the key, the same as its public key's: 16 hex digits.
+        Name of the key: 16 hex digits, the same as the id of its public key.
+    verify_key : VerifyKey
+        Its public key.
 
     Examples
     --------
@@ -45,7 +46,7 @@ class SigningKey(Hidden):
     >>> key.verify_key.verify(b"text", key.sign(b"text"))
     >>> key.verify_key.verify(b"another text", key.sign(b"text"))
     Traceback (most recent call last):
-    linkcore.errors.RefusedError: what is here is not what was signed, or another key than ... signed it: ...
+    linkcore.errors.RefusedError: the signature does not verify: the text or the signature was altered, or another ...
     """
 
     __slots__ = ("_private", "id", "verify_key")
@@ -55,13 +56,13 @@ class SigningKey(Hidden):
     _private: "Secret[Ed25519PrivateKey]"
 
     def __init__(self) -> None:
-        raise ProgrammeError("a signing key is made by SigningKey.generate, or read by SigningKey.read")
+        raise ProgrammeError("make a signing key with SigningKey.generate, or read one with SigningKey.read")
 
     def __repr__(self) -> str:
         return f"SigningKey({self.id!r})"
 
     @classmethod
-    def _of(cls, private: "Secret[Ed25519PrivateKey]") -> Self:
+    def _build(cls, private: "Secret[Ed25519PrivateKey]") -> Self:
         key = cls.__new__(cls)
         object.__setattr__(key, "_private", private)
         object.__setattr__(key, "verify_key", VerifyKey(private.reveal().public_key().public_bytes_raw()))
@@ -75,28 +76,35 @@ class SigningKey(Hidden):
         Returns
         -------
         SigningKey
+            The new key. It exists only in memory until `write` writes it.
+
+        Examples
+        --------
+        >>> len(SigningKey.generate().id)
+        16
         """
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-        return cls._of(Secret(Ed25519PrivateKey.generate()))
+        return cls._build(Secret(Ed25519PrivateKey.generate()))
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a key that `write` wrote, or another Ed25519 key in PEM without a passphrase.
+        """Read a key that `write` wrote, or any other Ed25519 key in PEM without a passphrase.
 
         Parameters
         ----------
         path : path
-            The file. Only its owner may have access to it (mode 0600 or narrower).
+            The key file. Only its owner may have access to it (mode 0600 or narrower).
 
         Returns
         -------
         SigningKey
+            The key in the file.
 
         Raises
         ------
         KeyMaterialError
-            There is no such file, others may read or write it, or it holds something else.
+            There is no such file, other users may read or write it, or it holds no such key.
         """
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -106,26 +114,26 @@ class SigningKey(Hidden):
         with suppress(ValueError, TypeError, UnsupportedAlgorithm):
             private = load_pem_private_key(text.reveal(), password=None)
             if isinstance(private, Ed25519PrivateKey):
-                return cls._of(Secret(private))
+                return cls._build(Secret(private))
         raise KeyMaterialError(
-            f"the signing key {os.fspath(path)} is no Ed25519 key in PEM, or is under a passphrase: restore it, or "
-            "make a new one and tell the recipients"
+            f"the signing key {os.fspath(path)} is not an Ed25519 key in PEM, or has a passphrase: restore it from a "
+            "copy, or make a new key and send its public key to the recipients"
         )
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the key, in clear, to a new file that only its owner may read (mode 0600).
+        """Write the key, unencrypted, to a new file that only its owner may read (mode 0600).
 
         Parameters
         ----------
         path : path
-            It must not exist.
+            The key file. It must not exist.
 
         Raises
         ------
         KeyMaterialError
             The file exists.
         ProgrammeError
-            There cannot be a file at the place.
+            There cannot be a file at this path.
 
         Examples
         --------
@@ -150,12 +158,18 @@ class SigningKey(Hidden):
         Parameters
         ----------
         content : bytes
-            All of it. It says itself what it is (a manifest, a certificate), so that none is taken for another.
+            The whole text. It should state what it is (a manifest, a certificate), so that nobody can pass one off as
+            another.
 
         Returns
         -------
         bytes
-            64 bytes; the same each time.
+            The signature: 64 bytes, always the same for the same text.
+
+        Examples
+        --------
+        >>> len(SigningKey.generate().sign(b"text"))
+        64
         """
         return self._private.reveal().sign(content)
 
@@ -163,12 +177,14 @@ class SigningKey(Hidden):
 @final
 @dataclass(frozen=True)
 class VerifyKey:
-    """The public key of a `SigningKey`: give it to the recipients by another way than the releases.
+    """The public key of a `SigningKey`, with which recipients verify.
+
+    Send it to the recipients separately from the releases. `read` reads it from a file, `parse` from text.
 
     Parameters
     ----------
     raw : bytes
-        32 bytes; `parse` and `read` take the file that `write` wrote.
+        The 32 bytes of the key.
 
     Examples
     --------
@@ -181,12 +197,12 @@ class VerifyKey:
 
     @property
     def id(self) -> str:
-        """Names the key: the first 16 hex digits of the SHA-256 of its 32 bytes."""
+        """Name of the key: the first 16 hex digits of the SHA-256 of its 32 bytes."""
         return hashlib.sha256(self.raw).hexdigest()[:_ID_DIGITS]
 
     @property
     def text(self) -> str:
-        """The key as PEM."""
+        """The key in PEM."""
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
@@ -200,16 +216,17 @@ class VerifyKey:
         Parameters
         ----------
         text : str
-            What ``text`` gave.
+            The key in PEM, as in ``text``.
 
         Returns
         -------
         VerifyKey
+            The key.
 
         Raises
         ------
         KeyMaterialError
-            It is something else.
+            The text is not a public Ed25519 key in PEM.
         """
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -219,7 +236,9 @@ class VerifyKey:
             public = load_pem_public_key(text.encode())
             if isinstance(public, Ed25519PublicKey):
                 return cls(public.public_bytes_raw())
-        raise KeyMaterialError("this is no public Ed25519 key in PEM: give the file that VerifyKey.write wrote")
+        raise KeyMaterialError(
+            "this is not a public Ed25519 key in PEM: give the text of a file that VerifyKey.write wrote"
+        )
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> Self:
@@ -228,16 +247,17 @@ class VerifyKey:
         Parameters
         ----------
         path : path
-            The file.
+            The file that `write` wrote.
 
         Returns
         -------
         VerifyKey
+            The key in the file.
 
         Raises
         ------
         KeyMaterialError
-            There is no such file, or it holds something else.
+            There is no such file, or it holds no public Ed25519 key in PEM.
         """
         try:
             text = Path(path).read_text("utf-8")
@@ -246,30 +266,30 @@ class VerifyKey:
         return cls.parse(text)
 
     def write(self, path: str | os.PathLike[str]) -> None:
-        """Write the key to a file, which may be shown to anybody.
+        """Write the key to a file. It is not secret and may be sent to anyone.
 
         Parameters
         ----------
         path : path
-            What was there is replaced.
+            The file. An existing file is replaced.
 
         Raises
         ------
         ProgrammeError
-            There cannot be a file at the place.
+            There cannot be a file at this path.
         """
         with new_file(Path(path)) as file:
             file.write_text(self.text, "utf-8")
 
     def verify(self, content: bytes, signature: bytes) -> None:
-        """Refuse a text that is not what was signed.
+        """Check that this key signed a text, and that nobody altered it since; return nothing if so.
 
         Parameters
         ----------
         content : bytes
-            All of it.
+            The whole text.
         signature : bytes
-            Of `SigningKey.sign`.
+            The 64 bytes that `SigningKey.sign` returned.
 
         Raises
         ------
@@ -283,6 +303,6 @@ class VerifyKey:
             Ed25519PublicKey.from_public_bytes(self.raw).verify(signature, content)
             return
         raise RefusedError(
-            f"what is here is not what was signed, or another key than {self.id} signed it: do not use it, and ask the "
-            "trusted team"
+            f"the signature does not verify: the text or the signature was altered, or another key than {self.id} "
+            "signed it; do not use the text, and ask the trusted team"
         )

@@ -29,6 +29,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from linkcore.compiled import compiled
 from linkcore.keys.sha256 import ROUND_CONSTANTS
 
 __all__ = ["INLINE", "Column", "Pseudonyms", "Stages", "hash_rows"]
@@ -367,19 +368,6 @@ def _point(v: _Vectors, words: Any, width: Any, row: Any, views: Any) -> None:
 # --- The kernel ------------------------------------------------------------------------------------------------------
 
 
-def _compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Compile when first called; keep what was compiled beside this file, else with the user's caches, else nowhere.
-
-    Never ``parallel=True``: Numba's own threads abort the process when two Python threads start them at once.
-    """
-    compiler = functools.partial(njit, nogil=True, error_model="numpy")
-    try:
-        kernel: Callable[_P, _R] = compiler(cache=True)(function)
-    except RuntimeError:  # no directory that could be written to
-        kernel = compiler()(function)
-    return kernel
-
-
 _inlined: Final[Callable[[Callable[_P, _R]], Callable[_P, _R]]] = njit(inline="always")
 
 
@@ -443,7 +431,7 @@ def _write(lanes: Lanes, pseudonyms: Pseudonyms, rows: int, group: int, nulls: i
             _clear(lanes, view, 16)
 
 
-@_compiled
+@compiled
 def hash_rows(lanes: Lanes, column: Column, stages: Stages, pseudonyms: Pseudonyms, begin: int, end: int) -> None:
     """Hash rows ``begin`` to ``end`` of a column."""
     n = len(lanes)

@@ -1,4 +1,4 @@
-"""Whether sources can be linked together, checked before anything is read."""
+"""Check that sources can be linked together, before their data are read."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ __all__ = ["check_sources", "further_kinds"]
 
 
 def check_sources(sources: Sequence[Source]) -> None:
-    """Check that sources can be linked together, before anything is read.
+    """Check that sources can be linked together, before their data are read.
 
     Examples
     --------
@@ -18,22 +18,22 @@ def check_sources(sources: Sequence[Source]) -> None:
     >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
     >>> check_sources([gp, gp])
     Traceback (most recent call last):
-    linkcore.errors.ProgrammeError: two sources are called gp; a source's name is its own
+    linkcore.errors.ProgrammeError: two sources are called gp; give each source a name of its own
     """
     if not isinstance(sources, Sequence):
-        raise ProgrammeError(f"sources is a {type(sources).__name__}; give a list of Source, though there be one only")
+        raise ProgrammeError(f"sources is a {type(sources).__name__}; give a list of Source, even for a single one")
     others = sorted({type(source).__name__ for source in sources if not isinstance(source, Source)})
     if others:
-        raise ProgrammeError(f"sources holds {', '.join(others)}; make a Source of each, as in Source('gp', 'gp.csv')")
+        raise ProgrammeError(f"sources holds {', '.join(others)}; make each a Source, as in Source('gp', 'gp.csv')")
     names = [source.name for source in sources]
     if not names:
         raise ProgrammeError("no sources; give at least one")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
-        raise ProgrammeError(f"two sources are called {', '.join(repeated)}; a source's name is its own")
+        raise ProgrammeError(f"two sources are called {', '.join(repeated)}; give each source a name of its own")
     spines = [source.name for source in sources if source.spine]
     if len(spines) > 1:
-        raise ProgrammeError(f"{', '.join(spines)} are all the spine; at most one source defines who exists")
+        raise ProgrammeError(f"{', '.join(spines)} are all marked as the spine; at most one source can be the spine")
     for source in sources:
         if source.events:
             check_events(source)
@@ -58,6 +58,6 @@ def further_kinds(sources: Sequence[Source]) -> dict[str, FurtherKind]:
             if kinds.setdefault(name, kind) != kind:
                 raise ProgrammeError(
                     f"further identifier {name!r} is {kinds[name]!r} in source {first!r} and {kind!r} in source "
-                    f"{source.name!r}; give it one kind"
+                    f"{source.name!r}; give it the same kind in every source"
                 )
     return kinds

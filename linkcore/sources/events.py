@@ -1,4 +1,4 @@
-"""What happened to whom: the few columns of payload by which links are judged once they are made."""
+"""Read events: the few columns of payload that show which links are implausible once they are made."""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence
@@ -13,12 +13,12 @@ from linkcore.sources.source import Source
 
 __all__ = ["check_events", "read_events"]
 
-# ICD-10 chapter XV, delivery; other codes may stand before it in one text.
+# The ICD-10 codes of a delivery (chapter XV); the text may hold other codes as well.
 _DELIVERY: Final = r"(?:^|[^A-Z0-9])O8[0-4]"
 
 
 def check_events(source: Source) -> None:
-    """Check that what a source's events name can be read, before anything is linked.
+    """Check that the columns that a source's events name can be read, before anything is linked.
 
     Examples
     --------
@@ -38,10 +38,10 @@ def check_events(source: Source) -> None:
 
 
 def read_events(records: Records, *, reference_date: dt.date | None = None) -> pl.DataFrame:
-    """Read what a source tells of events: a row for each of its records, in their order.
+    """Read the events of a source: one row for each record, in the same order.
 
-    Returns Of ``start``, ``end``, ``death`` (Date) and ``delivery`` (Boolean) what the source tells; a date that cannot
-    be read is null.
+    Columns: those of ``start``, ``end``, ``death`` (Date) and ``delivery`` (Boolean) that the source has. A date that
+    cannot be read is null.
 
     Examples
     --------
@@ -53,10 +53,12 @@ def read_events(records: Records, *, reference_date: dt.date | None = None) -> p
     """
     source = records.source
     with source.reading():
-        own = source.scan(_columns(source))
-        read = own.select(*_read(source, own.collect_schema(), reference_date)).collect(engine="streaming")
+        payload = source.scan(_columns(source))
+        read = payload.select(*_read(source, payload.collect_schema(), reference_date)).collect(engine="streaming")
     if read.height != records.frame.height:
-        raise SourceError(f"source {source.name!r}: its data have changed since they were linked; link them again")
+        raise SourceError(
+            f"source {source.name!r}: its data have changed since they were linked; link the source again"
+        )
     if "days" in read.columns:
         ends = pl.col("start") + pl.duration(days=pl.col("days"))
         read = read.with_columns(ends.alias("end")).drop("days")
@@ -69,13 +71,13 @@ def _columns(source: Source) -> Sequence[str]:
 
 def _read(source: Source, dtypes: pl.Schema, reference_date: dt.date | None) -> Iterator[pl.Expr]:
     for event, column in (source.events or {}).items():
-        own = pl.col(column)
+        value = pl.col(column)
         if event == "diagnosis":
-            yield own.cast(pl.String).str.to_uppercase().str.contains(_DELIVERY).fill_null(False).alias("delivery")
+            yield value.cast(pl.String).str.to_uppercase().str.contains(_DELIVERY).fill_null(False).alias("delivery")
         elif event == "days":
-            yield own.cast(pl.Float64, strict=False).floor().cast(pl.Int32, strict=False).alias("days")
+            yield value.cast(pl.Float64, strict=False).floor().cast(pl.Int32, strict=False).alias("days")
         else:
             date = birth_date.standardise(
-                own, reference_date=reference_date, day_first=source.day_first, dtype=dtypes[column]
+                value, reference_date=reference_date, day_first=source.day_first, dtype=dtypes[column]
             )
             yield date.struct.field("value").alias(event)

@@ -1,4 +1,4 @@
-"""RECORDS that need not fit in memory: in files which only this process can reach, and which end with it."""
+"""Keep RECORDS out of memory, in files that only this process can open and that disappear with it."""
 
 import errno
 import os
@@ -20,9 +20,9 @@ _BATCH_ROWS: Final = 1 << 20
 def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
     """Collect a query, into memory or into a file that is mapped into memory.
 
-    What is mapped is read from the disk as it is needed, and left out of memory again where that is scarce. The file
-    has no name any more once this returns, so that nothing else can open it, and the system frees it with the last
-    frame that was made of it, or with the process, however that ends.
+    The system reads a mapped file from disk as it is needed, and drops it from memory when memory is scarce. When this
+    returns, the file has no name, so nothing else can open it. The system frees its space with the last frame made of
+    it, or with the process, however that ends.
 
     Examples
     --------
@@ -34,12 +34,12 @@ def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
     if work is None:
         return query.collect(engine="streaming")
     if not work.is_dir():
-        raise ProgrammeError(f"work folder {work} is not there; make it, on a disk with room for all records")
+        raise ProgrammeError(f"there is no work folder {work}; make it, on a disk with room for all records")
     schema = query.collect_schema()
     with _nameless(work) as file:
         query.sink_ipc(file, record_batch_size=_BATCH_ROWS)
         streamed = _mapped(file, schema)
-    # Each column once more, in one piece: beside columns that are cut otherwise, Polars copies them into memory whole.
+    # Write each column again, in one piece: Polars copies columns into memory when their pieces differ in size.
     columns = []
     for column in streamed.iter_columns():
         with _nameless(work) as file:
@@ -50,18 +50,16 @@ def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
 
 @contextmanager
 def _nameless(work: Path) -> Iterator[Path]:
-    """Give a file of which, in the end, only what is mapped of it is left."""
-    # Made so, nobody but its owner can open it while it has a name.
+    """Make a file whose name is gone at the end, so that only its mapped content is left."""
+    # Only its owner can open a file that is made like this, while it has a name.
     with tempfile.NamedTemporaryFile(dir=work, prefix="linkcore-", suffix=".arrow") as file:
         try:
             yield Path(file.name)
         except OSError as error:
-            # Polars gives no number of the error. Any other is of what is read, not of what is written.
+            # Polars gives no error number. Any other error comes from what is read, not from what is written.
             if os.strerror(errno.ENOSPC) not in str(error):
                 raise
-            raise ProgrammeError(
-                f"work folder {work}: no room is left on its disk; it must have some for all records twice"
-            ) from None
+            raise ProgrammeError(f"work folder {work}: its disk is full; it needs room for all records twice") from None
 
 
 def _write_whole(column: pl.Series, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""From a source to RECORDS: its identifiers in standard form, and a count of every value that was set aside."""
+"""Standardise a source: its identifiers become RECORDS, and every value that is set aside is counted."""
 
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,19 +24,19 @@ _FINGERPRINT_BYTES: Final = 4 << 20
 
 @dataclass(frozen=True, eq=False)
 class Records:
-    """RECORDS of one source, in order of record id, and what was set aside on the way.
+    """RECORDS of one source, in order of record id, and the counts of what was set aside.
 
     Parameters
     ----------
     source : Source
-        Where they come from.
+        The source of the records.
     frame : polars.DataFrame
         RECORDS of :mod:`linkcore.schema`, then ``further_*`` and ``attribute_*`` columns.
     set_aside : polars.DataFrame
         SET_ASIDE of :mod:`linkcore.schema`: how many records have which status of each identifier.
     row_hashes : polars.Series
-        UInt64, one for each row of ``frame``: :func:`raw_row_hash` of what was read, by which a later reading of the
-        source shows whether its rows are still those that were linked.
+        UInt64, one for each row of ``frame``: :func:`raw_row_hash` of the row as it was read. A later reading compares
+        them to check that the rows are still those that were linked.
     """
 
     source: Source
@@ -46,7 +46,7 @@ class Records:
 
     @cached_property
     def fingerprint(self) -> str:
-        """32 hex characters that tell two extracts apart: of the files, or of the mapped columns of a frame."""
+        """32 hex characters that differ between extracts: a hash of the files, or of the mapped columns of a frame."""
         from xxhash import xxh3_128
 
         digest = xxh3_128()
@@ -55,7 +55,7 @@ class Records:
         return digest.hexdigest()
 
     def _frame_parts(self) -> Iterator[bytes]:
-        # As text, so that neither chunks nor the version of a binary format can show.
+        # Text depends neither on chunks nor on the version of a binary format.
         for rows in self.frame.iter_slices(_FINGERPRINT_ROWS):
             yield rows.write_csv().encode()
 
@@ -76,7 +76,7 @@ def standardise(
 ) -> Records:
     """Read a source's identifiers and bring them to standard form.
 
-    Only mapped columns are read. A bad value never raises: it becomes null, and its reason is counted.
+    This reads only mapped columns. A bad value raises no error: it becomes null, and its reason is counted.
 
     Examples
     --------
@@ -89,11 +89,11 @@ def standardise(
     [('check_digit', 1), ('valid', 1)]
     """
     with source.reading():
-        own = source.scan(raw_columns(source))
-        dtypes = own.collect_schema()
+        raw = source.scan(raw_columns(source))
+        dtypes = raw.collect_schema()
         _check(source, dtypes)
         query = (
-            own.select(*_renamed(source), raw_row_hash(source).alias(_HASH))
+            raw.select(*_renamed(source), raw_row_hash(source).alias(_HASH))
             .with_row_index(_ROW)
             .with_columns(*_parsed(source, dtypes, reference_date))
             .with_columns(*_numbers(source, dtypes))
@@ -107,7 +107,7 @@ def standardise(
 
 
 def raw_columns(source: Source) -> list[str]:
-    """Name the columns that are read to link: identifiers, further ones, attributes and the record id.
+    """Name the columns that linking reads: identifiers, further identifiers, attributes and the record id.
 
     Examples
     --------
@@ -121,13 +121,11 @@ def raw_columns(source: Source) -> list[str]:
 
 
 def raw_row_hash(source: Source) -> pl.Expr:
-    """Hash each row of :func:`raw_columns` as it was read.
+    """Hash each row of :func:`raw_columns` as it was read, to UInt64.
 
-    Equal rows have equal hashes wherever they stand, in this process and any other with this version of Polars. The
-    hash has no key and is of identifiers: it must never leave the process.
-
-    Returns UInt64, for a frame that has those columns under the names and dtypes that ``source.scan`` gives them. A
-    null is not an empty text, and a category is its name.
+    Equal rows have equal hashes at any position, and in any process with this version of Polars. The hash is made of
+    identifiers, without a key: it must never leave the process. The frame needs the names and dtypes that
+    ``source.scan`` gives. A null differs from an empty text, and a category hashes as its name.
 
     Examples
     --------
@@ -139,7 +137,7 @@ def raw_row_hash(source: Source) -> pl.Expr:
     return pl.struct(raw_columns(source)).hash(0)
 
 
-# Names that no source's own column can collide with: each is prefixed, and the own ones are renamed first.
+# The source's own columns are renamed first, so no name with such a prefix can collide with one of them.
 _RAW: Final = "raw:"
 _PARSED: Final = "parsed:"
 _STATUS: Final = "status:"
@@ -161,7 +159,7 @@ def _check(source: Source, dtypes: Mapping[str, pl.DataType]) -> None:
     for column, dtype in dtypes.items():
         if dtype.is_nested() or dtype in (pl.Binary, pl.Object):
             raise SourceError(
-                f"source {source.name!r}: column {column!r} is {dtype}, and holds no identifier that can be read; "
+                f"source {source.name!r}: column {column!r} is {dtype}, which cannot be read as an identifier; "
                 "give it as text, numbers or dates"
             )
 
@@ -194,11 +192,11 @@ def _parsed(source: Source, dtypes: Mapping[str, pl.DataType], reference_date: d
 
 
 def _local_patient_id(raw: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Keep an id as it is written, but not what is filled in where there is none: it would link strangers."""
+    """Keep an id as it is written, but set fillers aside: they would link strangers."""
     text, doubtful, given, status = map(pl.field, ("text", "doubtful", "given", "status"))
     return (
         pl.struct(text=as_text(raw, dtype).str.strip_chars())
-        # What has another digit than 0 and 9 is neither a word nor a filler, and that is nearly all.
+        # A value with a digit from 1 to 8 is neither a word nor a filler, and nearly every value has one.
         .struct.with_fields(doubtful=pl.when(text.str.contains("[1-8]").not_()).then(text))
         .struct.with_fields(
             given=text.is_not_null() & on_present(doubtful, _is_filler, pl.Boolean).fill_null(False).not_()
@@ -296,16 +294,18 @@ def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:
 
 def _in_order(source: Source, frame: pl.DataFrame, work: Path | None) -> pl.DataFrame:
     if source.record_id_column is None:
-        return frame  # of which the row number is the order
+        return frame  # in order of the row number already
     if frame["record_id"].null_count():
         row = frame.filter(pl.col("record_id").is_null())["row"].min()
-        raise _record_id_error(source, [row], "is empty; give every record an id, or let the row number serve")
+        raise _record_id_error(
+            source, [row], "is empty; give every record an id, or leave record_id out to use row numbers"
+        )
     ordered = frame if frame["record_id"].is_sorted() else collected(frame.sort("record_id").lazy(), work)
     repeated = ordered["record_id"] == ordered["record_id"].shift()
     if repeated.any():
-        at = repeated.arg_true()[0]
-        rows = sorted(ordered["row"][at - 1 : at + 1])
-        raise _record_id_error(source, rows, "stands on more than one row; name a column that is unique")
+        second = repeated.arg_true()[0]
+        rows = sorted(ordered["row"][second - 1 : second + 1])
+        raise _record_id_error(source, rows, "is the same on more than one row; name a column that is unique")
     return ordered
 
 

@@ -43,7 +43,7 @@ def material(key: Key) -> bytes:
 def in_file(keyring: Keyring) -> str:
     """The content of the file, in clear."""
     text = keyring.path.read_bytes()
-    return unseal(text, Lock.of(text, Secret(PASSPHRASE), "it"), "it").reveal().decode()
+    return unseal(text, Lock.from_sealed(text, Secret(PASSPHRASE), "it"), "it").reveal().decode()
 
 
 # --- The file --------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import KeyMaterialError, ProgrammeError
-from linkcore.keys.sealed import Lock, new_passphrase, seal, unseal
+from linkcore.keys.sealed import Lock, checked_passphrase, seal, unseal
 from linkcore.keys.secret import Secret
 from tests.pseudonyms.traces import report
 
@@ -20,7 +20,7 @@ SEALED = seal(CONTENT, LOCK)
 
 
 def opened(text: bytes, passphrase: Secret[str] = PASSPHRASE) -> bytes:
-    return unseal(text, Lock.of(text, passphrase, "the file"), "the file").reveal()
+    return unseal(text, Lock.from_sealed(text, passphrase, "the file"), "the file").reveal()
 
 
 def with_digest(whole: dict[str, object]) -> bytes:
@@ -121,7 +121,7 @@ def test_a_cost_that_cannot_be_is_refused(cost: int) -> None:
 
 
 def test_a_short_passphrase_is_refused_and_not_shown() -> None:
-    assert new_passphrase(Secret("x" * 15)).reveal() == "x" * 15
+    assert checked_passphrase(Secret("x" * 15)).reveal() == "x" * 15
     with pytest.raises(KeyMaterialError, match="15 characters") as caught:
-        new_passphrase(Secret("hunter2hunter2"))
+        checked_passphrase(Secret("hunter2hunter2"))
     assert "hunter2" not in report(caught.value)

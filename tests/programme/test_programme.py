@@ -172,7 +172,7 @@ class TestCheck:
         ("old", "new", "says"),
         [
             ('"seen"', '"gp"', "two sources are called gp"),
-            ('name = "seen"', 'name = "seen"\nspine = true', "gp, seen are all the spine"),
+            ('name = "seen"', 'name = "seen"\nspine = true', "gp, seen are all marked as the spine"),
             ("[linkage]", "[linkage]\naccept = 7.0", "accept is 7.0"),
             ("[linkage]", '[linkage]\nmodel = "none.json"', r"none\.json is no trained model"),
             ('"superseded.csv"', '"none.csv"', r"numbers\.superseded: there is no file .*none\.csv"),

@@ -103,7 +103,7 @@ def test_with_columns_nothing_else_is_used() -> None:
         ({"columns": COLUMNS, "further": {"COST": "money"}}, "kind 'money'"),
         ({"columns": COLUMNS, "further": {"SURNAME": "text"}}, "both columns and further"),
         ({"columns": COLUMNS, "events": {"admitted": "COST"}}, "events names admitted; it may name start, end"),
-        ({"columns": COLUMNS, "events": {"start": "A", "end": "B", "days": "C"}}, "of end and days only one"),
+        ({"columns": COLUMNS, "events": {"start": "A", "end": "B", "days": "C"}}, "but not both end and days"),
         ({"columns": COLUMNS, "encoding": "latin-99"}, "unknown encoding"),
         ({"columns": COLUMNS, "encoding": "rot13"}, "unknown encoding"),
         ({"columns": COLUMNS, "encoding": "zip"}, "unknown encoding"),

@@ -83,5 +83,5 @@ def test_codes_that_would_be_taken_for_one_another_are_refused() -> None:
 
 
 def test_a_source_at_stage_1_says_where_its_codes_are() -> None:
-    with pytest.raises(lc.ProgrammeError, match="map their column to nhs_number"):
+    with pytest.raises(lc.ProgrammeError, match="columns maps no column to nhs_number"):
         lc.Source("gp", spine(), columns={"birth_date": "BORN"}, stage_one=StageOne())

@@ -6,12 +6,12 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from linkcore.errors import RefusedError
-from linkcore.files import new_file
+from linkcore.files import locked, new_file
 from linkcore.keys.key import Key
 
 __all__ = ["NO_LINE", "Chain", "Head", "Line", "alone", "append", "head_path", "last_digest", "read_head", "write_head"]
@@ -145,18 +145,10 @@ def append(path: Path, text: bytes) -> int:
 @contextmanager
 def alone(path: Path) -> Iterator[None]:
     """Wait until no other process writes to the log."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path.parent, os.O_RDONLY) if os.name == "posix" else None
-    except OSError as error:
-        raise RefusedError(f"the audit log {path} cannot be written: {error.strerror}; nothing is done") from None
-    if descriptor is None:
+    with ExitStack() as held:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(path.parent))
+        except OSError as error:
+            raise RefusedError(f"the audit log {path} cannot be written: {error.strerror}; nothing is done") from None
         yield
-        return
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -7,7 +7,8 @@ The table is an array of positions with open addressing and linear probing (Knut
 from typing import Any, Final
 
 import numpy as np
-from numba import njit
+
+from linkcore.compiled import compiled
 
 __all__ = ["EMPTY", "fill", "find"]
 
@@ -19,14 +20,7 @@ _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 _ONE: Final = np.uint64(1)
 
 
-def _compiled(function: Any) -> Any:
-    try:
-        return njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no directory can be written to
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def fill(numbers: Any, valid: Any, table: Any, shift: Any) -> None:
     """Put the position of each number into the table; of equal numbers, the first position."""
     mask = np.uint64(table.size - 1)
@@ -39,7 +33,7 @@ def fill(numbers: Any, valid: Any, table: Any, shift: Any) -> None:
                 table[place] = i
 
 
-@_compiled
+@compiled
 def find(wanted: Any, numbers: Any, table: Any, shift: Any, found: Any) -> None:
     """Write the position of each wanted number into ``found``, or ``EMPTY``."""
     mask = np.uint64(table.size - 1)

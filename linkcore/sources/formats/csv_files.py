@@ -1,12 +1,12 @@
-"""CSV files, strictly: every row as wide as the header, every quotation mark closed, every value as text.
+"""CSV files, read strictly: every row is as wide as the header, every quotation mark closes, every value is text.
 
-Polars' own reader is two to three times as fast, but reads past a row that is too wide when the columns asked for lie
-before the surplus, pads one that is too narrow, knows no Windows-1252, and quotes values in its errors. A record that
-lost a comma would link as somebody else, so pyarrow's reader, which counts the values of every row, does the work.
+A record that has lost a comma would link as somebody else. So pyarrow reads the rows: it counts the values of each.
+Polars' reader is two to three times as fast, but it overlooks surplus values, pads rows that are too short, cannot read
+Windows-1252, and quotes values in its errors.
 
-It is given whole rows, cut from the file here, and not the file: pyarrow's own streaming reader takes a last quotation
-mark that never closes for a value, and for any encoding but UTF-8 decodes in a thread of its own through Python, which
-aborts the process if that ends first.
+This module cuts the file into blocks of whole rows and gives pyarrow one block at a time. Pyarrow's own streaming
+reader accepts a final quotation mark that never closes. For encodings other than UTF-8 it also decodes in a thread that
+aborts the process if Python ends first.
 """
 
 import codecs
@@ -25,12 +25,12 @@ from linkcore.identifiers import birth_date, postcode
 __all__ = ["NO_HEADER", "CsvFile", "looks_like_record"]
 
 NO_HEADER: Final = "the first line looks like a record; give the file a header"
-"""What to say instead of naming columns, where :func:`looks_like_record` says so."""
+"""What an error says instead of naming the columns when :func:`looks_like_record` is true."""
 
 _BLOCK_BYTES: Final = 4 << 20
-# A row that is longer has a quotation mark that never closes.
+# A longer row has a quotation mark that never closes.
 _LONGEST_ROW_BYTES: Final = 64 << 20
-# As many as an NHS Number, a date or a telephone number has, and hardly a name of a column.
+# An NHS Number, a date and a telephone number have at least as many digits; the name of a column hardly ever has.
 _DIGITS_OF_A_VALUE: Final = 5
 
 
@@ -45,7 +45,7 @@ class CsvFile:
     path : pathlib.Path
         The file.
     encoding : str
-        A codec of Python; ``"utf-8"`` with or without byte order mark.
+        Name of a Python codec; ``"utf-8"`` reads files with and without a byte order mark.
     separator : str
         The character between values.
     """
@@ -55,6 +55,11 @@ class CsvFile:
     encoding: str = "utf-8"
     separator: str = ","
 
+    @property
+    def place(self) -> str:
+        """The path of the file."""
+        return str(self.path)
+
     def header(self) -> tuple[str, ...]:
         """Read the names of the columns."""
         rows = io.TextIOWrapper(io.BytesIO(next(self._blocks(), b"")), encoding="utf-8", newline="")
@@ -62,10 +67,10 @@ class CsvFile:
             names = next(csv.reader(rows, delimiter=self.separator), [])
         except csv.Error:
             names = None
-        # Raised here and not above, as everywhere below: an error that is being handled, which may hold values, would
-        # go with the new one as its context.
+        # Raised here and not inside the except clause, as everywhere below: the error that is being handled may hold
+        # values, and would travel with the new one as its context.
         if names is None:
-            raise self._error("cannot be read; is it whole, and a CSV file?")
+            raise self._error("cannot be read; check that it is complete, and a CSV file")
         if not names:
             raise self._error("the file is empty; it must begin with a header line")
         repeated = [str(number) for number, name in enumerate(names, start=1) if names.count(name) > 1]
@@ -78,16 +83,27 @@ class CsvFile:
     def batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Read the named columns as text, block by block, in the order of the rows; an empty value is null."""
         names = self.header()
-        begun = -1
+        rows_before = -1
         for block in self._blocks():
-            frame = self._parse(block, names, columns, begun)
+            frame = self._parse(block, names, columns, rows_before)
             # The first block begins with the header, which is parsed as row 0 and dropped.
-            yield frame[1:] if begun < 0 else frame
-            begun += frame.height
+            yield frame[1:] if rows_before < 0 else frame
+            rows_before += frame.height
 
-    def scan(self, columns: Sequence[str]) -> pl.LazyFrame:
-        """Give the file as a lazy frame that reads only the columns a query needs."""
+    def find_fault(self) -> SourceError | None:
+        """Read everything again and return what is wrong, quoting no value; None if this file can be read."""
+        try:
+            for _ in self.batches(self.header()):
+                pass
+        except SourceError as error:
+            return error
+        return None
+
+    def scan(self) -> pl.LazyFrame:
+        """Return all columns, lazily and as text, in the order of the rows; a query reads only the columns it needs."""
         from polars.io.plugins import register_io_source
+
+        columns = self.header()
 
         def read(
             with_columns: list[str] | None,
@@ -96,19 +112,19 @@ class CsvFile:
             _batch_rows: int | None,
         ) -> Iterator[pl.DataFrame]:
             left = n_rows
-            # None asks for all columns; a query that needs none (a count of rows) still needs one read.
-            asked = columns if with_columns is None else with_columns or columns[:1]
-            for batch in self.batches(asked):
-                kept = batch if left is None else batch.head(left)
-                left = None if left is None else left - kept.height
-                yield kept if predicate is None else kept.filter(predicate)
+            # None means all columns; a query that needs none, such as a count of rows, still has to read one.
+            needed = columns if with_columns is None else with_columns or columns[:1]
+            for batch in self.batches(needed):
+                rows = batch if left is None else batch.head(left)
+                left = None if left is None else left - rows.height
+                yield rows if predicate is None else rows.filter(predicate)
                 if left == 0:
                     return
 
         return register_io_source(read, schema=dict.fromkeys(columns, pl.String()), is_pure=True)
 
     def _blocks(self) -> Iterator[bytes]:
-        """Cut the file into parts of whole rows, in UTF-8: a line that ends inside quotation marks ends no row."""
+        """Cut the file into blocks of whole rows, in UTF-8; a line end inside quotation marks does not end a row."""
         rest: list[bytes] = []
         inside = False
         line = 1
@@ -130,7 +146,7 @@ class CsvFile:
             yield last
 
     def _texts(self) -> Iterator[bytes]:
-        """Read the file part by part, in UTF-8."""
+        """Read the file part by part and recode it as UTF-8."""
         decoder = codecs.getincrementaldecoder(self._codec())()
         line = 1
         try:
@@ -143,20 +159,21 @@ class CsvFile:
             return
         except UnicodeError as error:
             line += self._lines_before(error)
-            what = f"line {line}: not {self.encoding} text; say which it is, as in encoding='windows-1252'"
+            what = f"line {line}: not {self.encoding} text; give the right encoding, as in encoding='windows-1252'"
         except OSError:
-            what = "cannot be read; check that it is still there and may be read"
+            what = "cannot be read; check that it is still there and that you may read it"
         raise self._error(what)
 
     def _lines_before(self, error: UnicodeError) -> int:
-        """Count the line ends between the beginning of the part that was being decoded and the byte that is wrong."""
+        """Count the line ends before the wrong byte, in the part of the file that was being decoded."""
         if not isinstance(error, UnicodeDecodeError):
             return 0
-        # Python calls every encoding that it has as a table "charmap".
+        # Python calls every encoding that it reads from a table "charmap".
         encoding = self.encoding if error.encoding == "charmap" else error.encoding
         return error.object[: error.start].decode(encoding, "replace").count("\n")
 
-    def _parse(self, block: bytes, names: Sequence[str], columns: Sequence[str], begun: int) -> pl.DataFrame:
+    def _parse(self, block: bytes, names: Sequence[str], columns: Sequence[str], rows_before: int) -> pl.DataFrame:
+        """Read some columns of one block; ``rows_before`` numbers the rows for errors."""
         import pyarrow as pa
         from pyarrow import csv as arrow_csv
 
@@ -169,14 +186,14 @@ class CsvFile:
         try:
             table = arrow_csv.read_csv(
                 pa.BufferReader(block),
-                # One thread, so that a refused row has a number; Polars works beside it.
+                # Only with one thread does pyarrow number a refused row. Polars works in parallel with it.
                 read_options=arrow_csv.ReadOptions(
                     use_threads=False, column_names=names, skip_rows=0, block_size=len(block) + 1
                 ),
                 parse_options=arrow_csv.ParseOptions(
                     delimiter=self.separator,
                     newlines_in_values=True,
-                    # Where there is one column, an empty line is a record without a value.
+                    # In a file with one column, an empty line is a record without a value.
                     ignore_empty_lines=len(names) > 1,
                     invalid_row_handler=refuse,
                 ),
@@ -190,24 +207,25 @@ class CsvFile:
         except pa.ArrowInvalid:
             table = None
         if bad_rows:
-            raise self._error(f"row {begun + bad_rows[0]}: not as many values as the header has columns; mend the file")
+            row = rows_before + bad_rows[0]
+            raise self._error(f"row {row}: not as many values as the header has columns; correct the file")
         if table is None:
-            raise self._error("cannot be read; is it whole, and a CSV file?")
+            raise self._error("cannot be read; check that it is complete, and a CSV file")
         frame = pl.from_arrow(table)
         assert isinstance(frame, pl.DataFrame)
         return frame
 
     def _codec(self) -> str:
-        # With or without byte order mark.
+        # "utf-8-sig" reads files with and without a byte order mark.
         return "utf-8-sig" if codecs.lookup(self.encoding).name == "utf-8" else self.encoding
 
     def _never_ends(self, rows: bytes, line: int) -> SourceError:
-        """Say where a quotation mark opens that would swallow all rows after it as one value."""
-        odd = [number for number, each in enumerate(rows.split(b"\n")) if each.count(b'"') % 2]
+        """Return an error that names the line of a quotation mark that never closes."""
+        odd = [number for number, text in enumerate(rows.split(b"\n")) if text.count(b'"') % 2]
         if odd:
-            return self._error(f"line {line + odd[-1]}: a quotation mark that never closes; mend the file")
+            return self._error(f"line {line + odd[-1]}: a quotation mark that never closes; correct the file")
         return self._error(
-            f"line {line}: a row that never ends; is it a CSV file, with line ends that are not CR alone?"
+            f"line {line}: a row that never ends; check that this is a CSV file, and that its lines end in LF or CR LF"
         )
 
     def _error(self, what: str) -> SourceError:
@@ -215,7 +233,7 @@ class CsvFile:
 
 
 def looks_like_record(names: Sequence[str]) -> bool:
-    """Say whether what should be the names of the columns are the values of a record, so that none may be quoted.
+    """Whether the first line holds the values of a record and not the names of columns, so that no error may quote it.
 
     Examples
     --------
@@ -223,18 +241,19 @@ def looks_like_record(names: Sequence[str]) -> bool:
     (False, True)
     """
     name = pl.col("name")
-    # A month or a year may be the name of a column: that of its figures.
+    # A month or a year may name a column of figures.
     status = birth_date.standardise(name, dtype=pl.String()).struct.field("status")
-    dated = ~status.is_in(["unreadable", "partial"])
-    placed = postcode.standardise(name).struct.field("status") == "valid"
-    value = dated | placed | (name.str.count_matches("[0-9]") >= _DIGITS_OF_A_VALUE)
+    is_date = ~status.is_in(["unreadable", "partial"])
+    is_postcode = postcode.standardise(name).struct.field("status") == "valid"
+    value = is_date | is_postcode | (name.str.count_matches("[0-9]") >= _DIGITS_OF_A_VALUE)
     return bool(pl.DataFrame({"name": names}, schema={"name": pl.String}).select(value.any()).item())
 
 
 def _end_of_rows(text: bytes, inside: bool) -> int:
-    """Find where the last whole row ends, in text that begins inside quotation marks or outside; 0 where none does.
+    """Return where the last whole row of a text ends; 0 if none does.
 
-    From the end back, from one quotation mark to the one before: every other stretch is outside.
+    ``inside``: whether the text begins inside quotation marks. The search goes backwards, one quotation mark at a time:
+    every other stretch lies outside.
     """
     inside ^= bool(text.count(b'"') % 2)
     end = len(text)

@@ -62,9 +62,9 @@ def flipped(file: Path) -> None:
             "gp.parquet is missing; hospital.parquet is",
         ),
         (lambda out: (out / "more.csv").write_text("x"), "more.csv is no part of it"),
-        (rewritten, "what is here is not what was signed"),
-        (lambda out: flipped(out / SIGNATURE), "what is here is not what was signed"),
-        (lambda out: (out / SIGNATURE).write_bytes(b""), "what is here is not what was signed"),
+        (rewritten, "the signature does not verify"),
+        (lambda out: flipped(out / SIGNATURE), "the signature does not verify"),
+        (lambda out: (out / SIGNATURE).write_bytes(b""), "the signature does not verify"),
     ],
 )
 def test_whatever_was_done_to_it_is_found(out: Path, tamper: Callable[[Path], object], says: str) -> None:

@@ -69,12 +69,12 @@ def test_a_header_that_cannot_serve_is_refused(tmp_path: Path, content: bytes, s
 def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
     file = csv_file(tmp_path, b"\xef\xbb\xbfA,B\r\n")
     assert file.header() == ("A", "B")
-    assert file.scan(file.header()).collect().equals(pl.DataFrame(schema={"A": pl.String, "B": pl.String}))
+    assert file.scan().collect().equals(pl.DataFrame(schema={"A": pl.String, "B": pl.String}))
 
 
 def test_the_lazy_scan_counts_filters_and_limits(tmp_path: Path) -> None:
     file = csv_file(tmp_path, b"A;B\n1;x\n2;y\n3;x\n", separator=";")
-    scan = file.scan(file.header())
+    scan = file.scan()
     assert scan.select(pl.len()).collect().item() == 3
     assert scan.filter(pl.col("B") == "x").collect()["A"].to_list() == ["1", "3"]
     assert scan.head(2).collect()["A"].to_list() == ["1", "2"]

@@ -1,0 +1,62 @@
+"""The formats of a source: what each must do, and which one reads a file. A new format is added here."""
+
+from pathlib import Path
+from typing import Final, Protocol
+
+import polars as pl
+
+from linkcore.errors import SourceError
+from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.formats.ipc_files import IpcFile
+from linkcore.sources.formats.parquet_files import ParquetFile
+
+__all__ = ["SUFFIXES", "SourceData", "is_known", "open_file"]
+
+SUFFIXES: Final = (".arrow", ".csv", ".feather", ".ipc", ".parquet", ".txt")
+"""Endings of the files that can be read; capitals do not matter."""
+
+
+class SourceData(Protocol):
+    """One file of a source, or a whole source in memory."""
+
+    @property
+    def place(self) -> str:
+        """What to call the data in an error: the path of a file."""
+
+    def header(self) -> tuple[str, ...]:
+        """Read the names of the columns."""
+
+    def scan(self) -> pl.LazyFrame:
+        """Return all columns, lazily, in the order of the rows."""
+
+    def find_fault(self) -> SourceError | None:
+        """Read everything again and return what is wrong, quoting no value; None if this part can be read."""
+
+
+def is_known(file: Path) -> bool:
+    """Whether a file has the ending of a known format.
+
+    Examples
+    --------
+    >>> is_known(Path("gp.CSV")), is_known(Path("gp.xlsx"))
+    (True, False)
+    """
+    return file.suffix.lower() in SUFFIXES
+
+
+def open_file(source: str, file: Path, *, encoding: str, separator: str) -> SourceData:
+    """Choose the format of a file by its ending.
+
+    Examples
+    --------
+    >>> type(open_file("gp", Path("gp.parquet"), encoding="utf-8", separator=",")).__name__
+    'ParquetFile'
+    """
+    match file.suffix.lower():
+        case ".parquet":
+            return ParquetFile(source, file)
+        case ".arrow" | ".feather" | ".ipc":
+            return IpcFile(source, file)
+        case ".csv" | ".txt":
+            return CsvFile(source, file, encoding, separator)
+    raise SourceError(f"source {source!r}: {file} is of no known format; use {', '.join(SUFFIXES)}")
