@@ -128,6 +128,7 @@ class Names:
         return self._family_stock.draw(rng, heritage)
 
     def _read_given(self) -> tuple[pl.Series, _Stock]:
+        """Read the given names, and their frequencies by heritage, sex and generation."""
         numbers: dict[str, int] = {}
         tables: dict[tuple[int, int], list[tuple[int, list[int]]]] = {}
         for heritage, sex, name, *frequencies in _rows("given_names.csv"):
@@ -144,6 +145,7 @@ class Names:
         return pl.Series("given_name", list(numbers), dtype=pl.String), _Stock(groups)
 
     def _read_nicknames(self) -> pl.DataFrame:
+        """Read the first and the last nickname of each given name."""
         table = (
             pl.DataFrame(list(_rows("nicknames.csv")), schema=["given_name", "nickname"], orient="row")
             .with_columns(pl.all().str.to_uppercase())
@@ -154,6 +156,7 @@ class Names:
         return joined.select("first", "second")
 
     def _read_family(self) -> tuple[pl.Series, pl.Series, _Stock]:
+        """Read the family names and their frequencies by heritage, and add names built from parts of place names."""
         numbers: dict[tuple[str, str], int] = {}
         tables: list[tuple[list[int], list[float]]] = [([], []) for _ in HERITAGES]
         for heritage, name, form_for_women, frequency in _rows("family_names.csv"):

@@ -54,7 +54,7 @@ def test_generations_and_heritages_have_distinct_names():
 def test_most_british_family_names_are_uncommon():
     number = STOCK.draw_family(np.random.default_rng(2), np.zeros(200_000, dtype=np.int64))
     share = np.bincount(number) / len(number)
-    # One pair in 600 to 900 agrees on the family name by chance, as in Britain.
+    # In Britain, one pair of people in 700 to 900 agrees on the family name by chance.
     assert 1 / 900 < (share**2).sum() < 1 / 600
     assert share[share < 0.0005].sum() > 0.4
 
