@@ -1,1 +1,1 @@
-"""Identifiers in standard form: each module takes text as sent and gives a value and a status."""
+"""Standard forms of identifiers: each module turns a raw value into a standard value and a status."""

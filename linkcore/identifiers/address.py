@@ -1,4 +1,4 @@
-"""Addresses: one line of text in A to Z, 0 to 9 and single spaces."""
+"""Standardise addresses: one line of A to Z, 0 to 9 and single spaces."""
 
 from typing import Final
 
@@ -9,29 +9,25 @@ from linkcore.identifiers.text import as_text, by_dtype, folded, on_present, own
 __all__ = ["MISSING_WORDS", "NO_PLACE", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "no_place"])
-"""What an address turned out to be; no place is text that says that there is no address, or none known."""
+"""Statuses of an address; ``no_place`` is text that says that there is no address or that it is not known."""
 
 MISSING_WORDS: Final = ("", "NULL", "NONE", "NIL", "NA", "N A", "NAN", "BLANK")
-"""Written where there is no value, in the form of :func:`standardise`."""
+"""Words that stand for a missing value, in the form that :func:`standardise` writes."""
 
 NO_PLACE: Final = (
     *("NFA", "NO ADDRESS", "NO KNOWN ADDRESS", "NO FIXED ADDRESS", "HOMELESS", "ROUGH SLEEPER", "NO FIXED ABODE"),
     *("UNKNOWN", "UNK", "NK", "NOT KNOWN", "ADDRESS UNKNOWN", "ADDRESS NOT KNOWN", "UNKNOWN ADDRESS", "NOT STATED"),
     *("NOT RECORDED", "NOT GIVEN", "NOT PROVIDED", "NOT AVAILABLE", "REFUSED", "WITHHELD"),
 )
-"""Whole addresses that are no place, in the form of :func:`standardise`."""
+"""Whole addresses that are not a place, in the form that :func:`standardise` writes."""
 
 _NO_FIXED_ABODE: Final = "^(?:OF )?NO FIXED (?:ABODE|ADDRESS)"
 
 
 def standardise(column: pl.Expr) -> pl.Expr:
-    """Bring addresses to the form in which they are compared.
+    """Standardise addresses for comparison: a struct of ``value`` (String, null unless valid) and ``status``.
 
-    Returns Struct with ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
-
-    Notes
-    -----
-    Apostrophes are dropped, all other punctuation is a space. An address in another script is kept in it.
+    Apostrophes are dropped; all other punctuation becomes a space. An address in another script stays in that script.
 
     Examples
     --------
@@ -43,6 +39,7 @@ def standardise(column: pl.Expr) -> pl.Expr:
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Standardise addresses of a known dtype."""
     text, line, status = map(pl.field, ("text", "line", "status"))
     latin = folded(text).str.replace_all("[^A-Z0-9]+", " ").str.strip_chars(" ")
     status_of_line = (
@@ -55,8 +52,8 @@ def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     return (
         pl.struct(text=as_text(column, dtype))
         .struct.with_fields(line=latin)
-        .struct.with_fields(foreign=on_present(pl.when(line == "").then(text), own_script, pl.String))
-        .struct.with_fields(line=pl.coalesce(pl.field("foreign"), line))
+        .struct.with_fields(other_script=on_present(pl.when(line == "").then(text), own_script, pl.String))
+        .struct.with_fields(line=pl.coalesce(pl.field("other_script"), line))
         .struct.with_fields(status=status_of_line)
         .struct.with_fields(value=pl.when(status == _status("valid")).then(line))
         .struct.eval(pl.field("value"), status)

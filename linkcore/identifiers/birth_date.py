@@ -1,4 +1,4 @@
-"""Birth dates: from dates, text in the common forms, or Excel's serial numbers; odd is flagged, and is not absent."""
+"""Read birth dates from dates, text in the common forms, or Excel serial numbers; suspect dates are flagged."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -12,52 +12,52 @@ from linkcore.identifiers.text import MISSING_WORDS, as_text, ascii_digits, by_d
 __all__ = ["DEFAULTS", "EARLIEST", "LATEST", "LATEST_TWO_DIGIT_YEAR", "OLDEST_AGE", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "partial", "default", "impossible", "unreadable", "implausible"])
-"""What a birth date turned out to be. An implausible one keeps its value, an impossible one (31 February) its text, and
-one without its day, or month and day, the text of what is there."""
+"""Statuses of a birth date. An implausible date keeps its value, and an impossible one (31 February) keeps its text. A
+partial date, without its day or without its month and day, keeps the text of the known part."""
 
 DEFAULTS: Final = (dt.date(1800, 1, 1), dt.date(1900, 1, 1), dt.date(9999, 12, 31))
-"""Dates that systems fill in where they have none. 1 January of other years is suspect, and kept. What is left of such
-a date without its day or month (1900, or 12/9999) is filled in as well."""
+"""Dates that systems fill in where they have none, also without day or month (1900, or 12/9999). 1 January of other
+years is suspect, but valid."""
 
 EARLIEST: Final = dt.date(1850, 1, 1)
-"""Birth dates before it are implausible, whatever the reference date."""
+"""Earlier birth dates are implausible, whatever the reference date."""
 
 LATEST: Final = dt.date(2100, 12, 31)
-"""Birth dates after it are implausible, without a reference date too."""
+"""Later birth dates are implausible, even without a reference date."""
 
 OLDEST_AGE: Final = 120
-"""Years; birth dates longer before the reference date are implausible."""
+"""In years. Birth dates that are longer before the reference date are implausible."""
 
 LATEST_TWO_DIGIT_YEAR: Final = 2029
-"""The last year that two digits can mean where there is no reference date: 00 to 29 are 2000 to 2029, 30 is 1930."""
+"""Latest year of a two-digit year without a reference date: 00 to 29 are 2000 to 2029, and 30 is 1930."""
 
-_CHEAP: Final = (
+_COMMON_FORMS: Final = (
     ("^[12][0-9]{3}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}.*)?$", 10, "%Y-%m-%d"),
     ("^(?:1[89]|20)[0-9]{2}(?:0[0-9]|1[0-2])[0-3][0-9]$", 8, "%Y%m%d"),
     ("^[0-9]{2}-[A-Za-z]{3}-[12][0-9]{3}$", 11, "%d-%b-%Y"),
 )
-"""Forms in which nearly every date comes, how many characters of each to read, and in what format."""
+"""Forms of nearly all dates: pattern, number of characters to read, and their format."""
 
 _SLASHED: Final = "^[0-9]{2}/[0-9]{2}/[12][0-9]{3}(?: [0-9]{2}:[0-9]{2}.*)?$"
 
 _TIME: Final = r"(?s)(?:T|\s)\s*[0-9]{1,2}(?::[0-9]{2}.*|\.[0-9]{2}\.[0-9]{2}.*)$"
 _TIME_DIGITS: Final = "^([0-9]{8})T?[0-9]{4}(?:[0-9]{2})?$"
 _DECIMALS: Final = r"^(?:([0-9]{5,8})[.,][0-9]*|([0-9]{4})[.,]0*)$"
-"""Of a number; 1980.0 is a year, and 1980.10 may be a month."""
+"""Decimals of a number. 1980.0 is a year, but 1980.10 may be a month."""
 _SERIAL: Final = "^[1-5][0-9]{4}$|^60000$"
-"""1927 to 2064. Four digits are a year, or neither."""
+"""Excel serial numbers of 1927 to 2064. Four digits are never a serial number: they are a year or unreadable."""
 
 _EXCEL_DAY_0: Final = dt.date(1899, 12, 30)
-"""Day 0 of Excel's serial numbers from March 1900 on (it has a 29 February 1900)."""
+"""Day 0 of Excel's serial numbers since March 1900 (Excel has a 29 February 1900)."""
 
 _GAP: Final = r"[-/.,\\\s\p{Pd}]+"
 _YEAR: Final = "([0-9]{4}|[0-9]{2})"
 _FULL_YEAR: Final = "((?:1[89]|20)[0-9]{2})"
 _YEAR_OF_PARTIAL: Final = "((?:1[89]|20)[0-9]{2}|0000|9999)"
 _YEAR_NO_MONTH: Final = "((?:1[89]|20)(?:00|1[3-9]|[2-9][0-9]))"
-"""Years whose last two digits are no month. Of six digits in a row only these begin with the year for sure: 190203 may
-be February 1903, 19 February 2003 or 3 February 2019."""
-_TO_12: Final = "(0?[0-9]|1[0-2])"
+"""Years whose last two digits are not a month. Only with these, six digits certainly begin with the year: 190203 may be
+February 1903, 19 February 2003 or 3 February 2019."""
+_UP_TO_12: Final = "(0?[0-9]|1[0-2])"
 _OVER_12: Final = "(1[3-9]|[2-9][0-9])"
 _MONTH: Final = (
     "JAN(?:UARY)?|FEB(?:RUARY)?|MAR(?:CH)?|APR(?:IL)?|MAY|JUNE?|JULY?|AUG(?:UST)?|SEP(?:T(?:EMBER)?)?|OCT(?:OBER)?"
@@ -70,11 +70,11 @@ _MONTHS: Final = {
     )
 }
 _PARTS: Final = r"^(?<year>[0-9]{4}|[0-9]{2})\|(?<month>[0-9]{1,2})[A-Z]*\|(?<day>[0-9]{1,2})$"
-"""What :func:`_year_month_day` makes of a date; JANUARY is 01UARY by then."""
+"""The form that :func:`_year_month_day` writes; JANUARY has become 01UARY."""
 
 _PARTIAL_DEFAULTS: Final = tuple(date.isoformat()[:length] for date in DEFAULTS for length in (4, 7))
 
-_FOUND: Final = pl.Struct({"date": pl.Date, "text": pl.String, "missing": pl.Boolean})
+_RESULT: Final = pl.Struct({"date": pl.Date, "text": pl.String, "missing": pl.Boolean})
 
 
 def standardise(
@@ -84,11 +84,11 @@ def standardise(
     day_first: bool = True,
     dtype: pl.DataType | None = None,
 ) -> pl.Expr:
-    """Read birth dates, and say of each whether it can be one.
+    """Read birth dates, and determine the status of each.
 
-    Returns Struct with ``value`` (Date, null unless valid or implausible), ``text`` (String: YYYY-MM-DD of an
-    impossible date, for edit distance; YYYY-MM or YYYY of one that is partial, be it plausible or not; null in all
-    other cases) and ``status`` (``STATUS``, never null).
+    Returns a struct of ``value`` (Date, null unless valid or implausible), ``text`` (String) and ``status`` (never
+    null). ``text`` is YYYY-MM-DD of an impossible date, for edit distance, or YYYY-MM or YYYY of a date without its day
+    or month; otherwise it is null.
 
     Examples
     --------
@@ -115,8 +115,9 @@ def standardise(
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
+    """Read birth dates of a known dtype, then add the status."""
     if dtype in (pl.Date, pl.Datetime):
-        # Dates before year 1 and after year 9999 exist in Polars, but in no calendar that anybody is born by.
+        # Polars has dates before year 1 and after year 9999, but no birth date is one of them.
         date = column if dtype == pl.Date else column.dt.date()
         read = pl.struct(
             date=pl.when(date.dt.year().is_between(1, 9999)).then(date),
@@ -124,46 +125,46 @@ def _standardise(column: pl.Expr, dtype: pl.DataType, reference_date: dt.date | 
             missing=column.is_null(),
         )
     else:
-        read = _of_text(as_text(column, dtype), reference_date, day_first)
-    return _judged(read, reference_date)
+        read = _read_text(as_text(column, dtype), reference_date, day_first)
+    return _with_status(read, reference_date)
 
 
-def _of_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
-    """Bind ``date``, ``text`` and ``missing``: by the cheap forms, and apart by all others."""
+def _read_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
+    """Read ``date``, ``text`` and ``missing``: first the common forms, then all others."""
     date, rest, other = map(pl.field, ("date", "rest", "other"))
     read = pl.struct(rest=text, empty=text.is_null(), date=pl.lit(None, dtype=pl.Date))
     slashed = (_SLASHED, 10, "%d/%m/%Y" if day_first else "%m/%d/%Y")
-    for pattern, length, form in (*_CHEAP, slashed):
-        in_form = pl.when(rest.str.contains(pattern)).then(rest.str.head(length))
-        # Without the cache, which is slower here: it looks every text up to save a parse of ten nanoseconds.
-        found = in_form.str.to_date(form, strict=False, cache=False)
+    for pattern, length, form in (*_COMMON_FORMS, slashed):
+        matching = pl.when(rest.str.contains(pattern)).then(rest.str.head(length))
+        # The cache is slower here: it looks up every text to save a parse of ten nanoseconds.
+        found = matching.str.to_date(form, strict=False, cache=False)
         read = read.struct.with_fields(date=pl.coalesce(date, found)).struct.with_fields(
             rest=pl.when(date.is_null()).then(rest)
         )
-    apart = partial(_of_other_text, reference_date=reference_date, day_first=day_first)
-    return read.struct.with_fields(other=on_present(rest, apart, _FOUND)).struct.with_fields(
+    read_other = partial(_read_other_text, reference_date=reference_date, day_first=day_first)
+    return read.struct.with_fields(other=on_present(rest, read_other, _RESULT)).struct.with_fields(
         date=pl.coalesce(date, other.struct.field("date")),
         text=other.struct.field("text"),
         missing=pl.field("empty") | other.struct.field("missing").fill_null(value=False),
     )
 
 
-def _of_other_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
-    """Read the parts of a date, and keep them as text where there is no such date. A part of zeros is not known."""
+def _read_other_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
+    """Read the parts of a date, and keep them as text where no such date exists; a part of zeros is unknown."""
     tidy, parts, serial, possible = map(pl.field, ("tidy", "parts", "serial", "possible"))
     year, month, day = map(pl.field, ("year", "month", "day"))
     no_year = parts.struct.field("year").cast(pl.Int32) == 0
-    # Nothing can be told by a month or a day alone.
+    # A month or a day alone says nothing.
     no_date = no_year & ((month == 0) | (day == 0))
-    # A day without its month is rather mistyped than known; it stays, for edit distance, and so does what has no year.
-    known = pl.when(no_year | (day != 0) | (month > 12)).then(10).when(month == 0).then(4).otherwise(7)
+    # A day without its month is probably mistyped: the text keeps it for edit distance, as it does without a year.
+    known_length = pl.when(no_year | (day != 0) | (month > 12)).then(10).when(month == 0).then(4).otherwise(7)
     date = pl.date(*(pl.when(possible).then(part) for part in (year, month, day)))
     serial_date = (serial + (_EXCEL_DAY_0 - dt.date(1970, 1, 1)).days).cast(pl.Date)
-    dashed = pl.format(
-        "{}-{}-{}", *(part.cast(pl.String).str.zfill(n) for part, n in ((year, 4), (month, 2), (day, 2)))
+    iso_text = pl.format(
+        "{}-{}-{}", *(part.cast(pl.String).str.zfill(length) for part, length in ((year, 4), (month, 2), (day, 2)))
     )
     return (
-        pl.struct(tidy=_tidied(text), words=compact(text))
+        pl.struct(tidy=_without_time(text), words=compact(text))
         .struct.with_fields(
             parts=_year_month_day(tidy, day_first).str.extract_groups(_PARTS),
             serial=pl.when(tidy.str.contains(_SERIAL)).then(tidy).cast(pl.Int32, strict=False),
@@ -173,15 +174,15 @@ def _of_other_text(text: pl.Expr, reference_date: dt.date | None, day_first: boo
         .struct.with_fields(possible=_is_possible(year, month, day), missing=pl.field("words").is_in(MISSING_WORDS))
         .struct.with_fields(
             date=pl.coalesce(date, serial_date),
-            text=pl.when(possible.not_() & no_date.not_()).then(dashed.str.head(known)),
+            text=pl.when(possible.not_() & no_date.not_()).then(iso_text.str.head(known_length)),
             missing=pl.field("missing") | no_date.fill_null(value=False),
         )
         .struct.eval(pl.field("date"), pl.field("text"), pl.field("missing"))
     )
 
 
-def _tidied(text: pl.Expr) -> pl.Expr:
-    """Take away the time of day and the decimals of a number."""
+def _without_time(text: pl.Expr) -> pl.Expr:
+    """Remove the time of day, and the decimals of a number."""
     return (
         ascii_digits(text)
         .str.to_uppercase()
@@ -194,37 +195,37 @@ def _tidied(text: pl.Expr) -> pl.Expr:
 
 
 def _year_month_day(tidy: pl.Expr, day_first: bool) -> pl.Expr:
-    """Rewrite a date in any of the forms as ``year|month|day``; whatever is in none of them keeps its form."""
+    """Rewrite a date in any known form as ``year|month|day``; other text stays as it is."""
     for pattern, rewritten in _forms(day_first):
         tidy = tidy.str.replace(pattern, rewritten)
     return tidy.str.replace_many(_MONTHS)
 
 
 def _forms(day_first: bool) -> Iterator[tuple[str, str]]:
-    """Pair each form with what it is rewritten to, what is not there as 0; no rewritten date is in a later form."""
+    """Yield each form and its replacement, with 0 for an absent part; no replacement matches a later form."""
     day_month, month_day = "${3}|${2}|${1}", "${3}|${1}|${2}"
     usual, other = (day_month, month_day) if day_first else (month_day, day_month)
-    # Read the other way round, where the part that should be the month is over 12 and the other is not.
-    swapped = (_TO_12, _OVER_12) if day_first else (_OVER_12, _TO_12)
+    # Day and month change places where the month would be over 12 and the day would not.
+    swapped = (_UP_TO_12, _OVER_12) if day_first else (_OVER_12, _UP_TO_12)
     yield rf"^([0-9]{{4}}){_GAP}({_MONTH}|[0-9]{{1,2}}){_GAP}([0-9]{{1,2}})$", "${1}|${2}|${3}"
     yield rf"^{swapped[0]}{_GAP}{swapped[1]}{_GAP}{_YEAR}$", other
     yield rf"^([0-9]{{1,2}}){_GAP}([0-9]{{1,2}}){_GAP}{_YEAR}$", usual
     yield rf"^([0-9]{{1,2}})(?:ST|ND|RD|TH)?(?:{_GAP})?({_MONTH})(?:{_GAP})?{_YEAR}$", day_month
     yield rf"^({_MONTH})(?:{_GAP})?([0-9]{{1,2}})(?:ST|ND|RD|TH)?{_GAP}{_YEAR}$", month_day
-    # Digits alone: a century, 18 to 20, is no month, so that what begins with a year cannot end with one too.
+    # Digits alone: 18 to 20, the start of a year, is never a month, so no date both begins and ends with a year.
     yield rf"^{_FULL_YEAR}(0[0-9]|1[0-2])([0-9]{{2}})$", "${1}|${2}|${3}"
     yield rf"^{swapped[0]}{swapped[1].replace('0?', '0')}{_FULL_YEAR}$", other
     yield rf"^([0-9]{{1,2}})([0-9]{{2}}){_FULL_YEAR}$", usual
-    # Without a day. After the year a month has two digits, for 1980-2 may be a range.
+    # Without a day: a month after the year has two digits, since 1980-2 may be a range.
     yield rf"^{_YEAR_OF_PARTIAL}{_GAP}({_MONTH}|0[0-9]|1[0-2])$", "${1}|${2}|0"
-    yield rf"^{_TO_12}{_GAP}{_YEAR_OF_PARTIAL}$", "${2}|${1}|0"
+    yield rf"^{_UP_TO_12}{_GAP}{_YEAR_OF_PARTIAL}$", "${2}|${1}|0"
     yield rf"^({_MONTH})(?:{_GAP})?{_YEAR_OF_PARTIAL}$", "${2}|${1}|0"
     yield rf"^{_YEAR_NO_MONTH}(0[0-9]|1[0-2])$", "${1}|${2}|0"
     yield rf"^{_YEAR_OF_PARTIAL}$", "${1}|0|0"
 
 
 def _in_century(year: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
-    """Take two digits as the latest year that is not after the reference date, or ``LATEST_TWO_DIGIT_YEAR``."""
+    """Complete two-digit years to the latest year up to the reference date, or up to ``LATEST_TWO_DIGIT_YEAR``."""
     number, month, day = pl.field("year"), pl.field("month"), pl.field("day")
     recent = 2000 + number
     if reference_date is None:
@@ -235,18 +236,18 @@ def _in_century(year: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
 
 
 def _is_possible(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
-    """Say whether the Gregorian calendar has such a date."""
+    """Whether the date exists in the Gregorian calendar."""
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     last = pl.when(month.is_in([4, 6, 9, 11])).then(30).when(month == 2).then(28 + leap.cast(pl.Int32)).otherwise(31)
     return (year >= 1) & month.is_between(1, 12) & day.is_between(1, last)
 
 
-def _judged(read: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
-    """Give value and status to dates that were read."""
+def _with_status(read: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
+    """Add the value and the status to dates that were read."""
     date, text, status = pl.field("date"), pl.field("text"), pl.field("status")
     earliest, latest = EARLIEST, LATEST
     if reference_date is not None:
-        # 120 years before 29 February there may be no such day: its eve serves.
+        # There may be no 29 February 120 years earlier; use the 28th.
         day = 28 if (reference_date.month, reference_date.day) == (2, 29) else reference_date.day
         oldest = dt.date(max(reference_date.year - OLDEST_AGE, 1), reference_date.month, day)
         earliest, latest = max(earliest, oldest), min(latest, reference_date)
@@ -274,7 +275,7 @@ def _judged(read: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
 
 
 def _is_outside(text: pl.Expr, earliest: dt.date, latest: dt.date) -> pl.Expr:
-    """Say whether every day that a partial date may be is earlier or later than that; null where there is no text."""
+    """Whether all possible days of a partial date are too early or too late; null where there is no text."""
     months, years = ((text < earliest.isoformat()[:length]) | (text > latest.isoformat()[:length]) for length in (7, 4))
     return pl.when(text.str.len_bytes() == len("YYYY-MM")).then(months).otherwise(years)
 

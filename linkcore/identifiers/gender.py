@@ -1,4 +1,4 @@
-"""Gender: PERSON STATED GENDER CODE, or the words that stand for it."""
+"""Standardise gender from PERSON STATED GENDER CODE, or from the words that stand for its codes."""
 
 from typing import Final
 
@@ -10,27 +10,25 @@ from linkcore.schema import GENDER
 __all__ = ["FEMALE", "MALE", "NO_EVIDENCE", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "no_evidence", "unreadable"])
-"""What a gender turned out to be; no evidence is a code that says that it is not known, or neither."""
+"""Statuses of a gender; ``no_evidence`` is a code for not known, or for neither male nor female."""
 
 MALE: Final = ("1", "M", "MALE", "MAN", "BOY")
-"""Codes and words for male, letters and digits only."""
+"""Codes and words for male; letters and digits only."""
 
 FEMALE: Final = ("2", "F", "FEMALE", "WOMAN", "GIRL")
-"""Codes and words for female, letters and digits only."""
+"""Codes and words for female; letters and digits only."""
 
 NO_EVIDENCE: Final = (
     *("0", "9", "X", "I", "U", "UN", "UNK", "NK", "UNKNOWN", "NOTKNOWN", "INDETERMINATE", "UNDETERMINED", "AMBIGUOUS"),
     *("NOTSPECIFIED", "NOTSTATED", "NOTRECORDED", "OTHER", "NONBINARY", "UNDISCLOSED", "PREFERNOTTOSAY"),
 )
-"""NHS Data Dictionary: 9 is indeterminate and X not known; 0 was "not known" in earlier data sets."""
+"""Codes and words for neither. In the NHS Data Dictionary 9 is indeterminate and X not known; 0 was "not known"."""
 
 _NUMBER: Final = r"^0*([0-9])(?:[.,]0*)?$"
 
 
 def standardise(column: pl.Expr, *, dtype: pl.DataType | None = None) -> pl.Expr:
-    """Read gender from codes and words.
-
-    Returns Struct with ``value`` (``schema.GENDER``, null unless valid) and ``status`` (``STATUS``, never null).
+    """Read gender from codes and words: a struct of ``value`` (``schema.GENDER``, null unless valid) and ``status``.
 
     Examples
     --------
@@ -42,6 +40,7 @@ def standardise(column: pl.Expr, *, dtype: pl.DataType | None = None) -> pl.Expr
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Standardise gender of a known dtype; only values that are not plain codes are cleaned first."""
     text, upper, known, word, value = map(pl.field, ("text", "upper", "known", "word", "value"))
     status = (
         pl.when(value.is_not_null())
@@ -70,7 +69,7 @@ def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _word(text: pl.Expr) -> pl.Expr:
-    """Take the letters and digits of a word, or of a number its one digit."""
+    """Keep the letters and digits of a word, or the single digit of a number."""
     return compact(ascii_digits(text).str.strip_chars().str.replace(_NUMBER, "${1}"))
 
 

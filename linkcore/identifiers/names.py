@@ -1,4 +1,4 @@
-"""Names: upper case, A to Z and single spaces, without titles; and which values are no name at all."""
+"""Standardise names to upper-case A to Z and single spaces without titles, and recognise values that are not names."""
 
 from functools import partial
 from typing import Final, Literal
@@ -10,13 +10,13 @@ from linkcore.identifiers.text import as_text, by_dtype, folded, on_distinct, on
 __all__ = ["MISSING_WORDS", "NON_NAMES", "NON_NAMES_GIVEN", "STATUS", "TITLES", "Kind", "standardise"]
 
 Kind = Literal["given", "family"]
-"""PERSON GIVEN NAME or PERSON FAMILY NAME."""
+"""Whether a name is a PERSON GIVEN NAME or a PERSON FAMILY NAME."""
 
 STATUS: Final = pl.Enum(["valid", "missing", "non_name"])
-"""What a name turned out to be; a non-name was written where the name was not known."""
+"""Statuses of a name; a ``non_name`` is a word that was entered because the name was not known."""
 
 MISSING_WORDS: Final = ("", "NULL", "NONE", "NIL", "NA", "N A")
-"""Written where there is no value. Somebody may be called Null, but files in which NULL is no name are far commoner."""
+"""Words that stand for a missing value. Some people are called Null, but NULL far more often means missing."""
 
 NON_NAMES: Final = (
     *("UNKNOWN", "UNK", "NOT KNOWN", "NOT GIVEN", "NOT STATED", "NOT RECORDED", "NOT PROVIDED", "NOT AVAILABLE"),
@@ -36,36 +36,36 @@ NON_NAMES: Final = (
     *("TEST", "TESTING", "TEST PATIENT", "TESTPATIENT", "DUMMY", "DO NOT USE"),
     *(letter * times for letter in "XZ" for times in range(2, 11)),
 )
-"""Whole values that are no name, given or family.
+"""Whole values that are neither a given name nor a family name.
 
-Not among them are MALE, BOY, CHILD, PATIENT, BABY and TWIN, which are family names of real people.
+MALE, BOY, CHILD, PATIENT, BABY and TWIN are not listed, since they are family names of real people.
 """
 
 NON_NAMES_GIVEN: Final = (
     *("BABY", "INFANT", "NEWBORN", "NEONATE", "STILLBORN", "CHILD", "BOY", "GIRL", "MALE", "TWIN", "TRIPLET"),
     *("MOTHER", "FATHER", "PATIENT"),
 )
-"""Whole values that are no given name."""
+"""Whole values that are not a given name."""
 
 TITLES: Final = (
     *("MR", "MRS", "MISS", "MS", "MX", "MASTER", "DR", "DOCTOR", "PROF", "PROFESSOR"),
     *("REV", "REVD", "REVEREND", "SIR", "DAME"),
 )
-"""Left out before a name, or after it and a comma; no name when alone."""
+"""Titles are dropped before a name, or after a name and a comma; a title alone is not a name."""
 
 _DTYPE: Final = pl.Struct({"value": pl.String(), "status": STATUS})
 
 _MISSING_SPELLINGS: Final = ("nan", "NaN")
-"""As programs write it; in any other spelling Nan is a name."""
+"""Not a number, as programs write it; in any other spelling Nan is a name."""
 
 _TEST_PATIENT: Final = "^(?:XX|ZZ)[XZ]*TEST"
-"""How the names of the health service's own test patients begin."""
+"""How the names of the NHS's test patients begin."""
 
 _BABY_OF: Final = r"^(?:BABY|INFANT|NEWBORN|CHILD|SON|DAUGHTER)(?: BOY| GIRL)? OF\b"
 _BABY_GIVEN: Final = (
     r"^(?:TWIN|TRIPLET) |^(?:BABY|INFANT|NEWBORN) (?:BOY|GIRL|MALE|FEMALE|TWIN|ONE|TWO|THREE|[A-C]|I+)\b"
 )
-"""BABY OF SMITH, TWIN ONE, BABY GIRL TWO: how a child's first records name it, with whatever follows."""
+"""BABY OF SMITH, TWIN ONE, BABY GIRL TWO: placeholders in the first records of a child, with any text after them."""
 
 _A_TITLE: Final = f"(?:{'|'.join(TITLES)})"
 _BEFORE_NAME: Final = r"^\P{L}+"
@@ -78,16 +78,12 @@ _SPLIT_PREFIX: Final = r"^(O|MC|MAC) ([A-Z]{2})"
 
 
 def standardise(column: pl.Expr, *, kind: Kind) -> pl.Expr:
-    """Bring names to the form in which they are compared.
+    """Standardise names for comparison: a struct of ``value`` (String, null unless valid) and ``status``.
 
-    Returns Struct with ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
-
-    Notes
-    -----
-    An apostrophe is dropped, and O, MC or MAC before a family name is joined to it: O'BRIEN, O BRIEN and OBRIEN agree.
-    A hyphen becomes a space: what sources differ in is mostly SMITH-JONES and SMITH JONES, and with its parts apart
-    such a name can still be compared with JONES. Digits are dropped. Brackets, and what comes after "known as" or
-    "née", are not part of the name. A name of which nothing can be spelt in A to Z is kept in its own script.
+    - Apostrophes are dropped, and O, MC or MAC is joined to the family name: O'BRIEN, O BRIEN and OBRIEN agree.
+    - A hyphen becomes a space, so that SMITH-JONES agrees with SMITH JONES and can be compared with JONES.
+    - Digits, text in brackets, and anything after "known as" or "née" are dropped.
+    - A name without any letter that can be spelt in A to Z stays in its own script.
 
     Examples
     --------
@@ -99,11 +95,12 @@ def standardise(column: pl.Expr, *, kind: Kind) -> pl.Expr:
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
+    """Standardise names of a known dtype, each distinct name once."""
     return on_distinct(as_text(column, dtype), partial(_read, kind=kind), _DTYPE)
 
 
 def _read(column: pl.Expr, kind: Kind) -> pl.Expr:
-    """Most names are one word in ASCII letters; the others are read apart."""
+    """Read names: most are one word of ASCII letters; only the others need :func:`_words`."""
     text, plain, name, status = map(pl.field, ("text", "plain", "name", "status"))
     simple = text.str.contains("^[A-Za-z]+$") & text.is_in(_MISSING_SPELLINGS).not_()
     non_names = (*NON_NAMES, *TITLES, *(NON_NAMES_GIVEN if kind == "given" else ()))
@@ -127,26 +124,27 @@ def _read(column: pl.Expr, kind: Kind) -> pl.Expr:
 
 
 def _words(text: pl.Expr, kind: Kind) -> pl.Expr:
-    """Split off the words of a name; what is none becomes a member of NON_NAMES or MISSING_WORDS."""
-    original, words, own = map(pl.field, ("original", "words", "own"))
-    no_name = words.str.contains(_BABY_OF)
+    """Read the words of a name; a value that is not a name becomes one of NON_NAMES or MISSING_WORDS."""
+    original, words, other_script = map(pl.field, ("original", "words", "other_script"))
+    non_name = words.str.contains(_BABY_OF)
     if kind == "given":
-        no_name = no_name | words.str.contains(_BABY_GIVEN)
+        non_name = non_name | words.str.contains(_BABY_GIVEN)
     return (
         pl.struct(original=text, words=_latin_words(text, kind))
-        .struct.with_fields(own=on_present(pl.when(words == "").then(original), _own_script_name, pl.String))
+        .struct.with_fields(other_script=on_present(pl.when(words == "").then(original), _own_script_name, pl.String))
         .struct.with_fields(
             found=pl.when(original.str.strip_chars().is_in(_MISSING_SPELLINGS))
             .then(pl.lit("NULL"))
-            .when(no_name | ((words == "") & own.is_null() & original.str.contains(r"\p{N}")))
+            .when(non_name | ((words == "") & other_script.is_null() & original.str.contains(r"\p{N}")))
             .then(pl.lit("UNKNOWN"))
-            .otherwise(pl.coalesce(own, words))
+            .otherwise(pl.coalesce(other_script, words))
         )
         .struct.field("found")
     )
 
 
 def _latin_words(text: pl.Expr, kind: Kind) -> pl.Expr:
+    """Spell a name in A to Z and spaces, without titles, brackets and aliases."""
     name = (
         folded(text.str.replace_all(r"\s+", " "))
         .str.replace(_BEFORE_NAME, "")
@@ -163,6 +161,7 @@ def _latin_words(text: pl.Expr, kind: Kind) -> pl.Expr:
 
 
 def _own_script_name(text: pl.Expr) -> pl.Expr:
+    """Keep a name in its own script, without digits."""
     return own_script(text.str.replace_all(r"\p{N}+", ""))
 
 

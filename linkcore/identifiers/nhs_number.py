@@ -1,7 +1,7 @@
-"""NHS Numbers: from whatever a source holds to the number, and what kind of number it is.
+"""Read NHS Numbers from any column, and determine the status of each.
 
-ISB 0149 (NHS Number, information standard): ten digits, the tenth a Modulus 11 check digit. One random number in eleven
-passes the check, so placeholders and ranges that were never issued are recognised too.
+An NHS Number has ten digits; the tenth is a Modulus 11 check digit (information standard ISB 0149). One random number
+in eleven passes the check, so this module also recognises placeholders and ranges that were never issued.
 """
 
 from collections.abc import Sequence
@@ -24,24 +24,26 @@ RANGES: Final = (
     (600, 799, "valid"),
     (900, 999, "test"),
 )
-"""First and last of the leading three digits, and the status of the numbers between.
+"""Ranges of the first three digits: first, last, and the status of the numbers in the range.
 
-Outside them are 800-859, Ireland, and 860-899, spare: never issued to a patient of the NHS.
+Numbers outside these ranges were never issued to an NHS patient: 800-859 belong to Ireland, and 860-899 are spare.
 """
 
 PLACEHOLDERS: Final = (*(1_111_111_111 * digit for digit in range(10)), 123_456_789, 9_876_543_210)
-"""Numbers that pass Modulus 11 and stand for nobody: one digit ten times (of the Master Person Service, zeros are "no
-match" and nines "many matches"), and the digits in order."""
+"""Numbers that pass Modulus 11 but belong to nobody: one digit ten times, and the digits in order.
+
+The Master Person Service writes ten zeros for "no match" and ten nines for "many matches".
+"""
 
 NUMBERED: Final = ("valid", "scotland", "northern_ireland", "test")
-"""The statuses in which the value is a number; in every other it is null."""
+"""Statuses that have a number; with any other status the value is null."""
 
 _SEPARATORS: Final = r"[\s\p{Z}\p{Cf}\p{Pd}\p{Pi}\p{Pf}−'`\"=]"
-"""Left out: spaces and dashes of every kind, characters that cannot be seen, and the quotes, apostrophe or ``="..."``
-by which spreadsheets are told that a number is text."""
+"""Characters that are removed: all spaces, dashes and invisible characters, and the quotes, apostrophes or ``="..."``
+that make a spreadsheet treat a number as text."""
 
 _FLOAT: Final = r"^[\s'\"=]*([0-9])[.,]([0-9]{9})0*[eE]\+?0*9[\s\"]*$"
-"""A float in scientific notation. With fewer than nine decimals it may have been rounded, and is no number."""
+"""A float in scientific notation. With fewer than nine decimals it may have been rounded, so it is malformed."""
 
 _GROUPED: Final = r"^([0-9]{3})\.([0-9]{3})\.([0-9]{4})$"
 _DECIMAL: Final = r"^([0-9]+)[.,]0*$"
@@ -49,15 +51,12 @@ _DIGITS: Final = r"^[0-9]{1,10}$"
 
 
 def standardise(column: pl.Expr, *, birth_date: pl.Expr | None = None, dtype: pl.DataType | None = None) -> pl.Expr:
-    """Read NHS Numbers from text, whole numbers or floats, and say of each what kind it is.
+    """Read NHS Numbers from text, integers or floats.
 
-    Returns Struct with ``value`` (Int64: the ten digits as one number, null unless ``status`` is in ``NUMBERED``) and
-    ``status`` (``schema.NHS_NUMBER_STATUS``, never null).
-
-    Notes
-    -----
-    Where several statuses fit, the first of missing, placeholder, malformed, check_digit and the range is given. The
-    digits 0 and 123456789 are the placeholders 0000000000 and 0123456789 without leading zeros.
+    Returns a struct of ``value`` (Int64, null unless ``status`` is in ``NUMBERED``) and ``status``
+    (``schema.NHS_NUMBER_STATUS``, never null). Where several statuses apply, the first of missing, placeholder,
+    malformed, check_digit and the status of the range is returned. 0 and 123456789 are placeholders that lost their
+    leading zeros. With ``birth_date``, a Scottish number that lost its leading zero is recognised.
 
     Examples
     --------
@@ -79,24 +78,36 @@ def standardise(column: pl.Expr, *, birth_date: pl.Expr | None = None, dtype: pl
 
 
 def nhs_number(column: str | pl.Expr, *, usable: Sequence[str] = USABLE_STATUSES) -> pl.Expr:
-    """Write NHS Numbers as ten digits, null where the number is not usable.
+    """Write NHS Numbers as text of ten digits; numbers that are not usable become null.
+
+    Use it in any Polars expression to bring the NHS Numbers of a source to one form. It reads numbers with spaces,
+    hyphens or quotes, floats, and the digits of other scripts. Nine digits are not usable, even if a zero was lost.
 
     Parameters
     ----------
     column : str or polars.Expr
-        NHS Numbers of any dtype, or the name of the column that holds them.
+        Name of the column that holds the NHS Numbers, or an expression for it. Any dtype: text, integer or float.
     usable : sequence of str
-        The statuses, of ``NUMBERED``, whose numbers are kept.
+        Statuses whose numbers are kept, from ``valid``, ``scotland``, ``northern_ireland`` and ``test``. By default all
+        of these except ``test``.
 
     Returns
     -------
     polars.Expr
-        String of ten digits or null, under the name of ``column``.
+        String of ten digits, or null, one value per row. It has the name of ``column``.
 
     Raises
     ------
     ProgrammeError
-        If ``usable`` names a status that has no number.
+        If ``usable`` holds a status that has no number.
+
+    See Also
+    --------
+    nhs_number_status : The reason why a number is not usable.
+
+    Notes
+    -----
+    The check digit follows Modulus 11 of the information standard ISB 0149.
 
     Examples
     --------
@@ -108,25 +119,37 @@ def nhs_number(column: str | pl.Expr, *, usable: Sequence[str] = USABLE_STATUSES
     """
     if unknown := sorted(set(usable) - set(NUMBERED)):
         raise ProgrammeError(f"usable: no number has the status {', '.join(unknown)}; use {', '.join(NUMBERED)}")
-    kept = pl.field("status").is_in(pl.Series(usable, dtype=NHS_NUMBER_STATUS).implode())
-    ten = digits(pl.when(kept).then(pl.field("value")))
+    is_usable = pl.field("status").is_in(pl.Series(usable, dtype=NHS_NUMBER_STATUS).implode())
+    text = digits(pl.when(is_usable).then(pl.field("value")))
     return by_dtype(
-        _column(column), lambda one, dtype: _standardise(one, dtype).struct.with_fields(ten=ten).struct.field("ten")
+        _column(column),
+        lambda single, dtype: _standardise(single, dtype).struct.with_fields(text=text).struct.field("text"),
     )
 
 
 def nhs_number_status(column: str | pl.Expr) -> pl.Expr:
-    """Say what kind of NHS Number each value is.
+    """Determine the status of each NHS Number.
 
     Parameters
     ----------
     column : str or polars.Expr
-        NHS Numbers of any dtype, or the name of the column that holds them.
+        Name of the column that holds the NHS Numbers, or an expression for it. Any dtype: text, integer or float.
 
     Returns
     -------
     polars.Expr
-        ``schema.NHS_NUMBER_STATUS``, never null, under the name of ``column``.
+        Enum, never null, one value per row, with the name of ``column``. A number that can be used has the status
+        ``valid`` (England, Wales, Isle of Man), ``scotland`` or ``northern_ireland``, or ``test`` where the range is
+        reserved for testing. All other values are ``missing``, ``malformed`` (not ten digits), ``check_digit`` (fails
+        Modulus 11), ``placeholder`` (such as 9999999999) or ``out_of_range`` (never issued).
+
+    See Also
+    --------
+    nhs_number : The usable numbers as text of ten digits.
+
+    Notes
+    -----
+    The check digit follows Modulus 11 of the information standard ISB 0149.
 
     Examples
     --------
@@ -134,13 +157,11 @@ def nhs_number_status(column: str | pl.Expr) -> pl.Expr:
     >>> frame.select(nhs_number_status("NHS_NO")).to_series().to_list()
     ['valid', 'placeholder']
     """
-    return by_dtype(_column(column), lambda one, dtype: _standardise(one, dtype).struct.field("status"))
+    return by_dtype(_column(column), lambda single, dtype: _standardise(single, dtype).struct.field("status"))
 
 
 def digits(number: pl.Expr) -> pl.Expr:
-    """Write numbers as ten digits.
-
-    Returns String of ten digits, null where ``number`` is.
+    """Write numbers as text of ten digits.
 
     Examples
     --------
@@ -150,45 +171,44 @@ def digits(number: pl.Expr) -> pl.Expr:
     return number.cast(pl.String).str.zfill(10)
 
 
-def check_digit(nine: pl.Expr) -> pl.Expr:
-    """Compute the check digit that belongs after nine digits, by Modulus 11 with weights 10 to 2.
+def check_digit(first_nine: pl.Expr) -> pl.Expr:
+    """Compute the check digit of the first nine digits by Modulus 11 with weights 10 to 2; 10 means that there is none.
 
-    Notes
-    -----
-    With ``q[j]`` the number without its last ``j`` digits, the digit at place ``j`` from the right is
-    ``q[j] - 10 * q[j + 1]`` and has weight ``j + 2``. Collected by ``q[j]`` the weighted sum is
-    ``2 * q[0] + sum((j + 2 - 10 * (j + 1)) * q[j])``, and ``-9j - 8`` is ``2j + 3`` modulo 11.
+    Let ``q[j]`` be the number without its last ``j`` digits. The digit at place ``j`` from the right is
+    ``q[j] - 10 * q[j + 1]`` and has weight ``j + 2``. Collected by ``q[j]``, the weighted sum is
+    ``2 * q[0] + sum((j + 2 - 10 * (j + 1)) * q[j])``, and ``-9j - 8`` equals ``2j + 3`` modulo 11.
 
     Examples
     --------
     >>> pl.select(check_digit(pl.lit(943_476_591))).item()
     9
     """
-    nine = nine.cast(pl.Int64)
-    weighted = sum((nine // 10**place * (2 * place + 3) for place in range(1, 9)), 2 * nine)
+    first_nine = first_nine.cast(pl.Int64)
+    weighted = sum((first_nine // 10**place * (2 * place + 3) for place in range(1, 9)), 2 * first_nine)
     return (11 - weighted % 11) % 11
 
 
 def _column(column: str | pl.Expr) -> pl.Expr:
+    """Return the expression for a column that may be given by name."""
     return pl.col(column) if isinstance(column, str) else column
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType, birth_date: pl.Expr | None = None) -> pl.Expr:
-    """Bind what was read of ``column`` (``number``, ``ten_digits``, ``nine_digits``, ``missing``), then judge it."""
+    """Read numbers of a known dtype (``number``, ``ten_digits``, ``nine_digits``, ``missing``), then add the status."""
     if dtype.is_integer():
-        read = _of_numbers(column, column.cast(pl.Int64, strict=False))
+        read = _read_numbers(column, column.cast(pl.Int64, strict=False))
     elif dtype == pl.Float64:
         whole = pl.when(column == column.round()).then(column)
-        read = _of_numbers(column.fill_nan(None), whole.cast(pl.Int64, strict=False))
-    elif dtype == pl.Float32:  # holds seven digits of the ten: whatever is there was rounded
-        read = _of_numbers(column.fill_nan(None), pl.lit(None, dtype=pl.Int64))
+        read = _read_numbers(column.fill_nan(None), whole.cast(pl.Int64, strict=False))
+    elif dtype == pl.Float32:  # holds only seven digits, so any value was rounded
+        read = _read_numbers(column.fill_nan(None), pl.lit(None, dtype=pl.Int64))
     else:
-        read = _of_text(as_text(column, dtype))
-    return _judged(read, birth_date)
+        read = _read_text(as_text(column, dtype))
+    return _with_status(read, birth_date)
 
 
-def _of_numbers(column: pl.Expr, number: pl.Expr) -> pl.Expr:
-    """Read numbers, which have lost their leading zeros."""
+def _read_numbers(column: pl.Expr, number: pl.Expr) -> pl.Expr:
+    """Read numeric columns, which lose leading zeros."""
     return pl.struct(
         number=number,
         ten_digits=number.is_between(1_000_000_000, 9_999_999_999),
@@ -197,16 +217,14 @@ def _of_numbers(column: pl.Expr, number: pl.Expr) -> pl.Expr:
     )
 
 
-def _of_text(text: pl.Expr) -> pl.Expr:
-    """Read text: ten plain digits, or what is left when separators and the like are taken away."""
+def _read_text(text: pl.Expr) -> pl.Expr:
+    """Read text: ten plain digits, or the digits that remain without separators."""
     number, other = pl.field("number"), pl.field("other")
     plain = pl.when(text.str.len_bytes() == 10).then(text).cast(pl.Int64, strict=False)
     return (
-        # Ten bytes that are at least this number can be nothing but ten digits: a sign would leave nine.
+        # Ten bytes with at least this value are ten digits: with a sign there would be only nine.
         pl.struct(text=text, number=pl.when(plain >= 1_000_000_000).then(plain))
-        .struct.with_fields(
-            other=on_present(pl.when(number.is_null()).then(pl.field("text")), _digits_within, pl.String)
-        )
+        .struct.with_fields(other=on_present(pl.when(number.is_null()).then(pl.field("text")), _find_digits, pl.String))
         .struct.with_fields(
             number=pl.coalesce(number, other.cast(pl.Int64, strict=False)),
             ten_digits=number.is_not_null() | (other.str.len_bytes() == 10),
@@ -216,21 +234,23 @@ def _of_text(text: pl.Expr) -> pl.Expr:
     )
 
 
-def _digits_within(text: pl.Expr) -> pl.Expr:
-    """One to ten digits, however they are written; empty where the text is missing, null where it is malformed."""
-    spaced, original = pl.field("spaced"), pl.field("text")
-    close = text.str.replace_all(" ", "", literal=True).str.replace_all("-", "", literal=True)
+def _find_digits(text: pl.Expr) -> pl.Expr:
+    """Find one to ten digits in any spelling; the result is empty for missing text and null for malformed text."""
+    plain, original = pl.field("plain"), pl.field("text")
+    without_separators = text.str.replace_all(" ", "", literal=True).str.replace_all("-", "", literal=True)
     return (
-        pl.struct(text=text, spaced=close)
-        .struct.with_fields(spaced=pl.when(spaced.str.contains(_DIGITS)).then(spaced))
-        .struct.with_fields(odd=on_present(pl.when(spaced.is_null()).then(original), _digits_among, pl.String))
-        .struct.with_fields(found=pl.coalesce(spaced, pl.field("odd")))
+        pl.struct(text=text, plain=without_separators)
+        .struct.with_fields(plain=pl.when(plain.str.contains(_DIGITS)).then(plain))
+        .struct.with_fields(
+            rare=on_present(pl.when(plain.is_null()).then(original), _find_digits_in_rare_form, pl.String)
+        )
+        .struct.with_fields(found=pl.coalesce(plain, pl.field("rare")))
         .struct.field("found")
     )
 
 
-def _digits_among(text: pl.Expr) -> pl.Expr:
-    """As :func:`_digits_within`, for what has more than spaces and hyphens in it."""
+def _find_digits_in_rare_form(text: pl.Expr) -> pl.Expr:
+    """Find the digits as :func:`_find_digits` does, in text with other characters than spaces and hyphens."""
     tidy = (
         ascii_digits(text)
         .str.replace(_FLOAT, "${1}${2}")
@@ -246,8 +266,8 @@ def _digits_among(text: pl.Expr) -> pl.Expr:
     )
 
 
-def _judged(read: pl.Expr, birth_date: pl.Expr | None) -> pl.Expr:
-    """Give value and status to numbers that were read."""
+def _with_status(read: pl.Expr, birth_date: pl.Expr | None) -> pl.Expr:
+    """Add the value and the status to numbers that were read."""
     number, status = pl.field("number"), pl.field("status")
     right_length = pl.field("ten_digits")
     if birth_date is not None:

@@ -1,4 +1,4 @@
-"""Postcodes: ``EX1 2AB``, with what is commonly mistyped put right, and pseudo-postcodes told from places."""
+"""Standardise postcodes as ``EX1 2AB``: repair common typing errors, and recognise pseudo-postcodes."""
 
 from typing import Final
 
@@ -9,40 +9,37 @@ from linkcore.identifiers.text import MISSING_WORDS, as_text, ascii_digits, by_d
 __all__ = ["NO_PLACE", "PSEUDO_PREFIX", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "pseudo", "malformed"])
-"""What a postcode turned out to be; pseudo is the service's own code for no fixed abode, not known, or abroad."""
+"""Statuses of a postcode; ``pseudo`` is an NHS code for no fixed abode, not known, or abroad."""
 
 PSEUDO_PREFIX: Final = "ZZ99"
-"""How pseudo-postcodes begin: ZZ99 3VZ is no fixed abode, ZZ99 3WZ not known, others are countries."""
+"""Start of pseudo-postcodes: ZZ99 3VZ is no fixed abode, ZZ99 3WZ is not known, and others are countries."""
 
 NO_PLACE: Final = ("NFA", "NOFIXEDABODE", "NOFIXEDADDRESS")
-"""Words, letters only, that say the same."""
+"""Words that mean no fixed abode; letters only."""
 
 _OUTWARD: Final = "[A-Z](?:[1-9]|[A-HJ-Z][0-9])[0-9A-HJ-NP-Z]?|GIR"
 _INWARD: Final = "[0-9][A-Z]{2}"
 _STANDARD: Final = f"^(?:{_OUTWARD}) {_INWARD}$"
 _UNSPACED: Final = f"^(?:{_OUTWARD}){_INWARD}$"
-"""Royal Mail's forms: outward A9, A99, A9A, AA9, AA99, AA9A or GIR, inward 9AA.
+"""Royal Mail's forms: the outward code is A9, A99, A9A, AA9, AA99, AA9A or GIR; the inward code is 9AA.
 
-Of the letters that are not in use only those are refused that look like a digit, in the places where a digit may stand.
-With any other the postcode is mistyped, but the rest of it still tells.
+Royal Mail does not use every letter in every place. The patterns refuse an unused letter only where it may be a
+mistyped digit. A postcode with any other unused letter is mistyped too, but the rest of it is still evidence.
 """
 
-_FOUND: Final = pl.Struct({"value": pl.String, "text": pl.String, "status": STATUS})
+_RESULT: Final = pl.Struct({"value": pl.String, "text": pl.String, "status": STATUS})
 
 
 def standardise(column: pl.Expr) -> pl.Expr:
-    """Bring postcodes to capitals with one space, and put right letters and digits that look alike.
+    """Write postcodes in capitals with one space, and repair letters and digits that look alike.
 
-    Returns Struct with ``value`` (String, a whole postcode; null unless valid), ``text`` (String, the capitals and
-    digits of a malformed postcode, an outward code alone included, for edit distance; null in all other cases) and
-    ``status`` (``STATUS``, never null).
+    Returns a struct of ``value`` (String, null unless valid), ``text`` (String: the capitals and digits of a malformed
+    postcode or of an outward code alone, for edit distance; otherwise null) and ``status`` (never null).
 
-    Notes
-    -----
-    Where at least two characters are letters, O and I are read as 0 and 1 where only a digit can stand, and 0, 1 and 5
-    as O, I and S where only a letter can; S as 5 only in the first place of the inward part. In the second place, which
-    may be either, I is 1 (no postcode area has I there) and 0 is O after C, P, S and Y when a district follows (CO, PO,
-    SO and YO are areas; a one-letter area has no district that begins with 0).
+    Repairs apply to postcodes with at least two letters. Where only a digit is possible, O and I become 0 and 1, and in
+    the first place of the inward code S becomes 5. Where only a letter is possible, 0, 1 and 5 become O, I and S. The
+    second place may be either: there I becomes 1 (no postcode area has I there), and 0 becomes O after C, P, S and Y
+    when a district follows (CO, PO, SO and YO are areas, and no one-letter area has a district that begins with 0).
 
     Examples
     --------
@@ -65,13 +62,14 @@ def standardise(column: pl.Expr) -> pl.Expr:
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
+    """Standardise postcodes of a known dtype; only those not yet in standard form need further reading."""
     text, plain, other = map(pl.field, ("text", "plain", "other"))
     standard = text.str.contains(_STANDARD) & text.str.starts_with(PSEUDO_PREFIX).not_()
     return (
         pl.struct(text=as_text(column, dtype))
         .struct.with_fields(plain=pl.when(standard).then(text))
         .struct.with_fields(rest=pl.when(plain.is_null()).then(text))
-        .struct.with_fields(other=on_present(pl.field("rest"), _spaced, _FOUND))
+        .struct.with_fields(other=on_present(pl.field("rest"), _read_without_spaces, _RESULT))
         .struct.with_fields(
             value=pl.coalesce(plain, other.struct.field("value")),
             text=other.struct.field("text"),
@@ -83,15 +81,15 @@ def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
     )
 
 
-def _spaced(text: pl.Expr) -> pl.Expr:
-    """Read postcodes that lack but capitals and the right space; and, apart, all others."""
-    original, close, plain, other = map(pl.field, ("original", "close", "plain", "other"))
-    whole = close.str.contains(_UNSPACED) & close.str.starts_with(PSEUDO_PREFIX).not_()
+def _read_without_spaces(text: pl.Expr) -> pl.Expr:
+    """Read postcodes that are correct except for case and spaces; repair the others."""
+    original, unspaced, plain, other = map(pl.field, ("original", "unspaced", "plain", "other"))
+    correct = unspaced.str.contains(_UNSPACED) & unspaced.str.starts_with(PSEUDO_PREFIX).not_()
     return (
-        pl.struct(original=text, close=text.str.to_uppercase().str.replace_all(" ", "", literal=True))
-        .struct.with_fields(plain=pl.when(whole).then(_in_two(close)))
+        pl.struct(original=text, unspaced=text.str.to_uppercase().str.replace_all(" ", "", literal=True))
+        .struct.with_fields(plain=pl.when(correct).then(_with_space(unspaced)))
         .struct.with_fields(rest=pl.when(plain.is_null()).then(original))
-        .struct.with_fields(other=on_present(pl.field("rest"), _repaired, _FOUND))
+        .struct.with_fields(other=on_present(pl.field("rest"), _repair, _RESULT))
         .struct.with_fields(
             value=pl.coalesce(plain, other.struct.field("value")),
             text=other.struct.field("text"),
@@ -101,16 +99,16 @@ def _spaced(text: pl.Expr) -> pl.Expr:
     )
 
 
-def _repaired(text: pl.Expr) -> pl.Expr:
-    """Read postcodes by their letters and digits alone, with those put right that cannot stand where they do."""
-    letters, words, whole = map(pl.field, ("letters", "words", "whole"))
+def _repair(text: pl.Expr) -> pl.Expr:
+    """Read only the letters and digits of postcodes, and replace those that are impossible in their place."""
+    letters, words, repaired = map(pl.field, ("letters", "words", "repaired"))
     pseudo = letters.str.starts_with(PSEUDO_PREFIX) | words.is_in(NO_PLACE)
     status = (
         pl.when(words.is_in(MISSING_WORDS))
         .then(_status("missing"))
         .when(pseudo)
         .then(_status("pseudo"))
-        .when(whole.str.contains(_UNSPACED) & letters.str.contains("[A-Z].*[A-Z]"))
+        .when(repaired.str.contains(_UNSPACED) & letters.str.contains("[A-Z].*[A-Z]"))
         .then(_status("valid"))
         .otherwise(_status("malformed"))
     )
@@ -121,33 +119,36 @@ def _repaired(text: pl.Expr) -> pl.Expr:
             words=compact(text),
         )
         .struct.with_fields(
-            whole=pl.when(letters.str.contains(_UNSPACED))
+            repaired=pl.when(letters.str.contains(_UNSPACED))
             .then(letters)
-            .otherwise(_outward(letters.str.head(-3)) + _inward(letters.str.tail(3)))
+            .otherwise(_repair_outward(letters.str.head(-3)) + _repair_inward(letters.str.tail(3)))
         )
         .struct.with_fields(status=status)
         .struct.with_fields(
-            value=pl.when(pl.field("status") == _status("valid")).then(_in_two(whole)),
+            value=pl.when(pl.field("status") == _status("valid")).then(_with_space(repaired)),
             text=pl.when(is_malformed).then(letters),
         )
         .struct.eval(pl.field("value"), pl.field("text"), pl.field("status"))
     )
 
 
-def _in_two(whole: pl.Expr) -> pl.Expr:
-    return pl.format("{} {}", whole.str.head(-3), whole.str.tail(3))
+def _with_space(unspaced: pl.Expr) -> pl.Expr:
+    """Put a space between outward and inward code."""
+    return pl.format("{} {}", unspaced.str.head(-3), unspaced.str.tail(3))
 
 
-def _outward(letters: pl.Expr) -> pl.Expr:
-    area = (
+def _repair_outward(letters: pl.Expr) -> pl.Expr:
+    """Replace the impossible letters and digits of an outward code."""
+    repaired = (
         (letters.str.head(1).str.replace_many({"0": "O", "1": "I", "5": "S"}) + letters.str.slice(1))
         .str.replace(r"^([CPSY])0(.)", "${1}O${2}")
         .str.replace(r"^([A-Z])I", "${1}1")
     )
-    return area.str.head(2) + area.str.slice(2).str.replace_many({"O": "0", "I": "1"})
+    return repaired.str.head(2) + repaired.str.slice(2).str.replace_many({"O": "0", "I": "1"})
 
 
-def _inward(letters: pl.Expr) -> pl.Expr:
+def _repair_inward(letters: pl.Expr) -> pl.Expr:
+    """Replace the impossible letters and digits of an inward code."""
     digit = letters.str.head(1).str.replace_many({"O": "0", "I": "1", "S": "5"})
     return digit + letters.str.slice(1).str.replace_many({"0": "O", "1": "I", "5": "S"})
 

@@ -1,4 +1,4 @@
-"""Soundex: one code for names that sound alike in English, so that a misspelt name is still looked for."""
+"""Soundex gives names that sound alike in English the same code, so that misspelt names are still compared."""
 
 from typing import Final
 
@@ -15,10 +15,11 @@ _LENGTH: Final = 4
 
 
 def soundex(name: pl.Expr) -> pl.Expr:
-    """Give the American Soundex code of a standardised name.
+    """Compute the American Soundex code of a standardised name.
 
-    Russell 1918, as the National Archives of the United States use it: the first letter, and the codes of the next
-    three consonants; H and W do not part two letters of one code, vowels do.
+    The code is the first letter and the codes of the next three consonants (Russell 1918, as the National Archives of
+    the United States use it). Neighbouring letters with the same code count once, even with H or W between them; a
+    vowel between them separates them.
 
     Examples
     --------
@@ -26,15 +27,16 @@ def soundex(name: pl.Expr) -> pl.Expr:
     >>> names.select(soundex(pl.col("name"))).to_series().to_list()
     ['R163', 'R163', 'A261', 'T522', 'P236', 'H555', 'N200']
     """
-    return on_distinct(name, _coded, pl.String)
+    return on_distinct(name, _code, pl.String)
 
 
-def _coded(name: pl.Expr) -> pl.Expr:
+def _code(name: pl.Expr) -> pl.Expr:
+    """Compute the codes of names letter by letter."""
     letters = name.str.replace_all(" ", "", literal=True)
     first, rest = letters.str.head(1), letters.str.slice(1)
     coded = first.str.replace_many([*_LETTERS, *_SILENT], [*_LETTERS.values(), "0", "0"])
     coded += rest.str.replace_many([*_LETTERS, *_SILENT], [*_LETTERS.values(), "", ""])
-    for _ in range(6):  # each time half as many of one code stand in a row, and no name has more than 64
+    for _ in range(6):  # each pass halves a run of equal codes, and no name has a run longer than 64
         coded = coded.str.replace_many([f"{d}{d}" for d in "0123456"], list("0123456"))
     following = coded.str.slice(1).str.replace_all("0", "", literal=True)
     return (first + following).str.head(_LENGTH).str.pad_end(_LENGTH, "0")

@@ -1,13 +1,13 @@
-"""What every identifier needs of text: any column as text, and text in characters that can be compared.
+"""Helpers for all parsers: turn any column into text, and text into characters that can be compared.
 
-How the modules of this package are fast without a loop over records: the form that nearly every record has is
-recognised by a cheap expression, and only what is left goes through Unicode folding and regular expressions. "What is
-left" is the same column with nulls where the cheap form was found (``when(unread).then(text)``), and
-:func:`on_present` evaluates the dear expression on the values that are there. So each value is read by itself, whatever
-else its batch holds, and the result is one elementwise expression: lazy, streaming, in any order of rows.
+The modules of this package are fast without a loop over records. A cheap expression reads the form that nearly all
+records have. The remaining values stay in the same column, with nulls where the cheap expression succeeded
+(``when(unread).then(text)``). :func:`on_present` then evaluates the expensive expression, with Unicode folding and
+regular expressions, on these values only. Each value is therefore read independently of its batch, and the result is
+one elementwise expression that works lazily, in streams and in any order of rows.
 
-Steps are bound to names with ``struct.with_fields``, so that each is computed once, in eager frames too, where Polars
-does not look for common subexpressions. (``struct.eval`` only selects: in Polars 2.1 it fails to plan ``a * b + c``.)
+``struct.with_fields`` gives each step a name, so that it is computed once. Eager frames need this, since Polars finds
+no common subexpressions there. (``struct.eval`` only selects: in Polars 2.1 it fails to plan ``a * b + c``.)
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ MISSING_WORDS: Final = (
     *("UNKNOWN", "UNK", "NK", "NOTKNOWN", "NOTRECORDED", "NOTSTATED", "NOTAVAILABLE", "NOTAPPLICABLE"),
     *("NOTGIVEN", "NOTPROVIDED", "NOTSUPPLIED", "NOTSPECIFIED", "NOTFOUND", "REFUSED", "WITHHELD"),
 )
-"""What people and programs write where there is no value, as :func:`compact` leaves it."""
+"""Words that people and programs write where there is no value, in the form that :func:`compact` returns."""
 
 _LETTERS: Final = {
     "Æ": "AE",
@@ -55,24 +55,22 @@ _LETTERS: Final = {
     "Ɨ": "I",
     "Ƶ": "Z",
 }
-"""Latin capitals that Unicode does not decompose, and what is typed where the keyboard lacks them.
+"""Latin capitals that Unicode does not decompose, and what people type when their keyboard lacks them.
 
-After ICAO Doc 9303 part 3, section 6, but Ø, for which it has OE: British records have O far more often.
+The source is ICAO Doc 9303 part 3, section 6. It has OE for Ø, but British records have O far more often.
 """
 
-_UNSEEN: Final = r" ?\p{M}+|[\p{Cf}'’‘‛`ʼʻʹʽʾʿ′]"
-"""What folding leaves out: accents (a free-standing one decomposes to a space and the accent), characters that cannot
-be seen, apostrophes."""
+_DROPPED: Final = r" ?\p{M}+|[\p{Cf}'’‘‛`ʼʻʹʽʾʿ′]"
+"""Characters that folding removes: accents (a free-standing one decomposes to a space and the accent), invisible
+characters and apostrophes."""
 
 
 def by_dtype(
     column: pl.Expr, function: Callable[[pl.Expr, pl.DataType], pl.Expr], dtype: pl.DataType | None = None
 ) -> pl.Expr:
-    """Replace a column by the expression that ``function`` makes of it, knowing its dtype.
+    """Apply a function of a column and its dtype, and keep the name of the column.
 
-    The one place that uses ``pipe_with_dtype``, which Polars still calls unstable.
-
-    Returns What ``function`` returned, under the name of ``column``.
+    Only this function uses ``pipe_with_dtype``, which Polars still calls unstable.
 
     Examples
     --------
@@ -82,18 +80,16 @@ def by_dtype(
     """
     if dtype is not None:
         return function(column, dtype).alias(column.meta.output_name())
-    return column.pipe_with_dtype(lambda one, dtype: function(one, dtype).alias(one.meta.output_name()))
+    return column.pipe_with_dtype(lambda single, dtype: function(single, dtype).alias(single.meta.output_name()))
 
 
 def on_present(
     column: pl.Expr, function: Callable[[pl.Expr], pl.Expr], dtype: pl.DataType | type[pl.DataType]
 ) -> pl.Expr:
-    """Evaluate an expression on the values of a column that are not null, and leave the others null.
+    """Evaluate an expression of type ``dtype`` on the values that are not null; the others stay null.
 
-    Polars' text expressions cost 10 to 15 nanoseconds for each null; a chain of ten over a column that is nearly all
-    null is several times dearer than the few values that are there.
-
-    Returns ``dtype``, null where ``column`` is null.
+    Polars' text expressions take 10 to 15 nanoseconds per null. In a column that is nearly all null, a chain of ten
+    expressions would spend several times longer on the nulls than on the values.
 
     Examples
     --------
@@ -118,11 +114,9 @@ def on_present(
 def on_distinct(
     column: pl.Expr, function: Callable[[pl.Expr], pl.Expr], dtype: pl.DataType | type[pl.DataType]
 ) -> pl.Expr:
-    """Evaluate an expression once for each distinct value of a column.
+    """Evaluate an expression of type ``dtype`` once for each distinct value of a column.
 
-    A million people have some ten thousand names; to find a value again costs a tenth of what it costs to read it.
-
-    Returns ``dtype``.
+    A million people have about ten thousand names, and looking a value up takes a tenth of the time of reading it.
 
     Examples
     --------
@@ -140,9 +134,9 @@ def on_distinct(
 
 
 def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Give a column of any dtype as text; a whole number held as a float has no decimal point.
+    """Convert a column of any dtype to text; a whole number stored as a float has no decimal point.
 
-    Returns String; null where ``column`` is null, not a number, a date outside the years 1 to 9999, or a duration.
+    The text is null where ``column`` is null, NaN, a date outside the years 1 to 9999, or a duration.
 
     Examples
     --------
@@ -154,7 +148,7 @@ def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         return column
     if dtype == pl.Duration:
         return pl.when(column.is_null()).then(pl.lit(None, dtype=pl.String))
-    if dtype in (pl.Date, pl.Datetime):  # Polars panics at writing a date far from our calendar
+    if dtype in (pl.Date, pl.Datetime):  # Polars panics when it writes other years
         column = pl.when(column.dt.year().is_between(1, 9999)).then(column)
     if not dtype.is_float():
         return column.cast(pl.String)
@@ -163,33 +157,34 @@ def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def ascii_digits(text: pl.Expr) -> pl.Expr:
-    """Write the decimal digits of every script, full-width and superscript ones too, as 0 to 9.
+    """Write the decimal digits of all scripts, including full-width and superscript digits, as 0 to 9.
 
     Examples
     --------
     >>> pl.select(ascii_digits(pl.lit("９４３ ٤٧٦ ५९१९"))).item()
     '943 476 5919'
     """
-    return pl.coalesce(on_present(_beyond_ascii(text), _ascii_digits, pl.String), text)
+    return pl.coalesce(on_present(_beyond_ascii(text), _translate_digits, pl.String), text)
 
 
-def _ascii_digits(text: pl.Expr) -> pl.Expr:
+def _translate_digits(text: pl.Expr) -> pl.Expr:
+    """Normalise text, and translate its decimal digits."""
     return text.str.normalize("NFKC").str.replace_many(_decimal_digits())
 
 
 def _beyond_ascii(text: pl.Expr) -> pl.Expr:
-    """Keep text that has other characters than ASCII, and make all other null."""
+    """Keep text with characters beyond ASCII; all other text becomes null."""
     return pl.when(text.str.len_bytes() != text.str.len_chars()).then(text)
 
 
 @cache
 def _decimal_digits() -> dict[str, str]:
-    """Every decimal digit but 0 to 9, with its value; there are none past the first two Unicode planes."""
+    """Map every decimal digit beyond ASCII to 0 to 9; all of them are in the first two Unicode planes."""
     return {chr(code): str(int(chr(code))) for code in range(0x80, 0x20000) if chr(code).isdecimal()}
 
 
 def compact(text: pl.Expr) -> pl.Expr:
-    """Keep the letters and digits alone, in upper case: the form in which words are looked up.
+    """Keep only letters and digits, in upper case: the form of the word lists.
 
     Examples
     --------
@@ -200,7 +195,7 @@ def compact(text: pl.Expr) -> pl.Expr:
 
 
 def folded(text: pl.Expr) -> pl.Expr:
-    """Upper case, with accents and apostrophes left out and letters such as Ł or ß spelt in A to Z.
+    """Write text in upper case without accents and apostrophes, and with letters such as Ł or ß spelt in A to Z.
 
     Examples
     --------
@@ -208,16 +203,17 @@ def folded(text: pl.Expr) -> pl.Expr:
     'ZOE OSUILLEABHAIN-STORMER'
     """
     ascii_only = text.str.replace_all("['`]", "").str.to_uppercase()
-    return pl.coalesce(on_present(_beyond_ascii(text), _folded_by_unicode, pl.String), ascii_only)
+    return pl.coalesce(on_present(_beyond_ascii(text), _fold_unicode, pl.String), ascii_only)
 
 
-def _folded_by_unicode(text: pl.Expr) -> pl.Expr:
-    letters = text.str.normalize("NFKD").str.replace_all(_UNSEEN, "").str.to_uppercase()
+def _fold_unicode(text: pl.Expr) -> pl.Expr:
+    """Fold text that has characters beyond ASCII."""
+    letters = text.str.normalize("NFKD").str.replace_all(_DROPPED, "").str.to_uppercase()
     return letters.str.replace_many(_LETTERS)
 
 
 def own_script(text: pl.Expr) -> pl.Expr:
-    """Words in the script they are written in, for text of which :func:`folded` leaves nothing in A to Z.
+    """Write words in upper case in their own script, for text without letters that :func:`folded` spells in A to Z.
 
     Examples
     --------

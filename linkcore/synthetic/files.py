@@ -1,4 +1,4 @@
-"""The files of a synthetic ICS: sources as their providers send them, and the programme file that links them."""
+"""Write the files of a synthetic ICS: sources in the formats of their providers, and the programme file."""
 
 import json
 import shutil
@@ -14,11 +14,11 @@ from linkcore.synthetic.providers import PROVIDERS
 __all__ = ["Encoding", "programme_text", "write_source"]
 
 Encoding = Literal["utf-8", "windows-1252"]
-"""Of CSV files."""
+"""Encoding of CSV files."""
 
 
 def write_source(folder: Path, provider: Provider, frame: pl.DataFrame, encoding: Encoding) -> None:
-    """Write one source, in as many files as its provider sends."""
+    """Write one source, split into the number of files that its provider sends."""
     path = folder / provider.data
     path.parent.mkdir(exist_ok=True)
     size = -(-len(frame) // provider.files)
@@ -36,7 +36,7 @@ def write_source(folder: Path, provider: Provider, frame: pl.DataFrame, encoding
 
 
 def _recode(file: Path, encoding: Encoding) -> None:
-    """Write a UTF-8 file in another encoding, a part at a time."""
+    """Rewrite a UTF-8 file in another encoding, a part at a time."""
     if encoding == "utf-8":
         return
     recoded = file.with_suffix(".recoded")
@@ -46,7 +46,7 @@ def _recode(file: Path, encoding: Encoding) -> None:
 
 
 def programme_text(usable: list[str], encoding: Encoding, reference_date: date) -> str:
-    """Write the programme file that links the sources."""
+    """Return the text of the programme file that links the sources."""
     lines = [
         "# A synthetic ICS: nobody in it exists.",
         "[programme]",
@@ -80,7 +80,7 @@ def programme_text(usable: list[str], encoding: Encoding, reference_date: date) 
 
 
 def _source_lines(provider: Provider, encoding: Encoding) -> list[str]:
-    """Write the tables of one source."""
+    """Return the lines of one source's tables."""
     lines = [f"# {provider.note}"] if provider.note else []
     lines += ["[[source]]", f'name = "{provider.name}"', f'data = "{provider.data}"']
     if provider.spine:
@@ -92,12 +92,12 @@ def _source_lines(provider: Provider, encoding: Encoding) -> list[str]:
     if provider.practice:
         lines.append(f"practice = {json.dumps(provider.practice)}")
     lines.append("[source.columns]")
-    lines += [f"{standard} = {json.dumps(own)}" for standard, own in provider.columns.items()]
+    lines += [f"{standard} = {json.dumps(column)}" for standard, column in provider.columns.items()]
     attributes = {"ethnic_group": provider.ethnic_group, "deprivation": provider.deprivation}
     if any(attributes.values()):
         lines.append("[source.attributes]")
-        lines += [f"{name} = {json.dumps(own)}" for name, own in attributes.items() if own]
+        lines += [f"{name} = {json.dumps(column)}" for name, column in attributes.items() if column]
     if provider.events:
         lines.append("[source.events]")
-        lines += [f"{name} = {json.dumps(own)}" for name, own in provider.events.items()]
+        lines += [f"{name} = {json.dumps(column)}" for name, column in provider.events.items()]
     return lines

@@ -1,7 +1,7 @@
-"""Who lives with whom: households of every composition, and the residents of communal establishments.
+"""Build households of every composition, and the residents of communal establishments.
 
-Shares, ages and sizes are chosen so that the whole looks like Devon in the 2021 Census: 30.2 % of households are of one
-person, a quarter of people are 65 or older, 14.6 maternities of a thousand bring more than one child.
+Shares, ages and sizes match Devon in the 2021 Census: 30.2 % of households have one person, and a quarter of people are
+65 or older. Of a thousand maternities, 14.6 bring more than one child.
 """
 
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Index = npt.NDArray[np.int64]
 Ages = npt.NDArray[np.float64]
 
 REFERENCE: Final = 0
-OTHER_PARENT: Final = 1  # or partner, where there are no children
+OTHER_PARENT: Final = 1  # in a couple without children: the partner
 CHILD: Final = 2
 SHARER: Final = 3
 RESIDENT: Final = 4
 
-MULTIPLE_MATERNITIES: Final = 0.0146
+_MULTIPLE_MATERNITIES: Final = 0.0146
 _COMMUNAL_SHARE: Final = 0.02
 _SAME_SEX: Final = 0.015
 
@@ -30,8 +30,8 @@ _SAME_SEX: Final = 0.015
 class _Kind:
     """A composition of household.
 
-    ``ages`` are quantiles at equal steps: of the youngest child where there are children, else of the reference person.
-    ``maternities`` are the shares of households with one, two, three and four.
+    ``ages`` are equally spaced quantiles of the age of the youngest child, or of the reference person where there are
+    no children. ``maternities`` are the shares of households with one, two, three and four maternities.
     """
 
     share: float
@@ -56,7 +56,7 @@ _KINDS: Final = (
     _Kind(0.035, (18, 21, 24, 28, 40), female=0.45, sharers=True),
 )
 
-# Communal establishments: share of their residents, people in each, quantiles of age, share of women.
+# Communal establishments: share of all residents, people in each, quantiles of age, share of women.
 _ESTABLISHMENTS: Final = (
     (0.47, 38, (62.0, 79.0, 84.0, 87.5, 91.5, 104.0), 0.70),  # care homes
     (0.46, 220, (18.0, 18.8, 19.5, 20.5, 26.0), 0.53),  # student halls
@@ -66,22 +66,11 @@ _ESTABLISHMENTS: Final = (
 
 @dataclass(frozen=True)
 class Members:
-    """All people, household after household, establishments last.
+    """All people, household after household, with the establishments last.
 
-    Parameters
-    ----------
-    household : array of int64, shape (people,)
-        Counted from 0; an establishment counts as one.
-    role : array of int64, shape (people,)
-        ``REFERENCE``, ``OTHER_PARENT`` (of a couple: the partner), ``CHILD``, ``SHARER`` or ``RESIDENT``.
-    female : array of int64, shape (people,)
-        1 or 0.
-    age : array of float64, shape (people,)
-        In years; the children of one maternity have the same.
-    households : int
-        How many private households.
-    establishments : (int, int, int)
-        How many care homes, student halls and prisons.
+    ``household``, ``role``, ``female`` (1 or 0) and ``age`` (years) have one value per person. Households are numbered
+    from 0; an establishment counts as one. The children of one maternity have the same age. ``households`` is the
+    number of private households; ``establishments`` counts care homes, student halls and prisons.
     """
 
     household: Index
@@ -93,12 +82,12 @@ class Members:
 
 
 def build_households(rng: np.random.Generator, people: int) -> Members:
-    """Make so many people, in households and establishments."""
+    """Build the given number of people, in households and establishments."""
     private = people - round(people * _COMMUNAL_SHARE)
     shares = np.array([kind.share for kind in _KINDS])
-    # Households hold 2.2 people on average; what is too many is cut off.
+    # Households hold 2.2 people on average; surplus people are cut off.
     kinds = rng.choice(len(_KINDS), size=private // 2 + 50, p=shares / shares.sum())
-    parts = [_of_kind(rng, kind, np.flatnonzero(kinds == number)) for number, kind in enumerate(_KINDS)]
+    parts = [_members_of_kind(rng, kind, np.flatnonzero(kinds == number)) for number, kind in enumerate(_KINDS)]
     household, role, female, age = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     order = np.lexsort((-age, role, household))[:private]
     household = household[order]
@@ -114,67 +103,67 @@ def build_households(rng: np.random.Generator, people: int) -> Members:
     )
 
 
-def _of_kind(rng: np.random.Generator, kind: _Kind, household: Index) -> tuple[Index, Index, Index, Ages]:
-    """Household, role, sex and age of the members of all households of one kind."""
+def _members_of_kind(rng: np.random.Generator, kind: _Kind, household: Index) -> tuple[Index, Index, Index, Ages]:
+    """Draw household, role, sex and age of the members of all households of one kind."""
     count = len(household)
-    age = _quantiles(rng, kind.ages, count)
+    age = _draw_ages(rng, kind.ages, count)
     children = np.empty((0,), dtype=np.int64), np.empty(0)
     if kind.maternities:
-        # From the youngest child upwards: the mother's age at its birth, then the gaps to the older ones.
+        # The mother's age follows from the age of the youngest child and her age at its birth.
         youngest, age = age, age + np.clip(rng.normal(31.5, 5.0, size=count), 17, 46)
         children = _children(rng, kind, household, youngest, age)
     female = (rng.random(count) < kind.female).astype(np.int64)
     parts = [(household, np.full(count, REFERENCE), female, age)]
     if kind.partner:
-        other = np.clip(age + rng.normal(2.2, 4.0, size=count), 18, 103)
+        partner_age = np.clip(age + rng.normal(2.2, 4.0, size=count), 18, 103)
         same_sex = rng.random(count) < _SAME_SEX
         parts[0][2][same_sex & (rng.random(count) < 0.5)] = 0
-        parts.append((household, np.full(count, OTHER_PARENT), np.where(same_sex, female, 0), other))
+        parts.append((household, np.full(count, OTHER_PARENT), np.where(same_sex, female, 0), partner_age))
     if kind.sharers:
-        more = np.repeat(np.arange(count), rng.choice((1, 2, 3, 4), size=count, p=(0.35, 0.3, 0.2, 0.15)))
-        shared = np.clip(age[more] + rng.normal(0, 2.5, size=len(more)), 18, 70)
-        parts.append((household[more], np.full(len(more), SHARER), rng.integers(0, 2, size=len(more)), shared))
-    of, ages = children
-    parts.append((of, np.full(len(of), CHILD), rng.integers(0, 2, size=len(of)), ages))
-    first, second, third, fourth = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-    return first, second, third, fourth
+        home = np.repeat(np.arange(count), rng.choice((1, 2, 3, 4), size=count, p=(0.35, 0.3, 0.2, 0.15)))
+        sharer_age = np.clip(age[home] + rng.normal(0, 2.5, size=len(home)), 18, 70)
+        parts.append((household[home], np.full(len(home), SHARER), rng.integers(0, 2, size=len(home)), sharer_age))
+    families, ages = children
+    parts.append((families, np.full(len(families), CHILD), rng.integers(0, 2, size=len(families)), ages))
+    households, roles, sexes, all_ages = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return households, roles, sexes, all_ages
 
 
 def _children(
     rng: np.random.Generator, kind: _Kind, household: Index, youngest: Ages, mother: Ages
 ) -> tuple[Index, Ages]:
-    """Household and age of every child that lives at home."""
-    most = len(kind.maternities)
-    maternities = rng.choice(most, size=len(household), p=kind.maternities) + 1
-    gaps = 1.1 + rng.gamma(2.0, 1.0, size=(len(household), most))
+    """Draw household and age of every child who lives at home."""
+    maximum = len(kind.maternities)
+    maternities = rng.choice(maximum, size=len(household), p=kind.maternities) + 1
+    gaps = 1.1 + rng.gamma(2.0, 1.0, size=(len(household), maximum))
     gaps[:, 0] = 0
     ages = youngest[:, None] + np.cumsum(gaps, axis=1)
-    at_home = (np.arange(most) < maternities[:, None]) & (ages <= kind.oldest_child) & (ages <= mother[:, None] - 16)
+    at_home = (np.arange(maximum) < maternities[:, None]) & (ages <= kind.oldest_child) & (ages <= mother[:, None] - 16)
     at_home[:, 0] = True
-    several = rng.random(ages.shape) < MULTIPLE_MATERNITIES
-    births = np.where(at_home, 1 + several + (several & (rng.random(ages.shape) < 0.015)), 0)
+    multiple = rng.random(ages.shape) < _MULTIPLE_MATERNITIES
+    births = np.where(at_home, 1 + multiple + (multiple & (rng.random(ages.shape) < 0.015)), 0)
     return np.repeat(household, births.sum(axis=1)), np.repeat(ages.ravel(), births.ravel())
 
 
 def _residents(
     rng: np.random.Generator, count: int, first: int
 ) -> tuple[tuple[Index, Index, Index, Ages], tuple[int, int, int]]:
-    """Household, role, sex and age of the residents, and how many establishments there are of each kind."""
+    """Draw household, role, sex and age of the residents, and count the establishments of each kind."""
     kind = rng.choice(len(_ESTABLISHMENTS), size=count, p=[share for share, *_ in _ESTABLISHMENTS])
     columns: list[tuple[Index, Index, Index, Ages]] = []
     sizes: list[int] = []
     for number, (_, capacity, ages, women) in enumerate(_ESTABLISHMENTS):
         residents = int((kind == number).sum())
-        # At least one establishment of each, lived in or not.
-        places = max(1, round(residents / capacity))
-        where = np.sort(first + sum(sizes) + rng.integers(0, places, size=residents))
+        # At least one establishment of each kind, even if nobody lives in it.
+        count_of_kind = max(1, round(residents / capacity))
+        home = np.sort(first + sum(sizes) + rng.integers(0, count_of_kind, size=residents))
         female = (rng.random(residents) < women).astype(np.int64)
-        columns.append((where, np.full(residents, RESIDENT), female, _quantiles(rng, ages, residents)))
-        sizes.append(places)
+        columns.append((home, np.full(residents, RESIDENT), female, _draw_ages(rng, ages, residents)))
+        sizes.append(count_of_kind)
     household, role, female, age = (np.concatenate(column) for column in zip(*columns, strict=True))
     return (household, role, female, age), (sizes[0], sizes[1], sizes[2])
 
 
-def _quantiles(rng: np.random.Generator, ages: tuple[float, ...], count: int) -> Ages:
-    """Ages from a distribution that is given by its quantiles at equal steps."""
+def _draw_ages(rng: np.random.Generator, ages: tuple[float, ...], count: int) -> Ages:
+    """Draw ages from a distribution given by equally spaced quantiles."""
     return np.interp(rng.random(count), np.linspace(0, 1, len(ages)), ages)

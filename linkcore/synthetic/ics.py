@@ -1,4 +1,4 @@
-"""A whole synthetic ICS: as frames, or as the files and the programme that links them."""
+"""Build a whole synthetic ICS, and write its sources, its truth and the programme file that links it."""
 
 import tomllib
 import zlib
@@ -18,13 +18,13 @@ from linkcore.progress import Progress, silent
 from linkcore.synthetic.files import Encoding, programme_text, write_source
 from linkcore.synthetic.nhs_numbers import check_range, in_test_range
 from linkcore.synthetic.population import build_population
-from linkcore.synthetic.provider import Provider
 from linkcore.synthetic.providers import PROVIDERS
 from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
 from linkcore.synthetic.records import ProviderRecords, build_records
 
-__all__ = ["Synthetic", "synthesise", "synthesise_frames"]
+__all__ = ["Synthetic", "build_sources", "synthesise"]
 
+_TEST_NUMBERS: Final = (900_000_000, 999_999_999)
 _REFERENCE_DATE: Final = date(2026, 3, 31)
 _PROGRAMME: Final = "programme.toml"
 _TRUTH: Final = "truth.parquet"
@@ -33,23 +33,23 @@ _NAMES: Final = frozenset({_PROGRAMME, _TRUTH, *(Path(provider.data).parts[0] fo
 
 @dataclass(frozen=True)
 class Synthetic:
-    """Where a synthetic ICS lies, and how large it is.
+    """Where a synthetic ICS is stored, and how large it is.
 
     Parameters
     ----------
     folder : pathlib.Path
-        That holds it all.
+        Folder that holds all files.
     programme : pathlib.Path
-        The programme file that links it.
+        Programme file that links the sources.
     sources : mapping of str to pathlib.Path
-        The file of each source, or the glob of its files.
+        File of each source, or the glob of its files.
     truth : pathlib.Path
-        Parquet: ``source``, ``record_id``, ``entity`` (who it really is of), ``listed`` (whether that person is on the
-        GP list), ``number_wrong`` (whether the record carries a number that is not the person's).
+        Parquet file: ``source``, ``record_id``, ``entity`` (the person whose record this is), ``listed`` (whether that
+        person is on the GP list), ``number_wrong`` (whether the record has a number that is not the person's).
     people : int
-        How many people there are.
+        Number of people.
     records : mapping of str to int
-        How many records each source has.
+        Number of records of each source.
     """
 
     folder: Path
@@ -65,8 +65,7 @@ def synthesise(
     *,
     people: int = 50_000,
     seed: int = 1,
-    first_number: int = 900_000_000,
-    last_number: int = 999_999_999,
+    number_range: tuple[int, int] = _TEST_NUMBERS,
     encoding: Encoding = "utf-8",
     reference_date: date = _REFERENCE_DATE,
     error_rates: Mapping[str, ErrorRates] | None = None,
@@ -76,6 +75,35 @@ def synthesise(
 
     The same arguments give the same bytes.
 
+    Parameters
+    ----------
+    out : str or pathlib.Path
+        Folder to write. A synthetic ICS that is already there is replaced; any other file in it is an error.
+    people : int
+        Number of people, 1 or more.
+    seed : int
+        Seed of every random draw, 0 or more.
+    number_range : (int, int)
+        Smallest and largest first nine digits of the NHS Numbers. The default range is reserved for testing.
+    encoding : {"utf-8", "windows-1252"}
+        Encoding of the CSV files.
+    reference_date : datetime.date
+        Day of the extracts: ages are as of this day, and no record is later.
+    error_rates : mapping of str to ErrorRates, optional
+        Error rates by source; other sources keep ``DEFAULT_RATES``.
+    progress : callable
+        Called after each source, and after the truth, with the name, the number of parts done and the number of parts.
+
+    Returns
+    -------
+    Synthetic
+        Paths and sizes of what was written.
+
+    Raises
+    ------
+    ProgrammeError
+        If an argument is invalid, or ``out`` holds files that are not part of a synthetic ICS.
+
     Examples
     --------
     >>> import tempfile
@@ -84,21 +112,24 @@ def synthesise(
     ...     ics.records["gp"], sorted(path.name for path in ics.folder.iterdir())[:3]
     (197, ['adult_social_care.csv', 'ambulance.csv', 'community.parquet'])
     """
-    if encoding not in ("utf-8", "windows-1252"):
-        raise ProgrammeError('encoding is "utf-8" or "windows-1252".')
-    made = _providers(
-        people, seed, (first_number, last_number), error_rates, encoding=encoding, reference_date=reference_date
+    sources = build_sources(
+        people,
+        seed,
+        number_range=number_range,
+        encoding=encoding,
+        reference_date=reference_date,
+        error_rates=error_rates,
     )
     out = Path(out).resolve()
     usable = ["valid", "scotland", "northern_ireland"]
-    if in_test_range(first_number, last_number):
+    if in_test_range(*number_range):
         usable.append("test")
     truths = {}
     with new_folder(out, ours=_is_synthesised) as folder:
-        for number, (provider, records) in enumerate(made, start=1):
-            write_source(folder, provider, records.frame, encoding)
-            truths[provider.name] = records.truth
-            progress(provider.name, number, len(PROVIDERS) + 1)
+        for number, (name, records) in enumerate(sources, start=1):
+            write_source(folder, PROVIDERS[name], records.frame, encoding)
+            truths[name] = records.truth
+            progress(name, number, len(PROVIDERS) + 1)
         pl.concat(truths.values()).write_parquet(folder / _TRUTH)
         text = programme_text(usable, encoding, reference_date)
         (folder / _PROGRAMME).write_text(text, encoding="utf-8", newline="\n")
@@ -113,47 +144,30 @@ def synthesise(
     )
 
 
-def synthesise_frames(
-    people: int = 50_000,
-    *,
-    seed: int = 1,
-    first_number: int = 900_000_000,
-    last_number: int = 999_999_999,
-    reference_date: date = _REFERENCE_DATE,
-    error_rates: Mapping[str, ErrorRates] | None = None,
-) -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
-    """Make a synthetic ICS in memory: what :func:`synthesise` writes, before it is written.
-
-    Examples
-    --------
-    >>> sources, truth = synthesise_frames(200, seed=1)
-    >>> sources["national_extract"].columns[:4], truth["source"].n_unique()
-    (['NEWNHSNO', 'DOB', 'SEX', 'HOMEPOST'], 12)
-    """
-    number_range = (first_number, last_number)
-    made = list(_providers(people, seed, number_range, error_rates, encoding="utf-8", reference_date=reference_date))
-    frames = {provider.name: records.frame for provider, records in made}
-    return frames, pl.concat([records.truth for _, records in made])
-
-
-def _providers(
+def build_sources(
     people: int,
     seed: int,
-    number_range: tuple[int, int],
-    error_rates: Mapping[str, ErrorRates] | None,
     *,
-    encoding: Encoding,
-    reference_date: date,
-) -> Iterator[tuple[Provider, ProviderRecords]]:
-    """Check the arguments at once; then make the people, and the records of one provider at a time."""
-    if people < 1 or seed < 0:
-        raise ProgrammeError("people is 1 or more, and seed 0 or more.")
+    number_range: tuple[int, int] = _TEST_NUMBERS,
+    encoding: Encoding = "utf-8",
+    reference_date: date = _REFERENCE_DATE,
+    error_rates: Mapping[str, ErrorRates] | None = None,
+) -> Iterator[tuple[str, ProviderRecords]]:
+    """Check the arguments at once; then build the people and, one source at a time, its name and its records."""
+    if people < 1:
+        raise ProgrammeError(f"people: {people} is too few; give 1 or more.")
+    if seed < 0:
+        raise ProgrammeError(f"seed: {seed} is negative; give 0 or more.")
+    if encoding not in ("utf-8", "windows-1252"):
+        raise ProgrammeError('encoding: give "utf-8" or "windows-1252".')
     if unknown := set(error_rates or ()) - set(PROVIDERS):
-        raise ProgrammeError(f"error_rates names {', '.join(sorted(unknown))}: there are {', '.join(PROVIDERS)}.")
+        raise ProgrammeError(
+            f"error_rates: no source is called {', '.join(sorted(unknown))}; use {', '.join(PROVIDERS)}."
+        )
     check_range(*number_range, people)
     rates = {**DEFAULT_RATES, **(error_rates or {})}
 
-    def make() -> Iterator[tuple[Provider, ProviderRecords]]:
+    def build() -> Iterator[tuple[str, ProviderRecords]]:
         seeds = _seeds(seed, "population")
         population = build_population(seeds, people, number_range=number_range, reference_date=reference_date)
         for name, provider in PROVIDERS.items():
@@ -166,20 +180,20 @@ def _providers(
                 encoding=encoding,
                 reference_date=reference_date,
             )
-            yield provider, records
+            yield name, records
 
-    return make()
+    return build()
 
 
 def _seeds(seed: int, name: str) -> Iterator[np.random.SeedSequence]:
-    """Give seeds without end, by name, so that no provider's records depend on which others there are."""
+    """Yield endless seeds for a name, so that no provider's records depend on those of another."""
     root = np.random.SeedSequence((seed, zlib.crc32(name.encode())))
     while True:
         yield from root.spawn(1)
 
 
 def _is_synthesised(entry: Path) -> bool:
-    """Say whether a file or folder is part of a synthetic ICS, by its name and by the programme file beside it."""
+    """Whether a file or folder is part of a synthetic ICS, by its name and by the programme file beside it."""
     try:
         programme = tomllib.loads((entry.parent / _PROGRAMME).read_text(encoding="utf-8"))["programme"]
         synthetic = programme["synthetic"] is True

@@ -1,4 +1,4 @@
-"""Choosing what goes wrong in which record, and writing it there."""
+"""Draw the kind of error for each record, and write the wrong values into the records."""
 
 from collections.abc import Mapping
 
@@ -6,17 +6,17 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-__all__ = ["Flags", "Index", "Shares", "draw_kinds", "overwrite"]
+__all__ = ["Flags", "Index", "Weights", "draw_kinds", "overwrite"]
 
 Index = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
-Shares = npt.NDArray[np.float64]
+Weights = npt.NDArray[np.float64]
 
 
 def draw_kinds(
     rng: np.random.Generator, shares: Mapping[str, float], count: int, possible: Mapping[str, Flags] | None = None
 ) -> npt.NDArray[np.str_]:
-    """Draw a kind for each row, by shares, of those possible in it.
+    """Draw one kind of error per row, by shares, from the kinds that are possible in that row ("" where none is).
 
     Examples
     --------
@@ -29,15 +29,16 @@ def draw_kinds(
     for column, name in enumerate(shares):
         if possible and name in possible:
             weights[:, column] *= possible[name]
-    reach = np.cumsum(weights, axis=1)
-    chosen: npt.NDArray[np.str_] = names[(reach <= (rng.random(count) * reach[:, -1])[:, None]).sum(axis=1)]
-    return chosen
+    cumulative = np.cumsum(weights, axis=1)
+    draws = (rng.random(count) * cumulative[:, -1])[:, None]
+    kinds: npt.NDArray[np.str_] = names[(cumulative <= draws).sum(axis=1)]
+    return kinds
 
 
-def overwrite(records: pl.DataFrame, rows: Index, new: pl.DataFrame) -> pl.DataFrame:
-    """Give the records with some columns of some rows replaced by those of ``new``, a row for each of ``rows``."""
+def overwrite(records: pl.DataFrame, rows: Index, values: pl.DataFrame) -> pl.DataFrame:
+    """Replace the columns of ``values`` in the given rows; ``values`` has one row for each of ``rows``."""
     if not len(rows):
         return records
     take = np.arange(len(records))
     take[rows] = len(records) + np.arange(len(rows))
-    return records.with_columns(pl.concat([records[name], new[name]]).gather(take) for name in new.columns)
+    return records.with_columns(pl.concat([records[name], values[name]]).gather(take) for name in values.columns)

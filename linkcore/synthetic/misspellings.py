@@ -1,4 +1,4 @@
-"""How names get misspelt: mistyped at a keyboard, misheard on the telephone, misread from paper."""
+"""Misspelt names: mistyped at a keyboard, misheard on the telephone or misread from paper."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ import polars as pl
 
 __all__ = ["misheard", "misread", "mistyped"]
 
-# The keys beside each key of a British keyboard.
+# For each key of a British keyboard, the keys next to it.
 _NEIGHBOURS: Final = {
     **{"Q": "WA", "W": "QESA", "E": "WRDS", "R": "ETFD", "T": "RYGF", "Y": "TUHG", "U": "YIJH", "I": "UOKJ"},
     **{"O": "IPLK", "P": "OL", "A": "QSZ", "S": "ADWXZ", "D": "SFEXC", "F": "DGRCV", "G": "FHTVB", "H": "GJYBN"},
@@ -32,7 +32,7 @@ _SHAPES: Final = (
 
 
 def mistyped(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
-    """Texts with one slip of the fingers: a wrong key, a letter left out or typed twice, two letters swapped.
+    """Make one typing error in each text: a wrong key, a letter left out or doubled, or two letters swapped.
 
     Examples
     --------
@@ -42,62 +42,61 @@ def mistyped(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
     """
     count = len(texts)
     frame = pl.DataFrame(
-        {"text": texts, "slip": rng.random(count), "where": rng.random(count), "key": rng.random(count)}
+        {"text": texts, "kind": rng.random(count), "place": rng.random(count), "key": rng.random(count)}
     )
     text, length = pl.col("text"), pl.col("text").str.len_chars()
-    # The first letter is got wrong less often than the others.
-    place = ((pl.col("where") ** 0.7 * length).floor().cast(pl.UInt32)).clip(0, length - 1)
+    # The first letter is wrong less often than the others.
+    place = ((pl.col("place") ** 0.7 * length).floor().cast(pl.UInt32)).clip(0, length - 1)
     before, letter, after = text.str.slice(0, place), text.str.slice(place, 1), text.str.slice(place + 1)
-    beside = letter.replace_strict(_NEIGHBOURS, default="E")
-    wrong = beside.str.slice((pl.col("key") * beside.str.len_chars()).floor().cast(pl.Int64), 1)
+    neighbours = letter.replace_strict(_NEIGHBOURS, default="E")
+    wrong = neighbours.str.slice((pl.col("key") * neighbours.str.len_chars()).floor().cast(pl.Int64), 1)
     typed = frame.select(
         text,
-        pl.when((pl.col("slip") < 0.25) & (length > 2))
+        pl.when((pl.col("kind") < 0.25) & (length > 2))
         .then(before + after)
-        .when(pl.col("slip") < 0.45)
+        .when(pl.col("kind") < 0.45)
         .then(before + letter + letter + after)
-        .when((pl.col("slip") < 0.62) & (after != ""))
+        .when((pl.col("kind") < 0.62) & (after != ""))
         .then(before + after.str.slice(0, 1) + letter + after.str.slice(1))
         .otherwise(before + wrong + after)
         .alias("typed"),
     )
-    # Swapping two that are the same, or hitting E for E, changes nothing.
+    # Swapping two equal letters changes nothing: such a text gets its last letter twice.
     return typed.select(
         pl.when(pl.col("typed") == text).then(text + text.str.slice(-1)).otherwise("typed").alias(texts.name)
     ).to_series()
 
 
 def misheard(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
-    """Texts with one sound spelt another way; mistyped where they have no such sound."""
-    return _exchanged(rng, texts, _SOUNDS)
+    """Spell one sound of each text differently; mistype texts that contain no such sound."""
+    return _replace_one_pattern(rng, texts, _SOUNDS)
 
 
 def misread(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
-    """Texts with one letter read as another of its shape, as by a machine; mistyped where they have no such letter."""
-    return _exchanged(rng, texts, _SHAPES)
+    """Replace one letter of each text by one of similar shape, as scanners do; mistype texts without such a letter."""
+    return _replace_one_pattern(rng, texts, _SHAPES)
 
 
-def _exchanged(rng: np.random.Generator, texts: pl.Series, pairs: tuple[tuple[str, str], ...]) -> pl.Series:
-    """Texts with one of the pairs that apply, chosen by chance, exchanged once."""
+def _replace_one_pattern(rng: np.random.Generator, texts: pl.Series, pairs: tuple[tuple[str, str], ...]) -> pl.Series:
+    """Apply one randomly chosen pair (pattern, replacement) once to each text; mistype texts to which none applies."""
     best = np.zeros(len(texts))
     chosen = np.full(len(texts), -1)
-    for number, (given, _) in enumerate(pairs):
-        # Longer patterns first, by and large: they are the mistakes that people make.
-        priority = rng.random(len(texts)) * len(given) * texts.str.contains(given, literal=True).to_numpy()
+    for number, (pattern, _) in enumerate(pairs):
+        # Longer patterns mostly win, since people make such mistakes more often.
+        priority = rng.random(len(texts)) * len(pattern) * texts.str.contains(pattern, literal=True).to_numpy()
         better = priority > best
         best[better], chosen[better] = priority[better], number
-    # Where it occurs twice, the last as likely as the first: it is the first when the text is read backwards.
+    # Where a pattern occurs twice, its last occurrence is as likely as its first: half of the texts are read backwards.
     backwards = pl.Series(rng.random(len(texts)) < 0.5)
     frame = pl.DataFrame({"text": texts, "pair": chosen, "backwards": backwards})
     result = text = pl.when("backwards").then(pl.col("text").str.reverse()).otherwise("text")
     for number in np.unique(chosen[chosen >= 0]):
-        given, instead = pairs[number]
-        forth = text.str.replace(given, instead, literal=True)
-        back = text.str.replace(given[::-1], instead[::-1], literal=True)
-        result = (
-            pl.when(pl.col("pair") == number).then(pl.when("backwards").then(back).otherwise(forth)).otherwise(result)
-        )
+        pattern, replacement = pairs[number]
+        forwards = text.str.replace(pattern, replacement, literal=True)
+        reverse = text.str.replace(pattern[::-1], replacement[::-1], literal=True)
+        replaced = pl.when("backwards").then(reverse).otherwise(forwards)
+        result = pl.when(pl.col("pair") == number).then(replaced).otherwise(result)
     result = pl.when("backwards").then(result.str.reverse()).otherwise(result)
     spelt = frame.select(result.alias(texts.name)).to_series()
-    same = np.flatnonzero((spelt == texts) | (spelt == ""))
-    return spelt.scatter(same, mistyped(rng, texts[same])) if len(same) else spelt
+    unchanged = np.flatnonzero((spelt == texts) | (spelt == ""))
+    return spelt.scatter(unchanged, mistyped(rng, texts[unchanged])) if len(unchanged) else spelt

@@ -1,8 +1,8 @@
-"""The names people have: by heritage, sex and generation, from tables of common British names.
+"""Names by heritage, sex and generation, drawn from tables of common British names.
 
-``given_names.csv`` and ``family_names.csv`` hold rough frequencies of names that are common in the United Kingdom,
-written for this purpose: no list of real people was used. Most people in Britain have a family name that is not among
-the thousand commonest; such names are made of the parts of place names (Ashcombe, Thornbury).
+``given_names.csv`` and ``family_names.csv`` hold rough frequencies of names that are common in the United Kingdom. They
+were written for this purpose; no list of real people was used. Most people in Britain have a family name that is not
+among the thousand most common. Such names are built from parts of place names (Ashcombe, Thornbury).
 """
 
 import csv
@@ -23,18 +23,11 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Heritage:
-    """A community: how large it is, how it is recorded, and how it names its children.
+    """A community: its size, its ethnic category and how often its children have British names.
 
-    Parameters
-    ----------
-    name : str
-        As in the tables of names.
-    per_1000 : float
-        Households of it, of a thousand.
-    ethnic_group, mixed_ethnic_group : str
-        ETHNIC CATEGORY code (NHS Data Dictionary) of its people, and of children with one parent of another heritage.
-    british_given : float
-        Share of those born here of late who have a given name from the British table.
+    ``name`` is its name in the tables. ``per_1000`` is its number of households in a thousand. ``ethnic_group`` is the
+    ETHNIC CATEGORY code (NHS Data Dictionary) of its people, and ``mixed_ethnic_group`` that of children with one
+    parent of another heritage. ``british_given`` is the share of recently born people with a British given name.
     """
 
     name: str
@@ -45,11 +38,11 @@ class Heritage:
 
     @property
     def minority(self) -> bool:
-        """Whether it is from beyond these islands."""
+        """Whether the community is neither British nor Irish."""
         return self.ethnic_group not in ("A", "B")
 
 
-# Roughly Devon in the 2021 Census, with the smaller communities a little larger, so that each is seen in a small run.
+# Roughly Devon in the 2021 Census; smaller communities are a little larger, so that a small run has all of them.
 HERITAGES: Final = (
     Heritage("british", 892, "A", "A", 1.0),
     Heritage("irish", 14, "B", "A", 0.5),
@@ -73,7 +66,7 @@ HERITAGES: Final = (
     Heritage("arabic", 4, "S", "G", 0.03),
 )
 
-_GENERATIONS: Final = (1940, 1960, 1980, 2000)  # the first years of all generations but the oldest
+_GENERATIONS: Final = (1940, 1960, 1980, 2000)  # first years of birth of all generations except the oldest
 
 # fmt: off
 BEGINNINGS: Final = (
@@ -95,33 +88,28 @@ ENDINGS: Final = (
 
 
 class _Stock:
-    """Names in groups, each with frequencies, to draw from all groups in one go."""
+    """Groups of names with frequencies; one draw serves all groups at once."""
 
     def __init__(self, groups: Sequence[tuple[Sequence[int], npt.NDArray[np.float64]]]) -> None:
-        """Each group is the numbers of its names and their weights."""
+        """Each group holds the numbers of its names and their weights."""
         self._entries = np.concatenate([np.asarray(numbers, dtype=np.int64) for numbers, _ in groups])
-        # Group g takes the interval from g to g + 1, so one search in one sorted array serves every group.
+        # Group g occupies the interval from g to g + 1, so one search in one sorted array serves all groups.
         shares = [np.cumsum(weights) / weights.sum() for _, weights in groups]
-        self._upper = np.concatenate([group + share for group, share in enumerate(shares)])
+        self._upper_bounds = np.concatenate([group + share for group, share in enumerate(shares)])
         for group, end in enumerate(np.cumsum([len(share) for share in shares])):
-            self._upper[end - 1] = group + 1
+            self._upper_bounds[end - 1] = group + 1
 
     def draw(self, rng: np.random.Generator, group: Index) -> Index:
-        """Draw the number of a name for each of the given groups."""
-        return self._entries[np.searchsorted(self._upper, group + rng.random(len(group)), side="right")]
+        """Draw the number of a name from each of the given groups."""
+        return self._entries[np.searchsorted(self._upper_bounds, group + rng.random(len(group)), side="right")]
 
 
 class Names:
-    """All names, upper-case, and the drawing of them.
+    """All names in upper case, and random draws from them.
 
-    Attributes
-    ----------
-    given : polars.Series of String
-        Given names, by number.
-    nicknames : polars.DataFrame
-        Columns ``first`` and ``second``: what people of each given name are called; null where nothing else.
-    family, family_of_women : polars.Series of String
-        Family names, by number: as men and as women bear them (Kowalski, Kowalska).
+    ``given`` holds the given names by number; ``nicknames`` has the columns ``first`` and ``second``, the two nicknames
+    of each given name (null where it has none). ``family`` and ``family_of_women`` hold the family names by number, in
+    the form for men and for women (Kowalski, Kowalska).
     """
 
     def __init__(self) -> None:
@@ -131,15 +119,16 @@ class Names:
         self.family, self.family_of_women, self._family_stock = self._read_family()
 
     def draw_given(self, rng: np.random.Generator, heritage: Index, female: Index, year: Index) -> Index:
-        """Numbers of given names for people of a heritage, a sex (1 female, 0 male) and a year of birth."""
+        """Draw numbers of given names by heritage, sex (1 female, 0 male) and year of birth."""
         generation = np.searchsorted(_GENERATIONS, year, side="right")
         return self._given_stock.draw(rng, (heritage * 2 + female) * (len(_GENERATIONS) + 1) + generation)
 
     def draw_family(self, rng: np.random.Generator, heritage: Index) -> Index:
-        """Numbers of family names for people of a heritage."""
+        """Draw numbers of family names by heritage."""
         return self._family_stock.draw(rng, heritage)
 
     def _read_given(self) -> tuple[pl.Series, _Stock]:
+        """Read the given names, and their frequencies by heritage, sex and generation."""
         numbers: dict[str, int] = {}
         tables: dict[tuple[int, int], list[tuple[int, list[int]]]] = {}
         for heritage, sex, name, *frequencies in _rows("given_names.csv"):
@@ -150,12 +139,13 @@ class Names:
         for group in sorted(tables):
             members = [number for number, _ in tables[group]]
             per_10000 = np.array([frequencies for _, frequencies in tables[group]], dtype=np.float64)
-            # What the listed frequencies leave of 10,000 is spread over the names of every generation.
+            # The listed frequencies may sum to less than 10,000: the rest is spread evenly over the names of the group.
             rest = np.maximum(10_000 - per_10000.sum(axis=0), 0) / len(members)
             groups += [(members, column) for column in (per_10000 + rest).T]
         return pl.Series("given_name", list(numbers), dtype=pl.String), _Stock(groups)
 
     def _read_nicknames(self) -> pl.DataFrame:
+        """Read the first and the last nickname of each given name."""
         table = (
             pl.DataFrame(list(_rows("nicknames.csv")), schema=["given_name", "nickname"], orient="row")
             .with_columns(pl.all().str.to_uppercase())
@@ -166,34 +156,35 @@ class Names:
         return joined.select("first", "second")
 
     def _read_family(self) -> tuple[pl.Series, pl.Series, _Stock]:
+        """Read the family names and their frequencies by heritage, and add names built from parts of place names."""
         numbers: dict[tuple[str, str], int] = {}
         tables: list[tuple[list[int], list[float]]] = [([], []) for _ in HERITAGES]
-        for heritage, name, of_a_woman, frequency in _rows("family_names.csv"):
-            key = (name.upper(), (of_a_woman or name).upper())
+        for heritage, name, form_for_women, frequency in _rows("family_names.csv"):
+            key = (name.upper(), (form_for_women or name).upper())
             members, weights = tables[self._number[heritage]]
             members.append(numbers.setdefault(key, len(numbers)))
             weights.append(float(frequency))
         members, weights = tables[self._number["british"]]
-        made = [(beginning + ending).upper() for beginning in BEGINNINGS for ending in ENDINGS]
-        fresh = [name for name in made if (name, name) not in numbers]
-        members += [numbers.setdefault((name, name), len(numbers)) for name in fresh]
-        # Beginnings and endings are in rough order of how common they are in names; none is common.
-        order = np.random.default_rng(0).permutation(len(fresh))
+        built = [(beginning + ending).upper() for beginning in BEGINNINGS for ending in ENDINGS]
+        unlisted = [name for name in built if (name, name) not in numbers]
+        members += [numbers.setdefault((name, name), len(numbers)) for name in unlisted]
+        # The built names share what the listed names leave of 100,000; no built name is common.
+        order = np.random.default_rng(0).permutation(len(unlisted))
         tail = 1 / (1 + order / 500)
         weights += list(tail / tail.sum() * (100_000 - sum(weights)))
         stock = _Stock([(group, np.array(weight)) for group, weight in tables])
-        forms = pl.DataFrame(list(numbers), schema=["family_name", "of_a_woman"], orient="row")
-        return forms["family_name"], forms["of_a_woman"], stock
+        forms = pl.DataFrame(list(numbers), schema=["family_name", "form_for_women"], orient="row")
+        return forms["family_name"], forms["form_for_women"], stock
 
 
 @cache
 def names() -> Names:
-    """Give the tables of names, read when first asked for."""
+    """Return the tables of names; they are read on first use."""
     return Names()
 
 
 def letters_beyond(encoding: str) -> dict[str, str]:
-    """Give the letters in the names that an encoding lacks, each with the plain letter a clerk would type.
+    """Map each letter of the names that an encoding lacks to the plain letter that a clerk would type.
 
     Examples
     --------
@@ -212,7 +203,7 @@ def letters_beyond(encoding: str) -> dict[str, str]:
 
 
 def _rows(table: str) -> Iterator[list[str]]:
-    """Read one of the tables beside this file, without its heading."""
+    """Read the rows of a table beside this module, without its header."""
     rows = csv.reader((files(__package__) / table).read_text(encoding="utf-8").splitlines())
     next(rows)
     yield from rows

@@ -1,89 +1,89 @@
-"""NHS Numbers that records lack, and numbers of others that they carry."""
+"""Errors in NHS Numbers: remove them from records, or replace them by somebody else's."""
 
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from linkcore.synthetic.kinds import Shares, draw_kinds, overwrite
-from linkcore.synthetic.nhs_numbers import mistype, retype
+from linkcore.synthetic.kinds import Weights, draw_kinds, overwrite
+from linkcore.synthetic.nhs_numbers import mistype, mistype_to_valid
 from linkcore.synthetic.population import Population
 from linkcore.synthetic.rates import ErrorRates
 
-__all__ = ["exchange_numbers", "lose_numbers"]
+__all__ = ["add_wrong_numbers", "remove_numbers"]
 
 _PLACEHOLDERS: Final = (9_999_999_999, 0, 9_999_999_999, 1_111_111_111)
 
 
-def lose_numbers(
+def remove_numbers(
     rng: np.random.Generator,
     records: pl.DataFrame,
     population: Population,
     rates: ErrorRates,
     *,
     target: float,
-    weight: Shares | None,
+    record_counts: Weights | None,
 ) -> pl.DataFrame:
-    """Leave records without a number to link by: of the young and of the unregistered rather.
+    """Leave a share ``target`` of records without a usable number, more often for the young and the unregistered.
 
-    ``records``: with ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
+    ``records`` has ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
     """
     entity = records["entity"]
     people = population.people
     without = records["no_number"].to_numpy() | records["nhs_number"].is_null().to_numpy()
-    counts = np.ones(len(records)) if weight is None else weight
+    counts = np.ones(len(records)) if record_counts is None else record_counts
     age = people["age"].gather(entity).to_numpy()
-    likelier = np.where((age >= 15) & (age < 35), 2.2, 1.0) * np.where(people["listed"].gather(entity), 1.0, 6.0)
-    # The smallest exponential draws, scaled by weight, are a weighted sample without replacement.
-    keys = np.where(without, np.inf, rng.exponential(size=len(records)) / likelier)
+    likelihood = np.where((age >= 15) & (age < 35), 2.2, 1.0) * np.where(people["listed"].gather(entity), 1.0, 6.0)
+    # The smallest exponential draws, divided by their weights, are a weighted sample without replacement.
+    keys = np.where(without, np.inf, rng.exponential(size=len(records)) / likelihood)
     order = np.argsort(keys, kind="stable")
-    # Rounded up or down by chance, so that a rate holds in a small source too.
+    # Rounded up or down by chance, so that the rate also holds in a small source.
     wanted = target * counts.sum() - counts[without].sum() + rng.random()
-    more = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted, side="right"))]
-    more = more[~without[more]]
-    kind = draw_kinds(rng, rates.no_number_kinds, len(more))
-    numbers = records["nhs_number"].gather(more).to_numpy()
-    placeholders = np.array(_PLACEHOLDERS)[rng.integers(0, len(_PLACEHOLDERS), size=len(more))]
+    rows = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted, side="right"))]
+    rows = rows[~without[rows]]
+    kind = draw_kinds(rng, rates.no_number_kinds, len(rows))
+    numbers = records["nhs_number"].gather(rows).to_numpy()
+    placeholders = np.array(_PLACEHOLDERS)[rng.integers(0, len(_PLACEHOLDERS), size=len(rows))]
     typed = np.select([kind == "placeholder", kind == "mistyped"], [placeholders, mistype(rng, numbers)], 0)
-    new = {
+    values = {
         "nhs_number": pl.Series(typed, dtype=pl.Int64).set(pl.Series(kind == "empty"), None),
         "number_wrong": kind == "mistyped",
     }
-    records = records.with_columns(no_number=pl.Series(without).scatter(more, values=True))
-    return overwrite(records, more, pl.DataFrame(new))
+    records = records.with_columns(no_number=pl.Series(without).scatter(rows, values=True))
+    return overwrite(records, rows, pl.DataFrame(values))
 
 
-def exchange_numbers(
+def add_wrong_numbers(
     rng: np.random.Generator,
     records: pl.DataFrame,
     population: Population,
     rates: ErrorRates,
     *,
-    part: float,
+    stage_share: float,
     number_range: tuple[int, int],
 ) -> pl.DataFrame:
-    """Put another's number on records.
+    """Replace the number of some records by that of another person.
 
-    ``records``: with ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
+    ``records`` has ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
     """
-    right = np.flatnonzero(~(records["no_number"] | records["number_wrong"]).to_numpy())
-    if not len(right):
+    numbered = np.flatnonzero(~(records["no_number"] | records["number_wrong"]).to_numpy())
+    if not len(numbered):
         return records
-    chance = min(part * rates.wrong_number * len(records) / len(right), 1.0)
-    rows = right[rng.random(len(right)) < chance]
+    chance = min(stage_share * rates.wrong_number * len(records) / len(numbered), 1.0)
+    rows = numbered[rng.random(len(numbered)) < chance]
     kind = draw_kinds(rng, rates.wrong_number_kinds, len(rows))
     people = population.people
     entity = records["entity"].gather(rows)
     companions = people["companions"].gather(entity).to_numpy().astype(np.int64)
     first = people["first_companion"].gather(entity).to_numpy().astype(np.int64)
-    # Anybody of the household but oneself.
+    # Any other member of the household.
     step = 1 + np.floor(rng.random(len(rows)) * (companions - 1)).astype(np.int64)
     companion = first + (entity.to_numpy().astype(np.int64) - first + step) % companions
-    own = records["nhs_number"].gather(rows).to_numpy()
-    anybody = records["nhs_number"].gather(right[rng.integers(0, len(right), size=len(rows))]).to_numpy()
+    true_number = records["nhs_number"].gather(rows).to_numpy()
+    other_patient = records["nhs_number"].gather(numbered[rng.integers(0, len(numbered), size=len(rows))]).to_numpy()
     relative = people["nhs_number"].gather(companion).fill_null(0).to_numpy()
-    relative = np.where(relative == 0, own, relative)
-    typed = retype(rng, own, *number_range)
-    new = np.select([kind == "household", kind == "mistyped"], [relative, typed], anybody)
-    new = np.where(new == own, anybody, new)
-    return overwrite(records, rows, pl.DataFrame({"nhs_number": new, "number_wrong": new != own}))
+    relative = np.where(relative == 0, true_number, relative)
+    typed = mistype_to_valid(rng, true_number, *number_range)
+    wrong = np.select([kind == "household", kind == "mistyped"], [relative, typed], other_patient)
+    wrong = np.where(wrong == true_number, other_patient, wrong)
+    return overwrite(records, rows, pl.DataFrame({"nhs_number": wrong, "number_wrong": wrong != true_number}))

@@ -1,4 +1,4 @@
-"""What a provider records beside identifiers: payload, plausible and of no meaning."""
+"""Columns of payload: everything that a provider records beside identifiers, plausible but without meaning."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -9,56 +9,60 @@ import polars as pl
 
 from linkcore.synthetic.population import Population
 
-__all__ = ["Amount", "Codes", "Count", "Day", "Flag", "OfDwelling", "OfPerson", "Payload", "Visits", "written"]
+__all__ = [
+    "Amount",
+    "Codes",
+    "Count",
+    "Day",
+    "DwellingAttribute",
+    "Flag",
+    "Payload",
+    "PersonAttribute",
+    "Visits",
+    "format_dates",
+]
 
 
 @dataclass(frozen=True)
 class Visits:
-    """The records of one provider before anything is written in them.
+    """One provider's records before any column is written: the person and the day of each.
 
-    Parameters
-    ----------
-    entity : polars.Series of UInt32
-        Of whom each record is.
-    day : array of datetime64[D]
-        When.
-    population : Population
-        The people that ``entity`` counts.
-    dates : str or None
-        How the provider writes dates, as for ``strftime``; None for a column of dates.
+    ``entity`` is a UInt32 series of rows of ``population.people``. ``date_format`` is the provider's ``strftime``
+    format, or None for date columns.
     """
 
     entity: pl.Series
     day: npt.NDArray[np.datetime64]
     population: Population
-    dates: str | None
+    date_format: str | None
 
 
 class Payload(Protocol):
     """A column of payload."""
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Draw one value per record."""
 
 
 @dataclass(frozen=True)
 class Day:
-    """The day of the record, or one a number of days after it: on average ``after``."""
+    """The day of the record, or a later day: on average ``after`` days later."""
 
     after: float = 0.0
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Draw one value per record."""
         days = np.floor(rng.exponential(self.after, size=len(visits.day))).astype(np.int64)
-        return written(pl.Series((visits.day + days).astype("datetime64[ms]")).cast(pl.Date), visits.dates)
+        dates = pl.Series((visits.day + days).astype("datetime64[ms]")).cast(pl.Date)
+        return format_dates(dates, visits.date_format)
 
 
 @dataclass(frozen=True)
 class Codes:
-    """One of some codes, the first the most frequent.
+    """One of several codes, the first being the most frequent.
 
-    ``missing`` is the share of records that have none; nobody younger than ``from_age`` has one; and one in six
-    women of an age to bear children has one of ``maternity`` instead.
+    ``missing`` is the share of records without a code. People younger than ``from_age`` have none. Of women of
+    childbearing age, one record in six has a ``maternity`` code instead.
     """
 
     values: tuple[str, ...]
@@ -67,39 +71,39 @@ class Codes:
     maternity: tuple[str, ...] = ()
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Draw one value per record."""
         weights = 1 / np.arange(2, len(self.values) + 2)
-        chosen = rng.choice(len(self.values), size=len(visits.day), p=weights / weights.sum())
+        code = rng.choice(len(self.values), size=len(visits.day), p=weights / weights.sum())
         people = visits.population.people
         age, gender = (people[name].gather(visits.entity).to_numpy() for name in ("age", "gender"))
         if self.maternity:
             mother = (gender == 2) & (age >= 18) & (age < 43) & (rng.random(len(age)) < 1 / 6)
-            birth = len(self.values) + rng.integers(0, len(self.maternity), size=len(age))
-            chosen = np.where(mother, birth, chosen)
-        codes = pl.Series((*self.values, *self.maternity), dtype=pl.String).gather(chosen)
+            maternity_code = len(self.values) + rng.integers(0, len(self.maternity), size=len(age))
+            code = np.where(mother, maternity_code, code)
+        codes = pl.Series((*self.values, *self.maternity), dtype=pl.String).gather(code)
         return codes.set(pl.Series((rng.random(len(age)) < self.missing) | (age < self.from_age)), None)
 
 
 @dataclass(frozen=True)
 class Amount:
-    """An amount of money in pounds, log-normal about a median."""
+    """An amount of money in pounds, log-normally distributed around a median."""
 
     median: float
     spread: float = 0.6
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Draw one value per record."""
         return pl.Series(self.median * rng.lognormal(0, self.spread, size=len(visits.day))).round(2)
 
 
 @dataclass(frozen=True)
 class Count:
-    """A whole number, skewed to the right, about a mean."""
+    """A whole number with a given mean, skewed to the right."""
 
     mean: float
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Draw one value per record."""
         return pl.Series(rng.poisson(rng.gamma(2, self.mean / 2, size=len(visits.day))), dtype=pl.Int32)
 
 
@@ -110,38 +114,38 @@ class Flag:
     share: float
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Draw one value per record."""
         return pl.Series(["N", "Y"], dtype=pl.String).gather(
             (rng.random(len(visits.day)) < self.share).astype(np.int64)
         )
 
 
 @dataclass(frozen=True)
-class OfPerson:
-    """Something known of the person; ``instead`` in the share of records that lack it."""
+class PersonAttribute:
+    """A column of the people; a share ``missing`` of the records has ``missing_code`` instead."""
 
     name: str
     missing: float = 0.0
-    instead: str | None = None
+    missing_code: str | None = None
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
-        known = visits.population.people[self.name].gather(visits.entity)
-        return known.set(pl.Series(rng.random(len(known)) < self.missing), self.instead)
+        """Draw one value per record."""
+        values = visits.population.people[self.name].gather(visits.entity)
+        return values.set(pl.Series(rng.random(len(values)) < self.missing), self.missing_code)
 
 
 @dataclass(frozen=True)
-class OfDwelling:
-    """Something known of where the person lives."""
+class DwellingAttribute:
+    """A column of the dwellings, for the dwelling of the person."""
 
     name: str
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:  # noqa: ARG002
-        """Its values, one a record."""
+        """Return one value per record."""
         dwelling = visits.population.people["dwelling"].gather(visits.entity)
         return visits.population.places.dwellings[self.name].gather(dwelling)
 
 
-def written(dates: pl.Series, form: str | None) -> pl.Series:
-    """Dates as a provider writes them: text by a ``strftime`` format, or dates."""
-    return dates if form is None else dates.dt.strftime(form)
+def format_dates(dates: pl.Series, date_format: str | None) -> pl.Series:
+    """Write dates as text in a ``strftime`` format, or keep them as dates where the format is None."""
+    return dates if date_format is None else dates.dt.strftime(date_format)

@@ -1,4 +1,4 @@
-"""Where people live: fictitious postcodes, streets and dwellings of an area shaped like Devon."""
+"""Fictitious postcodes, streets and dwellings of an area shaped like Devon."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -16,11 +16,13 @@ Index = npt.NDArray[np.int64]
 _HOMES_PER_POSTCODE: Final = 15
 _POSTCODES_PER_LSOA: Final = 44  # an LSOA holds about 650 homes
 _HOMES_PER_PRACTICE: Final = 4_200  # 9,500 patients
-_POSTCODES_IN_DISTRICT: Final = 3_000  # at most; 3,600 units are well formed
-_OUTSIDE_SHARE: Final = 0.02  # dwellings elsewhere in the country, of all: where people came from, and visitors live
+_MAX_POSTCODES_IN_DISTRICT: Final = 3_000  # of 3,600 well-formed units
+_OUTSIDE_SHARE: Final = (
+    0.02  # dwellings outside the area, as a share of homes: people moved from there, and visitors live there
+)
 _INWARD_LETTERS: Final = np.array(list("ABDEFGHJLNPQRSTUWXYZ"))  # C, I, K, M, O and V are never used
 
-# Postcode district: town (invented), homes in it as a weight, whether it is a city.
+# Postcode district, its invented town, its number of homes as a weight, and whether it is a city.
 _DISTRICTS: Final = (
     *((f"EX{district}", "Iscaford", 3.0, True) for district in (1, 2, 3, 4)),
     ("EX5", "Clystbury", 1.4, False),
@@ -87,19 +89,12 @@ _CARE_HOMES: Final = ("Residential Home", "Nursing Home", "Court Care Home", "Re
 
 @dataclass(frozen=True)
 class Places:
-    """Every dwelling there is.
+    """All dwellings.
 
-    Parameters
-    ----------
-    dwellings : polars.DataFrame
-        ``postcode``, ``address`` (one line, without the postcode), ``lsoa``, ``deprivation`` (decile of the index of
-        multiple deprivation, 1 most deprived), ``practice`` (the surgery of the place), ``city`` (Boolean). Homes lie
-        in order of place, so that numbers near each other are near each other on the ground; then come the communal
-        establishments, dwellings outside the area, and "no fixed abode".
-    homes : int
-        How many of the dwellings are homes.
-    establishments : int
-        How many of them are communal.
+    ``dwellings`` has ``postcode``, ``address`` (one line, without the postcode), ``lsoa``, ``deprivation`` (decile of
+    the Index of Multiple Deprivation, 1 most deprived), ``practice`` (the local GP practice) and ``city`` (Boolean).
+    Its first ``homes`` rows are homes in geographical order, so that neighbouring rows are neighbours. Then come
+    ``establishments`` communal establishments, the dwellings outside the area, and "no fixed abode".
     """
 
     dwellings: pl.DataFrame
@@ -108,29 +103,29 @@ class Places:
 
     @property
     def outside(self) -> range:
-        """The numbers of the dwellings outside the area."""
+        """Rows of the dwellings outside the area."""
         return range(self.homes + self.establishments, len(self.dwellings) - 1)
 
     @property
     def no_fixed_abode(self) -> int:
-        """The number of the dwelling that is none."""
+        """Row that stands for no fixed abode."""
         return len(self.dwellings) - 1
 
 
 def build_places(rng: np.random.Generator, homes: int, establishments: tuple[int, int, int]) -> Places:
-    """Lay out postcodes, streets and dwellings."""
+    """Build postcodes, streets and dwellings for a number of homes, and of care homes, student halls and prisons."""
     postcodes = _postcodes(rng, homes)
     sizes = rng.gamma(3.0, size=len(postcodes))
     counts = rng.multinomial(homes, sizes / sizes.sum())
     private = postcodes[np.repeat(np.arange(len(postcodes)), counts)].with_columns(
-        # Where in its postcode a home stands.
+        # Position of the home within its postcode.
         pl.Series("position", np.arange(homes) - np.repeat(np.cumsum(counts) - counts, counts))
     )
     private = private.with_columns(
         practice=_practice_codes(np.arange(homes) // _HOMES_PER_PRACTICE), address=_addresses(rng, private)
     )
     communal = private[rng.integers(0, homes, size=sum(establishments))].with_columns(
-        # A unit of its own, never one of a home: large establishments have that, and 0 is no sector above.
+        # Large establishments have a postcode unit of their own: homes never have sector 0.
         postcode=_units(rng, sum(establishments), sector=0),
         address=_establishment_names(rng, establishments),
     )
@@ -140,39 +135,43 @@ def build_places(rng: np.random.Generator, homes: int, establishments: tuple[int
     )
     columns = ["postcode", "address", "lsoa", "deprivation", "practice", "city"]
     dwellings = pl.concat(
-        [frame.select(columns) for frame in (private, communal, _outside(rng, homes), _nowhere())],
+        [frame.select(columns) for frame in (private, communal, _dwellings_outside(rng, homes), _no_fixed_abode())],
         how="vertical_relaxed",
     )
     return Places(dwellings, homes, sum(establishments))
 
 
 def _postcodes(rng: np.random.Generator, homes: int) -> pl.DataFrame:
-    """One row a postcode, in order of place, with its street, LSOA and deprivation."""
+    """Build one row per postcode in geographical order, with its street, LSOA and deprivation."""
     weights = np.array([weight for _, _, weight, _ in _DISTRICTS])
     wanted = weights / weights.sum() * homes / _HOMES_PER_POSTCODE
-    # Rounded up or down by chance, so that a small run does not fill every district; one postcode at least.
-    counts = np.minimum(np.floor(wanted + rng.random(len(wanted))).astype(np.int64), _POSTCODES_IN_DISTRICT)
+    # Rounded up or down by chance, so that a small run leaves some districts empty; at least one postcode.
+    counts = np.minimum(np.floor(wanted + rng.random(len(wanted))).astype(np.int64), _MAX_POSTCODES_IN_DISTRICT)
     counts[0] = max(counts[0], 1)
     units = []
     for count in counts:
         sectors = min(int(count) // 150 + 1, 9)
-        chosen = np.sort(rng.choice(sectors * 400, size=count, replace=False, shuffle=False))
-        units.append(_unit_text(chosen // 400 + 1, chosen % 400))
+        drawn = np.sort(rng.choice(sectors * 400, size=count, replace=False, shuffle=False))
+        units.append(_unit_text(drawn // 400 + 1, drawn % 400))
     district = np.repeat(np.arange(len(_DISTRICTS)), counts)
     table = pl.DataFrame(_DISTRICTS, schema=["district", "town", "weight", "city"], orient="row")[district]
     area = np.arange(len(district)) // _POSTCODES_PER_LSOA
     deprived = rng.normal(size=area[-1] + 1)[area] + 0.7 * table["city"].to_numpy()
-    # Deciles of whole LSOAs by the rank of the first postcode in each.
+    # An LSOA has one decile, by the rank of its first postcode.
     first = np.searchsorted(area, np.arange(area[-1] + 1))
     decile = 10 - np.argsort(np.argsort(deprived[first])) * 10 // len(first)
-    street = rng.integers(0, 4, size=len(district)) == 0
-    named = _pick(rng, np.array(_COMMON_STREETS), len(district))
-    made = np.char.add(_pick(rng, np.array(BEGINNINGS), len(district)), _pick(rng, np.array(ENDINGS), len(district)))
+    common = rng.integers(0, 4, size=len(district)) == 0
+    common_street = _pick(rng, np.array(_COMMON_STREETS), len(district))
+    invented_street = np.char.add(
+        _pick(rng, np.array(BEGINNINGS), len(district)), _pick(rng, np.array(ENDINGS), len(district))
+    )
     kinds = np.array(list(_STREET_KINDS))
     shares = np.array(list(_STREET_KINDS.values()), dtype=np.float64)
     return table.with_columns(
         postcode=pl.col("district") + " " + pl.concat(units),
-        street=pl.Series(np.where(street, named, made)) + " " + pl.Series(_pick(rng, kinds, len(district), shares)),
+        street=pl.Series(np.where(common, common_street, invented_street))
+        + " "
+        + pl.Series(_pick(rng, kinds, len(district), shares)),
         lsoa=pl.lit("E019") + pl.Series(area).cast(pl.String).str.zfill(5),  # no real area has such a code
         deprivation=pl.Series(decile[area], dtype=pl.UInt8),
         house=pl.Series(rng.integers(1, 90, size=len(district))),
@@ -181,9 +180,9 @@ def _postcodes(rng: np.random.Generator, homes: int) -> pl.DataFrame:
 
 
 def _addresses(rng: np.random.Generator, homes: pl.DataFrame) -> pl.Expr:
-    """One line for each home: a number in the street, a flat in a block, or in the country the name of a house."""
-    block = pl.Series(_pick(rng, np.array(BEGINNINGS), len(homes)))
-    names = block + pl.Series(_pick(rng, np.array(ENDINGS), len(homes)))
+    """Write one address line per home: a number in a street, a flat in a block or, outside cities, a house name."""
+    beginning = pl.Series(_pick(rng, np.array(BEGINNINGS), len(homes)))
+    names = beginning + pl.Series(_pick(rng, np.array(ENDINGS), len(homes)))
     kind = pl.Series(_pick(rng, np.array(_HOUSE_NAMES), len(homes)))
     named = pl.Series(rng.random(len(homes)) < 0.15) & ~homes["city"]
     number = pl.col("house") + 2 * pl.col("position")
@@ -198,6 +197,7 @@ def _addresses(rng: np.random.Generator, homes: pl.DataFrame) -> pl.Expr:
 
 
 def _establishment_names(rng: np.random.Generator, establishments: tuple[int, int, int]) -> pl.Series:
+    """Draw names of care homes, student halls and prisons."""
     care_homes, halls, prisons = establishments
     count = sum(establishments)
     names = np.char.add(_pick(rng, np.array(BEGINNINGS), count), _pick(rng, np.array(ENDINGS), count))
@@ -207,8 +207,8 @@ def _establishment_names(rng: np.random.Generator, establishments: tuple[int, in
     return pl.Series("address", [*homes.tolist(), *students.tolist(), *prison.tolist()], dtype=pl.String)
 
 
-def _outside(rng: np.random.Generator, homes: int) -> pl.DataFrame:
-    """Dwellings elsewhere in the country."""
+def _dwellings_outside(rng: np.random.Generator, homes: int) -> pl.DataFrame:
+    """Build dwellings outside the area."""
     count = round(homes * _OUTSIDE_SHARE) + 20
     street = pl.Series(_pick(rng, np.array(_COMMON_STREETS), count))
     return pl.DataFrame(
@@ -226,18 +226,19 @@ def _outside(rng: np.random.Generator, homes: int) -> pl.DataFrame:
     )
 
 
-def _nowhere() -> pl.DataFrame:
-    """Give the one row for people of no fixed abode (NHS Data Dictionary: ZZ99 3VZ)."""
+def _no_fixed_abode() -> pl.DataFrame:
+    """Build the row for people of no fixed abode (NHS Data Dictionary: ZZ99 3VZ)."""
     row = {"postcode": "ZZ99 3VZ", "address": "No fixed abode", "lsoa": None, "deprivation": None, "practice": None}
     return pl.DataFrame({**row, "city": True})
 
 
 def _practice_codes(number: Index) -> pl.Series:
-    """ODS codes with a first letter that no real practice has."""
+    """Write ODS codes with a first letter that no real practice has."""
     return pl.select(pl.lit("Z9") + pl.Series(number).cast(pl.String).str.zfill(4)).to_series()
 
 
 def _units(rng: np.random.Generator, count: int, sector: int | None = None) -> pl.Series:
+    """Draw inward parts of postcodes."""
     sectors = rng.integers(1, 10, size=count) if sector is None else np.full(count, sector)
     return _unit_text(sectors, rng.integers(0, 400, size=count))
 
@@ -254,6 +255,6 @@ def _pick(
     count: int,
     weights: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.str_]:
-    """Values chosen with replacement."""
+    """Draw values with replacement."""
     shares = None if weights is None else weights / weights.sum()
     return values[rng.choice(len(values), size=count, p=shares)]

@@ -1,4 +1,4 @@
-"""The people of a synthetic ICS: what is true of each of them, before any provider writes it down."""
+"""The people of a synthetic ICS: the truth about each person, before any provider records it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,27 +23,25 @@ Flags = npt.NDArray[np.bool_]
 
 _UNLISTED_SHARE: Final = 0.015
 _UNLISTED_WITH_NUMBER: Final = 0.8
-_UNREGISTERED_BIRTHS: Final = ("somali", "arabic", "pakistani")  # some of these have 1 January for a birth date
+_UNREGISTERED_BIRTHS: Final = ("somali", "arabic", "pakistani")  # some of these have 1 January as their birth date
 _FIRST_OF_JANUARY: Final = 0.08
 
 
 @dataclass(frozen=True)
 class Population:
-    """Everybody, and where they live.
+    """All people and where they live.
 
-    Parameters
-    ----------
-    people : polars.DataFrame
-        One row a person; the row number is the *entity* of the truth. Columns: ``listed`` (on the GP list),
-        ``nhs_number`` (Int64; null for some who are not listed), ``given_name``, ``middle_name``, ``nickname``,
-        ``family_name``, ``previous_family_name`` (upper-case, accents kept; null where there is none), ``birth_date``,
-        ``age`` (years, Float64), ``gender`` (1 male, 2 female), ``ethnic_group``, ``dwelling`` and
-        ``previous_dwelling`` (rows of ``places.dwellings``), ``moved_on`` (null where not within eight years),
-        ``practice``, ``household``, ``role`` (see :mod:`linkcore.synthetic.households`), ``companions`` and
-        ``first_companion`` (how many live in the household, and the first of them; 1 and oneself in an
-        establishment), ``need`` (how much care the person uses, 1 on average).
-    places : Places
-        All dwellings.
+    ``people`` has one row per person; the row number is the ``entity`` of the truth. Its columns:
+
+    - ``listed`` (on the GP list), ``nhs_number`` (Int64; null for some people who are not listed);
+    - ``given_name``, ``middle_name``, ``nickname``, ``family_name``, ``previous_family_name`` (upper case with accents;
+      null where there is none);
+    - ``birth_date``, ``age`` (years, Float64), ``gender`` (1 male, 2 female), ``ethnic_group``;
+    - ``dwelling`` and ``previous_dwelling`` (rows of ``places.dwellings``), ``moved_on`` (null unless in the last eight
+      years), ``practice``;
+    - ``household``, ``role`` (see :mod:`linkcore.synthetic.households`), ``companions`` (number of people in the
+      household) and ``first_companion`` (row of the first of them); residents of an establishment count as alone;
+    - ``need`` (how much care the person uses, 1 on average).
     """
 
     people: pl.DataFrame
@@ -57,15 +55,15 @@ def build_population(
     number_range: tuple[int, int],
     reference_date: date,
 ) -> Population:
-    """Make the people."""
-    step = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
-    members = build_households(next(step), people)
-    places = build_places(next(step), members.households, members.establishments)
-    heritage, mixed = draw_heritages(next(step), members)
-    born = _birth_dates(next(step), members, heritage, reference_date)
-    listed = _listed(next(step), members)
-    numbers = draw_numbers(next(step), people, *number_range)
-    numbered = listed | (next(step).random(people) < _UNLISTED_WITH_NUMBER)
+    """Draw the people, their households, names, NHS Numbers and homes; each step uses its own seed."""
+    generators = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
+    members = build_households(next(generators), people)
+    places = build_places(next(generators), members.households, members.establishments)
+    heritage, mixed = draw_heritages(next(generators), members)
+    born = _birth_dates(next(generators), members, heritage, reference_date)
+    listed = _listed(next(generators), members)
+    numbers = draw_numbers(next(generators), people, *number_range)
+    numbered = listed | (next(generators).random(people) < _UNLISTED_WITH_NUMBER)
     resident = members.role == RESIDENT
     first = np.searchsorted(members.household, members.household)
     companions = np.bincount(members.household)[members.household]
@@ -75,8 +73,8 @@ def build_population(
         {
             "listed": listed,
             "nhs_number": pl.Series(numbers).set(pl.Series(~numbered), None),
-            **given_names(next(step), members, heritage, year),
-            **family_names(next(step), members, heritage),
+            **given_names(next(generators), members, heritage, year),
+            **family_names(next(generators), members, heritage),
             "birth_date": pl.Series(born.astype("datetime64[ms]")).cast(pl.Date),
             "age": members.age,
             "gender": (members.female + 1).astype(np.uint8),
@@ -85,26 +83,28 @@ def build_population(
             "role": members.role.astype(np.uint8),
             "companions": np.where(resident, 1, companions).astype(np.uint32),
             "first_companion": np.where(resident, np.arange(people), first).astype(np.uint32),
-            "need": next(step).gamma(0.8, 1 / 0.8, size=people),
+            "need": next(generators).gamma(0.8, 1 / 0.8, size=people),
         }
     )
     minority = np.array([h.minority for h in HERITAGES])[heritage]
-    homes = assign_homes(next(step), members, places, minority=minority, listed=listed, reference_date=reference_date)
+    homes = assign_homes(
+        next(generators), members, places, minority=minority, listed=listed, reference_date=reference_date
+    )
     return Population(frame.hstack(homes), places)
 
 
 def _birth_dates(
     rng: np.random.Generator, members: Members, heritage: Index, reference_date: date
 ) -> npt.NDArray[np.datetime64]:
-    """Birth dates by age; 1 January for some who were born where births were not registered."""
+    """Turn ages into birth dates; 1 January for some people who were born where births were not registered."""
     born = np.datetime64(reference_date, "D") - np.floor(members.age * 365.2425).astype("timedelta64[D]")
     unregistered = [number for number, h in enumerate(HERITAGES) if h.name in _UNREGISTERED_BIRTHS]
-    chosen = np.isin(heritage, unregistered) & (rng.random(len(born)) < _FIRST_OF_JANUARY)
-    return np.where(chosen, born.astype("datetime64[Y]").astype("datetime64[D]"), born)
+    first_of_january = np.isin(heritage, unregistered) & (rng.random(len(born)) < _FIRST_OF_JANUARY)
+    return np.where(first_of_january, born.astype("datetime64[Y]").astype("datetime64[D]"), born)
 
 
 def _listed(rng: np.random.Generator, members: Members) -> Flags:
-    """Who is on the GP list: young adults, men and students are missing from it more often."""
+    """Draw who is on the GP list; young adults, students and men are missing from it more often."""
     weight = np.where((members.age >= 18) & (members.age < 36), 4.0, 1.0) * np.where(members.female == 1, 1.0, 1.5)
     unlisted = round(len(weight) * _UNLISTED_SHARE)
     key = rng.exponential(size=len(weight)) / weight

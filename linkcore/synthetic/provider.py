@@ -1,4 +1,4 @@
-"""What sets one provider of records apart from another."""
+"""What distinguishes one provider of records from another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,56 +6,60 @@ from typing import Final, Literal
 
 from linkcore.synthetic.payload import Payload
 
-__all__ = ["CODED", "Provider"]
+__all__ = ["Provider"]
 
-CODED: Final = {1: "1", 2: "2", 9: "9", 0: "X"}
-"""PERSON STATED GENDER CODE, as the NHS Data Dictionary has it."""
+# PERSON STATED GENDER CODE of the NHS Data Dictionary.
+_GENDER_CODES: Final = {1: "1", 2: "2", 9: "9", 0: "X"}
 
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
 class Provider:
-    """One provider: its extract, its habits, its patients.
+    """One provider: its extract, how it writes its data, and who uses it.
 
     Parameters
     ----------
     name : str
-        Of the source.
+        Name of the source.
     data : str
-        The file of the extract, or a glob of ``files`` files, relative to the programme file. Its ending is its format.
+        File of the extract, or the glob of ``files`` files, relative to the programme file. Its suffix is its format.
     records_per_person : float
-        On average, over everybody.
-    by_age : (ages, relative use)
-        How use rises and falls with age, linear between the points.
+        Average number of records per person of the area.
     columns : mapping of str to str
-        Standard identifier to the provider's own column, in the order of the file.
+        The provider's column for each standard identifier, in the order of the file.
     payload : mapping of str to Payload
-        Every other column.
+        All other columns.
+    by_age : (ages, relative use)
+        How use changes with age, linear between the points.
     record_id : str or None
-        The column that names a record; None where only the row does.
+        Column that names a record; None where only the row number does.
     number : {"plain", "spaced", "integer"}
-        How NHS Numbers are written: 9434765919, 943 476 5919, or as a number.
+        How NHS Numbers are written: 9434765919, 943 476 5919, or as an integer column.
     dates : str or None
-        How dates are written, as for ``strftime``; None for a column of dates.
+        ``strftime`` format of dates; None for date columns.
     gender : mapping of int to str
-        How 1 male, 2 female, 9 indeterminate and 0 not known are written.
+        How 1 (male), 2 (female), 9 (indeterminate) and 0 (not known) are written.
     title_case : bool
-        Whether names are written Like This; else LIKE THIS.
+        Whether names are written Like This; otherwise LIKE THIS.
     accents : bool
-        Whether the system can write them.
+        Whether the provider's system can store accents.
     trust : str, optional
-        The patient index that local patient identifiers come from; providers of one trust share it.
+        Patient index that issues the local patient identifiers; providers of one trust share it.
     unlisted : float
-        How much people use it who are not on the GP list, against those who are.
+        How much people who are not on the GP list use the provider, relative to people who are.
+    spine : bool
+        Whether this source is the GP registration list.
+    files : int
+        Number of files of the extract.
     ethnic_group, deprivation, practice : str, optional
-        The columns with these.
+        Columns that hold these.
     events : mapping of str to str
-        Payload that tells what happened, by :data:`linkcore.sources.source.EVENTS`.
+        Payload columns that describe events, by the names in :data:`linkcore.sources.source.EVENTS`.
     withheld : tuple of str
-        Payload that the example recipient does not get.
+        Payload columns that the example recipient does not receive.
     note : str, optional
-        A comment for the programme file.
+        Comment for the programme file.
     """
 
     name: str
@@ -67,7 +71,7 @@ class Provider:
     record_id: str | None = None
     number: Literal["plain", "spaced", "integer"] = "plain"
     dates: str | None = None
-    gender: Mapping[int, str] = field(default_factory=lambda: CODED)
+    gender: Mapping[int, str] = field(default_factory=lambda: _GENDER_CODES)
     title_case: bool = False
     accents: bool = False
     trust: str | None = None

@@ -1,10 +1,10 @@
-"""The twelve providers: what each calls its columns, how it writes what it knows, and who uses it."""
+"""The twelve providers: the columns of each, how it writes its values, and who uses it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from linkcore.synthetic.payload import Amount, Codes, Count, Day, Flag, OfDwelling, OfPerson
+from linkcore.synthetic.payload import Amount, Codes, Count, Day, DwellingAttribute, Flag, PersonAttribute
 from linkcore.synthetic.provider import Provider
 
 __all__ = ["PROVIDERS"]
@@ -33,10 +33,10 @@ _GP: Final = Provider(
         "postcode": "POSTCODE",
     },
     payload={
-        "PRACTICE_CODE": OfPerson("practice"),
-        "ETHNIC": OfPerson("ethnic_group", missing=0.06, instead="Z"),
-        "LSOA": OfDwelling("lsoa"),
-        "IMD_DECILE": OfDwelling("deprivation"),
+        "PRACTICE_CODE": PersonAttribute("practice"),
+        "ETHNIC": PersonAttribute("ethnic_group", missing=0.06, missing_code="Z"),
+        "LSOA": DwellingAttribute("lsoa"),
+        "IMD_DECILE": DwellingAttribute("deprivation"),
         "LAST_SEEN": Day(),
         "SMOKING_CODE": Codes(("266919005", "8517006", "77176002"), missing=0.1, from_age=16),
         "LONG_TERM_CONDITIONS": Count(1.3),
@@ -78,7 +78,7 @@ _INPATIENT: Final = Provider(
         "PRIMARY_DIAGNOSIS": Codes(_DIAGNOSES, missing=0.01, maternity=("O800", "O821")),
         "PROCEDURE": Codes(("W371", "C712", "H221", "G459", "J183", "M459", "R249", "X929"), missing=0.4),
         "COST": Amount(1650, 0.8),
-        "ETHNIC_CATEGORY": OfPerson("ethnic_group", missing=0.09, instead="Z"),
+        "ETHNIC_CATEGORY": PersonAttribute("ethnic_group", missing=0.09, missing_code="Z"),
     },
     ethnic_group="ETHNIC_CATEGORY",
     events={"start": "ADMITTED", "days": "LENGTH_OF_STAY", "diagnosis": "PRIMARY_DIAGNOSIS"},
@@ -108,7 +108,7 @@ _OUTPATIENT: Final = Provider(
         "ATTENDED": Codes(("5", "5", "5", "7", "2", "3")),
         "FIRST_ATTENDANCE": Codes(("2", "2", "1")),
         "TARIFF": Amount(138, 0.35),
-        "ETHNIC_CATEGORY": OfPerson("ethnic_group", missing=0.10, instead="Z"),
+        "ETHNIC_CATEGORY": PersonAttribute("ethnic_group", missing=0.10, missing_code="Z"),
     },
     ethnic_group="ETHNIC_CATEGORY",
     events={"start": "APPOINTMENT_DATE"},
@@ -143,7 +143,7 @@ _EMERGENCY: Final = Provider(
         "MinutesInDepartment": Count(215),
         "Discharge": Codes(("182992009", "306689006", "1066331000000109", "305398007")),
         "Tariff": Amount(205, 0.4),
-        "EthnicCategory": OfPerson("ethnic_group", missing=0.14, instead="Z"),
+        "EthnicCategory": PersonAttribute("ethnic_group", missing=0.14, missing_code="Z"),
     },
     ethnic_group="EthnicCategory",
     events={"start": "ArrivalDate"},
@@ -204,7 +204,7 @@ _MENTAL_HEALTH: Final = Provider(
         "PrimaryReason": Codes(("10", "11", "16", "05", "01", "24"), missing=0.08),
         "Contacts": Count(6.5),
         "DetainedUnderAct": Flag(0.02),
-        "EthnicCategory": OfPerson("ethnic_group", missing=0.07, instead="Z"),
+        "EthnicCategory": PersonAttribute("ethnic_group", missing=0.07, missing_code="Z"),
     },
     ethnic_group="EthnicCategory",
     withheld=("DetainedUnderAct",),
@@ -371,7 +371,7 @@ _NATIONAL_EXTRACT: Final = Provider(
         "DIAG_01": Codes(_DIAGNOSES, maternity=("O800", "O821")),
         "HRG": Codes(("WF01A", "DZ19N", "EB07E", "LA04S", "FD10M", "PD14F")),
         "NATIONAL_COST": Amount(410, 0.9),
-        "ETHNOS": OfPerson("ethnic_group", missing=0.08, instead="Z"),
+        "ETHNOS": PersonAttribute("ethnic_group", missing=0.08, missing_code="Z"),
     },
     ethnic_group="ETHNOS",
     note="Sent without names and without a record id: a record is named by its row number.",
@@ -387,4 +387,4 @@ PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
         )
     }
 )
-"""The providers by the name of the source, the spine first."""
+"""The providers by the name of the source; the spine comes first."""

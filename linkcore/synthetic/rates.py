@@ -1,4 +1,4 @@
-"""How often each provider gets what wrong: every figure a parameter."""
+"""How often each provider makes each error; every rate is a parameter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -33,47 +33,49 @@ _BIRTH_DATE: Final = _shares(
     digit=0.33, swap=0.16, year=0.20, first_of_january=0.06, default=0.08, impossible=0.02, missing=0.15
 )
 _POSTCODE: Final = _shares(old=0.62, typing=0.13, pseudo=0.07, missing=0.18)
-_AT_THE_SCENE: Final = _shares(incident=0.88, typing=0.02, missing=0.10)
+_INCIDENT_POSTCODE: Final = _shares(incident=0.88, typing=0.02, missing=0.10)
 
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """How often one provider's records are wrong, and how.
+    """How often one provider's records contain each error, and the kinds of each error.
 
-    The rates are of all its records. Among records without a usable number all but ``wrong_number`` are
-    ``without_number`` times what they are among the others.
+    Each rate is a share of all the provider's records, from 0 to 1. In records without a usable NHS Number, every error
+    except ``wrong_number`` is ``without_number`` times as frequent as in the other records.
 
     Parameters
     ----------
     no_number : float
-        No number to link by: none, a placeholder, or one so mistyped that it is no number.
+        Records without a usable number: empty, a placeholder, or mistyped so that it is invalid.
     wrong_number : float
-        A number that passes every check but is not the person's.
+        Records with a number that passes every check but is not the person's.
     name : float
-        A name other than the person's; of the records that have one.
+        Records with a name that is not the person's, of the records that have a name.
     birth_date : float
-        Wrong or missing.
+        Records with a wrong or missing birth date.
     postcode : float
-        Old, wrong or missing.
+        Records with an old, wrong or missing postcode.
     no_name : float
-        None, or a word that says so.
+        Records without a name, or with a word such as UNKNOWN in its place.
     gender : float
-        Wrong or not stated.
+        Records with a wrong or unstated gender.
     without_number : float
-        How many times likelier each is where there is no number.
+        How many times as frequent errors are in records without a usable number; 1 or more.
     no_number_kinds : mapping of str to float
-        Shares of ``empty``, ``placeholder``, ``mistyped``.
+        Shares of ``empty``, ``placeholder`` and ``mistyped``.
     wrong_number_kinds : mapping of str to float
-        Shares of ``patient`` (another of the same provider), ``household`` (a member of the person's; of another
-        patient where there is none) and ``mistyped`` (two digits, by chance a number that passes).
+        Shares of ``patient`` (number of another patient of the provider), ``household`` (number of another member of
+        the household, or of another patient where there is none) and ``mistyped`` (two wrong digits that happen to pass
+        the check).
     name_kinds, birth_date_kinds, postcode_kinds : mapping of str to float
-        Shares of the kinds of error, see :mod:`linkcore.synthetic.errors`. Where a kind cannot be (a nickname of
-        somebody who has none) the others take its share.
+        Shares of the kinds of error that :mod:`linkcore.synthetic.errors` makes. Where a kind is impossible (a nickname
+        of a person who has none), the other kinds take its share.
 
     Raises
     ------
     ProgrammeError
-        If a rate is no probability, or shares are none.
+        If a rate is not from 0 to 1, ``without_number`` is less than 1, or shares have an unknown name, are negative or
+        are all 0.
 
     Examples
     --------
@@ -98,17 +100,19 @@ class ErrorRates:
     def __post_init__(self) -> None:
         for name in ("no_number", "wrong_number", "name", "birth_date", "postcode", "no_name", "gender"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ProgrammeError(f"The rate {name} is a share of records, from 0 to 1.")
+                raise ProgrammeError(f"{name}: a rate is a share of the records; give a number from 0 to 1.")
         if self.without_number < 1:
-            raise ProgrammeError("without_number says how many times likelier an error is: 1 or more.")
+            raise ProgrammeError(
+                "without_number: it says how many times as frequent errors are without an NHS Number; give 1 or more."
+            )
         for kinds in (f.name for f in fields(self) if f.name.endswith("_kinds")):
             shares = getattr(self, kinds)
             if unknown := set(shares) - _KNOWN_KINDS[kinds]:
                 raise ProgrammeError(
-                    f"{kinds} knows no {', '.join(sorted(unknown))}; it has {', '.join(sorted(_KNOWN_KINDS[kinds]))}."
+                    f"{kinds}: unknown kind {', '.join(sorted(unknown))}; use {', '.join(sorted(_KNOWN_KINDS[kinds]))}."
                 )
             if not sum(shares.values()) > 0 or min(shares.values()) < 0:
-                raise ProgrammeError(f"{kinds} needs shares that are not negative and not all 0.")
+                raise ProgrammeError(f"{kinds}: shares are 0 or more, and at least one is more than 0.")
 
 
 _KNOWN_KINDS: Final = {
@@ -116,24 +120,24 @@ _KNOWN_KINDS: Final = {
     "wrong_number_kinds": set(_WRONG_NUMBER),
     "name_kinds": set(_NAME),
     "birth_date_kinds": set(_BIRTH_DATE),
-    "postcode_kinds": set(_POSTCODE) | set(_AT_THE_SCENE),
+    "postcode_kinds": set(_POSTCODE) | set(_INCIDENT_POSTCODE),
 }
 
-_ADMITTED: Final = ErrorRates(0.003, 0.0003, 0.015, 0.003, 0.08)
-_IN_MIND: Final = ErrorRates(0.01, 0.0005, 0.02, 0.005, 0.10)
-_ON_THE_TELEPHONE: Final = ErrorRates(0.055, 0.001, 0.05, 0.01, 0.15, no_name=0.20, gender=0.005)
+_HOSPITAL: Final = ErrorRates(0.003, 0.0003, 0.015, 0.003, 0.08)
+_MENTAL_HEALTH: Final = ErrorRates(0.01, 0.0005, 0.02, 0.005, 0.10)
+_TELEPHONE: Final = ErrorRates(0.055, 0.001, 0.05, 0.01, 0.15, no_name=0.20, gender=0.005)
 
 DEFAULT_RATES: Final[Mapping[str, ErrorRates]] = MappingProxyType(
     {
-        # NHS Number present: emergency 98.0 %, in-patient 99.7 %, 111 96.3 %, ambulance 14.4 % in published figures;
-        # the others are a fair middle.
+        # Published shares of records with an NHS Number: emergency 98.0 %, in-patient 99.7 %, NHS 111 96.3 %, ambulance
+        # 14.4 %. The others are plausible values in between.
         "gp": ErrorRates(0.001, 0.0002, 0.005, 0.001, 0.04, gender=0.0005),
-        "inpatient": _ADMITTED,
-        "outpatient": _ADMITTED,
+        "inpatient": _HOSPITAL,
+        "outpatient": _HOSPITAL,
         "emergency": ErrorRates(0.025, 0.0005, 0.03, 0.005, 0.12, no_name=0.003),
         "community": ErrorRates(0.01, 0.0005, 0.02, 0.005, 0.08),
-        "mental_health": _IN_MIND,
-        "talking_therapies": _IN_MIND,
+        "mental_health": _MENTAL_HEALTH,
+        "talking_therapies": _MENTAL_HEALTH,
         "adult_social_care": ErrorRates(0.175, 0.001, 0.05, 0.01, 0.10),
         "ambulance": ErrorRates(
             0.55,
@@ -144,12 +148,12 @@ DEFAULT_RATES: Final[Mapping[str, ErrorRates]] = MappingProxyType(
             no_name=0.05,
             gender=0.02,
             birth_date_kinds=_shares(digit=0.10, swap=0.05, year=0.15, default=0.10, missing=0.60),
-            # The postcode is of the place of the incident.
-            postcode_kinds=_AT_THE_SCENE,
+            # The postcode is that of the incident.
+            postcode_kinds=_INCIDENT_POSTCODE,
         ),
-        "nhs_111": _ON_THE_TELEPHONE,
-        "out_of_hours": _ON_THE_TELEPHONE,
+        "nhs_111": _TELEPHONE,
+        "out_of_hours": _TELEPHONE,
         "national_extract": ErrorRates(0.005, 0.0003, 0.0, 0.002, 0.10),
     }
 )
-"""The rates of the twelve providers, by the name of the source."""
+"""Error rates of the twelve providers, by the name of the source."""

@@ -1,4 +1,4 @@
-"""From people to records: who comes when, what the provider gets wrong, and how it writes it down."""
+"""Turn people into the records of a provider: who visits when, with which errors, and in which format."""
 
 import zlib
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from linkcore.synthetic.errors import spoil
+from linkcore.synthetic.errors import add_errors
 from linkcore.synthetic.names import letters_beyond
-from linkcore.synthetic.payload import Visits, written
+from linkcore.synthetic.payload import Visits, format_dates
 from linkcore.synthetic.population import Population
 from linkcore.synthetic.provider import Provider
 from linkcore.synthetic.rates import ErrorRates
@@ -20,11 +20,11 @@ from linkcore.synthetic.rates import ErrorRates
 __all__ = ["ProviderRecords", "build_records"]
 
 _WINDOW_DAYS: Final = 730
-# Where there is a patient index, most errors are made when a patient is entered in it, and then stand in all records.
-_MADE_IN_THE_INDEX: Final = 0.7
-_ENTERED_TWICE: Final = 0.015
-_MISFILED: Final = 0.0003  # records with the local identifier of somebody else
-_LOCAL_IDS: Final = 99_999_989  # a prime, so that multiplying by anything is a permutation
+# Where there is a patient index, most errors are made in it and are then copied to all records of the patient.
+_INDEX_SHARE: Final = 0.7
+_ENTERED_TWICE: Final = 0.015  # share of patients who have two entries in the index
+_MISFILED: Final = 0.0003  # share of records with the local identifier of another patient
+_LOCAL_IDS: Final = 99_999_989  # a prime, so that multiplication modulo it is a permutation
 _ABBREVIATIONS: Final = {"Road": "Rd", "Street": "St", "Avenue": "Ave", "Close": "Cl", "Gardens": "Gdns", "Drive": "Dr"}
 
 
@@ -32,13 +32,8 @@ _ABBREVIATIONS: Final = {"Road": "Rd", "Street": "St", "Avenue": "Ave", "Close":
 class ProviderRecords:
     """One provider's extract and the truth about it.
 
-    Parameters
-    ----------
-    frame : polars.DataFrame
-        As the provider sends it.
-    truth : polars.DataFrame
-        ``source``, ``record_id`` (the row number, from 0, where the provider has none), ``entity``, ``listed``,
-        ``number_wrong``; a row a record, in the same order.
+    ``frame`` is the table as the provider sends it. ``truth`` has one row per record in the same order: ``source``,
+    ``record_id`` (the row number, from 0, where the provider has none), ``entity``, ``listed`` and ``number_wrong``.
     """
 
     frame: pl.DataFrame
@@ -55,26 +50,30 @@ def build_records(
     encoding: str,
     reference_date: date,
 ) -> ProviderRecords:
-    """Make the extract of one provider."""
-    step = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
-    entity = _listed(next(step), population) if provider.spine else _patients(next(step), provider, population)
-    day = _days(next(step), population.people["age"].gather(entity).to_numpy(), reference_date)
+    """Build the extract of one provider; each step uses its own seed."""
+    generators = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
+    if provider.spine:
+        entity = _listed(next(generators), population)
+    else:
+        entity = _patients(next(generators), provider, population)
+    day = _days(next(generators), population.people["age"].gather(entity).to_numpy(), reference_date)
     if not provider.spine:
         order = np.argsort(day, kind="stable")
         entity, day = entity[order], day[order]
     visits = Visits(pl.Series("entity", entity, dtype=pl.UInt32), day, population, provider.dates)
     if provider.trust:
-        records = _through_an_index(
-            next(step), provider, population, rates, number_range=number_range, entity=visits.entity
+        records = _records_from_patient_index(
+            next(generators), provider, population, rates, number_range=number_range, entity=visits.entity
         )
     else:
-        records = spoil(next(step), _true(population, visits.entity), population, rates, number_range=number_range)
+        correct = _correct_records(population, visits.entity)
+        records = add_errors(next(generators), correct, population, rates, number_range=number_range)
     record_id = _record_ids(provider, len(records))
-    # Digits lost in typing are not filled up again, but where numbers begin with 0 that is no digit lost.
+    # A number that lost a digit to mistyping stays short, unless numbers may begin with 0: then all get ten digits.
     digits = 10 if number_range[0] < 100_000_000 else 1
     identifiers = _identifiers(provider, records, encoding, digits)
-    payload = {name: column.column(next(step), visits) for name, column in provider.payload.items()}
-    named = {} if provider.record_id is None else {provider.record_id: record_id}
+    payload = {name: column.column(next(generators), visits) for name, column in provider.payload.items()}
+    id_column = {} if provider.record_id is None else {provider.record_id: record_id}
     truth = pl.DataFrame(
         {
             "source": pl.repeat(provider.name, len(records), dtype=pl.String, eager=True),
@@ -84,11 +83,11 @@ def build_records(
             "number_wrong": records["number_wrong"],
         }
     )
-    return ProviderRecords(pl.DataFrame({**named, **identifiers, **payload}), truth)
+    return ProviderRecords(pl.DataFrame({**id_column, **identifiers, **payload}), truth)
 
 
 def _listed(rng: np.random.Generator, population: Population) -> npt.NDArray[np.int64]:
-    """Everybody on the GP list, practice by practice."""
+    """Return the people on the GP list, practice by practice."""
     people = population.people.select(
         "listed", "practice", entity=pl.int_range(pl.len()), key=pl.Series(rng.random(len(population.people)))
     )
@@ -96,7 +95,7 @@ def _listed(rng: np.random.Generator, population: Population) -> npt.NDArray[np.
 
 
 def _patients(rng: np.random.Generator, provider: Provider, population: Population) -> npt.NDArray[np.int64]:
-    """Of whom the records are, in no order: those in need of much care come often."""
+    """Draw the person of each record, in random order; people who need much care come often."""
     people = population.people
     use = people["need"].to_numpy() * np.interp(people["age"].to_numpy(), *provider.by_age)
     use = np.where(people["listed"], use, use * provider.unlisted)
@@ -105,22 +104,22 @@ def _patients(rng: np.random.Generator, provider: Provider, population: Populati
 
 
 def _days(rng: np.random.Generator, age: npt.NDArray[np.float64], reference_date: date) -> npt.NDArray[np.datetime64]:
-    """When: some day of the window, none before birth."""
+    """Draw the day of each record within the window, and not before birth."""
     possible = np.minimum(_WINDOW_DAYS, np.floor(age * 365.2425) + 1)
-    back = np.floor(rng.random(len(age)) * possible).astype("timedelta64[D]")
-    days: npt.NDArray[np.datetime64] = np.datetime64(reference_date, "D") - back
+    days_ago = np.floor(rng.random(len(age)) * possible).astype("timedelta64[D]")
+    days: npt.NDArray[np.datetime64] = np.datetime64(reference_date, "D") - days_ago
     return days
 
 
-def _true(population: Population, entity: pl.Series) -> pl.DataFrame:
-    """Write what a provider would write down if it made no mistake."""
+def _correct_records(population: Population, entity: pl.Series) -> pl.DataFrame:
+    """Build the records of a provider that makes no errors."""
     people = population.people
     home = people["dwelling"].gather(entity)
-    known = ("nhs_number", "given_name", "family_name", "birth_date", "gender")
+    identifiers = ("nhs_number", "given_name", "family_name", "birth_date", "gender")
     return pl.DataFrame(
         {
             "entity": entity,
-            **{name: people[name].gather(entity) for name in known},
+            **{name: people[name].gather(entity) for name in identifiers},
             "postcode": population.places.dwellings["postcode"].gather(home),
             "address": population.places.dwellings["address"].gather(home),
         }
@@ -131,7 +130,7 @@ def _true(population: Population, entity: pl.Series) -> pl.DataFrame:
     )
 
 
-def _through_an_index(
+def _records_from_patient_index(
     rng: np.random.Generator,
     provider: Provider,
     population: Population,
@@ -140,39 +139,39 @@ def _through_an_index(
     number_range: tuple[int, int],
     entity: pl.Series,
 ) -> pl.DataFrame:
-    """Copy records from a patient index with its errors, and then with errors of their own."""
+    """Build a patient index with errors, copy its entries to the records, and add errors to the records."""
     patients, patient = np.unique(entity.to_numpy(), return_inverse=True)
     twice = np.flatnonzero(rng.random(len(patients)) < _ENTERED_TWICE)
     second = np.full(len(patients), -1)
     second[twice] = len(patients) + np.arange(len(twice))
-    # Either entry of somebody entered twice may be the one that is found.
-    other = (second[patient] >= 0) & (rng.random(len(patient)) < 0.5)
-    entry = np.where(other, second[patient], patient)
+    # A record of a patient with two entries is equally likely to come from either.
+    use_second = (second[patient] >= 0) & (rng.random(len(patient)) < 0.5)
+    entry = np.where(use_second, second[patient], patient)
     entries = np.concatenate([patients, patients[twice]])
-    # Number-less entries are to have more errors by the ratio that holds for number-less records in the end, of which
-    # some lost their number after the index: solved for the ratio r of each go, r·(s + (1-s)²) + s·(1-s) = ratio.
-    s, ratio = _MADE_IN_THE_INDEX, rates.without_number
-    each = replace(rates, without_number=max(1.0, (ratio - s * (1 - s)) / (s + (1 - s) ** 2)))
-    index = spoil(
+    # without_number is the ratio of errors in the final records, some of which lost their number after the index. With
+    # the share s of errors made in the index, the ratio r of each stage solves r·(s + (1-s)²) + s·(1-s) = ratio.
+    s, ratio = _INDEX_SHARE, rates.without_number
+    stage_rates = replace(rates, without_number=max(1.0, (ratio - s * (1 - s)) / (s + (1 - s) ** 2)))
+    index = add_errors(
         rng,
-        _true(population, pl.Series(entries, dtype=pl.UInt32)),
+        _correct_records(population, pl.Series(entries, dtype=pl.UInt32)),
         population,
-        each,
+        stage_rates,
         number_range=number_range,
-        part=s,
-        no_number=s * rates.no_number,
-        weight=np.bincount(entry, minlength=len(entries)).astype(np.float64),
+        stage_share=s,
+        no_number_rate=s * rates.no_number,
+        record_counts=np.bincount(entry, minlength=len(entries)).astype(np.float64),
     )
     key = entries.astype(np.int64) + np.where(np.arange(len(entries)) < len(patients), 0, len(population.people))
     index = index.with_columns(local_patient_id=_local_ids(provider, key))
-    records = spoil(rng, index[entry], population, each, number_range=number_range, part=1 - s)
+    records = add_errors(rng, index[entry], population, stage_rates, number_range=number_range, stage_share=1 - s)
     misfiled = np.flatnonzero(rng.random(len(records)) < _MISFILED)
-    elsewhere = records["local_patient_id"].gather(rng.integers(0, max(len(records), 1), size=len(misfiled)))
-    return records.with_columns(local_patient_id=records["local_patient_id"].scatter(misfiled, elsewhere))
+    other_ids = records["local_patient_id"].gather(rng.integers(0, max(len(records), 1), size=len(misfiled)))
+    return records.with_columns(local_patient_id=records["local_patient_id"].scatter(misfiled, other_ids))
 
 
 def _local_ids(provider: Provider, key: npt.NDArray[np.int64]) -> pl.Series:
-    """Local patient identifiers: one a key, and the same in every provider of a trust."""
+    """Build one local patient identifier per key; all providers of a trust share them."""
     trust = str(provider.trust)
     multiplier = zlib.crc32(trust.encode()) % (_LOCAL_IDS - 1) + 1
     numbers = pl.Series((key + 1) * multiplier % _LOCAL_IDS).cast(pl.String).str.zfill(8)
@@ -180,7 +179,7 @@ def _local_ids(provider: Provider, key: npt.NDArray[np.int64]) -> pl.Series:
 
 
 def _record_ids(provider: Provider, count: int) -> pl.Series:
-    """Name the records as the truth does: by the provider's own identifier, or by the row number."""
+    """Build the record ids: the provider's own identifiers, or the row numbers."""
     rows = pl.int_range(count, eager=True)
     if provider.record_id is None:
         return rows.cast(pl.String)
@@ -189,33 +188,37 @@ def _record_ids(provider: Provider, count: int) -> pl.Series:
 
 
 def _identifiers(provider: Provider, records: pl.DataFrame, encoding: str, digits: int) -> dict[str, pl.Series]:
-    """Write the identifiers as the provider does, under its own names."""
-    letters = "ascii" if not provider.accents else encoding if provider.data.endswith(".csv") else "utf-8"
+    """Write the identifiers in the provider's format, under its column names."""
+    if not provider.accents:
+        encoding = "ascii"
+    elif not provider.data.endswith(".csv"):
+        encoding = "utf-8"
     result = {}
-    for standard, own in provider.columns.items():
+    for standard, column_name in provider.columns.items():
         column = records[standard]
         match standard:
             case "nhs_number":
                 column = _write_numbers(provider, column, digits)
             case "given_name" | "family_name":
-                column = _write_names(provider, _plain(column, letters))
+                column = _write_names(provider, _encodable(column, encoding))
             case "birth_date":
                 column = _write_dates(provider, column, records["impossible_date"])
             case "gender":
                 column = column.replace_strict(dict(provider.gender), return_dtype=pl.String)
             case "address" if not provider.title_case:
                 column = _abbreviated(column)
-        result[own] = column
+        result[column_name] = column
     return result
 
 
-def _plain(names: pl.Series, encoding: str) -> pl.Series:
-    """Names in the letters of an encoding."""
+def _encodable(names: pl.Series, encoding: str) -> pl.Series:
+    """Replace the letters that an encoding lacks."""
     table = letters_beyond(encoding)
     return names.str.replace_many(list(table), list(table.values())) if table else names
 
 
 def _write_numbers(provider: Provider, numbers: pl.Series, digits: int) -> pl.Series:
+    """Write NHS Numbers plain, spaced or as integers, filled up to ``digits`` digits."""
     if provider.number == "integer":
         return numbers
     text = numbers.cast(pl.String).str.zfill(digits)
@@ -226,19 +229,23 @@ def _write_numbers(provider: Provider, numbers: pl.Series, digits: int) -> pl.Se
 
 
 def _write_names(provider: Provider, names: pl.Series) -> pl.Series:
+    """Write names in the provider's case, cut to 35 characters."""
     names = names.str.slice(0, 35)
     return names.str.to_titlecase() if provider.title_case else names
 
 
 def _write_dates(provider: Provider, dates: pl.Series, impossible: pl.Series) -> pl.Series:
+    """Write dates in the provider's format; impossible ones become 30 February, or null in a date column."""
     if provider.dates is None:
         return dates.set(impossible, None)
-    text = written(dates, provider.dates)
+    text = format_dates(dates, provider.dates)
     rows = impossible.arg_true()
-    never = written(dates.gather(rows), provider.dates.replace("%d", "30"))
-    return text.scatter(rows, never) if len(rows) else text
+    impossible_text = format_dates(dates.gather(rows), provider.dates.replace("%d", "30"))
+    return text.scatter(rows, impossible_text) if len(rows) else text
 
 
 def _abbreviated(addresses: pl.Series) -> pl.Series:
-    short = [f" {word}," for word in _ABBREVIATIONS], [f" {word}," for word in _ABBREVIATIONS.values()]
-    return addresses.str.replace_many(*short).str.to_uppercase()
+    """Abbreviate street types, and write addresses in upper case."""
+    words = [f" {word}," for word in _ABBREVIATIONS]
+    abbreviations = [f" {abbreviation}," for abbreviation in _ABBREVIATIONS.values()]
+    return addresses.str.replace_many(words, abbreviations).str.to_uppercase()

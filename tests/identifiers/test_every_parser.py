@@ -1,4 +1,4 @@
-"""What holds for every parser: any value of any dtype gets a status, in every engine, whatever stands beside it."""
+"""Every parser gives any value of any dtype a status, in every engine, independently of the other values."""
 
 import datetime as dt
 import random
@@ -18,7 +18,7 @@ Parser = Callable[[pl.Expr], pl.Expr]
 X = pl.col("x")
 NAN, INFINITY = float("nan"), float("inf")
 
-# Each with the dtypes of its fields, the status last, and what of it is kept though it is not valid.
+# Each parser, the dtypes of its fields with the status last, and the statuses besides valid that keep a value.
 PARSERS: dict[str, tuple[Parser, dict[str, pl.DataType], set[str]]] = {
     "nhs_number": (
         nhs_number.standardise,
@@ -82,31 +82,31 @@ def columns_of_every_dtype() -> Iterator[pl.Series]:
     yield pl.Series("x", [], dtype=pl.String)
 
 
-def check_contract(parser: str, series: pl.Series) -> None:
-    standardise, fields, kept = PARSERS[parser]
+def check_fields_and_statuses(parser: str, series: pl.Series) -> None:
+    standardise, fields, with_value = PARSERS[parser]
     found = series.to_frame().select(standardise(X)).unnest("x")
     assert found.schema == fields
     assert found.height == len(series)
     assert found["status"].null_count() == 0
-    has_value = found["status"].cast(pl.String).is_in(["valid", *kept])
-    has_it = found["value"].is_not_null()
-    if parser == "birth_date":  # what is implausible and partial is a text
-        has_it |= found["text"].is_not_null() & (found["status"] == "implausible")
-    assert (has_it == has_value).all()
+    should_have_value = found["status"].cast(pl.String).is_in(["valid", *with_value])
+    has_value = found["value"].is_not_null()
+    if parser == "birth_date":  # an implausible partial date has a text
+        has_value |= found["text"].is_not_null() & (found["status"] == "implausible")
+    assert (has_value == should_have_value).all()
     assert (found["status"].filter(series.is_null()) == "missing").all()
 
 
 @every_parser
 @pytest.mark.parametrize("series", list(columns_of_every_dtype()), ids=lambda series: str(series.dtype))
 def test_every_value_of_every_dtype_gets_a_status(parser: str, series: pl.Series) -> None:
-    check_contract(parser, series)
+    check_fields_and_statuses(parser, series)
 
 
 @every_parser
 @settings(max_examples=25)
 @given(values=st.lists(st.text() | st.none(), max_size=50))
 def test_any_text_gets_a_status(parser: str, values: list[str | None]) -> None:
-    check_contract(parser, pl.Series("x", values, dtype=pl.String))
+    check_fields_and_statuses(parser, pl.Series("x", values, dtype=pl.String))
 
 
 @every_parser
@@ -127,12 +127,12 @@ def test_lazy_eager_and_streaming_agree(parser: str) -> None:
     assert lazy.collect_schema() == eager.schema
     assert_frame_equal(lazy.collect(engine="in-memory"), eager)
     assert_frame_equal(lazy.collect(engine="streaming"), eager)
-    beside = table.lazy().with_columns(standardise(X).alias("y")).filter(X.is_not_null()).select("y").unnest("y")
-    assert_frame_equal(beside.collect(engine="streaming"), eager.filter(table["x"].is_not_null()).unnest("x"))
+    alongside = table.lazy().with_columns(standardise(X).alias("y")).filter(X.is_not_null()).select("y").unnest("y")
+    assert_frame_equal(alongside.collect(engine="streaming"), eager.filter(table["x"].is_not_null()).unnest("x"))
 
 
 @every_parser
-def test_a_value_is_read_by_itself(parser: str) -> None:
+def test_each_value_is_read_independently(parser: str) -> None:
     standardise = PARSERS[parser][0]
     together = frame(copies=20, seed=1)
     chunked = pl.concat([together[:7], together[7:300], together[300:]], rechunk=False)
@@ -143,7 +143,7 @@ def test_a_value_is_read_by_itself(parser: str) -> None:
 
 
 @every_parser
-def test_a_column_keeps_its_name_and_is_found_by_it(parser: str) -> None:
+def test_a_column_keeps_its_name(parser: str) -> None:
     standardise = PARSERS[parser][0]
     table = pl.DataFrame({"DOB": ["2001-02-03"], "text": ["Mary"], "value": ["1"], "rest": [None]})
     found = table.select(standardise(pl.all()))
@@ -153,7 +153,7 @@ def test_a_column_keeps_its_name_and_is_found_by_it(parser: str) -> None:
 
 
 @pytest.mark.parametrize("parser", ["nhs_number", "birth_date", "gender"])
-def test_a_dtype_that_is_given_changes_nothing(parser: str) -> None:
+def test_passing_the_dtype_changes_nothing(parser: str) -> None:
     standardise = PARSERS[parser][0]
     for series in columns_of_every_dtype():
         table = series.to_frame()

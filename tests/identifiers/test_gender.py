@@ -1,4 +1,4 @@
-"""Gender: codes, words, and what is no evidence."""
+"""Gender is read from codes and words, and unknown gender is recognised."""
 
 import polars as pl
 import pytest
@@ -24,7 +24,7 @@ MEANINGS = [
 
 
 @pytest.mark.parametrize(("texts", "value", "status"), MEANINGS)
-def test_meaning(texts: list[str | None], value: str | None, status: str) -> None:
+def test_codes_and_words_have_their_meaning(texts: list[str | None], value: str | None, status: str) -> None:
     assert parsed(texts, gender.standardise(X)) == [(value, status)] * len(texts)
 
 
@@ -38,7 +38,7 @@ def test_meaning(texts: list[str | None], value: str | None, status: str) -> Non
     ],
     ids=str,
 )
-def test_gender_is_the_same_in_every_dtype(values: list[object], dtype: pl.DataType) -> None:
+def test_gender_is_read_alike_in_every_dtype(values: list[object], dtype: pl.DataType) -> None:
     found = pl.DataFrame({"x": pl.Series(values, dtype=dtype)}).select(gender.standardise(X)).unnest("x")
     assert found.rows() == [("male", "valid"), ("female", "valid"), (None, "no_evidence"), (None, "missing")]
 
@@ -66,5 +66,5 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS))
-def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
+def test_any_text_is_read_as_the_reference_implementation_reads_it(values: list[str | None]) -> None:
     assert parsed(values, gender.standardise(X)) == [naive.gender(value) for value in values]

@@ -1,4 +1,4 @@
-"""Names: what is left of them, and what is no name."""
+"""Names are standardised, and values that are not names are recognised."""
 
 import polars as pl
 import pytest
@@ -10,7 +10,7 @@ from tests import naive
 from tests.identifiers.texts import columns, parsed
 
 X = pl.col("x")
-EITHER = [
+NAMES = [
     ("Mary", "MARY"),
     ("  mary   ann ", "MARY ANN"),
     ("O'Brien", "OBRIEN"),
@@ -66,8 +66,8 @@ EITHER = [
 
 
 @pytest.mark.parametrize("kind", ["given", "family"])
-@pytest.mark.parametrize(("text", "name"), EITHER)
-def test_a_name(text: str, name: str, kind: names.Kind) -> None:
+@pytest.mark.parametrize(("text", "name"), NAMES)
+def test_a_name_is_standardised(text: str, name: str, kind: names.Kind) -> None:
     assert parsed([text], names.standardise(X, kind=kind)) == [(name, "valid")]
 
 
@@ -77,23 +77,23 @@ NON_NAMES = [
     *("Baby Girl", "BABY BOY", "Baby of Smith", "baby girl of Smith", "Infant of Jones"),
     *("Mr", "MRS.", "miss", "Dr", "XX", "xxx", "ZZZZ", "Test", "TEST PATIENT", "XXTESTPATIENT-AAEE", "ZZZTest"),
 ]
-NEITHER = [*((text, "missing") for text in MISSING), *((text, "non_name") for text in NON_NAMES)]
+WITHOUT_NAME = [*((text, "missing") for text in MISSING), *((text, "non_name") for text in NON_NAMES)]
 
 
 @pytest.mark.parametrize("kind", ["given", "family"])
-@pytest.mark.parametrize(("text", "status"), NEITHER)
-def test_no_name(text: str | None, status: str, kind: names.Kind) -> None:
+@pytest.mark.parametrize(("text", "status"), WITHOUT_NAME)
+def test_values_that_are_no_name_get_a_status(text: str | None, status: str, kind: names.Kind) -> None:
     assert parsed([text], names.standardise(X, kind=kind)) == [(None, status)]
 
 
-GIVEN_ONLY = [
+NOT_GIVEN_NAMES = [
     *("Baby", "Infant", "Newborn", "Male", "Boy", "Girl", "Child", "Patient", "Twin"),
     *("Twin 2", "TWIN ONE", "Triplet c", "Baby Girl 2", "Baby Boy Two", "Baby A"),
 ]
 
 
-@pytest.mark.parametrize("text", GIVEN_ONLY)
-def test_what_is_no_given_name_may_be_a_family_name(text: str) -> None:
+@pytest.mark.parametrize("text", NOT_GIVEN_NAMES)
+def test_some_words_are_family_names_but_not_given_names(text: str) -> None:
     assert parsed([text], names.standardise(X, kind="given")) == [(None, "non_name")]
     if " " not in text:
         assert parsed([text], names.standardise(X, kind="family")) == [(text.upper(), "valid")]
@@ -119,5 +119,5 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS), st.sampled_from(["given", "family"]))
-def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None], kind: names.Kind) -> None:
+def test_any_text_is_read_as_the_reference_implementation_reads_it(values: list[str | None], kind: names.Kind) -> None:
     assert parsed(values, names.standardise(X, kind=kind)) == [naive.name(value, kind) for value in values]

@@ -1,4 +1,4 @@
-"""Postcodes: one form, mistyped characters put right, pseudo-postcodes set aside."""
+"""Postcodes are standardised and repaired, and pseudo-postcodes are recognised."""
 
 import polars as pl
 import pytest
@@ -23,7 +23,7 @@ X = pl.col("x")
         ("EC1A 1BB", "EC1A 1BB"),
         ("GIR 0AA", "GIR 0AA"),
         ("BS0 1AA", "BS0 1AA"),
-        # Spaces, case, punctuation, other characters for the same.
+        # Spaces, case, punctuation, full-width characters.
         ("dn551pt", "DN55 1PT"),
         ("DN551PT", "DN55 1PT"),
         ("DN55  1PT", "DN55 1PT"),
@@ -47,7 +47,7 @@ X = pl.col("x")
         ("EX1 2A5", "EX1 2AS"),
     ],
 )
-def test_a_postcode(text: str, value: str) -> None:
+def test_a_postcode_is_standardised(text: str, value: str) -> None:
     assert parsed([text], postcode.standardise(X)) == [(value, None, "valid")]
 
 
@@ -60,7 +60,7 @@ def test_a_postcode(text: str, value: str) -> None:
         ("EX1 2ABC", "EX12ABC", "malformed"),
         ("EX123 2AB", "EX1232AB", "malformed"),
         ("2AB EX1", "2ABEX1", "malformed"),
-        ("B01 2AB", "B012AB", "malformed"),  # B1, B10 or BO1? there is no telling
+        ("B01 2AB", "B012AB", "malformed"),  # B1, B10 or BO1: ambiguous
         ("75008", "75008", "malformed"),
         ("150 150", "150150", "malformed"),
         ("王", None, "malformed"),
@@ -77,7 +77,7 @@ def test_a_postcode(text: str, value: str) -> None:
         (None, None, "missing"),
     ],
 )
-def test_no_postcode(text: str | None, kept: str | None, status: str) -> None:
+def test_values_that_are_no_postcode_get_a_status(text: str | None, kept: str | None, status: str) -> None:
     assert parsed([text], postcode.standardise(X)) == [(None, kept, status)]
 
 
@@ -89,12 +89,12 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS))
-def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
+def test_any_text_is_read_as_the_reference_implementation_reads_it(values: list[str | None]) -> None:
     assert parsed(values, postcode.standardise(X)) == [naive.postcode(value) for value in values]
 
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS))
-def test_a_postcode_in_standard_form_stays_as_it_is(values: list[str | None]) -> None:
+def test_a_standard_postcode_stays_as_it_is(values: list[str | None]) -> None:
     first = [value for value, *_ in parsed(values, postcode.standardise(X)) if value is not None]
     assert [value for value, *_ in parsed(first, postcode.standardise(X))] == first

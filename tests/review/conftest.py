@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.synthetic import synthesise_frames
+from linkcore.synthetic.ics import build_sources
 from linkcore.synthetic.providers import PROVIDERS
 
 SOURCES = ("gp", "outpatient", "ambulance", "nhs_111")
@@ -32,7 +32,9 @@ def make_sources(frames: dict[str, pl.DataFrame]) -> list[lc.Source]:
 @pytest.fixture(scope="package")
 def ics() -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
     """Frames of the sources, and the truth."""
-    return synthesise_frames(2500, seed=5)
+    sources = dict(build_sources(2500, seed=5))
+    frames = {name: records.frame for name, records in sources.items()}
+    return frames, pl.concat([records.truth for records in sources.values()])
 
 
 @pytest.fixture(scope="package")

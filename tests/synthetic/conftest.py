@@ -1,4 +1,4 @@
-"""A synthetic ICS made once: in memory to measure it, and on disk to look at its files."""
+"""A synthetic ICS, built once in memory for measurements and once on disk for tests of its files."""
 
 from datetime import date
 
@@ -22,7 +22,7 @@ def seeds(seed):
 
 
 def is_nhs_number(text: str) -> bool:
-    """Modulus 11 as the NHS Data Dictionary describes it, digit by digit."""
+    """Check Modulus 11 digit by digit, as the NHS Data Dictionary describes it."""
     if len(text) != 10 or not text.isdigit():
         return False
     total = 0
@@ -39,7 +39,7 @@ def population() -> Population:
 
 @pytest.fixture(scope="session")
 def people(population) -> pl.DataFrame:
-    """The people, with their number in the truth and their own postcode and address."""
+    """The people, with their entity in the truth, and their postcode and address."""
     home = population.places.dwellings[population.people["dwelling"]]
     return population.people.with_row_index("entity").hstack(home.select("postcode", "address", "deprivation"))
 

@@ -1,4 +1,4 @@
-"""The files: complete, the same for the same seed, and readable by what the programme file says of them."""
+"""The files of a synthetic ICS are complete, reproducible and readable as the programme file describes them."""
 
 import hashlib
 import os
@@ -12,7 +12,8 @@ import pytest
 
 from linkcore.errors import ProgrammeError
 from linkcore.schema import IDENTIFIERS
-from linkcore.synthetic import ErrorRates, synthesise, synthesise_frames
+from linkcore.synthetic import ErrorRates, synthesise
+from linkcore.synthetic.ics import build_sources
 from linkcore.synthetic.providers import PROVIDERS
 from tests.synthetic.conftest import is_nhs_number
 
@@ -33,28 +34,28 @@ def read(path: Path, encoding: str = "utf-8") -> pl.DataFrame:
     return pl.read_csv(path.read_bytes().decode(encoding).encode(), infer_schema=False)
 
 
-def test_same_seed_same_bytes_for_any_number_of_threads(tmp_path):
-    synthesise(tmp_path / "here", people=400, seed=5)
+def test_same_seed_gives_same_bytes_for_any_number_of_threads(tmp_path):
+    synthesise(tmp_path / "many", people=400, seed=5)
     code = "import sys; from linkcore.synthetic import synthesise; synthesise(sys.argv[1], people=400, seed=5)"
     environment = {**os.environ, "POLARS_MAX_THREADS": "1", "PYTHONHASHSEED": "7"}
-    subprocess.run([sys.executable, "-c", code, str(tmp_path / "there")], check=True, env=environment)
-    assert digests(tmp_path / "here") == digests(tmp_path / "there")
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "one")], check=True, env=environment)
+    assert digests(tmp_path / "many") == digests(tmp_path / "one")
 
 
-def test_another_seed_gives_others(tmp_path):
+def test_another_seed_gives_other_data(tmp_path):
     one = digests(synthesise(tmp_path / "one", people=300, seed=5).folder)
     two = digests(synthesise(tmp_path / "two", people=300, seed=6).folder)
     assert {name for name in one if one[name] == two[name]} == {"programme.toml"}
 
 
-def test_one_providers_rates_leave_the_others_alone(tmp_path):
+def test_error_rates_of_one_source_do_not_change_the_others(tmp_path):
     rates = {"ambulance": ErrorRates(no_number=0.1, name=0.5)}
     one = digests(synthesise(tmp_path / "one", people=300, seed=5).folder)
     two = digests(synthesise(tmp_path / "two", people=300, seed=5, error_rates=rates).folder)
     assert {name for name in one if one[name] != two[name]} == {"ambulance.csv", "truth.parquet"}
 
 
-def test_the_folder_is_private_and_holds_what_the_result_says(ics):
+def test_the_folder_is_private_and_holds_the_files_of_the_result(ics):
     assert ics.folder.stat().st_mode & 0o777 == 0o700
     assert ics.programme.is_file()
     assert not [path for path in ics.folder.rglob("*") if path.name.startswith(".")]
@@ -65,7 +66,7 @@ def test_the_folder_is_private_and_holds_what_the_result_says(ics):
         assert sum(len(read(path)) for path in found) == ics.records[name]
 
 
-def test_every_record_is_in_the_truth_and_every_truth_is_of_a_record(ics):
+def test_records_and_truth_correspond_one_to_one(ics):
     truth = pl.read_parquet(ics.truth)
     assert truth.columns[:3] == ["source", "record_id", "entity"]
     assert truth.schema["source"] == pl.String
@@ -80,7 +81,7 @@ def test_every_record_is_in_the_truth_and_every_truth_is_of_a_record(ics):
     assert len(truth) == sum(ics.records.values())
 
 
-def test_the_programme_file_names_columns_that_are_there(ics):
+def test_the_programme_file_names_existing_columns(ics):
     programme = tomllib.loads(ics.programme.read_text(encoding="utf-8"))
     assert programme["programme"]["synthetic"] is True
     assert programme["programme"]["reference_date"].isoformat() == "2026-03-31"
@@ -101,8 +102,8 @@ def test_the_programme_file_names_columns_that_are_there(ics):
         assert ("encoding" in source) == source["data"].endswith(".csv")
 
 
-def test_numbers_outside_the_test_range_count_as_they_are(tmp_path):
-    ics = synthesise(tmp_path, people=200, first_number=400_000_000, last_number=400_009_999)
+def test_numbers_outside_the_test_range_need_no_test_status(tmp_path):
+    ics = synthesise(tmp_path, people=200, number_range=(400_000_000, 400_009_999))
     assert tomllib.loads(ics.programme.read_text(encoding="utf-8"))["numbers"]["usable"] == [
         "valid",
         "scotland",
@@ -112,7 +113,7 @@ def test_numbers_outside_the_test_range_count_as_they_are(tmp_path):
     assert all(is_nhs_number(number) and number.startswith("40000") for number in numbers)
 
 
-def test_the_formats_are_those_of_the_providers(ics):
+def test_each_provider_writes_its_own_formats(ics):
     files = {path.suffix for path in ics.folder.rglob("*") if path.is_file()}
     assert files == {".csv", ".parquet", ".arrow", ".toml"}
     forms = {
@@ -136,7 +137,7 @@ def test_the_formats_are_those_of_the_providers(ics):
     assert pl.read_parquet(ics.folder / "gp" / "part-1.parquet").schema["DOB"] == pl.Date
 
 
-def test_windows_1252_files_are_just_that(tmp_path):
+def test_csv_files_can_be_written_in_windows_1252(tmp_path):
     utf8 = synthesise(tmp_path / "utf8", people=3_000, seed=2)
     other = synthesise(tmp_path / "other", people=3_000, seed=2, encoding="windows-1252")
     assert 'encoding = "windows-1252"' in other.programme.read_text(encoding="utf-8")
@@ -145,25 +146,26 @@ def test_windows_1252_files_are_just_that(tmp_path):
     assert not raw.isascii()
     with pytest.raises(UnicodeDecodeError):
         raw.decode("utf-8")
-    # Letter for letter the same but for accents that the encoding lacks.
+    # Identical except for accented letters that the encoding lacks.
     same = (utf8.folder / "adult_social_care.csv").read_text(encoding="utf-8")
     assert len(same) == len(text)
     assert {b for a, b in zip(same, text, strict=True) if a != b} <= set("AaCcEeGgLlNnSsTtZz")
     assert digests(utf8.folder)["community.parquet"] == digests(other.folder)["community.parquet"]
 
 
-def test_frames_are_what_the_files_hold(ics):
-    frames, truth = synthesise_frames(2_000, seed=3)
+def test_files_hold_the_frames_that_were_built(ics):
+    sources = dict(build_sources(2_000, seed=3))
+    truth = pl.concat([records.truth for records in sources.values()])
     assert truth.equals(pl.read_parquet(ics.truth))
     for name, provider in PROVIDERS.items():
         files = sorted(ics.folder.glob(provider.data))
         if files[0].suffix != ".csv":
-            assert pl.concat([read(path) for path in files]).equals(frames[name])
+            assert pl.concat([read(path) for path in files]).equals(sources[name].frame)
         else:
-            assert read(files[0]).columns == frames[name].columns
+            assert read(files[0]).columns == sources[name].frame.columns
 
 
-def test_a_run_that_stops_leaves_nothing_half_written(tmp_path):
+def test_an_interrupted_run_leaves_no_partial_files(tmp_path):
     def stop(_name, done, _parts):
         if done == 4:
             raise KeyboardInterrupt
@@ -179,15 +181,15 @@ def test_a_run_that_stops_leaves_nothing_half_written(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_progress_is_told_part_by_part(tmp_path):
-    told = []
-    synthesise(tmp_path, people=100, progress=lambda *args: told.append(args))
-    assert [done for _, done, _ in told] == list(range(1, 14))
-    assert {parts for _, _, parts in told} == {13}
-    assert [name for name, _, _ in told] == [*PROVIDERS, "truth"]
+def test_progress_is_reported_for_each_part(tmp_path):
+    calls = []
+    synthesise(tmp_path, people=100, progress=lambda *args: calls.append(args))
+    assert [done for _, done, _ in calls] == list(range(1, 14))
+    assert {parts for _, _, parts in calls} == {13}
+    assert [name for name, _, _ in calls] == [*PROVIDERS, "truth"]
 
 
-def test_a_synthetic_ics_is_replaced_whole(tmp_path):
+def test_an_earlier_synthetic_ics_is_replaced_completely(tmp_path):
     synthesise(tmp_path, people=100, seed=1)
     (tmp_path / "gp" / "part-9.parquet").write_bytes(b"stale")
     again = synthesise(tmp_path, people=100, seed=2)
@@ -198,7 +200,7 @@ def test_a_synthetic_ics_is_replaced_whole(tmp_path):
 @pytest.mark.parametrize(
     "programme", [None, '[programme]\nname = "Real"\n', "[programme]\nsynthetic = false\n", "no toml ="]
 )
-def test_files_that_were_not_synthesised_are_never_replaced(tmp_path, programme):
+def test_real_files_are_never_replaced(tmp_path, programme):
     (tmp_path / "inpatient.csv").write_text("real")
     if programme:
         (tmp_path / "programme.toml").write_text(programme)
@@ -207,7 +209,7 @@ def test_files_that_were_not_synthesised_are_never_replaced(tmp_path, programme)
     assert (tmp_path / "inpatient.csv").read_text() == "real"
 
 
-def test_what_somebody_laid_beside_a_synthetic_ics_is_never_lost(tmp_path):
+def test_foreign_files_in_a_synthetic_ics_are_never_lost(tmp_path):
     before = digests(synthesise(tmp_path, people=100, seed=1).folder)
     (tmp_path / "keys.json").write_text("mine")
     with pytest.raises(ProgrammeError, match=r"keys\.json"):
@@ -220,19 +222,19 @@ def test_what_somebody_laid_beside_a_synthetic_ics_is_never_lost(tmp_path):
     [
         {"people": 0},
         {"seed": -1},
-        {"first_number": 10, "last_number": 5},
+        {"number_range": (10, 5)},
         {"encoding": "latin-1"},
         {"error_rates": {"dentist": ErrorRates()}},
-        {"people": 1_000, "first_number": 400_000_000, "last_number": 400_000_999},
+        {"people": 1_000, "number_range": (400_000_000, 400_000_999)},
     ],
 )
-def test_arguments_that_make_no_sense_are_refused_before_anything_is_written(tmp_path, wrong):
+def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path, wrong):
     with pytest.raises(ProgrammeError):
         synthesise(tmp_path / "out", **{"people": 100, **wrong})
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("people", [1, 2, 5, 30])
-def test_the_smallest_ics_has_all_its_files(tmp_path, people):
+def test_the_smallest_ics_has_all_files(tmp_path, people):
     ics = synthesise(tmp_path, people=people, seed=people)
     assert len(digests(ics.folder)) == 2 + sum(provider.files for provider in PROVIDERS.values())

@@ -1,3 +1,5 @@
+"""Misspelt names differ from the original in the way that their kind of error implies."""
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,8 +11,8 @@ from linkcore.synthetic.misspellings import misheard, misread, mistyped
 NAMES = st.lists(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ'- ÉŁ", min_size=1, max_size=14), min_size=1, max_size=20)
 
 
-def one_slip_apart(first: str, second: str) -> bool:
-    """Whether one insertion, deletion, substitution or swap of neighbours makes one the other: by trying them all."""
+def one_error_apart(first: str, second: str) -> bool:
+    """Whether one insertion, deletion, substitution or swap of neighbours turns one text into the other."""
     if len(first) < len(second):
         first, second = second, first
     shorter = {first[:place] + first[place + 1 :] for place in range(len(first))}
@@ -21,14 +23,14 @@ def one_slip_apart(first: str, second: str) -> bool:
 
 
 @given(NAMES, st.integers(0, 2**32))
-def test_mistyped_is_one_slip_away(texts, seed):
+def test_a_mistyped_name_has_one_error(texts, seed):
     typed = mistyped(np.random.default_rng(seed), pl.Series(texts))
-    assert all(one_slip_apart(text, wrong) for text, wrong in zip(texts, typed, strict=True))
+    assert all(one_error_apart(text, wrong) for text, wrong in zip(texts, typed, strict=True))
 
 
 @pytest.mark.parametrize("misspell", [mistyped, misheard, misread])
 @given(texts=NAMES, seed=st.integers(0, 2**32))
-def test_a_misspelt_name_is_another_and_not_empty(misspell, texts, seed):
+def test_a_misspelt_name_is_different_and_not_empty(misspell, texts, seed):
     spelt = misspell(np.random.default_rng(seed), pl.Series(texts)).to_list()
     assert all(wrong and wrong != text for text, wrong in zip(texts, spelt, strict=True))
 

@@ -1,3 +1,5 @@
+"""Names are drawn as often as the tables say, by heritage, sex and generation."""
+
 import csv
 from importlib.resources import files
 
@@ -15,11 +17,11 @@ def table(name):
 
 def drawn(heritage, female, year, count=20_000):
     number = [h.name for h in HERITAGES].index(heritage)
-    same = np.full(count, number), np.full(count, female), np.full(count, year)
-    return STOCK.given.gather(STOCK.draw_given(np.random.default_rng(1), *same))
+    groups = np.full(count, number), np.full(count, female), np.full(count, year)
+    return STOCK.given.gather(STOCK.draw_given(np.random.default_rng(1), *groups))
 
 
-def test_the_stock_is_large():
+def test_the_tables_hold_many_names():
     assert len({row["name"] for row in table("given_names.csv")}) > 1_000
     assert len({row["name"] for row in table("family_names.csv")}) > 1_000
     assert len(STOCK.family) > 4_000
@@ -42,7 +44,7 @@ def test_names_are_drawn_as_often_as_the_table_says():
     assert (STOCK.family.gather(number) == "SMITH").mean() == pytest.approx(0.0112, rel=0.15)
 
 
-def test_generations_and_heritages_have_names_of_their_own():
+def test_generations_and_heritages_have_distinct_names():
     assert (drawn("british", 1, 1930) == "DOREEN").sum() > 20 * max((drawn("british", 1, 2015) == "DOREEN").sum(), 1)
     assert (drawn("british", 0, 2015) == "ALFIE").sum() > 20 * max((drawn("british", 0, 1930) == "ALFIE").sum(), 1)
     assert set(drawn("polish", 1, 1960)) & {"AGNIESZKA", "MAŁGORZATA", "KRYSTYNA"}
@@ -52,19 +54,19 @@ def test_generations_and_heritages_have_names_of_their_own():
 def test_most_british_family_names_are_uncommon():
     number = STOCK.draw_family(np.random.default_rng(2), np.zeros(200_000, dtype=np.int64))
     share = np.bincount(number) / len(number)
-    # One pair in 700 to 900 agrees on the family name by chance, as in Britain.
+    # In Britain, one pair of people in 700 to 900 agrees on the family name by chance.
     assert 1 / 900 < (share**2).sum() < 1 / 600
     assert share[share < 0.0005].sum() > 0.4
 
 
-def test_women_bear_some_names_in_another_form():
+def test_some_family_names_have_another_form_for_women():
     forms = dict(zip(STOCK.family, STOCK.family_of_women, strict=True))
     assert forms["KOWALSKI"] == "KOWALSKA"
     assert forms["SINGH"] == "KAUR"
     assert forms["SMITH"] == "SMITH"
 
 
-def test_letters_an_encoding_lacks_are_replaced_by_plain_ones():
+def test_letters_that_an_encoding_lacks_are_replaced_by_plain_letters():
     everything = "".join([*STOCK.given, *STOCK.family])
     for encoding in ("ascii", "windows-1252"):
         plain = everything.translate(str.maketrans(letters_beyond(encoding)))

@@ -1,4 +1,4 @@
-"""What the people are like, against published figures and against the rules by which families are made."""
+"""The people match published figures and the rules by which families are built."""
 
 from datetime import date
 
@@ -14,7 +14,7 @@ def share(people: pl.DataFrame, condition: pl.Expr) -> float:
     return people.select(condition.mean()).item()
 
 
-def test_ages_and_sexes_are_those_of_devon(people):
+def test_ages_and_sexes_match_devon(people):
     age = pl.col("age")
     assert 0.14 < share(people, age < 16) < 0.175
     assert 0.23 < share(people, age >= 65) < 0.27
@@ -25,20 +25,20 @@ def test_ages_and_sexes_are_those_of_devon(people):
     assert share(people.filter(age >= 85), pl.col("gender") == 2) > 0.55
 
 
-def test_birth_dates_are_what_the_ages_say(people):
+def test_birth_dates_match_ages(people):
     years = people.select((pl.lit(REFERENCE_DATE) - pl.col("birth_date")).dt.total_days() / 365.2425)
-    late = (years.to_series() - people["age"]).filter(people["birth_date"].dt.ordinal_day() != 1)
-    assert late.is_between(-0.01, 0.01).all()
+    difference = (years.to_series() - people["age"]).filter(people["birth_date"].dt.ordinal_day() != 1)
+    assert difference.is_between(-0.01, 0.01).all()
     assert people["birth_date"].max() <= REFERENCE_DATE
 
 
-def test_households(people):
+def test_household_sizes_match_the_census(people):
     private = people.filter(pl.col("role") != RESIDENT).group_by("household").len()
     assert private["len"].mean() == pytest.approx(2.2, abs=0.1)
     assert (private["len"] == 1).mean() == pytest.approx(0.302, abs=0.01)
     assert private["len"].max() < 12
-    at_one = people.filter(pl.col("listed") & (pl.col("role") != RESIDENT)).group_by("household")
-    assert at_one.agg(pl.col("dwelling").n_unique())["dwelling"].max() == 1
+    listed_households = people.filter(pl.col("listed") & (pl.col("role") != RESIDENT)).group_by("household")
+    assert listed_households.agg(pl.col("dwelling").n_unique())["dwelling"].max() == 1
     assert (
         people["companions"].to_list()
         == (
@@ -49,24 +49,24 @@ def test_households(people):
     )
 
 
-def test_maternities_that_bring_more_than_one_child():
+def test_multiple_maternities_are_as_frequent_as_published():
     people = build_population(seeds(5), 150_000, number_range=TEST_RANGE, reference_date=REFERENCE_DATE).people
     maternities = people.filter(pl.col("role") == CHILD).group_by("household", "birth_date").len()
-    # 25,000 maternities: two standard errors are 1.5 of a thousand.
+    # With 25,000 maternities, two standard errors are 1.5 in a thousand.
     assert (maternities["len"] > 1).mean() * 1000 == pytest.approx(14.6, abs=1.6)
     twins = people.filter(pl.col("role") == CHILD).filter(pl.len().over("household", "birth_date") > 1)
     assert twins.select(pl.struct("household", "birth_date", "given_name").is_duplicated().mean()).item() < 0.01
 
 
-def test_family_names_are_shared_and_change(people):
+def test_families_share_names_and_women_change_theirs(people):
     child = people.filter(pl.col("role") == CHILD)
     father = people.filter((pl.col("role") == OTHER_PARENT) & (pl.col("gender") == 1))
     families = child.filter(pl.col("ethnic_group") == "A").join(father, on="household", suffix="_father")
-    same = share(families, pl.col("family_name") == pl.col("family_name_father"))
-    assert 0.80 < same < 0.95
+    fathers_name = share(families, pl.col("family_name") == pl.col("family_name_father"))
+    assert 0.80 < fathers_name < 0.95
     sons = families.filter(pl.col("gender") == 1)
-    alike = share(sons, pl.col("given_name") == pl.col("given_name_father"))
-    assert 0.02 < alike < 0.06
+    fathers_given_name = share(sons, pl.col("given_name") == pl.col("given_name_father"))
+    assert 0.02 < fathers_given_name < 0.06
     women = people.filter((pl.col("gender") == 2) & (pl.col("age") > 60))
     assert share(women, pl.col("previous_family_name").is_not_null()) > 0.6
     assert (
@@ -77,14 +77,14 @@ def test_family_names_are_shared_and_change(people):
     assert siblings.filter(pl.col("gender") == 1)["family_name"].max() == 1
 
 
-def test_people_who_share_a_home_have_different_names(people):
+def test_sharers_have_different_family_names(people):
     sharers = people.filter(pl.col("role").is_in([REFERENCE, SHARER])).filter(
         (pl.col("role") == SHARER).any().over("household")
     )
     assert sharers.group_by("household").agg(pl.col("family_name").n_unique() > 1)["family_name"].mean() > 0.9
 
 
-def test_one_in_ten_moves_in_a_year(people):
+def test_one_person_in_ten_moves_per_year(people):
     assert share(people, (pl.col("moved_on") > date(2025, 3, 31)).fill_null(value=False)) == pytest.approx(
         0.10, abs=0.02
     )
@@ -96,7 +96,7 @@ def test_one_in_ten_moves_in_a_year(people):
     assert people.filter(pl.col("dwelling") == pl.col("previous_dwelling")).height < 5
 
 
-def test_who_is_on_the_list(people):
+def test_the_gp_list_misses_mostly_young_adults(people):
     assert 1 - people["listed"].mean() == pytest.approx(0.015, abs=1e-4)
     assert people.filter("listed")["practice"].is_not_null().all()
     assert people.filter(~pl.col("listed"))["practice"].is_null().all()
@@ -113,7 +113,7 @@ def test_numbers_are_unique_valid_and_in_the_test_range(people):
     assert numbers.is_between(9_000_000_000, 9_999_999_999).all()
 
 
-def test_heritage_is_devons_and_goes_with_names(people):
+def test_heritages_match_devon_and_determine_names(people):
     assert 0.88 < share(people, pl.col("ethnic_group") == "A") < 0.96
     assert people["ethnic_group"].n_unique() >= 13
     indian = people.filter(pl.col("ethnic_group") == "H")["family_name"]
@@ -123,7 +123,7 @@ def test_heritage_is_devons_and_goes_with_names(people):
     )
 
 
-def test_residents_of_communal_establishments(population, people):
+def test_communal_establishments_have_plausible_residents(population, people):
     residents = people.filter(pl.col("role") == RESIDENT)
     assert len(residents) / len(people) == pytest.approx(0.02, abs=0.001)
     prison = residents.filter(pl.col("address").str.starts_with("HMP"))
@@ -138,6 +138,6 @@ def test_residents_of_communal_establishments(population, people):
 
 
 @pytest.mark.parametrize("people", [1, 2, 3, 7, 60])
-def test_any_number_of_people_can_be_made(people):
+def test_any_number_of_people_can_be_built(people):
     made = build_population(seeds(1), people, number_range=TEST_RANGE, reference_date=REFERENCE_DATE)
     assert len(made.people) == people

@@ -1,3 +1,5 @@
+"""Error rates are checked when they are set."""
+
 import pytest
 
 from linkcore.errors import ProgrammeError
@@ -21,6 +23,6 @@ def test_every_provider_has_rates():
         {"no_number_kinds": {}},
     ],
 )
-def test_rates_that_cannot_be_are_refused_by_name(wrong):
+def test_an_invalid_rate_is_refused_by_name(wrong):
     with pytest.raises(ProgrammeError, match=next(iter(wrong))):
         ErrorRates(**wrong)
