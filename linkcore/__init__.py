@@ -1,6 +1,6 @@
 """Record linkage and pseudonymisation for NHS Integrated Care Systems.
 
-The public names, and nothing else; see each one's own documentation.
+Import names from here. The modules below this package are internal, and may move between versions.
 """
 
 import importlib
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from linkcore.programme.programme import Programme
     from linkcore.programme.run import ProgrammeRun, run_programme, synthetic_keys
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
-# Whoever reads no programme file waits for no pydantic.
-_WHEN_USED = {
+# These load Pydantic, which is slow to import and which only programme files need.
+_LOADED_WHEN_USED = {
     "Programme": "linkcore.programme.programme",
     "ProgrammeRun": "linkcore.programme.run",
     "run_programme": "linkcore.programme.run",
@@ -62,9 +62,13 @@ _WHEN_USED = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _WHEN_USED:
+    if name not in _LOADED_WHEN_USED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_WHEN_USED[name]), name)
+    return getattr(importlib.import_module(_LOADED_WHEN_USED[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 __all__ = [

@@ -1,6 +1,7 @@
 """The house: imports go downwards, heavy libraries load late, and the public names are what they are."""
 
 import ast
+import importlib.metadata
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -132,7 +133,15 @@ def test_import_linkcore_does_not_load(heavy: str) -> None:
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
 
 
-def test_every_public_name_is_there_and_documented() -> None:
+def test_every_public_name_exists_and_is_documented() -> None:
     assert len(set(linkcore.__all__)) == len(linkcore.__all__)
     for name in linkcore.__all__:
         assert getattr(linkcore, name).__doc__
+
+
+def test_dir_lists_the_public_names_and_nothing_else() -> None:
+    assert dir(linkcore) == sorted(linkcore.__all__)
+
+
+def test_the_installed_package_has_the_version_of_the_code() -> None:
+    assert importlib.metadata.version("linkcore") == linkcore.__version__
