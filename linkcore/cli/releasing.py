@@ -135,7 +135,7 @@ def _release(chosen: argparse.Namespace) -> None:
 
 def _verify(chosen: argparse.Namespace) -> None:
     from linkcore.governance.destruction.certificates import verify_certificate
-    from linkcore.governance.releases.manifest import verify_release
+    from linkcore.governance.manifest import verify_release
     from linkcore.keys.signing import VerifyKey
 
     key = None if chosen.verify_key is None else VerifyKey.read(chosen.verify_key)

@@ -15,9 +15,9 @@ from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.manifest import is_of_a_release
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.checks import refuse_shared_keys
-from linkcore.governance.releases.manifest import is_of_a_release
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.withholding.withholding import Withholding
 from linkcore.keys.key import Key

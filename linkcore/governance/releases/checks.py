@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.governance.manifest import read_manifest
 from linkcore.governance.releases.agreements import Agreement
-from linkcore.governance.releases.manifest import read_manifest
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
 from linkcore.pseudonyms.pseudonymise import pseudonymise

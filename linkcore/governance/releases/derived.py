@@ -1,7 +1,7 @@
 """Derived columns: what a recipient may have in place of an identifier."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -11,9 +11,10 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.identifiers import birth_date, gender, postcode
 from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.payload import RAW_ROW_HASH, rows_with_hash
 from linkcore.sources.source import Source
 
-__all__ = ["Derived", "DerivedKind", "derive"]
+__all__ = ["Derived", "DerivedKind", "derive", "rows_with_derived"]
 
 DerivedKind = Literal["age", "birth_year", "birth_month", "gender", "postcode_area", "postcode_district", "small_area"]
 
@@ -156,6 +157,17 @@ def derive(
             value = postcode.standardise(raw).struct.field("value")
             frame = _of_postcode(frame, value, derived, name)
     return frame
+
+
+def rows_with_derived(
+    source: Source,
+    columns: Sequence[str],
+    derived: Mapping[str, Derived],
+    reference_date: dt.date | None = None,
+) -> pl.LazyFrame:
+    """Scan ``columns`` and derived columns of a source, and the hash by which each row is recognised."""
+    rows = derive(rows_with_hash(source, columns), source, derived, reference_date)
+    return rows.select(*columns, *derived, RAW_ROW_HASH)
 
 
 def _of_birth_date(born: pl.Expr, derived: Derived) -> pl.Expr:

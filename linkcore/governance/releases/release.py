@@ -13,12 +13,12 @@ import polars as pl
 from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
+from linkcore.governance.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.checks import check_day, check_key, check_people, key_fingerprint
 from linkcore.governance.releases.cohorts import Cohort, persons_of
 from linkcore.governance.releases.formats import NOTES
-from linkcore.governance.releases.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
 from linkcore.governance.releases.rows import RANK
 from linkcore.governance.releases.tables import Table, Tables
 from linkcore.keys.key import Key

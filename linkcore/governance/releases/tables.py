@@ -10,14 +10,15 @@ import polars as pl
 
 from linkcore.governance.releases.agreements import ADDED_COLUMNS, Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
+from linkcore.governance.releases.derived import rows_with_derived
 from linkcore.governance.releases.formats import write_rows
 from linkcore.governance.releases.identifying_columns import PERSON, RECORD, SAMPLE_ROWS, names_of, refuse_identifying
-from linkcore.governance.releases.payload import payload_beside_links
 from linkcore.governance.releases.rows import RANK, ROW_HASH, Buckets, keyed_row_hash
 from linkcore.identifiers.text import as_text
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
 from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.sources.payload import rows_beside_links
 from linkcore.sources.source import Source
 
 __all__ = ["COLUMN_PREFIX", "Table", "Tables"]
@@ -97,13 +98,9 @@ class Tables:
         stride = max(1, leaving // SAMPLE_ROWS)
         sample, done = [], 0
         with Buckets(folder / f"{source.name}.work", leaving, self.persons.height) as buckets:
-            for batch in payload_beside_links(
-                source,
-                (*columns, *coded),
-                links,
-                derived=agreement.derived.get(source.name),
-                reference_date=self.linkage.reference_date,
-            ):
+            derived = agreement.derived.get(source.name, {})
+            read = rows_with_derived(source, (*columns, *coded), derived, self.linkage.reference_date)
+            for batch in rows_beside_links(source, read, links):
                 rows = batch.filter(_LEAVES)
                 sample.append(rows.select(PERSON, RECORD, *columns).gather_every(stride, -done % stride))
                 done += rows.height
