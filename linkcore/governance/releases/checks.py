@@ -16,9 +16,18 @@ from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import USABLE_STATUSES
 
 if TYPE_CHECKING:
+    from linkcore.governance.audit.audit import Audit
     from linkcore.governance.withholding.withholding import Withholding
+    from linkcore.keys.signing import SigningKey
 
-__all__ = ["check_day", "check_key", "check_people", "key_fingerprint", "refuse_shared_keys"]
+__all__ = [
+    "check_day",
+    "check_key",
+    "check_people",
+    "key_fingerprint",
+    "refuse_shared_keys",
+    "refuse_unless_signed_and_audited",
+]
 
 # A synthetic number is seldom mistyped into another range; a real extract holds next to no test numbers.
 _SYNTHETIC_SHARE: Final = 0.99
@@ -36,40 +45,69 @@ def key_fingerprint(key: Key) -> str:
     return str(pseudonymise(pl.Series(["linkcore:fingerprint"]), key).item())
 
 
-def refuse_shared_keys(keys: Mapping[str, Key]) -> None:
-    """Refuse keys of which two recipients have the same: their releases could be joined.
+def refuse_shared_keys(keys: Mapping[str, Key], *, releases: Sequence[str | Path] = ()) -> None:
+    """Refuse a key that two recipients share, because their releases could be joined.
 
     Parameters
     ----------
     keys : mapping of str to Key
         Recipient to key.
+    releases : sequence of path
+        Folders of earlier releases. None to another recipient may be under one of the keys.
 
     Raises
     ------
     RefusedError
-        Naming the recipients.
+        If two recipients have the same key material; it names them.
+    SourceError
+        If the manifest of an earlier release cannot be read.
+
+    Examples
+    --------
+    >>> refuse_shared_keys({"one": Key.generate("one"), "other": Key.generate("other")})
     """
     first: dict[str, str] = {}
     for recipient, key in keys.items():
         other = first.setdefault(key_fingerprint(key), recipient)
         if other != recipient:
             raise RefusedError(f"{other!r} and {recipient!r} have the same key material; make one of them a new key")
+    for folder in releases:
+        manifest = read_manifest(folder)
+        same, released_to = first.get(manifest.get("key_fingerprint", "")), manifest.get("recipient")
+        if same is not None and released_to != same:
+            raise RefusedError(
+                f"agreement with {same!r}: {released_to!r} had a release under the same key, in {folder}, and the two "
+                "could be joined; make one of them a new key"
+            )
 
 
-def check_key(agreement: Agreement, key: Key, apart_from: Sequence[str | Path]) -> None:
-    """Refuse a key that is not the agreement's, or is another recipient's too."""
+def refuse_unless_signed_and_audited(
+    *, synthetic: bool, signing_key: "SigningKey | None", audit: "Audit | None"
+) -> None:
+    """Refuse to release data of real people unsigned or unaudited; call it as early as the three are known.
+
+    Examples
+    --------
+    >>> refuse_unless_signed_and_audited(synthetic=True, signing_key=None, audit=None)
+    >>> refuse_unless_signed_and_audited(synthetic=False, signing_key=None, audit=None)
+    Traceback (most recent call last):
+    linkcore.errors.RefusedError: data of real people are released only signed and audited: ...
+    """
+    if not synthetic and (signing_key is None or audit is None):
+        raise RefusedError(
+            "data of real people are released only signed and audited: give a signing key (signing_key, or "
+            "--signing-key) and an audit log (an occasion, [audit] in the programme file, or --audit); if the data are "
+            "synthetic, declare it where they are linked (synthetic = true in the programme file, or synthetic=True "
+            "for link)"
+        )
+
+
+def check_key(agreement: Agreement, key: Key) -> None:
+    """Refuse a key that is not the agreement's."""
     if key.id != agreement.key:
         raise RefusedError(
             f"agreement with {agreement.recipient!r}: it is for key {agreement.key!r}, and the key given is {key.id!r}"
         )
-    fingerprint = key_fingerprint(key)
-    for folder in apart_from:
-        other = read_manifest(folder)
-        if other.get("key_fingerprint") == fingerprint and other.get("recipient") != agreement.recipient:
-            raise RefusedError(
-                f"agreement with {agreement.recipient!r}: {other.get('recipient')!r} had a release under the same key, "
-                f"in {folder}, and the two could be joined; make one of them a new key"
-            )
 
 
 def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.date | None) -> None:

@@ -3,7 +3,7 @@
 import datetime as dt
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,13 @@ from linkcore.files import new_folder
 from linkcore.governance.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
-from linkcore.governance.releases.checks import check_day, check_key, check_people, key_fingerprint
+from linkcore.governance.releases.checks import (
+    check_day,
+    check_key,
+    check_people,
+    key_fingerprint,
+    refuse_unless_signed_and_audited,
+)
 from linkcore.governance.releases.cohorts import Cohort, persons_of
 from linkcore.governance.releases.formats import NOTES
 from linkcore.governance.releases.rows import RANK
@@ -28,7 +34,7 @@ from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
 if TYPE_CHECKING:
-    from linkcore.governance.audit.audit import Audit
+    from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.withholding.withholding import Withholding
     from linkcore.keys.signing import SigningKey
 
@@ -73,12 +79,8 @@ def release(
     *,
     on: dt.date | None = None,
     withholding: "Withholding | None" = None,
-    minimum_k: int | None = None,
     signing_key: "SigningKey | None" = None,
-    apart_from: Sequence[str | Path] = (),
-    audit: "Audit | None" = None,
-    at: dt.datetime | None = None,
-    actor: str = "",
+    occasion: "Occasion | None" = None,
 ) -> Release:
     """Write a recipient's payload, with pseudonyms in place of everything that identifies.
 
@@ -89,6 +91,9 @@ def release(
     Data of real people are released only with a withholding, that is, once opt-outs were applied for this day and this
     purpose, and only under an agreement with terms. Without one, of the NHS Numbers in each source at least 99 in 100
     must lie in the range that is set aside for testing, and most records must have one.
+
+    Data of real people are also released only signed and audited, unless :func:`linkcore.link` was told that they are
+    synthetic.
 
     Parameters
     ----------
@@ -104,18 +109,11 @@ def release(
         The day of release, by which the agreement's terms are judged; it may be left out where there are none.
     withholding : Withholding, optional
         Which records may leave on that day.
-    minimum_k : int, optional
-        The least k of k-anonymity, where it is more than the agreement's.
     signing_key : SigningKey, optional
-        By which the manifest is signed.
-    apart_from : sequence of path
-        Folders of releases to other recipients; none may be under the same key.
-    audit : Audit, optional
-        Where it is recorded, before it is there to be seen.
-    at : datetime.datetime, optional
-        The time of the audit's record.
-    actor : str
-        Who releases, for the audit.
+        The key that signs the manifest.
+    occasion : Occasion, optional
+        Who releases, when, and the audit log that records it before the release appears. The reason recorded is the
+        agreement's purpose.
 
     Returns
     -------
@@ -124,19 +122,21 @@ def release(
     Raises
     ------
     RefusedError
-        If the agreement is not in force, opt-outs were not applied, the key is not the agreement's or another
-        recipient's too, a column identifies people, or too few persons are alike.
+        If the agreement is not in force, opt-outs were not applied, data of real people would be neither signed nor
+        audited, the key is not the agreement's, a column identifies people, or too few persons are alike.
     ProgrammeError
-        If the agreement names a source or column that is not there, or the day or the time is missing.
+        If the agreement names a source or column that is not there, or the day or the actor is missing.
     SourceError
         If a source has changed since it was linked.
     """
     agreement.check(linkage.sources)
-    check_key(agreement, key, apart_from)
+    check_key(agreement, key)
     check_day(agreement, withholding, on)
     synthetic = check_people(linkage, agreement, withholding)
-    if audit is not None and (at is None or not actor):
-        raise ProgrammeError("a release that is audited needs the time, in at, and who releases, in actor")
+    audit = None if occasion is None else occasion.audit
+    refuse_unless_signed_and_audited(synthetic=synthetic or linkage.synthetic, signing_key=signing_key, audit=audit)
+    if occasion is not None and not occasion.actor:
+        raise ProgrammeError("a release that is audited needs to know who releases: give the occasion an actor")
     persons = person_pseudonyms(linkage.persons, key)
     kept = None if withholding is None else withholding.kept
     cohort = agreement.cohort if isinstance(agreement.cohort, Cohort) else None
@@ -148,7 +148,7 @@ def release(
         # All tables of a database are in one file.
         at_once = 1 if agreement.format == "duckdb" else 2
         written = list(side_by_side(lambda source: tables.write(source, folder), sources, at_once=at_once))
-        _refuse_too_few_alike(agreement, tables.known, minimum_k)
+        _refuse_too_few_alike(agreement, tables.known)
         # A database is whole only now.
         files = [_described(table) for table in written]
         manifest = _manifest(linkage, agreement, key, files) | {
@@ -158,13 +158,10 @@ def release(
             "anonymity": _anonymity(agreement, tables.known),
         }
         write_manifest(folder, manifest, signing_key)
-        if audit is not None and at is not None:
-            audit.record(
+        if occasion is not None:
+            replace(occasion, reason=agreement.purpose).record(
                 "release",
-                at=at,
-                actor=actor,
-                reason=agreement.purpose,
-                key=key,
+                key,
                 recipient=agreement.recipient,
                 sources=", ".join(agreement.columns),
                 format=agreement.format,
@@ -190,8 +187,8 @@ def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
     )
 
 
-def _refuse_too_few_alike(agreement: Agreement, known: QuasiIdentifiers, minimum_k: int | None) -> None:
-    least = max(minimum_k or 1, agreement.minimum_k or 1)
+def _refuse_too_few_alike(agreement: Agreement, known: QuasiIdentifiers) -> None:
+    least = agreement.minimum_k or 1
     k = known.anonymity().k
     if k is not None and k < least:
         raise RefusedError(
