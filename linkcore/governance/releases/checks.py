@@ -1,4 +1,4 @@
-"""What must hold before a release: its key, its day, and whether data of real people may leave at all."""
+"""What must hold before a release: its key, its day, and the conditions under which data of real people leave."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -17,24 +17,26 @@ from linkcore.schema import USABLE_STATUSES
 
 if TYPE_CHECKING:
     from linkcore.governance.audit.audit import Audit
+    from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.withholding.withholding import Withholding
     from linkcore.keys.signing import SigningKey
 
 __all__ = [
     "check_day",
     "check_key",
+    "check_occasion",
     "check_people",
     "key_fingerprint",
     "refuse_shared_keys",
     "refuse_unless_signed_and_audited",
 ]
 
-# A synthetic number is seldom mistyped into another range; a real extract holds next to no test numbers.
-_SYNTHETIC_SHARE: Final = 0.99
+# A synthetic number is rarely mistyped into another range, and a real extract has hardly any test numbers.
+_TEST_SHARE: Final = 0.99
 
 
 def key_fingerprint(key: Key) -> str:
-    """Give what two keys have in common only if they are the same material, whatever their ids.
+    """Return a fingerprint that two keys share only if they are the same material, whatever their ids.
 
     Examples
     --------
@@ -102,6 +104,14 @@ def refuse_unless_signed_and_audited(
         )
 
 
+def check_occasion(occasion: "Occasion | None", signing_key: "SigningKey | None", *, synthetic: bool) -> None:
+    """Refuse data of real people that would leave unsigned or unaudited, and an occasion without an actor."""
+    audit = None if occasion is None else occasion.audit
+    refuse_unless_signed_and_audited(synthetic=synthetic, signing_key=signing_key, audit=audit)
+    if occasion is not None and not occasion.actor:
+        raise ProgrammeError("a release that is audited needs to know who releases: give the occasion an actor")
+
+
 def check_key(agreement: Agreement, key: Key) -> None:
     """Refuse a key that is not the agreement's."""
     if key.id != agreement.key:
@@ -115,7 +125,7 @@ def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.da
     if isinstance(on, dt.datetime):
         raise ProgrammeError("on is a time; give the day of release, as a date")
     if on is None and (agreement.terms is not None or withholding is not None):
-        raise ProgrammeError(f"agreement with {agreement.recipient!r}: give the day of release, in on")
+        raise ProgrammeError(f"agreement with {agreement.recipient!r}: give the day of release in on, as a date")
     if on is not None and agreement.terms is not None:
         agreement.terms.refuse_unless_in_force(agreement.recipient, on)
     if withholding is None:
@@ -130,17 +140,17 @@ def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.da
 
 
 def check_people(linkage: Linkage, agreement: Agreement, withholding: "Withholding | None") -> bool:
-    """Say whether the data are synthetic, and refuse those of real people that may not leave."""
-    synthetic = _is_synthetic(linkage)
+    """Return whether the NHS Numbers show that the data are synthetic; refuse data of real people without opt-outs."""
+    synthetic = _has_test_numbers(linkage)
     if not synthetic and withholding is None:
         raise RefusedError(
-            "without opt-outs applied, synthetic data only is released, whose NHS Numbers lie in the test range; give "
-            "withholding, which says what may leave on that day and for that purpose"
+            "without opt-outs applied, synthetic data only is released, whose NHS Numbers lie in the test range; apply "
+            "opt-outs for this day and purpose with withhold, and give the result as withholding"
         )
     if not synthetic and agreement.terms is None:
         raise RefusedError(
             f"agreement with {agreement.recipient!r}: it states no terms, and data of real people are released only "
-            "under terms that are in force"
+            "under terms that are in force; state them"
         )
     if withholding is not None:
         for source in linkage.sources:
@@ -152,11 +162,12 @@ def check_people(linkage: Linkage, agreement: Agreement, withholding: "Withholdi
     return synthetic
 
 
-def _is_synthetic(linkage: Linkage) -> bool:
+def _has_test_numbers(linkage: Linkage) -> bool:
+    """Whether the NHS Numbers of every source are of the test range, and most records have one."""
     test = pl.col("nhs_number_status") == "test"
     numbered = test | pl.col("nhs_number_status").is_in(list(USABLE_STATUSES))
     counts = linkage.links.group_by("source").agg(
         pl.len().alias("records"), numbered.sum().alias("numbered"), test.sum().alias("test")
     )
-    mixed = counts.filter(pl.col("test") < _SYNTHETIC_SHARE * pl.col("numbered"))
+    mixed = counts.filter(pl.col("test") < _TEST_SHARE * pl.col("numbered"))
     return not mixed.height and 2 * counts["test"].sum() >= counts["records"].sum()

@@ -89,7 +89,7 @@ class Cohort:
             return
         source = self.source_among(sources)
         columns = self.columns(source)
-        lacking = [name for name, each in self.derived.items() if each.of not in source.identifier_columns]
+        lacking = [name for name, each in self.derived.items() if each.identifier not in source.identifier_columns]
         if lacking:
             raise ProgrammeError(f"cohort: source {source.name!r} has nothing that {lacking} could be derived from")
         for each in self.derived.values():
