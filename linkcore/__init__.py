@@ -16,11 +16,11 @@ from linkcore.governance.destruction.mark import refuse_if_destroyed
 from linkcore.governance.exits.reidentification import held_versions, reidentify
 from linkcore.governance.exits.returns import return_scores
 from linkcore.governance.exits.subject_access import subject_access
+from linkcore.governance.manifest import verify_release
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.checks import refuse_shared_keys
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
-from linkcore.governance.releases.manifest import verify_release
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.national_check import export_national_check, national_opt_outs

@@ -165,7 +165,7 @@ def _keys(chosen: argparse.Namespace, programme: "Programme") -> "list[Key]":
 
 def _subject_access(chosen: argparse.Namespace) -> None:
     from linkcore.governance.exits.subject_access import subject_access
-    from linkcore.governance.releases.manifest import read_manifest
+    from linkcore.governance.manifest import read_manifest
 
     programme = live_programme(chosen.programme)
     audit = wanted_audit_log(chosen, programme)

@@ -97,21 +97,20 @@ def _run(chosen: argparse.Namespace) -> None:
 
 
 def _release(chosen: argparse.Namespace) -> None:
+    from linkcore.governance.audit.occasion import Occasion
+    from linkcore.governance.releases.checks import refuse_shared_keys, refuse_unless_signed_and_audited
     from linkcore.governance.releases.release import release
 
     programme = live_programme(chosen.programme, chosen.on)
     agreement = agreement_of(programme, chosen.recipient)
     # Everything that can be refused is refused before the work begins.
     audit, signed_by = audit_log(chosen, programme), signing_key(chosen)
-    if not programme.programme.synthetic and (audit is None or signed_by is None):
-        raise RefusedError(
-            "a programme that is not synthetic is released only with --signing-key, and where it is written down: "
-            "state [audit] in the programme file, or give --audit"
-        )
+    refuse_unless_signed_and_audited(synthetic=programme.programme.synthetic, signing_key=signed_by, audit=audit)
     programme.check(chosen.on)
     if agreement.terms is not None:
         agreement.terms.refuse_unless_in_force(agreement.recipient, chosen.on)
     key = one_key(chosen, agreement.key)
+    refuse_shared_keys({agreement.recipient: key}, releases=chosen.apart_from)
     sources, type_one = programme.sources_without_type_one(chosen.on)
     linkage = linkage_of(programme, on=chosen.on, sources=sources)
     released = release(
@@ -122,10 +121,7 @@ def _release(chosen: argparse.Namespace) -> None:
         on=chosen.on,
         withholding=programme.withhold(linkage, on=chosen.on, purpose=agreement.purpose),
         signing_key=signed_by,
-        apart_from=chosen.apart_from,
-        audit=audit,
-        at=now(),
-        actor=chosen.actor,
+        occasion=None if audit is None else Occasion(chosen.actor, now(), audit),
     )
     say_type_one(type_one)
     for counts in released.counts.iter_rows(named=True):
@@ -135,7 +131,7 @@ def _release(chosen: argparse.Namespace) -> None:
 
 def _verify(chosen: argparse.Namespace) -> None:
     from linkcore.governance.destruction.certificates import verify_certificate
-    from linkcore.governance.releases.manifest import verify_release
+    from linkcore.governance.manifest import verify_release
     from linkcore.keys.signing import VerifyKey
 
     key = None if chosen.verify_key is None else VerifyKey.read(chosen.verify_key)

@@ -4,8 +4,9 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from linkcore.governance.releases.agreements import ADDED_COLUMNS, Agreement
+from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
+from linkcore.governance.releases.plan import ADDED_COLUMNS
 from linkcore.programme.tables import OptOutsTable, SensitiveTable
 from linkcore.sources.source import Source
 

@@ -15,9 +15,10 @@ from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.manifest import is_of_a_release
 from linkcore.governance.releases.agreements import Agreement
-from linkcore.governance.releases.checks import refuse_shared_keys
-from linkcore.governance.releases.manifest import is_of_a_release
+from linkcore.governance.releases.checks import refuse_shared_keys, refuse_unless_signed_and_audited
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.withholding.withholding import Withholding
 from linkcore.keys.key import Key
@@ -176,11 +177,7 @@ def run_programme(
     """
     programme.check(on)
     audit = audit or programme.audit_log()
-    if not programme.programme.synthetic and (signing_key is None or audit is None):
-        raise RefusedError(
-            "a programme that is not synthetic runs only with a signing key and an audit log; give the key, and state "
-            "[audit] in the programme file"
-        )
+    refuse_unless_signed_and_audited(synthetic=programme.programme.synthetic, signing_key=signing_key, audit=audit)
     agreements = programme.agreements()
     of_recipients = {each.recipient: _own_key(keys, each) for each in agreements}
     refuse_shared_keys(of_recipients)
@@ -208,9 +205,7 @@ def run_programme(
                         on=on,
                         withholding=_withheld(programme, linkage, withholdings, on=on, purpose=agreement.purpose),
                         signing_key=signing_key,
-                        audit=audit,
-                        at=at,
-                        actor=actor,
+                        occasion=None if audit is None else Occasion(actor, at, audit),
                     )
                 except RefusedError as error:
                     refused[recipient] = str(error)

@@ -84,7 +84,7 @@ def test_of_real_people_nothing_leaves_unsigned_or_unwritten(programme: Path) ->
     state(programme, '[audit]\nfile = "audit.jsonl"', "")
     unwritten = release(programme)
     for refused in (unsigned, unwritten):
-        assert (refused.returncode, "only with --signing-key, and where it is written down" in refused.stderr) == (
+        assert (refused.returncode, "released only signed and audited" in refused.stderr) == (
             4,
             True,
         )

@@ -3,12 +3,17 @@
 import contextlib
 import datetime as dt
 from functools import cache
+from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 import linkcore as lc
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.withholding import Withholding
+from linkcore.keys.signing import SigningKey
 from tests.naive_linkage import ten_digits
 
 MATERIAL = bytes(range(32))
@@ -16,6 +21,8 @@ KEY = lc.Key.from_bytes("partner-2026", MATERIAL)
 OTHER = lc.Key.from_bytes("other-2026", MATERIAL[::-1])
 PEOPLE = 24
 DAY = dt.date(2026, 4, 15)
+NOON = dt.datetime(2026, 4, 15, 12, tzinfo=dt.UTC)
+SIGNING = SigningKey.generate()
 PURPOSE = "winter planning"
 GIVEN = ("ANNE", "BORIS", "CARLA", "DAVID")
 FAMILY = ("ABBOTT", "BAKER", "CARTER", "DEAN", "ELLIS", "FROST")
@@ -35,6 +42,11 @@ def terms(**changes: object) -> Terms:
         "next_audit": dt.date(2026, 12, 31),
     }
     return Terms(**(stated | changes))  # type: ignore[arg-type]
+
+
+def signed_and_audited(folder: Path) -> dict[str, Any]:
+    """What a release of data of real people needs: a signing key, and an occasion whose log lies in the folder."""
+    return {"signing_key": SIGNING, "occasion": Occasion("team", NOON, Audit(folder / "audit.jsonl"))}
 
 
 def numbers(first_nine: int, count: int = PEOPLE) -> list[str]:

@@ -1,6 +1,5 @@
 """A programme in two stages: what leaves, who is withheld and who is told, by codes that nobody here can reverse."""
 
-import datetime as dt
 import hmac
 from pathlib import Path
 
@@ -17,12 +16,11 @@ from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.withholding import withhold
 from linkcore.programme.programme import Programme
 from linkcore.pseudonyms.stage_one import StageOne
-from tests.governance.extracts import DAY, KEY, MATERIAL, PURPOSE, numbers, terms
+from tests.governance.extracts import DAY, KEY, MATERIAL, NOON, PURPOSE, numbers, signed_and_audited, terms
 
 SUPPLIERS = lc.Key.from_bytes("suppliers", MATERIAL[::-1])
 STAGE = StageOne("base64", 256)
 NUMBERS = numbers(400_000_100, 6)
-NOON = dt.datetime(2026, 4, 15, 12, tzinfo=dt.UTC)
 NOBODY = pl.DataFrame({"nhs_number": []}, schema={"nhs_number": pl.String})
 
 
@@ -63,7 +61,9 @@ def test_a_release_is_under_the_second_stage_without_those_who_opted_out(linkage
         purpose=PURPOSE,
         national=opted_out(NUMBERS[1]),
     )
-    out = lc.release(linkage, agreement, KEY, tmp_path / "out", on=DAY, withholding=kept).folder
+    out = lc.release(
+        linkage, agreement, KEY, tmp_path / "out", on=DAY, withholding=kept, **signed_and_audited(tmp_path)
+    ).folder
     gp, hospital = (pl.read_parquet(out / f"{name}.parquet") for name in ("gp", "hospital"))
     assert set(gp["pseudonym"]) == {second_stage(number) for number in NUMBERS if number != NUMBERS[1]}
     # The record without a code cannot be looked up, and stays.

@@ -9,7 +9,7 @@ import pytest
 import linkcore as lc
 from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError, SourceError
 from linkcore.programme.programme import Programme
-from tests.governance.extracts import numbers
+from tests.governance.extracts import numbers, signed_and_audited
 
 WHOLE = """
 [programme]
@@ -372,7 +372,8 @@ class TestGovernance:
         linkage = programme.link()
         (agreement,) = programme.agreements()
         withheld = programme.withhold(linkage, on=DAY, purpose=agreement.purpose)
-        out = lc.release(linkage, agreement, KEY, governed / "release", on=DAY, withholding=withheld).folder
+        signed = signed_and_audited(governed)
+        out = lc.release(linkage, agreement, KEY, governed / "release", on=DAY, withholding=withheld, **signed).folder
         gp, hospital = (pl.read_csv(out / f"{name}.csv") for name in ("gp", "hospital"))
         # 0 opted out, 1 dissented to the GP, 3 objected, 5 is left out, 6 is a child; 4 has a sensitive record.
         assert gp.columns[3:] == ["SMOKER", "born", "area"]

@@ -15,7 +15,7 @@ import linkcore as lc
 from linkcore.errors import KeyMaterialError, RefusedError
 from linkcore.governance.audit.check import verify_audit
 from linkcore.governance.destruction.certificates import verify_certificate
-from linkcore.governance.releases.manifest import verify_release
+from linkcore.governance.manifest import verify_release
 from linkcore.programme.programme import Programme
 from linkcore.programme.run import run_programme
 from linkcore.report.quality_file import read_quality

@@ -11,6 +11,7 @@ import polars as pl
 import linkcore as lc
 from linkcore.errors import LinkcoreError
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.destroy import Destruction, attest, destroy
 from linkcore.governance.exits.reidentification import reidentify
 from linkcore.governance.exits.returns import Returned, return_scores
@@ -149,9 +150,7 @@ def _released_later(running: Running, objections: OptOuts, on: dt.date) -> tuple
         on=on,
         withholding=withheld,
         signing_key=running.signing_key,
-        audit=running.audit,
-        at=at(on, 15),
-        actor=ACTOR,
+        occasion=Occasion(ACTOR, at(on, 15), running.audit),
     )
     return done, withheld.counts
 

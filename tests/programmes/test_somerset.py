@@ -84,5 +84,5 @@ def test_only_a_synthetic_programme_gets_keys_made_for_it_or_runs_unsigned(tmp_p
     real = Programme.load(file)
     with pytest.raises(RefusedError, match="does not say that it is synthetic"):
         synthetic_keys(real)
-    with pytest.raises(RefusedError, match="only with a signing key and an audit log"):
+    with pytest.raises(RefusedError, match="data of real people are released only signed and audited"):
         run_programme(real, tmp_path / "out", keys=synthetic_keys(synthetic), on=DAY, at=at(), actor=ACTOR)

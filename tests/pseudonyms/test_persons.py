@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError, SourceError
-from linkcore.governance.releases.release import person_pseudonyms
+from linkcore.governance.releases.leaving import person_pseudonyms
 from linkcore.keys.key import Key
 from linkcore.pseudonyms.persons import person_name, pseudonym_mapping, repseudonymise
 from linkcore.schema import PERSONS

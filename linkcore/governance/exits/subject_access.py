@@ -19,8 +19,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
 from linkcore.governance.audit.audit import Audit
-from linkcore.governance.releases.manifest import read_manifest
-from linkcore.governance.releases.payload import payload_beside_links
+from linkcore.governance.manifest import read_manifest
 from linkcore.governance.withholding.linked_rows import as_number, own_number, stage_of
 from linkcore.governance.withholding.opt_outs import OptOuts, current_numbers
 from linkcore.governance.withholding.withholding import Withholding
@@ -28,6 +27,7 @@ from linkcore.keys.key import Key
 from linkcore.link import Linkage
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.sources.payload import payload_beside_links
 from linkcore.sources.source import Source
 
 __all__ = ["SubjectAccess", "subject_access"]

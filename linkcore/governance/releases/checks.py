@@ -1,4 +1,4 @@
-"""What must hold before a release: its key, its day, and whether data of real people may leave at all."""
+"""What must hold before a release: its key, its day, and the conditions under which data of real people leave."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -8,24 +8,35 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.governance.manifest import read_manifest
 from linkcore.governance.releases.agreements import Agreement
-from linkcore.governance.releases.manifest import read_manifest
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import USABLE_STATUSES
 
 if TYPE_CHECKING:
+    from linkcore.governance.audit.audit import Audit
+    from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.withholding.withholding import Withholding
+    from linkcore.keys.signing import SigningKey
 
-__all__ = ["check_day", "check_key", "check_people", "key_fingerprint", "refuse_shared_keys"]
+__all__ = [
+    "check_day",
+    "check_key",
+    "check_occasion",
+    "check_people",
+    "key_fingerprint",
+    "refuse_shared_keys",
+    "refuse_unless_signed_and_audited",
+]
 
-# A synthetic number is seldom mistyped into another range; a real extract holds next to no test numbers.
-_SYNTHETIC_SHARE: Final = 0.99
+# A synthetic number is rarely mistyped into another range, and a real extract has hardly any test numbers.
+_TEST_SHARE: Final = 0.99
 
 
 def key_fingerprint(key: Key) -> str:
-    """Give what two keys have in common only if they are the same material, whatever their ids.
+    """Return a fingerprint that two keys share only if they are the same material, whatever their ids.
 
     Examples
     --------
@@ -36,40 +47,77 @@ def key_fingerprint(key: Key) -> str:
     return str(pseudonymise(pl.Series(["linkcore:fingerprint"]), key).item())
 
 
-def refuse_shared_keys(keys: Mapping[str, Key]) -> None:
-    """Refuse keys of which two recipients have the same: their releases could be joined.
+def refuse_shared_keys(keys: Mapping[str, Key], *, releases: Sequence[str | Path] = ()) -> None:
+    """Refuse a key that two recipients share, because their releases could be joined.
 
     Parameters
     ----------
     keys : mapping of str to Key
         Recipient to key.
+    releases : sequence of path
+        Folders of earlier releases. None to another recipient may be under one of the keys.
 
     Raises
     ------
     RefusedError
-        Naming the recipients.
+        If two recipients have the same key material; it names them.
+    SourceError
+        If the manifest of an earlier release cannot be read.
+
+    Examples
+    --------
+    >>> refuse_shared_keys({"one": Key.generate("one"), "other": Key.generate("other")})
     """
     first: dict[str, str] = {}
     for recipient, key in keys.items():
         other = first.setdefault(key_fingerprint(key), recipient)
         if other != recipient:
             raise RefusedError(f"{other!r} and {recipient!r} have the same key material; make one of them a new key")
+    for folder in releases:
+        manifest = read_manifest(folder)
+        same, released_to = first.get(manifest.get("key_fingerprint", "")), manifest.get("recipient")
+        if same is not None and released_to != same:
+            raise RefusedError(
+                f"agreement with {same!r}: {released_to!r} had a release under the same key, in {folder}, and the two "
+                "could be joined; make one of them a new key"
+            )
 
 
-def check_key(agreement: Agreement, key: Key, apart_from: Sequence[str | Path]) -> None:
-    """Refuse a key that is not the agreement's, or is another recipient's too."""
+def refuse_unless_signed_and_audited(
+    *, synthetic: bool, signing_key: "SigningKey | None", audit: "Audit | None"
+) -> None:
+    """Refuse to release data of real people unsigned or unaudited; call it as early as the three are known.
+
+    Examples
+    --------
+    >>> refuse_unless_signed_and_audited(synthetic=True, signing_key=None, audit=None)
+    >>> refuse_unless_signed_and_audited(synthetic=False, signing_key=None, audit=None)
+    Traceback (most recent call last):
+    linkcore.errors.RefusedError: data of real people are released only signed and audited: ...
+    """
+    if not synthetic and (signing_key is None or audit is None):
+        raise RefusedError(
+            "data of real people are released only signed and audited: give a signing key (signing_key, or "
+            "--signing-key) and an audit log (an occasion, [audit] in the programme file, or --audit); if the data are "
+            "synthetic, declare it where they are linked (synthetic = true in the programme file, or synthetic=True "
+            "for link)"
+        )
+
+
+def check_occasion(occasion: "Occasion | None", signing_key: "SigningKey | None", *, synthetic: bool) -> None:
+    """Refuse data of real people that would leave unsigned or unaudited, and an occasion without an actor."""
+    audit = None if occasion is None else occasion.audit
+    refuse_unless_signed_and_audited(synthetic=synthetic, signing_key=signing_key, audit=audit)
+    if occasion is not None and not occasion.actor:
+        raise ProgrammeError("a release that is audited needs to know who releases: give the occasion an actor")
+
+
+def check_key(agreement: Agreement, key: Key) -> None:
+    """Refuse a key that is not the agreement's."""
     if key.id != agreement.key:
         raise RefusedError(
             f"agreement with {agreement.recipient!r}: it is for key {agreement.key!r}, and the key given is {key.id!r}"
         )
-    fingerprint = key_fingerprint(key)
-    for folder in apart_from:
-        other = read_manifest(folder)
-        if other.get("key_fingerprint") == fingerprint and other.get("recipient") != agreement.recipient:
-            raise RefusedError(
-                f"agreement with {agreement.recipient!r}: {other.get('recipient')!r} had a release under the same key, "
-                f"in {folder}, and the two could be joined; make one of them a new key"
-            )
 
 
 def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.date | None) -> None:
@@ -77,7 +125,7 @@ def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.da
     if isinstance(on, dt.datetime):
         raise ProgrammeError("on is a time; give the day of release, as a date")
     if on is None and (agreement.terms is not None or withholding is not None):
-        raise ProgrammeError(f"agreement with {agreement.recipient!r}: give the day of release, in on")
+        raise ProgrammeError(f"agreement with {agreement.recipient!r}: give the day of release in on, as a date")
     if on is not None and agreement.terms is not None:
         agreement.terms.refuse_unless_in_force(agreement.recipient, on)
     if withholding is None:
@@ -92,17 +140,17 @@ def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.da
 
 
 def check_people(linkage: Linkage, agreement: Agreement, withholding: "Withholding | None") -> bool:
-    """Say whether the data are synthetic, and refuse those of real people that may not leave."""
-    synthetic = _is_synthetic(linkage)
+    """Return whether the NHS Numbers show that the data are synthetic; refuse data of real people without opt-outs."""
+    synthetic = _has_test_numbers(linkage)
     if not synthetic and withholding is None:
         raise RefusedError(
-            "without opt-outs applied, synthetic data only is released, whose NHS Numbers lie in the test range; give "
-            "withholding, which says what may leave on that day and for that purpose"
+            "without opt-outs applied, synthetic data only is released, whose NHS Numbers lie in the test range; apply "
+            "opt-outs for this day and purpose with withhold, and give the result as withholding"
         )
     if not synthetic and agreement.terms is None:
         raise RefusedError(
             f"agreement with {agreement.recipient!r}: it states no terms, and data of real people are released only "
-            "under terms that are in force"
+            "under terms that are in force; state them"
         )
     if withholding is not None:
         for source in linkage.sources:
@@ -114,11 +162,12 @@ def check_people(linkage: Linkage, agreement: Agreement, withholding: "Withholdi
     return synthetic
 
 
-def _is_synthetic(linkage: Linkage) -> bool:
+def _has_test_numbers(linkage: Linkage) -> bool:
+    """Whether the NHS Numbers of every source are of the test range, and most records have one."""
     test = pl.col("nhs_number_status") == "test"
     numbered = test | pl.col("nhs_number_status").is_in(list(USABLE_STATUSES))
     counts = linkage.links.group_by("source").agg(
         pl.len().alias("records"), numbered.sum().alias("numbered"), test.sum().alias("test")
     )
-    mixed = counts.filter(pl.col("test") < _SYNTHETIC_SHARE * pl.col("numbered"))
+    mixed = counts.filter(pl.col("test") < _TEST_SHARE * pl.col("numbered"))
     return not mixed.height and 2 * counts["test"].sum() >= counts["records"].sum()

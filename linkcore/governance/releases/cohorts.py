@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
-from linkcore.governance.releases.derived import Derived
+from linkcore.governance.releases.derived import Derived, rows_with_derived
 from linkcore.governance.releases.filters import Filter
-from linkcore.governance.releases.payload import payload_beside_links
 from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.payload import RAW_ROW_HASH, rows_beside_links
 from linkcore.sources.source import Source
 
 if TYPE_CHECKING:
@@ -89,15 +89,15 @@ class Cohort:
             return
         source = self.source_among(sources)
         columns = self.columns(source)
-        lacking = [name for name, each in self.derived.items() if each.of not in source.identifier_columns]
+        lacking = [name for name, each in self.derived.items() if each.identifier not in source.identifier_columns]
         if lacking:
             raise ProgrammeError(f"cohort: source {source.name!r} has nothing that {lacking} could be derived from")
         for each in self.derived.values():
             each.check()
-        schema = source.scan(columns).collect_schema()
-        # What is derived is made without reading a row.
-        made = next(payload_beside_links(source, columns, _no_links(), derived=self.derived)).schema
-        self.filter.expression({name: made[name] for name in (*schema.names(), *self.derived)})
+        # The schema says of what dtype a derived column will be; no row is read.
+        with source.reading():
+            schema = rows_with_derived(source, columns, self.derived).collect_schema()
+        self.filter.expression({name: dtype for name, dtype in schema.items() if name != RAW_ROW_HASH})
 
     def described(self) -> dict[str, str]:
         """Say for a manifest who is in it; a list is only said to be one."""
@@ -178,9 +178,8 @@ def _by_filter(
     usable = pl.lit(True) if kept is None else kept[source.name]
     person = pl.col("person_id").alias(_PERSON)
     links = linkage.links_of(source.name).select("raw_row_hash", person, usable.alias(_KEPT))
-    batches = payload_beside_links(
-        source, cohort.columns(source), links, derived=cohort.derived, reference_date=linkage.reference_date
-    )
+    rows = rows_with_derived(source, cohort.columns(source), cohort.derived, linkage.reference_date)
+    batches = rows_beside_links(source, rows, links)
     found = [
         batch.filter(pl.col(_KEPT) & condition.expression(batch.drop(_PERSON, _KEPT).schema))[_PERSON].unique()
         for batch in batches
@@ -215,7 +214,3 @@ def _read(file: Path) -> pl.Series:
     if "pseudonym" not in table.header():
         raise ProgrammeError(f"cohort: {file} has no column pseudonym")
     return pl.concat(table.batches(["pseudonym"])).to_series()
-
-
-def _no_links() -> pl.DataFrame:
-    return pl.DataFrame(schema={"raw_row_hash": pl.UInt64})

@@ -1,7 +1,7 @@
-"""Derived columns: what a recipient may have in place of an identifier."""
+"""Derived columns: what a recipient may have instead of an identifier."""
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, get_args
@@ -11,9 +11,10 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.identifiers import birth_date, gender, postcode
 from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.payload import RAW_ROW_HASH, rows_with_hash
 from linkcore.sources.source import Source
 
-__all__ = ["Derived", "DerivedKind", "derive"]
+__all__ = ["Derived", "DerivedKind", "derive", "rows_with_derived"]
 
 DerivedKind = Literal["age", "birth_year", "birth_month", "gender", "postcode_area", "postcode_district", "small_area"]
 
@@ -23,10 +24,10 @@ _POSTCODE: Final = "linkcore:postcode"
 
 @dataclass(frozen=True)
 class Derived:
-    """One derived column: of which kind, and what it needs.
+    """A derived column: its kind, and what that kind needs.
 
-    It is made of the record's own identifier, as its source states it, and of nobody else's: what only the GP knows
-    does not go out beside a hospital's record. It is null where the identifier is missing or cannot be read.
+    It is made of the record's own identifier, as its source states it. What only the GP knows is not released beside a
+    hospital's record. The value is null where the identifier is missing or cannot be read.
 
     Parameters
     ----------
@@ -35,20 +36,20 @@ class Derived:
         ``"gender"``, ``male`` or ``female``; ``"postcode_area"`` (``EX``), ``"postcode_district"`` (``EX1``);
         ``"small_area"``, by a look-up.
     at : datetime.date, optional
-        Of ``age``: the day. Somebody born on 29 February has a birthday on 1 March in other years.
+        For ``age``: the day. Somebody born on 29 February has a birthday on 1 March in other years.
     look_up : str or path, optional
-        Of ``small_area``: a CSV file in UTF-8, a row a postcode.
+        For ``small_area``: a CSV file in UTF-8, with a row for each postcode.
     postcode, area : str
-        Of ``small_area``: the columns of that file, such as ``pcds`` and ``lsoa21``.
+        For ``small_area``: the columns of that file, such as ``pcds`` and ``lsoa21``.
 
     Raises
     ------
     ProgrammeError
-        If there is no such kind, or it lacks what it needs or has what it does not.
+        If there is no such kind, or it lacks what it needs, or has what it has no use for.
 
     Examples
     --------
-    >>> Derived("age", at=dt.date(2026, 3, 31)).of
+    >>> Derived("age", at=dt.date(2026, 3, 31)).identifier
     'birth_date'
     >>> Derived("age")
     Traceback (most recent call last):
@@ -70,23 +71,28 @@ class Derived:
                 raise ProgrammeError(f"derived column {self.kind!r}: it {verb} {what}")
 
     @property
-    def of(self) -> str:
+    def identifier(self) -> str:
         """The standard identifier that it is made of."""
         if self.kind == "gender":
             return "gender"
         return "birth_date" if self.kind in ("age", "birth_year", "birth_month") else "postcode"
 
+    @property
+    def dtype(self) -> pl.DataType:
+        """Dtype of the column."""
+        return pl.Int32() if self.kind in ("age", "birth_year") else pl.String()
+
     def described(self) -> str:
-        """Say for a manifest what it is."""
+        """Describe it for a manifest."""
         return self.kind.replace("_", " ") + ("" if self.at is None else f" at {self.at}")
 
     def check(self) -> None:
-        """Look whether its look-up is there, and has the columns; of the file only the header is read.
+        """Check that the look-up exists and has the columns. Only its header is read.
 
         Raises
         ------
         ProgrammeError, SourceError
-            If it does not, or cannot be read.
+            If the file is missing, lacks a column, or cannot be read.
         """
         if self.look_up is not None:
             self._table()
@@ -94,7 +100,9 @@ class Derived:
     def _table(self) -> CsvFile:
         file = Path(str(self.look_up))
         if not file.is_file():
-            raise ProgrammeError(f"derived column: there is no look-up {file}; it is a CSV file, a row a postcode")
+            raise ProgrammeError(
+                f"derived column: there is no look-up {file}; name a CSV file with a row for each postcode"
+            )
         table = CsvFile("look_up", file)
         header = table.header()
         missing = [name for name in (self.postcode, self.area) if name not in header]
@@ -103,7 +111,7 @@ class Derived:
         return table
 
     def areas(self) -> pl.DataFrame:
-        """Read the look-up.
+        """Read the look-up of postcodes.
 
         Returns
         -------
@@ -113,7 +121,7 @@ class Derived:
         Raises
         ------
         ProgrammeError
-            If the file is not there, lacks a column, or has two areas for one postcode.
+            If the file is missing, lacks a column, or has two areas for one postcode.
         SourceError
             If it cannot be read.
         """
@@ -142,20 +150,31 @@ def derive(
     """
     schema = frame.collect_schema()
     for name, derived in columns.items():
-        own = source.identifier_columns[derived.of]
+        own = source.identifier_columns[derived.identifier]
         raw = pl.col(own)
-        if derived.of == "birth_date":
+        if derived.identifier == "birth_date":
             read = birth_date.standardise(
                 raw, reference_date=reference_date, day_first=source.day_first, dtype=schema[own]
             )
             frame = frame.with_columns(_of_birth_date(read.struct.field("value"), derived).alias(name))
-        elif derived.of == "gender":
+        elif derived.identifier == "gender":
             value = gender.standardise(raw, dtype=schema[own]).struct.field("value")
             frame = frame.with_columns(value.cast(pl.String).alias(name))
         else:
             value = postcode.standardise(raw).struct.field("value")
             frame = _of_postcode(frame, value, derived, name)
     return frame
+
+
+def rows_with_derived(
+    source: Source,
+    columns: Sequence[str],
+    derived: Mapping[str, Derived],
+    reference_date: dt.date | None = None,
+) -> pl.LazyFrame:
+    """Scan ``columns`` and derived columns of a source, and the hash by which each row is recognised."""
+    rows = derive(rows_with_hash(source, columns), source, derived, reference_date)
+    return rows.select(*columns, *derived, RAW_ROW_HASH)
 
 
 def _of_birth_date(born: pl.Expr, derived: Derived) -> pl.Expr:

@@ -1,5 +1,7 @@
-"""The files of a release: Parquet, CSV, or one DuckDB database."""
+"""The formats of a release: Parquet, CSV, or one DuckDB database. To add one, add it to `Format` and `FORMATS`."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -9,39 +11,54 @@ from linkcore.errors import ProgrammeError
 from linkcore.private_database import private_connection
 from linkcore.spreadsheets import guarded
 
-__all__ = ["DATABASE", "NOTES", "Format", "write_rows"]
+__all__ = ["DATABASE", "FORMATS", "Format", "ReleaseFormat", "write_rows"]
 
 Format = Literal["parquet", "csv", "duckdb"]
-"""In what a recipient gets its data."""
+"""The format of a recipient's files."""
 
 DATABASE: Final = "release.duckdb"
-"""The one file of a release as a DuckDB database: a table a source."""
-
-NOTES: Final = {
-    "parquet": "one Parquet file a source",
-    "csv": (
-        'one CSV file a source: UTF-8, comma, header, dates as YYYY-MM-DD; nothing is a missing value and "" an empty '
-        "text. Text that a spreadsheet would take for a formula (it begins with =, +, -, @, a tab or a line end, and "
-        "is no plain number), or that begins with ', has one ' more before it: take one off the front of every value "
-        "that begins with '"
-    ),
-    "duckdb": f"one DuckDB database, {DATABASE}: a table a source, its rows in the order of pseudonyms (of two "
-    "releases of the same data the rows are the same, the bytes of the file are not)",
-}
-"""What a manifest says of each format."""
+"""The one file of a release as a DuckDB database, with one table for each source."""
 
 _ROW_GROUP_ROWS: Final = 131_072
-# Pseudonyms, which are most of many a file, look random: above this level of zstd, files of them are larger, not
-# smaller, and take half as long again.
+# Most of many a file are pseudonyms, which look random: above this level of zstd, such files are larger, not smaller,
+# and take half as long again to write.
 _COMPRESSION_LEVEL: Final = 1
-# DuckDB copies a table that is sorted already: it holds a few row groups at a time.
+# DuckDB copies a table that is already sorted: it holds a few row groups at a time.
 _MEMORY: Final = "1GB"
-# A sign alone is read as a formula; a number with a sign is the same number.
+# A spreadsheet reads text that begins with a sign as a formula; a number with a sign stays the same number.
 _PLAIN_NUMBER: Final = r"^[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?$"
 
 
+@dataclass(frozen=True)
+class ReleaseFormat:
+    """How the tables of a release are written, and what its files can hold.
+
+    Parameters
+    ----------
+    title : str
+        Its name in errors.
+    write : callable
+        Writes the rows of one source into a folder, and returns the file.
+    note : str
+        What a manifest says about the files.
+    holds_nested : bool
+        Whether a column may hold lists, structs or bytes.
+    tells_capitals_apart : bool
+        Whether names may differ in capitals only.
+    one_file : bool
+        Whether all tables share one file, so that they are written one after the other.
+    """
+
+    title: str
+    write: Callable[[pl.LazyFrame, Path, str], Path]
+    note: str
+    holds_nested: bool = True
+    tells_capitals_apart: bool = True
+    one_file: bool = False
+
+
 def write_rows(rows: pl.LazyFrame, folder: Path, source: str, kind: Format) -> Path:
-    """Write the rows of one source.
+    """Write the rows of one source, and return the file.
 
     Examples
     --------
@@ -52,24 +69,33 @@ def write_rows(rows: pl.LazyFrame, folder: Path, source: str, kind: Format) -> P
     pseudonym,note,change
     00ff,'=1+1,-5
     """
-    if kind == "csv":
-        file = folder / f"{source}.csv"
-        texts = [name for name, dtype in rows.collect_schema().items() if dtype in (pl.String, pl.Categorical, pl.Enum)]
-        rows.with_columns(_safe(pl.col(name).cast(pl.String)) for name in texts).sink_csv(file)
-        return file
+    return FORMATS[kind].write(rows, folder, source)
+
+
+def _write_parquet(rows: pl.LazyFrame, folder: Path, source: str) -> Path:
     file = folder / f"{source}.parquet"
     rows.sink_parquet(file, compression_level=_COMPRESSION_LEVEL, row_group_size=_ROW_GROUP_ROWS)
-    if kind == "parquet":
-        return file
+    return file
+
+
+def _write_csv(rows: pl.LazyFrame, folder: Path, source: str) -> Path:
+    file = folder / f"{source}.csv"
+    texts = [name for name, dtype in rows.collect_schema().items() if dtype in (pl.String, pl.Categorical, pl.Enum)]
+    rows.with_columns(_safe(pl.col(name).cast(pl.String)) for name in texts).sink_csv(file)
+    return file
+
+
+def _safe(text: pl.Expr) -> pl.Expr:
+    return pl.when(text.str.contains(_PLAIN_NUMBER)).then(text).otherwise(guarded(text))
+
+
+def _write_duckdb(rows: pl.LazyFrame, folder: Path, source: str) -> Path:
+    file = _write_parquet(rows, folder, source)
     try:
         _copy(file, folder / DATABASE, source)
     finally:
         file.unlink()
     return folder / DATABASE
-
-
-def _safe(text: pl.Expr) -> pl.Expr:
-    return pl.when(text.str.contains(_PLAIN_NUMBER)).then(text).otherwise(guarded(text))
 
 
 def _copy(file: Path, database: Path, table: str) -> None:
@@ -86,10 +112,33 @@ def _copy(file: Path, database: Path, table: str) -> None:
     except duckdb.Error:
         pass
     raise ProgrammeError(
-        f"source {table!r} cannot be written to a DuckDB database; is there disk space, and a column of a dtype that "
-        "DuckDB lacks? Parquet holds every dtype"
+        f"source {table!r} cannot be written to a DuckDB database; check for disk space, and for a column of a dtype "
+        "that DuckDB lacks: Parquet holds every dtype"
     )
 
 
 def _quoted(path: Path) -> str:
     return "'" + str(path).replace("'", "''") + "'"
+
+
+FORMATS: Final[Mapping[Format, ReleaseFormat]] = {
+    "parquet": ReleaseFormat("Parquet", _write_parquet, "one Parquet file a source"),
+    "csv": ReleaseFormat(
+        "CSV",
+        _write_csv,
+        'one CSV file a source: UTF-8, comma, header, dates as YYYY-MM-DD; nothing is a missing value and "" an empty '
+        "text. Text that a spreadsheet would take for a formula (it begins with =, +, -, @, a tab or a line end, and "
+        "is no plain number), or that begins with ', has one ' more before it: take one off the front of every value "
+        "that begins with '",
+        holds_nested=False,
+    ),
+    "duckdb": ReleaseFormat(
+        "DuckDB",
+        _write_duckdb,
+        f"one DuckDB database, {DATABASE}: a table a source, its rows in the order of pseudonyms (of two releases of "
+        "the same data the rows are the same, the bytes of the file are not)",
+        tells_capitals_apart=False,
+        one_file=True,
+    ),
+}
+"""Every format, by the name that an agreement states."""

@@ -11,7 +11,7 @@ from linkcore.identifiers.names import TITLES
 from linkcore.identifiers.text import as_text, folded
 from linkcore.pseudonyms.stage_one import CODE_TOKEN
 
-__all__ = ["PERSON", "RECORD", "SAMPLE_ROWS", "identifying", "names_of", "refuse_identifying"]
+__all__ = ["PERSON", "RECORD", "Sample", "identifying", "names_of", "refuse_identifying"]
 
 PERSON: Final = "linkcore:person"
 """The column of a sample that says whose record each row is: the person's position in PERSONS."""
@@ -19,9 +19,8 @@ PERSON: Final = "linkcore:person"
 RECORD: Final = "linkcore:record"
 """The column of a sample with the row's own record id; null where that is only a row number."""
 
-SAMPLE_ROWS: Final = 2_000
-"""About so many rows of a source are looked at: a share of one half is then known to within 1 in 50."""
-
+# From about so many rows, a share of one half is known to within 1 in 50.
+_SAMPLE_ROWS: Final = 2_000
 _VALUE: Final = "value"
 _THEIR_OWN: Final = ("given_name", "family_name", "birth_date", "token")
 _MOSTLY: Final = 0.5
@@ -32,6 +31,35 @@ _MOSTLY_NUMBERS: Final = 0.25
 _FEWEST_NAMES: Final = 20
 # A single letter is an initial, and as well the value of many a code list.
 _WORD: Final = r"\p{L}{2,}"
+
+
+class Sample:
+    """About 2,000 rows of a table, evenly spread, taken from its batches.
+
+    Examples
+    --------
+    >>> sample = Sample(["cost"], rows=4_000)
+    >>> for start in (0, 1_500):
+    ...     costs = range(start, start + 2_500 if start else 1_500)
+    ...     sample.add(pl.DataFrame({PERSON: costs, RECORD: costs, "cost": costs}))
+    >>> sample.rows()["cost"].to_list() == list(range(0, 4_000, 2))
+    True
+    """
+
+    def __init__(self, columns: Sequence[str], rows: int) -> None:
+        self._columns = [PERSON, RECORD, *columns]
+        self._step = max(1, rows // _SAMPLE_ROWS)
+        self._seen = 0
+        self._parts: list[pl.DataFrame] = []
+
+    def add(self, batch: pl.DataFrame) -> None:
+        """Take every so-many-th row of a batch, counted across batches."""
+        self._parts.append(batch.select(self._columns).gather_every(self._step, -self._seen % self._step))
+        self._seen += batch.height
+
+    def rows(self) -> pl.DataFrame:
+        """Return the rows taken: `PERSON`, `RECORD` and the columns."""
+        return pl.concat(self._parts)
 
 
 def names_of(persons: pl.DataFrame) -> pl.Series:

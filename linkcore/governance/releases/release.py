@@ -1,38 +1,36 @@
-"""Release: one recipient's payload under its own pseudonyms; the only way by which de-identified data leaves."""
+"""Release: one recipient's payload under its own pseudonyms, the only way in which de-identified data leave."""
 
 import datetime as dt
-import platform
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
-from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.errors import RefusedError
 from linkcore.files import new_folder
+from linkcore.governance.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
-from linkcore.governance.releases.checks import check_day, check_key, check_people, key_fingerprint
-from linkcore.governance.releases.cohorts import Cohort, persons_of
-from linkcore.governance.releases.formats import NOTES
-from linkcore.governance.releases.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
-from linkcore.governance.releases.rows import RANK
-from linkcore.governance.releases.tables import Table, Tables
+from linkcore.governance.releases.checks import check_day, check_key, check_occasion, check_people
+from linkcore.governance.releases.formats import FORMATS
+from linkcore.governance.releases.leaving import leaving_records
+from linkcore.governance.releases.manifest_content import describe_anonymity, describe_release, describe_withheld
+from linkcore.governance.releases.tables import Table, write_table
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
 from linkcore.parallel import side_by_side
-from linkcore.pseudonyms.persons import person_name
-from linkcore.pseudonyms.pseudonymise import pseudonymise
 
 if TYPE_CHECKING:
-    from linkcore.governance.audit.audit import Audit
+    from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.withholding.withholding import Withholding
     from linkcore.keys.signing import SigningKey
 
-__all__ = ["Release", "person_pseudonyms", "release"]
+__all__ = ["Release", "release"]
+
+_AT_ONCE = 2
+"""How many tables are written at the same time, where each has a file of its own."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,12 +40,12 @@ class Release:
     Parameters
     ----------
     folder : pathlib.Path
-        Where it lies.
+        The folder with the files.
     manifest : mapping
         The content of its ``manifest.json``.
     counts : polars.DataFrame
-        For the trusted team: of each ``source`` its ``records``, and how many of them were ``withheld``, are of persons
-        ``outside`` the cohort, and were ``released``.
+        For the trusted team: for each ``source`` its ``records``, and how many of them were ``withheld``, are of
+        persons ``outside`` the cohort, and were ``released``.
     """
 
     folder: Path
@@ -55,7 +53,7 @@ class Release:
     counts: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False)
 
     def __repr__(self) -> str:
-        """Say what went to whom; never how much, which a notebook would keep."""
+        """Show what went to whom, but never how much, because a notebook stores it."""
         about, sources = self.manifest, ", ".join(self.rows)
         return f"Release({sources} to {about['recipient']!r} for {about['purpose']!r}, under key {about['key']!r})"
 
@@ -73,49 +71,45 @@ def release(
     *,
     on: dt.date | None = None,
     withholding: "Withholding | None" = None,
-    minimum_k: int | None = None,
     signing_key: "SigningKey | None" = None,
-    apart_from: Sequence[str | Path] = (),
-    audit: "Audit | None" = None,
-    at: dt.datetime | None = None,
-    actor: str = "",
+    occasion: "Occasion | None" = None,
 ) -> Release:
-    """Write a recipient's payload, with pseudonyms in place of everything that identifies.
+    """Write a recipient's payload, with pseudonyms in place of everything that identifies people.
 
-    Each source becomes one table: ``pseudonym``, ``link_method``, ``match_probability``, then the agreement's columns
-    of it, in the order of pseudonyms and then of a keyed hash of the row, so that nothing of the source's order is
-    left. Payload is streamed: memory does not grow with it.
+    Each source becomes one table. It has the columns ``pseudonym``, ``link_method`` and ``match_probability``, then
+    those that the agreement names. Rows are sorted by pseudonym and then by a keyed hash of the row, so nothing of the
+    source's order is left. Payload is streamed: memory does not grow with it.
 
-    Data of real people are released only with a withholding, that is, once opt-outs were applied for this day and this
-    purpose, and only under an agreement with terms. Without one, of the NHS Numbers in each source at least 99 in 100
-    must lie in the range that is set aside for testing, and most records must have one.
+    Data of real people are released only
+
+    - with a withholding: opt-outs were applied for this day and this purpose;
+    - under an agreement with terms;
+    - signed and audited, unless :func:`linkcore.link` was told that the data are synthetic.
+
+    Data count as synthetic without being declared so where most records have an NHS Number, and in each source at least
+    99 in 100 NHS Numbers lie in the range that is set aside for testing. A declaration does not replace a withholding
+    or terms.
 
     Parameters
     ----------
     linkage : Linkage
-        Of the sources.
+        The linkage of the sources.
     agreement : Agreement
         What the recipient may have.
     key : Key
         The recipient's own key.
     out : path
-        The folder to write; what was there is replaced when the new release is complete.
+        The folder to write. An earlier release in it is replaced once the new one is complete.
     on : datetime.date, optional
-        The day of release, by which the agreement's terms are judged; it may be left out where there are none.
+        The day of release, on which the agreement's terms must be in force. It may be left out where the agreement has
+        no terms and there is no withholding.
     withholding : Withholding, optional
         Which records may leave on that day.
-    minimum_k : int, optional
-        The least k of k-anonymity, where it is more than the agreement's.
     signing_key : SigningKey, optional
-        By which the manifest is signed.
-    apart_from : sequence of path
-        Folders of releases to other recipients; none may be under the same key.
-    audit : Audit, optional
-        Where it is recorded, before it is there to be seen.
-    at : datetime.datetime, optional
-        The time of the audit's record.
-    actor : str
-        Who releases, for the audit.
+        The key that signs the manifest.
+    occasion : Occasion, optional
+        Who releases, when, and the audit log that records it before the release appears. The reason recorded is the
+        agreement's purpose.
 
     Returns
     -------
@@ -124,75 +118,59 @@ def release(
     Raises
     ------
     RefusedError
-        If the agreement is not in force, opt-outs were not applied, the key is not the agreement's or another
-        recipient's too, a column identifies people, or too few persons are alike.
+        If the agreement is not in force, opt-outs were not applied, data of real people would leave unsigned or
+        unaudited, the key is not the agreement's, a column identifies people, or too few persons are alike.
     ProgrammeError
-        If the agreement names a source or column that is not there, or the day or the time is missing.
+        If the agreement names a source or column that does not exist, or the day or the actor is missing.
     SourceError
         If a source has changed since it was linked.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from linkcore.link import link
+    >>> from linkcore.linkage.exact.link_exactly import Exact
+    >>> from linkcore.sources.source import Source
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["9990000018", "9990000026"], "seen": [3, 5]}))
+    >>> linkage = link([gp], exact=Exact(usable=["test"]), fallback=None, synthetic=True)
+    >>> key = Key.generate("partner-2026")
+    >>> agreement = Agreement("partner", key.id, {"gp": ["seen"]}, purpose="winter planning")
+    >>> with TemporaryDirectory() as folder:
+    ...     release(linkage, agreement, key, Path(folder, "release")).rows
+    {'gp': 2}
     """
-    agreement.check(linkage.sources)
-    check_key(agreement, key, apart_from)
+    plans = agreement.plans(linkage.sources)
+    check_key(agreement, key)
     check_day(agreement, withholding, on)
     synthetic = check_people(linkage, agreement, withholding)
-    if audit is not None and (at is None or not actor):
-        raise ProgrammeError("a release that is audited needs the time, in at, and who releases, in actor")
-    persons = person_pseudonyms(linkage.persons, key)
-    kept = None if withholding is None else withholding.kept
-    cohort = agreement.cohort if isinstance(agreement.cohort, Cohort) else None
-    inside = None if cohort is None else persons_of(cohort, linkage, persons["pseudonym"], kept)
-    tables = Tables(linkage, agreement, key, persons, kept, inside)
+    check_occasion(occasion, signing_key, synthetic=synthetic or linkage.synthetic)
+    leaving, quasi_identifiers = leaving_records(linkage, agreement, key, withholding), QuasiIdentifiers()
     out = Path(out)
     with new_folder(out, ours=is_of_a_release) as folder:
-        sources = [source for source in linkage.sources if source.name in agreement.columns]
-        # All tables of a database are in one file.
-        at_once = 1 if agreement.format == "duckdb" else 2
-        written = list(side_by_side(lambda source: tables.write(source, folder), sources, at_once=at_once))
-        _refuse_too_few_alike(agreement, tables.known, minimum_k)
-        # A database is whole only now.
-        files = [_described(table) for table in written]
-        manifest = _manifest(linkage, agreement, key, files) | {
+        at_once = 1 if FORMATS[agreement.format].one_file else _AT_ONCE
+        tables = list(
+            side_by_side(
+                lambda plan: write_table(plan, leaving, key, quasi_identifiers, folder), plans, at_once=at_once
+            )
+        )
+        _refuse_too_few_alike(agreement, quasi_identifiers)
+        # Only now is a file that holds several tables complete, and can be described.
+        manifest = describe_release(linkage, agreement, key, tables) | {
             "on": None if on is None else str(on),
             "synthetic": synthetic,
-            "withheld": _withheld(withholding, list(agreement.columns)),
-            "anonymity": _anonymity(agreement, tables.known),
+            "withheld": describe_withheld(withholding, list(agreement.columns)),
+            "anonymity": describe_anonymity(agreement, quasi_identifiers),
         }
         write_manifest(folder, manifest, signing_key)
-        if audit is not None and at is not None:
-            audit.record(
-                "release",
-                at=at,
-                actor=actor,
-                reason=agreement.purpose,
-                key=key,
-                recipient=agreement.recipient,
-                sources=", ".join(agreement.columns),
-                format=agreement.format,
-                manifest=digest_of(folder / MANIFEST),
-                records=sum(table.released for table in written),
-                withheld=sum(table.withheld for table in written),
-                left_out=sum(table.outside for table in written),
-            )
+        if occasion is not None:
+            _record(occasion, agreement, key, digest_of(folder / MANIFEST), tables)
     columns = ("source", "records", "withheld", "outside", "released")
-    counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in written])
+    counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
     return Release(out, MappingProxyType(manifest), counts)
 
 
-def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
-    """Give each person's pseudonym under a key, and its place in the order of pseudonyms.
-
-    Returns ``pseudonym`` (String, 32 hex characters) and ``RANK`` (UInt32), a row a person in the order of person ids.
-    """
-    # The order of 64 of their bits is that of the pseudonyms: that two share these is as good as impossible.
-    first = pl.col("pseudonym").str.head(16).str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
-    return persons.select(pseudonymise(person_name(), key).alias("pseudonym")).with_columns(
-        (first.rank("ordinal") - 1).cast(pl.UInt32).alias(RANK)
-    )
-
-
-def _refuse_too_few_alike(agreement: Agreement, known: QuasiIdentifiers, minimum_k: int | None) -> None:
-    least = max(minimum_k or 1, agreement.minimum_k or 1)
-    k = known.anonymity().k
+def _refuse_too_few_alike(agreement: Agreement, quasi_identifiers: QuasiIdentifiers) -> None:
+    k, least = quasi_identifiers.anonymity().k, agreement.minimum_k or 1
     if k is not None and k < least:
         raise RefusedError(
             f"agreement with {agreement.recipient!r}: k-anonymity is {k}, and at least {least} is wanted; derive "
@@ -200,68 +178,16 @@ def _refuse_too_few_alike(agreement: Agreement, known: QuasiIdentifiers, minimum
         )
 
 
-def _described(table: Table) -> dict[str, Any]:
-    return {
-        "file": table.file.name,
-        "source": table.source,
-        "rows": table.released,
-        "columns": dict(table.columns),
-        "bytes": table.file.stat().st_size,
-        "sha256": digest_of(table.file),
-    }
-
-
-def _withheld(withholding: "Withholding | None", sources: Sequence[str]) -> dict[str, Any] | None:
-    """Say what was kept back and on what basis; small counts could tell of somebody, and the recipient reads them."""
-    if withholding is None:
-        return None
-    counts = withholding.counts.filter(pl.col("source").is_in(list(sources)))
-    shown = [
-        {**row, "records": "*" if 0 < row["records"] < SMALLEST_COUNT else rounded(row["records"])}
-        for row in counts.select("source", "reason", "records").rows(named=True)
-    ]
-    return {
-        "basis": dict(withholding.basis),
-        "records": shown,
-        "counts": f"1 to {SMALLEST_COUNT - 1} as *, others to 5",
-    }
-
-
-def _anonymity(agreement: Agreement, known: QuasiIdentifiers) -> dict[str, Any]:
-    quasi = {source: list(agreement.known_by(source)) for source in agreement.columns}
-    return {
-        "quasi_identifiers": {source: names for source, names in quasi.items() if names},
-        "release": known.anonymity().as_dict(),
-        "sources": {source: known.anonymity(source).as_dict() for source, names in quasi.items() if names},
-    }
-
-
-def _manifest(linkage: Linkage, agreement: Agreement, key: Key, files: list[dict[str, Any]]) -> dict[str, Any]:
-    from importlib.metadata import version
-
-    cohort, terms = agreement.cohort, agreement.terms
-    return {
-        "format": 2,
-        "recipient": agreement.recipient,
-        "purpose": agreement.purpose,
-        "terms": None if terms is None else {name: str(value) for name, value in vars(terms).items()},
-        "cohort": cohort.described() if isinstance(cohort, Cohort) else None,
-        "key": key.id,
-        "key_version": key.version,
-        "key_fingerprint": key_fingerprint(key),
-        "pseudonym": "HMAC-SHA-256 under the recipient's key, leftmost 128 bits, lower-case hex",
-        "pseudonymised_columns": {source: list(names) for source, names in agreement.pseudonymised.items()},
-        "derived_columns": {
-            source: {name: derived.described() for name, derived in columns.items()}
-            for source, columns in agreement.derived.items()
-        },
-        "not_identifying": {source: list(names) for source, names in agreement.not_identifying.items()},
-        "records_linked": rounded(linkage.links.height),
-        "files_are": NOTES[agreement.format],
-        "files": files,
-        "versions": {
-            "linkcore": version("linkcore"),
-            "polars": pl.__version__,
-            "python": platform.python_version(),
-        },
-    }
+def _record(occasion: "Occasion", agreement: Agreement, key: Key, manifest: str, tables: list[Table]) -> None:
+    """Record a release in the audit log, with the digest of its manifest."""
+    replace(occasion, reason=agreement.purpose).record(
+        "release",
+        key,
+        recipient=agreement.recipient,
+        sources=", ".join(agreement.columns),
+        format=agreement.format,
+        manifest=manifest,
+        records=sum(table.released for table in tables),
+        withheld=sum(table.withheld for table in tables),
+        left_out=sum(table.outside for table in tables),
+    )

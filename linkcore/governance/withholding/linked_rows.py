@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from linkcore.governance.releases.payload import payload_beside_links
 from linkcore.identifiers import birth_date, nhs_number
 from linkcore.link import Linkage
 from linkcore.pseudonyms.stage_one import StageOne
+from linkcore.sources.payload import payload_beside_links
 from linkcore.sources.source import Source
 
 __all__ = ["as_number", "own_number", "read_linked", "stage_of"]

@@ -11,7 +11,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_folder
 from linkcore.governance.audit.audit import Audit
-from linkcore.governance.releases.manifest import digest_of, read_manifest
+from linkcore.governance.manifest import digest_of, read_manifest
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.possible_people import Whose
 from linkcore.identifiers.nhs_number import digits

@@ -8,7 +8,7 @@ import pytest
 import linkcore as lc
 from linkcore.governance.releases.cohorts import Cohort, persons_of
 from linkcore.governance.releases.derived import Derived
-from linkcore.governance.releases.release import person_pseudonyms
+from linkcore.governance.releases.leaving import person_pseudonyms
 from tests.governance.extracts import DAY, KEY, PEOPLE, linked, spine, stays
 
 

@@ -3,6 +3,7 @@
 import datetime as dt
 import hmac
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.releases.checks import refuse_shared_keys
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
@@ -22,11 +24,13 @@ from tests.governance.extracts import (
     GIVEN,
     KEY,
     MATERIAL,
+    NOON,
     OTHER,
     PEOPLE,
     PURPOSE,
     linked,
     numbers,
+    signed_and_audited,
     spine,
     stays,
     terms,
@@ -34,7 +38,6 @@ from tests.governance.extracts import (
 )
 
 COLUMNS = {"gp": ["SMOKER"], "hospital": ["COST", "WARD", "ON"]}
-NOON = dt.datetime(2026, 4, 15, 12, tzinfo=dt.UTC)
 
 
 def agreement(key: lc.Key = KEY, **changes: Any) -> lc.Agreement:
@@ -134,6 +137,7 @@ class TestWhoseRecords:
             tmp_path / "out",
             on=DAY,
             withholding=withholding(linkage, without=away),
+            **signed_and_audited(tmp_path),
         )
         whose, links = persons_in_order(linkage), linkage.links_of("hospital")["person_id"]
         expected = sorted(
@@ -205,6 +209,24 @@ class TestRefusals:
         with pytest.raises(lc.RefusedError, match="states no terms"):
             lc.release(linkage, agreement(terms=None), KEY, tmp_path / "out", on=DAY, withholding=withholding(linkage))
 
+    @pytest.mark.parametrize("lacking", ["signing_key", "occasion"])
+    def test_real_people_unsigned_or_unaudited(self, tmp_path: Path, lacking: str) -> None:
+        linkage = linked(real=True)
+        given = {name: each for name, each in signed_and_audited(tmp_path).items() if name != lacking}
+        with pytest.raises(lc.RefusedError, match="released only signed and audited"):
+            lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=withholding(linkage), **given)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_only_data_declared_synthetic_leave_unsigned_and_still_only_under_terms(self, tmp_path: Path) -> None:
+        linkage = replace(linked(real=True), synthetic=True)
+        kept = withholding(linkage)
+        released = lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=kept)
+        assert released.manifest["synthetic"] is False  # the manifest says what the numbers show
+        with pytest.raises(lc.RefusedError, match="without opt-outs applied"):
+            lc.release(linkage, agreement(), KEY, tmp_path / "other", on=DAY)
+        with pytest.raises(lc.RefusedError, match="states no terms"):
+            lc.release(linkage, agreement(terms=None), KEY, tmp_path / "other", on=DAY, withholding=kept)
+
     def test_opt_outs_as_of_another_day_or_for_another_purpose(self, tmp_path: Path) -> None:
         linkage = linked(real=True)
         for stated, says in (
@@ -231,11 +253,11 @@ class TestRefusals:
 
     def test_a_key_that_another_recipient_has_too(self, tmp_path: Path) -> None:
         same = lc.Key.from_bytes(OTHER.id, MATERIAL)
-        linkage = linked()
-        first = lc.release(linkage, agreement(), KEY, tmp_path / "partner", on=DAY)
+        first = lc.release(linked(), agreement(), KEY, tmp_path / "partner", on=DAY)
         with pytest.raises(lc.RefusedError, match="'partner' had a release under the same key"):
-            lc.release(linkage, agreement(OTHER), same, tmp_path / "other", on=DAY, apart_from=[first.folder])
-        lc.release(linkage, agreement(OTHER), OTHER, tmp_path / "other", on=DAY, apart_from=[first.folder])
+            refuse_shared_keys({"other": same}, releases=[first.folder])
+        refuse_shared_keys({"other": OTHER}, releases=[first.folder])
+        refuse_shared_keys({"partner": KEY}, releases=[first.folder])
         with pytest.raises(lc.RefusedError, match="'partner' and 'other' have the same key material"):
             refuse_shared_keys({"partner": KEY, "other": same})
         refuse_shared_keys({"partner": KEY, "other": OTHER})
@@ -252,9 +274,9 @@ class TestAnonymity:
 
     def test_too_few_alike_is_refused(self, tmp_path: Path) -> None:
         derived = {"gp": {"sex": Derived("gender")}}
-        for stated, minimum in ((agreement(derived=derived, minimum_k=13), None), (agreement(derived=derived), 13)):
+        for stated in (agreement(derived=derived, minimum_k=13), replace(agreement(derived=derived), minimum_k=13)):
             with pytest.raises(lc.RefusedError, match="k-anonymity is 12, and at least 13 is wanted"):
-                lc.release(linked(), stated, KEY, tmp_path / "out", on=DAY, minimum_k=minimum)
+                lc.release(linked(), stated, KEY, tmp_path / "out", on=DAY)
             assert not (tmp_path / "out").exists()
         lc.release(linked(), agreement(derived=derived, minimum_k=12), KEY, tmp_path / "out", on=DAY)
 
@@ -309,7 +331,7 @@ class TestAudit:
                 seen.append((tmp_path / "out").exists())
 
         audit = Watched(tmp_path / "audit.jsonl")
-        lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, audit=audit, at=NOON, actor="team")
+        lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, occasion=Occasion("team", NOON, audit))
         (line,) = (tmp_path / "audit.jsonl").read_text().splitlines()
         assert seen == [False]
         assert (tmp_path / "out").exists()
@@ -322,12 +344,20 @@ class TestAudit:
 
         audit = Full(tmp_path / "audit.jsonl")
         with pytest.raises(lc.RefusedError, match="no space"):
-            lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, audit=audit, at=NOON, actor="team")
+            lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, occasion=Occasion("team", NOON, audit))
         assert not (tmp_path / "out").exists()
 
-    def test_it_needs_the_time_and_who(self, tmp_path: Path) -> None:
-        with pytest.raises(lc.ProgrammeError, match="in at, and who releases"):
-            lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, audit=Audit(tmp_path / "a"), actor="x")
+    def test_it_needs_to_know_who_releases(self, tmp_path: Path) -> None:
+        occasion = Occasion("", NOON, Audit(tmp_path / "audit.jsonl"))
+        with pytest.raises(lc.ProgrammeError, match="who releases"):
+            lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, occasion=occasion)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_the_reason_recorded_is_the_purpose_of_the_agreement(self, tmp_path: Path) -> None:
+        occasion = Occasion("team", NOON, Audit(tmp_path / "audit.jsonl"), reason="another")
+        lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, occasion=occasion)
+        line = json.loads((tmp_path / "audit.jsonl").read_text())
+        assert (line["actor"], line["reason"], line["at"]) == ("team", PURPOSE, NOON.isoformat())
 
 
 def test_nothing_that_identifies_leaves_in_any_format(tmp_path: Path) -> None:
@@ -339,9 +369,9 @@ def test_nothing_that_identifies_leaves_in_any_format(tmp_path: Path) -> None:
         stated = agreement(
             format=kind, derived=derived, pseudonymised={"hospital": ["SPELL"], "gp": ["PRACTICE"]}, cohort="SMOKER"
         )
-        out = lc.release(
-            linkage, stated, KEY, tmp_path / kind, on=DAY, withholding=withholding(linkage, without=range(2))
-        ).folder
+        kept = withholding(linkage, without=range(2))
+        signed = signed_and_audited(tmp_path)
+        out = lc.release(linkage, stated, KEY, tmp_path / kind, on=DAY, withholding=kept, **signed).folder
         texts = [(out / "manifest.json").read_text()]
         for file in out.iterdir():
             if file.suffix == ".parquet":

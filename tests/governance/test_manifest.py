@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import linkcore as lc
-from linkcore.governance.releases.manifest import MANIFEST, SIGNATURE, verify_release
+from linkcore.governance.manifest import MANIFEST, SIGNATURE, verify_release
 from linkcore.keys.signing import SigningKey
 from tests.governance.extracts import KEY, linked
 

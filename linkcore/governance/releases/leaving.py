@@ -1,0 +1,104 @@
+"""Which records of a linkage leave, and under which pseudonym."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from linkcore.governance.releases.agreements import Agreement
+from linkcore.governance.releases.cohorts import Cohort, persons_of
+from linkcore.governance.releases.identifying_columns import PERSON, RECORD, names_of
+from linkcore.governance.releases.rows import RANK
+from linkcore.keys.key import Key
+from linkcore.link import Linkage
+from linkcore.pseudonyms.persons import person_name
+from linkcore.pseudonyms.pseudonymise import pseudonymise
+from linkcore.sources.source import Source
+
+if TYPE_CHECKING:
+    from linkcore.governance.withholding.withholding import Withholding
+
+__all__ = ["LEAVES", "LeavingRecords", "leaving_records", "person_pseudonyms"]
+
+LEAVES: Final = "linkcore:leaves"
+"""The column that says whether a record leaves."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class LeavingRecords:
+    """The records of a linkage that leave for one recipient.
+
+    Parameters
+    ----------
+    linkage : Linkage
+        The linkage.
+    persons : polars.DataFrame
+        ``pseudonym`` and ``RANK``, one row for each person.
+    not_withheld : mapping of str to polars.Series, optional
+        For each source, whether a record may leave. Without it, every record may.
+    in_cohort : polars.Series, optional
+        Whether a person is in the cohort. Without it, every person is.
+    """
+
+    linkage: Linkage
+    persons: pl.DataFrame
+    not_withheld: Mapping[str, pl.Series] | None = None
+    in_cohort: pl.Series | None = None
+
+    @cached_property
+    def names(self) -> pl.Series:
+        """Every name that a person has: none may leave. They are gathered once for all columns."""
+        return names_of(self.linkage.persons)
+
+    def links_of(self, source: Source) -> pl.DataFrame:
+        """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves."""
+        links = self.linkage.links_of(source.name)
+        person = links["person_id"]
+        if self.not_withheld is None:
+            leaves = pl.repeat(True, links.height, eager=True)
+        else:
+            leaves = self.not_withheld[source.name]
+        if self.in_cohort is not None:
+            leaves = leaves & self.in_cohort[person]
+        record_id = pl.lit(None, pl.String) if source.record_id_column is None else pl.col("record_id")
+        return links.select(
+            "raw_row_hash",
+            self.persons[RANK][person],
+            self.persons["pseudonym"][person],
+            pl.col("method").alias("link_method"),
+            "match_probability",
+            person.alias(PERSON),
+            record_id.alias(RECORD),
+            leaves.alias(LEAVES),
+        )
+
+    def withheld(self, source: Source) -> int:
+        """Count the records of a source that are withheld."""
+        return 0 if self.not_withheld is None else int((~self.not_withheld[source.name]).sum())
+
+
+def leaving_records(
+    linkage: Linkage, agreement: Agreement, key: Key, withholding: "Withholding | None"
+) -> LeavingRecords:
+    """Find the records that leave: those of the agreement's cohort that are not withheld."""
+    persons = person_pseudonyms(linkage.persons, key)
+    not_withheld = None if withholding is None else withholding.kept
+    in_cohort = None
+    if isinstance(agreement.cohort, Cohort):
+        in_cohort = persons_of(agreement.cohort, linkage, persons["pseudonym"], not_withheld)
+    return LeavingRecords(linkage, persons, not_withheld, in_cohort)
+
+
+def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
+    """Compute each person's pseudonym under a key, and its rank among all pseudonyms.
+
+    Returns ``pseudonym`` (String, 32 hex characters) and ``RANK`` (UInt32), one row a person, in the order of
+    ``persons``.
+    """
+    # The first 64 bits order as the whole pseudonyms do: that two persons share them is as good as impossible.
+    first = pl.col("pseudonym").str.head(16).str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
+    return persons.select(pseudonymise(person_name(), key).alias("pseudonym")).with_columns(
+        (first.rank("ordinal") - 1).cast(pl.UInt32).alias(RANK)
+    )
