@@ -29,12 +29,12 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
     assert left == {"programme.toml", "audit.jsonl", "audit.jsonl.head", "destroyed.json", "certificates"}
     statuses = {one.id: one.status for one in lc.Keyring.open(keyring, PASSPHRASE).versions}
     assert statuses == {"partner-2026": "destroyed", "of-another-programme": "active"}
-    assert "1 versions of keys destroyed" in said
+    assert "1 key versions destroyed" in said
     assert {"destruction", "key_destruction"} < set(actions(programme / "audit.jsonl"))
     public = tmp_path / "public.pem"
     public.write_text(done("keys", "signing", "public", signing_key))
     certificate = programme / "certificates" / "RH8.json"
-    assert "programme Example to RH8" in done("verify", certificate, "--verify-key", public)
+    assert "programme Example for RH8" in done("verify", certificate, "--verify-key", public)
     assert run("verify", certificate).returncode == 2
 
     done(
@@ -44,7 +44,7 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
     attested = json.loads(certificate.read_text())["recipients"][0]["attested"]
     assert [one["statement"] for one in attested] == ["All copies are destroyed."]
     again = done(*destroy(programme, "--confirm", "Example", "--keyring", keyring), passphrase=PASSPHRASE)
-    assert "certificate to RH8" in again
+    assert "certificate for RH8" in again
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_no_command_works_on_a_destroyed_programme(
     Mark("Example", begun="2026-09-30T12:00:00+00:00", actor="team", reason="its end").write(programme)
     log = actions(programme / "audit.jsonl")
     refused = run(*arguments[0].split(), programme, *arguments[1:])
-    assert (refused.returncode, "the programme runs no more" in refused.stderr) == (4, True)
+    assert (refused.returncode, "can no longer be used" in refused.stderr) == (4, True)
     assert refused.stdout == ""
     assert actions(programme / "audit.jsonl") == log
     assert not list(tmp_path.glob("out*"))

@@ -53,7 +53,7 @@ def test_a_practice_is_told_of_its_own_patients_and_of_nobody_else(
     last = lines(programme / "audit.jsonl")[-1]
     assert last["details"]["outcome"] == "answered"
     refused = run(*arguments[:-1], tmp_path / "more.csv", "--limit", 20, passphrase=PASSPHRASE)
-    assert (refused.returncode, "at most 20 may be at once" in refused.stderr) == (4, True)
+    assert (refused.returncode, "at most 20 are allowed" in refused.stderr) == (4, True)
     assert lines(programme / "audit.jsonl")[-1]["details"]["outcome"] == "refused, above the limit"
     assert not (tmp_path / "more.csv").exists()
 
@@ -83,7 +83,7 @@ def test_a_key_that_was_destroyed_re_identifies_nobody(
         *("--list", listed(tmp_path / "list.csv", PEOPLE), "--limit", 20, "--out", tmp_path / "answer.csv"),
         passphrase=PASSPHRASE,
     )
-    assert (refused.returncode, "'partner-2026' is not there, or was destroyed" in refused.stderr) == (4, True)
+    assert (refused.returncode, "'partner-2026' was not given, or was destroyed" in refused.stderr) == (4, True)
 
 
 def test_scores_go_to_the_practices_and_providers_whose_patients_they_are_of(
@@ -106,7 +106,7 @@ def test_scores_go_to_the_practices_and_providers_whose_patients_they_are_of(
             one: PEOPLE.index(one) / 100 for one in people
         }
         assert set(answer[0]) == {"nhs_number", "RISK"}
-    assert "of 21 pseudonyms 1 are on nobody's list" in said
+    assert "1 of 21 pseudonyms stand for nobody on the lists" in said
     assert actions(programme / "audit.jsonl")[-3:] == ["score_return"] * 3
 
 
@@ -124,7 +124,7 @@ def test_subject_access_takes_the_number_from_stdin_and_looks_into_releases(
     assert "subject_access" in actions(programme / "audit.jsonl")
     assert person not in (programme / "audit.jsonl").read_text()
     refused = run(*arguments, tmp_path / "none.json", passphrase=PASSPHRASE, stdin="not a number\n")
-    assert (refused.returncode, "this is no NHS Number" in refused.stderr) == (2, True)
+    assert (refused.returncode, "this is not an NHS Number" in refused.stderr) == (2, True)
     assert not (tmp_path / "none.json").exists()
 
 

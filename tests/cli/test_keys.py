@@ -34,7 +34,7 @@ def test_a_key_that_somebody_brought_is_taken_in(tmp_path: Path) -> None:
     raw.touch(mode=0o600)
     raw.write_bytes(base64.b64encode(MATERIAL))
     said = keys("import", "optum-2026", "--file", raw, "--encoding", "base64", "--recipient", "Optum", keyring=place)
-    assert "remove it" in said
+    assert "remove the file" in said
     assert lc.Keyring.open(place, PASSPHRASE)["optum-2026"]._material.reveal() == MATERIAL
     assert place.stat().st_mode & 0o777 == 0o600
 

@@ -39,7 +39,7 @@ def test_check_says_what_would_happen_and_reads_no_data(programme: Path) -> None
         "recipient Partner (key partner-2026): Planning",
         f"on {DAY}: in force",
         "audit log: audit.jsonl",
-        "nothing is wrong",
+        "are all right",
     ):
         assert text in said
 
@@ -100,7 +100,7 @@ def test_report_links_a_programme(programme: Path, tmp_path: Path) -> None:
 def test_where_opt_outs_cannot_be_relied_on_the_report_tells_of_the_rest(programme: Path, tmp_path: Path) -> None:
     state(programme, "[opt_outs.national]\nas_of = 2026-04-10", "[opt_outs.national]\nas_of = 2026-04-01")
     said = done("report", programme, "--on", DAY, "--out", tmp_path / "report")
-    assert "not told of in the report, what is withheld: " in said
+    assert "withheld records are not in the report: " in said
     assert read_quality(tmp_path / "report" / "quality.json").withheld.is_empty()
 
 

@@ -40,8 +40,7 @@ def test_it_runs_as_a_module_and_ends_with_the_code(tmp_path: Path) -> None:
     refused = process("check", "nowhere.toml", cwd=tmp_path)
     assert refused.returncode == 2
     assert (
-        refused.stderr
-        == "linkcore check: nowhere.toml: no such programme file, or it may not be read; check the path\n"
+        refused.stderr == "linkcore check: nowhere.toml: no such programme file, or it cannot be read; check the path\n"
     )
 
 

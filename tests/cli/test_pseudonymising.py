@@ -26,7 +26,7 @@ def extract(tmp_path: Path) -> Path:
 def test_pseudonymise_gives_pseudonyms_and_only_what_is_kept(extract: Path, key_file: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.parquet"
     said = done("pseudonymise", extract, "--column", "NHS", "--keep", "WARD", "--key-file", key_file, "--out", out)
-    assert "2 rows, 1 of them with no usable number" in said
+    assert "2 rows, 1 of them without a usable number" in said
     key = lc.Key.read(key_file)
     expected = pl.DataFrame({"n": ["4010232137", None]}).select(lc.pseudonymise("n", key).alias("pseudonym"))
     assert pl.read_parquet(out).equals(expected.with_columns(WARD=pl.Series(["A", "B"])))
@@ -38,7 +38,7 @@ def test_the_use_of_a_key_is_written_down_where_there_is_an_audit_log(
     log, out = tmp_path / "audit.jsonl", tmp_path / "out.parquet"
     arguments = ("pseudonymise", extract, "--column", "NHS", "--key-file", key_file, "--out", out, "--audit", log)
     nobody = run(*arguments)
-    assert (nobody.returncode, "say with --actor who does it" in nobody.stderr) == (2, True)
+    assert (nobody.returncode, "--audit needs --actor" in nobody.stderr) == (2, True)
     assert not out.exists()
     done(*arguments, "--actor", "a supplier")
     (line,) = lines(log)
@@ -70,7 +70,7 @@ def test_the_file_that_is_read_is_never_written(extract: Path, key_file: Path) -
     [
         (["--key-file", "k", "--key", "a"], "one key only"),
         (["--key-file", "k", "--key-version", "2"], "one version"),
-        (["--key-file", "k", "--code-bits", "256"], "--code-bits: it is of a supplier's codes; say --stage 1"),
+        (["--key-file", "k", "--code-bits", "256"], "--code-bits is for stage-1 codes; add --stage 1"),
         (["--key-file", "k", "--stage", "1", "--code-bits", "100"], "a multiple of 8 from 128 to 256"),
     ],
 )

@@ -8,6 +8,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError, SourceError
+from linkcore.programme.plan import plan
 from linkcore.programme.programme import Programme
 from tests.governance.extracts import numbers
 
@@ -142,9 +143,9 @@ class TestRecipients:
             (
                 "other-2026",
                 "partner-2026",
-                r"recipient: \[1\]\.key and \[2\]\.key are both 'partner-2026'; each has its own",
+                r"recipient: \[1\]\.key and \[2\]\.key are both 'partner-2026'; each needs its own",
             ),
-            ('"other"', '"partner"', r"recipient: \[1\]\.name and \[2\]\.name are both 'partner'; each has its own"),
+            ('"other"', '"partner"', r"recipient: \[1\]\.name and \[2\]\.name are both 'partner'; each needs its own"),
         ],
     )
     def test_share_neither_name_nor_key(self, folder: Path, old: str, new: str, says: str) -> None:
@@ -395,10 +396,13 @@ class TestGovernance:
         sources, counts = programme.sources_without_type_one(DAY)
         assert counts.rows() == [("gp", "L83001", 1)]
         assert [source.scan(["NHS"]).collect().height for source in sources] == [7, 8]
-        assert programme.link(on=DAY).links.filter(source="gp").height == 7
+        linkage = programme.link(on=DAY)
+        assert linkage.links.filter(source="gp").height == 7
+        rows = linkage.quality.not_read.select("source", "practice", "records").rows()
+        assert rows == [("gp", "L83001", 1), ("gp", "all", 1), ("all", "all", 1)]
 
     def test_what_would_happen_is_said(self, governed: Path) -> None:
-        said = load(governed, GOVERNED).plan(DAY)
+        said = plan(load(governed, GOVERNED), DAY)
         for words in (
             "ends on 2026-09-30",
             "source gp (spine): 1 files",
@@ -417,23 +421,23 @@ class TestGovernance:
         ):
             assert words in said
         assert not any(number in said for number in PEOPLE)
-        assert "REFUSED: it starts on" in load(governed, GOVERNED).plan(dt.date(2026, 3, 1))
+        assert "REFUSED: it starts on" in plan(load(governed, GOVERNED), dt.date(2026, 3, 1))
 
     def test_what_is_to_be_destroyed_is_every_file_with_identifiers(self, governed: Path) -> None:
         programme = load(governed, GOVERNED)
         stated = programme.to_destroy()
-        assert stated["data"] == {"Practices-of-Exeter": ["gp.csv"], "hospital": ["hospital.csv"]}
-        named = {file for files in stated["data"].values() for file in files} | set(stated["work"])
+        assert stated.data == {"Practices-of-Exeter": ["gp.csv"], "hospital": ["hospital.csv"]}
+        named = {file for files in stated.data.values() for file in files} | set(stated.work)
         numbered = {file.name for file in governed.glob("*.csv") if any(each in file.read_text() for each in PEOPLE)}
         assert numbered <= named
-        assert (stated["recipients"], stated["known_copies"]) == (("partner",), ("the hospital's own archive",))
+        assert (stated.recipients, stated.known_copies) == (("partner",), ("the hospital's own archive",))
 
     def test_a_programme_that_is_over_does_not_run(self, governed: Path) -> None:
         programme = load(governed, GOVERNED)
         with pytest.raises(RefusedError, match="ended on 2026-09-30"):
             programme.link(on=dt.date(2026, 10, 1))
         (governed / "destroyed.json").write_text("{}")
-        for run in (programme.link, programme.check, programme.plan):
+        for run in (programme.link, programme.check, lambda: plan(programme)):
             with pytest.raises(RefusedError):
                 run()
 
@@ -458,15 +462,21 @@ class TestGovernance:
             ),
             ('hospital = ["SPELL"]', 'ambulance = ["SPELL"]', r"recipient\[1\]: .*pseudonymised is of"),
             ('basis = "individual_care"', 'basis = "pseudonymised"', r"opt_outs\.exemption\[1\]\.basis: Input should"),
-            ("the practice's own patients, DAB-7", "pseudonymised", r"opt_outs\.exemption\[1\]: .*exempts no purpose"),
-            ('list = "national.csv"\n', "", r"opt_outs\.national: it is either list, or asked and answer"),
+            ("the practice's own patients, DAB-7", "pseudonymised", r"opt_outs\.exemption\[1\]: .*are not exempt from"),
+            ('list = "national.csv"\n', "", r"opt_outs\.national: state either list, or both asked and answer"),
             (
                 'codes = "codes.csv"',
                 'list = "x"\ncodes = "codes.csv"',
-                r"opt_outs\.type_one: it is either list or codes",
+                r"opt_outs\.type_one: state either list or codes",
             ),
             ('file = "audit.jsonl"', 'path = "audit.jsonl"', r"audit\.file: is required; audit\.path: no such key"),
             ("[opt_outs.excluded]", "[opt_outs.left_out]", r"opt_outs\.left_out: no such key"),
+            (
+                'toolkit = "8XX00"',
+                'tool = "8XX00"',
+                r"terms\.toolkit: is required; recipient\[1\]\.terms\.tool: no such key",
+            ),
+            ("[linkage]", "two_stage = {bits = 64}\n[linkage]", r"numbers\.two_stage: no such key"),
         ],
     )
     def test_a_mistake_is_named_by_key_and_place(self, governed: Path, old: str, new: str, says: str) -> None:
@@ -484,13 +494,13 @@ class TestGovernance:
             ('"areas.csv"', '"none.csv"', "there is no look-up"),
             ('columns = ["DIAGNOSIS"]', 'columns = ["NONE"]', "sensitive records: source 'hospital' has no columns"),
             ('unlinked = "release"', 'gp_sources = ["none"]', "gp_sources names none"),
-            ("providers = {gp =", "providers = {none =", "destruction.providers: none is no source"),
+            ("providers = {gp =", "providers = {none =", "destruction.providers: none is not a source"),
             (
                 "providers = {gp =",
                 'one_file_a_provider = ["none"]\nproviders = {gp =',
-                "one_file_a_provider: none is no",
+                "one_file_a_provider: none is not",
             ),
-            ("Practices-of-Exeter", "Practices of Exeter", "its name becomes that of a file"),
+            ("Practices-of-Exeter", "Practices of Exeter", "its certificate is named after it"),
             ('PRACTICE in ("L83001"', 'NONE in ("L83001"', "cohort: source 'gp' has no columns"),
         ],
     )

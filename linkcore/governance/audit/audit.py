@@ -7,8 +7,8 @@ the log lies its *head*: the number of lines, and the digest of the last line. F
 
 What this proves depends on who can write. A person who can write only to the log is found out. A person who can write
 to the log and to its head can forge both from any line on, unless the log has a key (``chain_key``) that this person
-does not hold. Even then, an earlier copy of both can be put back. To detect that, note the head (`Audit.head`) from time
-to time, keep it with another person, and give it to `verify_audit`.
+does not hold. Even then, an earlier copy of both can be put back. To detect that, note the head (`Audit.head`) from
+time to time, keep it with another person, and give it to `verify_audit`.
 
 The log holds no identifiers. Its fields are a closed list, and a text that contains an NHS Number or a postcode is
 refused. Names cannot be recognised: whoever writes a reason must leave them out.

@@ -102,8 +102,8 @@ def read_head(path: Path, chain: Chain) -> tuple[Head, int]:
         body = chain.body(file.read_bytes().removesuffix(b"\n"))
     except OSError as error:
         raise RefusedError(
-            f"the head {file} of the audit log cannot be read: {error.strerror}; restore it, or keep this log unchanged "
-            "and start another"
+            f"the head {file} of the audit log cannot be read: {error.strerror}; restore it, or keep this log "
+            "unchanged and start another"
         ) from None
     if body is None:
         raise RefusedError(f"the head {file} of the audit log was altered, or has another chain key")

@@ -80,7 +80,9 @@ def verify_audit(
     faults += _faults_of_chain(lines)
     faults += _faults_of_end(path, chain, lines, altered=altered, torn=bool(torn))
     if noted is not None and noted.lines and (noted.lines not in lines or lines[noted.lines].digest != noted.digest):
-        faults.append(f"line {noted.lines} is not the line that was noted: the log was forged, or an earlier copy was put back")
+        faults.append(
+            f"line {noted.lines} is not the line that was noted: the log was forged, or an earlier copy was put back"
+        )
     return AuditCheck(len(whole), tuple(faults))
 
 
@@ -103,9 +105,7 @@ def _faults_of_chain(lines: dict[int, Line]) -> Iterator[str]:
             yield f"line {number - 1} was forged: line {number} holds another digest for it"
 
 
-def _faults_of_end(
-    path: Path, chain: Chain, lines: dict[int, Line], *, altered: set[int], torn: bool
-) -> Iterator[str]:
+def _faults_of_end(path: Path, chain: Chain, lines: dict[int, Line], *, altered: set[int], torn: bool) -> Iterator[str]:
     try:
         head, _ = read_head(path, chain)
     except RefusedError as error:

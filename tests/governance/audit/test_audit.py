@@ -152,7 +152,7 @@ def test_an_unknown_field_or_a_wrong_value_is_refused(tmp_path: Path, fields: di
     assert not (tmp_path / "audit.jsonl").exists()
 
 
-# --- Changes that are found ---------------------------------------------------------------------------------------------
+# --- Changes that are found -------------------------------------------------------------------------------------------
 
 Lines = list[bytes]
 
@@ -210,9 +210,7 @@ def test_every_change_of_a_line_is_found(
 
 
 @pytest.mark.parametrize("done", [altered, removed, doubled, cut_off, forged])
-def test_nothing_is_added_to_a_log_whose_end_was_changed(
-    tmp_path: Path, done: Callable[[Lines, int], Lines]
-) -> None:
+def test_nothing_is_added_to_a_log_whose_end_was_changed(tmp_path: Path, done: Callable[[Lines, int], Lines]) -> None:
     audit = written(tmp_path)
     audit.path.write_bytes(b"".join(done(audit.path.read_bytes().splitlines(keepends=True), LINES - 1)))
     with pytest.raises(RefusedError, match="verify_audit"):
@@ -272,7 +270,7 @@ def test_a_log_that_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
         verify_audit(tmp_path / "nowhere.jsonl")
 
 
-# --- Interruptions and other writers ----------------------------------------------------------------------------------------
+# --- Interruptions and other writers ----------------------------------------------------------------------------------
 
 
 def test_a_line_is_on_the_disk_before_record_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

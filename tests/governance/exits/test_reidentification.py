@@ -11,6 +11,8 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import held_versions, reidentify
 from tests.governance.people import (
     ABROAD,
@@ -38,15 +40,23 @@ def audit(tmp_path: Path) -> Audit:
 def ask(audit: Audit, linkage: lc.Linkage | None, **given: Any) -> pl.DataFrame:
     stated: dict[str, Any] = {
         "pseudonyms": [pseudonym(number) for number in NUMBERS],
-        "listed": pl.Series(NUMBERS),
-        "keys": KEY,
         "requester": "A81001",
-        "reason": "at risk of a fall",
+        "listed": pl.Series(NUMBERS),
+        "source": None,
+        "keys": KEY,
         "limit": 100,
-        "at": NOW,
-        "actor": "trusted team",
+        "reason": "at risk of a fall",
     }
-    return reidentify(**(stated | given), audit=audit, linkage=linkage)
+    assert given.keys() <= stated.keys()
+    stated |= given
+    return reidentify(
+        stated["pseudonyms"],
+        PatientList(stated["requester"], stated["listed"], stated["source"]),
+        stated["keys"],
+        limit=stated["limit"],
+        linkage=linkage,
+        occasion=Occasion("trusted team", NOW, audit, stated["reason"]),
+    )
 
 
 def lines(audit: Audit) -> list[dict[str, Any]]:
@@ -146,7 +156,7 @@ def test_it_is_written_down_before_it_is_answered_and_names_nobody(linkage: lc.L
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [({"limit": 11}, "at most 11 may be at once"), ({"reason": " "}, "needs a reason")],
+    [({"limit": 11}, "at most 11 are allowed"), ({"reason": " "}, "needs a reason")],
 )
 def test_what_is_refused_is_written_down_too(
     linkage: lc.Linkage, audit: Audit, given: dict[str, Any], says: str

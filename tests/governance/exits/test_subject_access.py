@@ -13,7 +13,9 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.subject_access import SubjectAccess, subject_access
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.withholding import Withholding
 from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, hospital, linked, pseudonym
@@ -26,9 +28,12 @@ def linkage() -> lc.Linkage:
     return linked()
 
 
-def ask(tmp_path: Path, linkage: lc.Linkage, **given: Any) -> tuple[SubjectAccess, dict[str, Any]]:
-    stated = {"nhs_number": ASKED, "out": tmp_path / "subject.json", "reason": "case 17", "at": NOW, "actor": "team"}
-    found = subject_access(linkage, **(stated | given), audit=Audit(tmp_path / "audit.jsonl"))
+def ask(
+    tmp_path: Path, linkage: lc.Linkage, *, reason: str = "case 17", **given: Any
+) -> tuple[SubjectAccess, dict[str, Any]]:
+    stated = {"nhs_number": ASKED, "out": tmp_path / "subject.json"}
+    occasion = Occasion("team", NOW, Audit(tmp_path / "audit.jsonl"), reason)
+    found = subject_access(linkage, **(stated | given), occasion=occasion)
     return found, json.loads(found.file.read_text())
 
 
@@ -90,7 +95,7 @@ def test_a_release_whose_key_is_not_at_hand_cannot_be_told(tmp_path: Path, linka
     folder = release(tmp_path, "Optum", "csv")
     second = lc.Key.generate(KEY.id, version=2)
     found, answer = ask(tmp_path, linkage, releases=[folder], keys=[second])
-    assert (answer["releases"][0]["said"], found.released) == ("its key is not at hand, so it cannot be told", 0)
+    assert (answer["releases"][0]["said"], found.released) == ("not looked for: its key was not given", 0)
 
 
 def test_opt_outs_and_what_a_release_leaves_out_are_told(tmp_path: Path, linkage: lc.Linkage) -> None:
@@ -102,16 +107,16 @@ def test_opt_outs_and_what_a_release_leaves_out_are_told(tmp_path: Path, linkage
             "statement": ["objection", "withdrawal", "objection"],
         }
     )
-    opt_outs = {
-        "programme": OptOuts.from_statements(register, as_of=day),
-        "national": OptOuts.from_list(pl.DataFrame({"nhs_number": [ASKED, SOUTH[1]]}), as_of=day),
-    }
+    opt_outs = OptOutLists(
+        objections=OptOuts.from_statements(register, as_of=day),
+        national=OptOuts.from_list(pl.DataFrame({"nhs_number": [ASKED, SOUTH[1]]}), as_of=day),
+    )
     kept = {name: pl.Series([True] * linkage.links_of(name).height) for name in ("gp", "hospital")}
     kept["hospital"] = kept["hospital"].scatter([5], False)
     counts = pl.DataFrame(schema={"source": pl.String, "reason": pl.String, "records": pl.UInt32})
     withholding = Withholding(kept, counts, {}, day, "planning")
     _, answer = ask(tmp_path, linkage, opt_outs=opt_outs, withholding=withholding)
-    assert answer["opt_outs"]["programme"] == {
+    assert answer["opt_outs"]["objections"] == {
         "in_force": False,
         "as_of": "2026-04-01",
         "statements": [{"date": "2026-01-01", "objects": True}, {"date": "2026-02-01", "objects": False}],
@@ -174,8 +179,8 @@ def test_it_is_written_down_first_and_names_nobody(tmp_path: Path, linkage: lc.L
     ("given", "error", "says"),
     [
         ({"reason": " "}, lc.RefusedError, "reason"),
-        ({"nhs_number": "12"}, lc.ProgrammeError, "no NHS Number"),
-        ({"nhs_number": ABROAD[2]}, lc.ProgrammeError, "nobody of this linkage"),
+        ({"nhs_number": "12"}, lc.ProgrammeError, "not an NHS Number"),
+        ({"nhs_number": ABROAD[2]}, lc.ProgrammeError, "nobody in this linkage"),
         ({"releases": ["nowhere"]}, lc.SourceError, "nowhere"),
     ],
 )

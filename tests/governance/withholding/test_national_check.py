@@ -9,6 +9,7 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.withholding.national_check import export_national_check, national_opt_outs, read_national_check
 from tests.naive_linkage import numbers
 
@@ -24,8 +25,8 @@ def linkage() -> lc.Linkage:
     return lc.link([gp, seen], exact=lc.Exact(usable=("valid",), superseded=superseded), fallback=None)
 
 
-def export(path: Path, audit: Audit) -> int:
-    return export_national_check(linkage(), path, audit=audit, actor="analyst", reason="before release", at=AT)
+def export(path: Path, audit: Audit, reason: str = "before release") -> int:
+    return export_national_check(linkage(), path, occasion=Occasion("analyst", AT, audit, reason))
 
 
 def test_the_file_sent_holds_every_number_once_as_the_service_wants_it(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_the_file_sent_holds_every_number_once_as_the_service_wants_it(tmp_path:
 def test_it_is_audited_before_it_is_written(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     with pytest.raises(lc.LinkcoreError):
-        export_national_check(linkage(), tmp_path / "ask.dat", audit=audit, actor="a", reason=f"of {ONE}", at=AT)
+        export(tmp_path / "ask.dat", audit, reason=f"of {ONE}")
     assert not (tmp_path / "ask.dat").exists()
 
 
@@ -78,7 +79,7 @@ def test_an_answer_to_another_question_is_refused() -> None:
 def test_any_other_line_is_refused_and_not_quoted(tmp_path: Path, line: str) -> None:
     file = tmp_path / "answer.dat"
     file.write_text(f"{TWO},\n{line}\n{TWO},\n")
-    with pytest.raises(lc.SourceError, match="first in line 2") as caught:
+    with pytest.raises(lc.SourceError, match="the first is line 2") as caught:
         read_national_check(file)
     assert ONE not in str(caught.value)
 

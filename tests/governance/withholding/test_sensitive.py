@@ -97,7 +97,7 @@ def test_a_code_list_is_read_from_csv(tmp_path: Path) -> None:
     [
         (LISTED.drop("code"), "no column code"),
         (LISTED.with_columns(code=pl.lit(None, pl.String)), "6 rows lack a value, the first is row 1"),
-        (LISTED.with_columns(code_system=pl.lit("local")), "local is no code system"),
+        (LISTED.with_columns(code_system=pl.lit("local")), "unknown code system local"),
     ],
 )
 def test_a_code_list_that_cannot_be_relied_on_is_refused(change: pl.DataFrame, says: str, tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_a_code_list_that_cannot_be_relied_on_is_refused(change: pl.DataFrame, s
     [
         ({"system": "ctv3"}, "no code of 'ctv3'"),
         ({"reference_sets": ["1"]}, "no reference set 1"),
-        ({"system": "local"}, "is no code system"),
+        ({"system": "local"}, "unknown code system 'local'"),
         ({"columns": "CODE"}, "must be a list"),
         ({"carries": {"booked": "VISIT"}}, "needs parent"),
         ({"carries": {"coded": "VISIT"}, "parent": "VISIT"}, "the source itself"),

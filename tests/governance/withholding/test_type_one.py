@@ -39,7 +39,7 @@ def test_codes_may_be_numbers_and_a_programmes_own() -> None:
     frame = pl.DataFrame({"nhs_number": [ONE], "date": [dt.date(2020, 1, 1)], "code": [827241000000103]})
     assert type_one_opt_outs(frame, as_of=DAY).in_force(DAY).to_list() == [int(ONE)]
     assert type_one_opt_outs(frame, as_of=DAY, dissents=["other"]).in_force(DAY).to_list() == []
-    with pytest.raises(lc.ProgrammeError, match="share none"):
+    with pytest.raises(lc.ProgrammeError, match="share no code"):
         type_one_opt_outs(frame, as_of=DAY, dissents=["9Nu1"])
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import linkcore as lc
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_out_policy import Exemption, OptOutPolicy
 from linkcore.governance.withholding.opt_outs import STATEMENTS, OptOuts
 from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
@@ -77,7 +78,7 @@ def apply(
     sources[source] = [*sources[source], record]
     linkage = made(PERSONS_OF_CASES, sources)
     given = {"national": opted_out(), "type_one": opted_out()} | opt_outs
-    return withhold(linkage, policy or OptOutPolicy(), on=DAY, purpose="planning", **given)
+    return withhold(linkage, policy or OptOutPolicy(), OptOutLists(**given), on=DAY, purpose="planning")
 
 
 EXEMPT = OptOutPolicy({"planning": Exemption("legal_duty", "section 259 direction")})
@@ -185,11 +186,9 @@ def test_the_same_leaves_as_one_record_at_a_time(
     found = withhold(
         linkage,
         OptOutPolicy(),
+        OptOutLists(national=opted_out(*national), type_one=opted_out(*type_one), objections=opted_out(*objections)),
         on=DAY,
         purpose="planning",
-        national=opted_out(*national),
-        type_one=opted_out(*type_one),
-        objections=opted_out(*objections),
     )
     people = [naive.Person(number) for number in persons]
     every = [*gp, *seen]
@@ -226,7 +225,7 @@ def test_a_real_linkage_withholds_what_its_fallback_thinks_possible() -> None:
     assert linkage.probabilistic.candidates.height >= 2
     policy = OptOutPolicy(gp_sources=[], unlinked="release")
     listed = opted_out(int(first))
-    found = withhold(linkage, policy, on=DAY, purpose="planning", national=listed)
+    found = withhold(linkage, policy, OptOutLists(national=listed), on=DAY, purpose="planning")
     assert found.kept["gp"].to_list() == [False, True, True]
     assert found.kept["seen"].to_list() == [False, True]
 
@@ -250,9 +249,8 @@ def test_the_basis_is_stated_and_names_nobody() -> None:
     codes = pl.DataFrame({"reference_set": ["1955841000000104"], "code_system": ["snomed"], "code": ["1"]})
     linkage = made(PERSONS_OF_CASES, {"gp": list(GP), "seen": []})
     rule = SensitiveRule("gp", ["record_id"], "snomed", CodeList(codes))
-    basis = withhold(
-        linkage, EXEMPT, on=DAY, purpose="planning", type_one=opted_out(ADA), objections=opted_out(), sensitive=[rule]
-    ).basis
+    lists = OptOutLists(type_one=opted_out(ADA), objections=opted_out())
+    basis = withhold(linkage, EXEMPT, lists, on=DAY, purpose="planning", sensitive=[rule]).basis
     assert basis["national"] == "exempt for 'planning': legal_duty: section 259 direction"
     assert basis["type_1"] == "applied: a list of those who opted out, as of 2026-03-01"
     assert basis["objection"].endswith("as of 2026-03-01")
@@ -260,7 +258,8 @@ def test_the_basis_is_stated_and_names_nobody() -> None:
     assert basis["sensitive"] == "reference sets 1955841000000104 in gp"
     assert not any(str(ADA) in text for text in basis.values())
     applied = OptOutPolicy(type_one_applied="the GP system supplier")
-    said = withhold(linkage, applied, on=DAY, purpose="planning", national=opted_out()).basis["type_1"]
+    national = OptOutLists(national=opted_out())
+    said = withhold(linkage, applied, national, on=DAY, purpose="planning").basis["type_1"]
     assert said == "applied before the data came, by the GP system supplier"
 
 
@@ -280,7 +279,7 @@ def test_the_basis_is_stated_and_names_nobody() -> None:
 def test_a_release_without_what_is_needed_is_refused(given: dict[str, Any], says: str) -> None:
     linkage = made(PERSONS_OF_CASES, {"gp": list(GP), "seen": []})
     with pytest.raises(lc.RefusedError, match=says):
-        withhold(linkage, OptOutPolicy(), on=DAY, purpose="planning", **given)
+        withhold(linkage, OptOutPolicy(), OptOutLists(**given), on=DAY, purpose="planning")
 
 
 def test_a_source_that_changed_since_is_refused() -> None:
@@ -288,7 +287,7 @@ def test_a_source_that_changed_since_is_refused() -> None:
     linkage = lc.link([lc.Source("gp", frame)], fallback=None)
     changed = dataclasses.replace(linkage, sources=(lc.Source("gp", frame.reverse()),))
     with pytest.raises(lc.SourceError, match="not those that were linked"):
-        withhold(changed, OptOutPolicy(gp_sources=[]), on=DAY, purpose="planning", national=opted_out())
+        withhold(changed, OptOutPolicy(gp_sources=[]), OptOutLists(national=opted_out()), on=DAY, purpose="planning")
 
 
 @pytest.mark.parametrize(

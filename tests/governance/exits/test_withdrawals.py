@@ -9,8 +9,9 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.exits.withdrawals import LIST_OF_WITHDRAWALS, withdrawals
 from linkcore.governance.withholding.opt_outs import OptOuts
-from linkcore.governance.withholding.withdrawals import LIST_OF_WITHDRAWALS, withdrawals
 from tests.governance.releases.test_release import numbers
 
 DAY = dt.date(2026, 3, 1)
@@ -57,10 +58,7 @@ def run(folders: list[Path], said: OptOuts, *, keys: list[lc.Key] | None = None,
         list(KEYS.values()) if keys is None else keys,
         parent / out,
         on=DAY,
-        audit=Audit(parent / "audit.jsonl"),
-        actor="analyst",
-        reason="objections",
-        at=AT,
+        occasion=Occasion("analyst", AT, Audit(parent / "audit.jsonl"), "objections"),
     )
 
 
@@ -129,10 +127,7 @@ def test_a_record_that_may_be_an_objectors_goes_where_it_stands_alone(tmp_path: 
         [KEYS["one"]],
         tmp_path / "out",
         on=DAY,
-        audit=Audit(tmp_path / "audit.jsonl"),
-        actor="analyst",
-        reason="objections",
-        at=AT,
+        occasion=Occasion("analyst", AT, Audit(tmp_path / "audit.jsonl"), "objections"),
     )
     told = set(pl.read_csv(tmp_path / "out" / "one.csv", infer_schema=False)["pseudonym"])
     released = pl.read_parquet(tmp_path / "one" / "seen.parquet")["pseudonym"]
@@ -163,10 +158,7 @@ def test_a_person_of_whom_only_some_records_may_be_an_objectors_stays_and_is_cou
         [KEYS["one"]],
         tmp_path / "out",
         on=DAY,
-        audit=Audit(tmp_path / "audit.jsonl"),
-        actor="analyst",
-        reason="objections",
-        at=AT,
+        occasion=Occasion("analyst", AT, Audit(tmp_path / "audit.jsonl"), "objections"),
     )
     assert counts.rows() == [("Recipient", "one", 1, 0, 1)]
 
