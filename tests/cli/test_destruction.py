@@ -1,4 +1,4 @@
-"""The end of a programme, by command."""
+"""The commands at the end of a programme."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ from linkcore.cli.opening import now
 from linkcore.governance.destruction.mark import Mark
 from tests.cli.commands import DAY, PASSPHRASE, WHO, actions, done, run
 
-WHOSE = ("--recipient", "Partner", "--key-file", "k")
+RECIPIENT = ("--recipient", "Partner", "--key-file", "k")
 
 
 def destroy(programme: Path, *more: object) -> list[object]:
     return ["destroy", programme, "--signing-key", programme.parent / "team.pem", *WHO, *more]
 
 
-def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
+def test_data_and_keys_are_gone_and_each_provider_has_a_certificate(
     programme: Path, keyring: Path, signing_key: Path, tmp_path: Path
 ) -> None:
     lc.Keyring.open(keyring, PASSPHRASE).new("of-another-programme", at=now())
@@ -54,7 +54,7 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
         ["link", "--out", "out"],
         ["report", "--out", "out"],
         ["run", "--synthetic", "--actor", "a", "--out", "out"],
-        ["release", *WHOSE, "--actor", "a", "--out", "out"],
+        ["release", *RECIPIENT, "--actor", "a", "--out", "out"],
         ["opt-outs export", *WHO, "--out", "out.dat"],
         ["withdrawals", "--release", "r", "--key-file", "k", *WHO, "--out", "out"],
         ["subject-access", *WHO, "--out", "out.json"],
@@ -62,7 +62,7 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
         ["clerical-review", "--identifiable", *WHO, "--out", "out"],
         [
             "reidentify",
-            *WHOSE,
+            *RECIPIENT,
             *WHO,
             "--limit",
             "1",
@@ -75,7 +75,7 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
             "--out",
             "out",
         ],
-        ["return", *WHOSE, *WHO, "--limit", "1", "--scores", "s", "--score", "S", "--lists", "l", "--out", "out"],
+        ["return", *RECIPIENT, *WHO, "--limit", "1", "--scores", "s", "--score", "S", "--lists", "l", "--out", "out"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -92,7 +92,7 @@ def test_no_command_works_on_a_destroyed_programme(
     assert not list(tmp_path.glob("out*"))
 
 
-def test_a_slip_destroys_nothing(programme: Path, keyring: Path) -> None:
+def test_a_wrong_confirmation_destroys_nothing(programme: Path, keyring: Path) -> None:
     before = sorted(programme.rglob("*"))
     wrong = run(*destroy(programme, "--confirm", "Another", "--keyring", keyring), passphrase=PASSPHRASE)
     assert (wrong.returncode, "nothing was destroyed" in wrong.stderr) == (2, True)
@@ -101,12 +101,12 @@ def test_a_slip_destroys_nothing(programme: Path, keyring: Path) -> None:
     assert done("check", programme, "--on", DAY)
 
 
-def test_a_key_that_is_in_no_keyring_is_told(programme: Path) -> None:
+def test_a_key_that_is_in_no_keyring_is_reported(programme: Path) -> None:
     said = done(*destroy(programme, "--confirm", "Example"))
     assert "key partner-2026 is in no keyring given" in said
 
 
-def test_keys_of_several_keyrings_go_where_they_are_named(programme: Path, keyring: Path) -> None:
+def test_named_keys_of_several_keyrings_are_destroyed(programme: Path, keyring: Path) -> None:
     other = lc.Keyring.create(keyring.with_name("other.keys"), PASSPHRASE, cost=14)
     for name in ("ours", "not-ours"):
         other.new(name, at=now())

@@ -1,11 +1,11 @@
-"""What shows identifiers is asked for as such, and written down before it is there."""
+"""Commands that show identifiers must be asked for, and are recorded before they write anything."""
 
 from pathlib import Path
 
 from tests.cli.commands import DAY, PEOPLE, WHO, actions, done, lines, rows, run
 
 
-def test_explain_says_why_and_is_written_down(programme: Path, tmp_path: Path) -> None:
+def test_explain_gives_the_reason_and_is_recorded(programme: Path, tmp_path: Path) -> None:
     arguments = ("explain", programme, "--on", DAY, *WHO, "--source", "emergency", "--record-id", "3", "--out")
     before = actions(programme / "audit.jsonl")
     refused = run(*arguments, tmp_path / "why.txt")
@@ -20,7 +20,7 @@ def test_explain_says_why_and_is_written_down(programme: Path, tmp_path: Path) -
     assert (failed.returncode, (tmp_path / "none.txt").exists()) == (2, False)
 
 
-def test_a_clerk_gets_the_most_uncertain_records(ics: Path, tmp_path: Path) -> None:
+def test_clerical_review_writes_the_least_certain_records(ics: Path, tmp_path: Path) -> None:
     log = tmp_path / "audit.jsonl"
     arguments = ("clerical-review", ics, *WHO, "--records", 5, "--out", tmp_path / "review.csv")
     assert run(*arguments, "--audit", log).returncode == 4

@@ -1,4 +1,4 @@
-"""A programme in two stages: what leaves, who is withheld and who is told, by codes that nobody here can reverse."""
+"""A two-stage programme: releases, opt-outs and exits with codes that the trusted team cannot reverse."""
 
 import datetime as dt
 import hmac
