@@ -12,10 +12,13 @@ from linkcore.governance.audit.check import verify_audit
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.certificates import verify_certificate
 from linkcore.governance.destruction.destroy import attest, destroy
+from linkcore.governance.destruction.inventory import Inventory
 from linkcore.governance.destruction.mark import refuse_if_destroyed
+from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import held_versions, reidentify
 from linkcore.governance.exits.returns import return_scores
 from linkcore.governance.exits.subject_access import subject_access
+from linkcore.governance.exits.withdrawals import withdrawals
 from linkcore.governance.manifest import verify_release
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.checks import refuse_shared_keys
@@ -24,11 +27,11 @@ from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.national_check import export_national_check, national_opt_outs
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_out_policy import Exemption, OptOutPolicy
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
 from linkcore.governance.withholding.type_one import type_one_opt_outs, without_type_one
-from linkcore.governance.withholding.withdrawals import withdrawals
 from linkcore.governance.withholding.withholding import Withholding, withhold
 from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
 from linkcore.keys.key import Key
@@ -81,14 +84,17 @@ __all__ = [
     "Exemption",
     "Explanation",
     "Fallback",
+    "Inventory",
     "Key",
     "KeyMaterialError",
     "Keyring",
     "Linkage",
     "LinkcoreError",
     "Occasion",
+    "OptOutLists",
     "OptOutPolicy",
     "OptOuts",
+    "PatientList",
     "Programme",
     "ProgrammeError",
     "ProgrammeRun",

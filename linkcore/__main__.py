@@ -1,4 +1,4 @@
-"""``python -m linkcore``: the command line."""
+"""The command line, started as ``python -m linkcore``."""
 
 import sys
 

@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_out_policy import Exemption, OptOutPolicy
 from linkcore.governance.withholding.opt_outs import STATEMENTS, OptOuts
 from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
@@ -58,12 +59,14 @@ def withholding(linkage: lc.Linkage) -> list[Withholding]:
         withhold(
             linkage,
             OptOutPolicy(exempt, accept_unreadable=True),
+            OptOutLists(
+                national=one_in(19, unreadable=3),
+                type_one=one_in(23),
+                objections=one_in(45),
+                excluded=one_in(601),
+            ),
             on=DAY,
             purpose=purpose,
-            national=one_in(19, unreadable=3),
-            type_one=one_in(23),
-            objections=one_in(45),
-            excluded=one_in(601),
             sensitive=[SensitiveRule("inpatient", ["PRIMARY_DIAGNOSIS"], "icd10", CodeList(depression))],
         )
         for purpose in ("planning", "finding cases")

@@ -1,7 +1,8 @@
-"""The command line: results on stdout or in files, progress on stderr for a person only.
+"""The command line: results on stdout or in files, progress on stderr and only for a person.
 
-A module holds the commands of one kind, a function a command; it says in ``add`` what they take. What they share is in
-:mod:`linkcore.cli.options` (what is asked) and :mod:`linkcore.cli.opening` (what that leads to).
+Each module holds a group of commands. Its function ``add`` says which options they take, and one function runs each
+command. :mod:`linkcore.cli.options` has the options that commands share, and :mod:`linkcore.cli.opening` opens what the
+options name: the programme, keys, the audit log.
 """
 
 import argparse
@@ -16,22 +17,22 @@ from linkcore.errors import LinkcoreError
 __all__ = ["main"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command."""
-    chosen = _parser().parse_args(arguments)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command, and return its exit code."""
+    arguments = _parser().parse_args(argv)
     try:
-        chosen.run(chosen)
+        arguments.run(arguments)
     except LinkcoreError as error:
-        print(f"linkcore {chosen.command}: {error}", file=sys.stderr)
+        print(f"linkcore {arguments.command}: {error}", file=sys.stderr)
         return error.exit_code
     except BrokenPipeError:
-        # Whoever read our output has seen enough.
+        # The reader of our output has closed it.
         sys.stderr.close()
         return 0
     except Exception as error:
-        # Where it happened, and never what the error says: another library's message may quote an identifier.
+        # Show where the error happened, and not its message: another library's message may quote an identifier.
         traceback.print_tb(error.__traceback__)
-        print(f"linkcore {chosen.command}: unexpected {type(error).__name__}; please report it", file=sys.stderr)
+        print(f"linkcore {arguments.command}: unexpected {type(error).__name__}; please report it", file=sys.stderr)
         return 1
     return 0
 

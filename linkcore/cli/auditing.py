@@ -1,4 +1,4 @@
-"""Commands on the audit log: is it as it was written, and what to note of it elsewhere."""
+"""Commands on the audit log: check that it is intact, and print its head to be noted elsewhere."""
 
 import argparse
 from pathlib import Path
@@ -19,13 +19,13 @@ def add(commands: "Commands") -> None:
     actions = commands.add_parser("audit", help="check the audit log").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    verify = options.command(actions, "verify", _verify, "find every line that is not as it was written")
-    head = options.command(actions, "head", _head, "say how the log ends: note it elsewhere, with another person")
-    for one in (verify, head):
-        one.add_argument("log", type=Path, metavar="LOG", help="the audit log; its head lies beside it")
-    verify.add_argument(
-        "--noted", type=_noted, metavar="LINES:DIGEST", help="what `audit head` said at an earlier time"
+    verify = options.command(actions, "verify", _verify, "find every line that was altered, removed, moved or cut off")
+    head = options.command(
+        actions, "head", _head, "print the number of lines and the last digest, to be noted with another person"
     )
+    for parser in (verify, head):
+        parser.add_argument("log", type=Path, metavar="LOG", help="audit log; its head is beside it, in LOG.head")
+    verify.add_argument("--noted", type=_noted, metavar="LINES:DIGEST", help="what `audit head` printed earlier")
 
 
 def _noted(text: str) -> "Head":
@@ -33,27 +33,30 @@ def _noted(text: str) -> "Head":
 
     lines, _, digest = text.partition(":")
     if not lines.isascii() or not lines.isdigit() or not digest:
-        raise argparse.ArgumentTypeError("give what `audit head` said: LINES:DIGEST")
+        raise argparse.ArgumentTypeError("give what `audit head` printed: LINES:DIGEST")
     return Head(int(lines), digest)
 
 
-def _verify(chosen: argparse.Namespace) -> None:
+def _verify(arguments: argparse.Namespace) -> None:
     from linkcore.governance.audit.check import verify_audit
 
-    if not chosen.log.exists():
-        raise RefusedError(f"there is no audit log {chosen.log}; check the path")
-    check = verify_audit(chosen.log, noted=chosen.noted)
+    _refuse_without_log(arguments.log)
+    check = verify_audit(arguments.log, noted=arguments.noted)
     for fault in check.faults:
         print(fault)
     if check.faults:
-        raise RefusedError(f"{chosen.log} is not as it was written, in {len(check.faults)} places: they are told above")
+        raise RefusedError(f"{arguments.log} was changed in {len(check.faults)} places: they are listed above")
     print(f"{check.lines:,} lines, all as they were written")
 
 
-def _head(chosen: argparse.Namespace) -> None:
+def _head(arguments: argparse.Namespace) -> None:
     from linkcore.governance.audit.audit import Audit
 
-    if not chosen.log.exists():
-        raise RefusedError(f"there is no audit log {chosen.log}; check the path")
-    head = Audit(chosen.log).head
+    _refuse_without_log(arguments.log)
+    head = Audit(arguments.log).head
     print(f"{head.lines}:{head.digest}")
+
+
+def _refuse_without_log(log: Path) -> None:
+    if not log.exists():
+        raise RefusedError(f"there is no audit log {log}; check the path")

@@ -1,11 +1,11 @@
-"""Commands at the end of a programme: destroy its data and keys, and take in what recipients attest."""
+"""Commands at the end of a programme: destroy its data and keys, and record what recipients attest."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.cli.opening import load, now, wanted_audit_log
+from linkcore.cli.opening import load, required_occasion
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -17,95 +17,102 @@ __all__ = ["add"]
 
 def add(commands: "Commands") -> None:
     """Add ``destroy`` and ``attest``."""
-    destroy = options.command(commands, "destroy", _destroy, "destroy a programme's data and keys, and certify it")
+    destroy = options.command(
+        commands, "destroy", _destroy, "destroy a programme's data and keys, and write a certificate for each provider"
+    )
     options.programme(destroy)
     destroy.add_argument(
         "--confirm",
         required=True,
         metavar="NAME",
-        help="the programme's name, to show that you mean it: nothing comes back",
+        help="name of the programme, to confirm: nothing can be restored",
     )
     destroy.add_argument(
         "--keyring",
         type=Path,
         action="append",
         default=[],
-        help="holds keys of the programme's recipients, which are destroyed; may be given several times",
+        help="keyring whose keys for the programme's recipients are destroyed; can be given several times",
     )
-    destroy.add_argument("--key", action="append", default=[], metavar="ID", help="destroy this key of a keyring, too")
+    destroy.add_argument(
+        "--key",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="another key of a keyring to destroy; can be given several times",
+    )
     options.passphrase(destroy)
-    options.signing(destroy, required=True)
-    options.accountable(destroy)
+    options.signing_key(destroy, required=True)
+    options.occasion(destroy)
 
     attest = options.command(
-        commands, "attest", _attest, "add to the certificates what a recipient did with its copies"
+        commands, "attest", _attest, "add a recipient's attestation about its copies to the certificates"
     )
     options.programme(attest)
-    attest.add_argument("--recipient", required=True, help="its name in the programme file")
-    attest.add_argument("--by", required=True, metavar="NAME", help="which person attests it")
-    attest.add_argument("--statement", required=True, metavar="TEXT", help="what it says, in its words")
-    options.signing(attest, required=True)
-    options.accountable(attest, reason=False)
+    attest.add_argument("--recipient", required=True, help="name of the recipient in the programme file")
+    attest.add_argument("--by", required=True, metavar="NAME", help="person who signed the attestation")
+    attest.add_argument(
+        "--statement", required=True, metavar="TEXT", help="the recipient's statement, in its own words"
+    )
+    options.signing_key(attest, required=True)
+    options.occasion(attest, reason=False)
 
 
-def _destroy(chosen: argparse.Namespace) -> None:
+def _destroy(arguments: argparse.Namespace) -> None:
     from linkcore.governance.destruction.destroy import destroy
     from linkcore.keys.signing import SigningKey
 
-    programme = load(chosen.programme)
-    if chosen.confirm != programme.programme.name:
-        raise ProgrammeError(f"--confirm: the programme is called {programme.programme.name!r}; nothing was destroyed")
-    audit = wanted_audit_log(chosen, programme)
-    signing_key = SigningKey.read(chosen.signing_key)
-    keyrings = _keyrings(chosen)
+    programme = load(arguments.programme)
+    if arguments.confirm != programme.programme.name:
+        raise ProgrammeError(
+            f"--confirm: the name of the programme is {programme.programme.name!r}; nothing was destroyed"
+        )
+    occasion = required_occasion(arguments, programme)
+    signing_key = SigningKey.read(arguments.signing_key)
+    keyrings = _keyrings(arguments)
     held = {about.id for keyring in keyrings for about in keyring.versions}
-    of_recipients = [agreement.key for agreement in programme.agreements()]
+    keys_of_recipients = [agreement.key for agreement in programme.agreements()]
     done = destroy(
         programme.folder,
-        **programme.to_destroy(),
+        programme.to_destroy(),
         keyrings=keyrings,
-        key_ids={*chosen.key, *(name for name in of_recipients if name in held)},
+        key_ids={*arguments.key, *(name for name in keys_of_recipients if name in held)},
         signing_key=signing_key,
-        audit=audit,
-        at=now(),
-        actor=chosen.actor,
-        reason=chosen.reason,
+        occasion=occasion,
     )
-    print(f"{done.files:,} files removed, {done.keys:,} versions of keys destroyed")
-    for name in of_recipients:
+    print(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
+    for name in keys_of_recipients:
         if name not in held:
-            print(f"key {name} is in no keyring given: if there is one, destroy it where it is")
+            print(f"key {name} is in no keyring given: if it exists elsewhere, destroy it there")
     for left in done.remains:
-        print(f"look at: {left}")
+        print(f"check: {left}")
     for provider, certificate in done.certificates.items():
-        print(f"certificate to {provider}: {certificate}")
+        print(f"certificate for {provider}: {certificate}")
 
 
-def _keyrings(chosen: argparse.Namespace) -> "list[Keyring]":
+def _keyrings(arguments: argparse.Namespace) -> "list[Keyring]":
     from linkcore.keys.keyring import Keyring
     from linkcore.keys.passphrase import read_passphrase
 
-    if chosen.passphrase_fd is not None and len(chosen.keyring) > 1:
-        raise ProgrammeError("--passphrase-fd: it gives one passphrase, and there are several keyrings; take it away")
+    if arguments.passphrase_fd is not None and len(arguments.keyring) > 1:
+        raise ProgrammeError("--passphrase-fd gives one passphrase, but there are several keyrings; take it away")
     return [
-        Keyring.open(path, read_passphrase(f"the keyring {path}", descriptor=chosen.passphrase_fd).reveal())
-        for path in chosen.keyring
+        Keyring.open(path, read_passphrase(f"the keyring {path}", descriptor=arguments.passphrase_fd).reveal())
+        for path in arguments.keyring
     ]
 
 
-def _attest(chosen: argparse.Namespace) -> None:
+def _attest(arguments: argparse.Namespace) -> None:
     from linkcore.governance.destruction.destroy import attest
     from linkcore.keys.signing import SigningKey
 
-    programme = load(chosen.programme)
+    programme = load(arguments.programme)
     attest(
         programme.folder,
-        recipient=chosen.recipient,
-        by=chosen.by,
-        statement=chosen.statement,
-        signing_key=SigningKey.read(chosen.signing_key),
-        audit=wanted_audit_log(chosen, programme),
-        at=now(),
-        actor=chosen.actor,
+        recipient=arguments.recipient,
+        by=arguments.by,
+        statement=arguments.statement,
+        signing_key=SigningKey.read(arguments.signing_key),
+        occasion=required_occasion(arguments, programme),
     )
-    print(f"{chosen.recipient}: attested; the certificates were written anew")
+    print(f"attestation of {arguments.recipient} added; the certificates were written again")

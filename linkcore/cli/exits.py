@@ -1,4 +1,4 @@
-"""Commands that tell who people are, each to whom may know: written down before anything is told."""
+"""Commands that identify people, each for those who may know: every one is recorded before it answers."""
 
 import argparse
 import sys
@@ -13,12 +13,13 @@ from linkcore.cli.opening import (
     linkage_of,
     live_programme,
     now,
-    wanted_audit_log,
+    required_occasion,
 )
 from linkcore.errors import KeyMaterialError, ProgrammeError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
+    from linkcore.governance.exits.own_patients import PatientList
     from linkcore.keys.key import Key
     from linkcore.programme.programme import Programme
 
@@ -28,32 +29,36 @@ __all__ = ["add"]
 def add(commands: "Commands") -> None:
     """Add ``reidentify``, ``return`` and ``subject-access``."""
     reidentify = options.command(
-        commands, "reidentify", _reidentify, "say which of a requester's own patients some pseudonyms are"
+        commands, "reidentify", _reidentify, "find which of a requester's own patients some pseudonyms stand for"
     )
-    _of_recipient(reidentify)
-    reidentify.add_argument("--pseudonyms", type=Path, required=True, metavar="FILE", help="what is asked about")
-    reidentify.add_argument("--requester", required=True, metavar="ODS", help="ODS code of who asks")
+    _lookup_options(reidentify)
+    reidentify.add_argument("--pseudonyms", type=Path, required=True, metavar="FILE", help="pseudonyms to look up")
+    reidentify.add_argument("--requester", required=True, metavar="ODS", help="ODS code of the requester")
     reidentify.add_argument("--list", type=Path, required=True, metavar="FILE", help="the requester's own patient list")
-    reidentify.add_argument("--source", help="a provider's own source; without it the requester is a GP practice")
+    reidentify.add_argument("--source", help="the provider's own source; without it, the requester is a GP practice")
     reidentify.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write (mode 0600)")
 
     back = options.command(
         commands,
         "return",
         _return,
-        "write a recipient's scores for the practices and providers whose patients they are",
+        "write a recipient's scores for the practices and providers whose patients were scored",
     )
-    _of_recipient(back)
-    back.add_argument("--scores", type=Path, required=True, metavar="FILE", help="what the recipient sent")
+    _lookup_options(back)
+    back.add_argument("--scores", type=Path, required=True, metavar="FILE", help="scores that the recipient sent")
     back.add_argument(
         "--score",
         action="append",
         required=True,
         metavar="COLUMN",
-        help="hand this column on; may be given several times",
+        help="column to return; can be given several times",
     )
     back.add_argument(
-        "--lists", type=Path, required=True, metavar="DIR", help="patient lists, each file named by its ODS code"
+        "--lists",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of patient lists, each file named by its ODS code",
     )
     back.add_argument(
         "--provider",
@@ -61,132 +66,151 @@ def add(commands: "Commands") -> None:
         action="append",
         default=[],
         metavar="ODS=SOURCE",
-        help="this list is of a provider, with its own source; all others are of GP practices",
+        help="a provider and its own source; all other lists are GP practices'; can be given several times",
     )
     back.add_argument("--out", type=Path, required=True, help="folder to write")
 
     subject = options.command(
-        commands, "subject-access", _subject_access, "write all that is held about one person; NHS Number from stdin"
+        commands,
+        "subject-access",
+        _subject_access,
+        "write everything that is held about one person, whose NHS Number is read from stdin",
     )
     options.programme(subject)
     subject.add_argument(
-        "--release", type=Path, action="append", default=[], metavar="DIR", help="look into this release too"
+        "--release",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="release to search; can be given several times",
     )
     options.held_keys(subject, required=False)
-    options.accountable(subject)
+    options.occasion(subject)
     subject.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file to write (mode 0600)")
 
 
-def _of_recipient(parser: argparse.ArgumentParser) -> None:
-    """Ask whose pseudonyms are to be looked up, and in which lists."""
+def _lookup_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options for looking up pseudonyms in patient lists."""
     options.programme(parser)
-    parser.add_argument("--recipient", required=True, help="under whose key the pseudonyms are")
+    parser.add_argument("--recipient", required=True, help="recipient under whose key the pseudonyms were made")
     options.held_keys(parser)
-    parser.add_argument("--pseudonym-column", default="pseudonym", metavar="COLUMN", help="of pseudonyms (pseudonym)")
-    parser.add_argument("--list-column", default="nhs_number", metavar="COLUMN", help="of the lists (nhs_number)")
-    parser.add_argument("--limit", type=options.positive, required=True, help="at most so many pseudonyms at once")
-    options.accountable(parser)
+    parser.add_argument(
+        "--pseudonym-column", default="pseudonym", metavar="COLUMN", help="column of pseudonyms (pseudonym)"
+    )
+    parser.add_argument(
+        "--list-column", default="nhs_number", metavar="COLUMN", help="column of NHS Numbers in the lists (nhs_number)"
+    )
+    parser.add_argument(
+        "--limit", type=options.positive, required=True, help="largest number of pseudonyms in one request"
+    )
+    options.occasion(parser)
 
 
-def _reidentify(chosen: argparse.Namespace) -> None:
+def _reidentify(arguments: argparse.Namespace) -> None:
     from linkcore.files import new_file
+    from linkcore.governance.exits.own_patients import PatientList
     from linkcore.governance.exits.reidentification import reidentify
 
-    at = now()
-    programme = live_programme(chosen.programme, at.date())
-    audit = wanted_audit_log(chosen, programme)
-    keys = _keys(chosen, programme)
+    programme = live_programme(arguments.programme, now().date())
+    occasion = required_occasion(arguments, programme)
+    keys = _keys(arguments, programme)
+    pseudonyms = column_of("pseudonyms", arguments.pseudonyms, arguments.pseudonym_column)
+    listed = column_of("list", arguments.list, arguments.list_column)
     answer = reidentify(
-        column_of("pseudonyms", chosen.pseudonyms, chosen.pseudonym_column),
-        column_of("list", chosen.list, chosen.list_column),
+        pseudonyms,
+        PatientList(arguments.requester, listed, arguments.source),
         keys,
-        requester=chosen.requester,
-        reason=chosen.reason,
-        limit=chosen.limit,
-        audit=audit,
-        at=at,
-        actor=chosen.actor,
+        limit=arguments.limit,
         linkage=linkage_of(programme),
-        source=chosen.source,
+        occasion=occasion,
     )
-    with new_file(chosen.out) as file:
+    with new_file(arguments.out) as file:
         answer.write_csv(file)
-    print(f"{answer.height:,} of the requester's own patients: {chosen.out} (for {chosen.requester} alone)")
+    print(f"{answer.height:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
 
 
-def _return(chosen: argparse.Namespace) -> None:
+def _return(arguments: argparse.Namespace) -> None:
+    import polars as pl
+
     from linkcore.governance.exits.returns import return_scores
     from linkcore.sources.source import Source
 
-    at = now()
-    programme = live_programme(chosen.programme, at.date())
-    audit = wanted_audit_log(chosen, programme)
-    keys = _keys(chosen, programme)
-    source = Source("scores", chosen.scores, columns={"nhs_number": chosen.pseudonym_column})
+    programme = live_programme(arguments.programme, now().date())
+    occasion = required_occasion(arguments, programme)
+    keys = _keys(arguments, programme)
+    column = arguments.pseudonym_column
+    source = Source("scores", arguments.scores, columns={"nhs_number": column})
     with source.reading():
-        scores = source.scan(source.column_names).collect()
-    if not chosen.lists.is_dir():
-        raise ProgrammeError(
-            f"--lists: {chosen.lists} is no folder; put a file an organisation there, such as A81001.csv"
-        )
-    files = sorted(file for file in chosen.lists.iterdir() if file.is_file() and not file.name.startswith("."))
-    if len({file.stem for file in files}) < len(files):
-        raise ProgrammeError(f"--lists: two files of {chosen.lists} are of one ODS code; leave one of them there")
+        read = source.scan(source.column_names).collect()
     returned = return_scores(
-        scores,
-        {file.stem: column_of("list", file, chosen.list_column) for file in files},
+        read.select(pl.col(column).alias("pseudonym"), pl.exclude(column, "pseudonym")),
+        _patient_lists(arguments),
         keys,
-        chosen.out,
-        columns=chosen.score,
-        reason=chosen.reason,
-        limit=chosen.limit,
-        audit=audit,
-        at=at,
-        actor=chosen.actor,
+        arguments.out,
+        columns=arguments.score,
+        limit=arguments.limit,
         linkage=linkage_of(programme),
-        sources=dict(chosen.provider),
-        pseudonym=chosen.pseudonym_column,
+        occasion=occasion,
     )
     for code, rows in returned.rows.items():
         print(f"{code}: {rows:,} rows")
-    print(f"of {returned.pseudonyms:,} pseudonyms {returned.of_nobody:,} are on nobody's list")
-    print(f"to be sent, each to its organisation alone: {returned.folder}")
+    print(f"{returned.of_nobody:,} of {returned.pseudonyms:,} pseudonyms stand for nobody on the lists")
+    print(f"send each file to its organisation only: {returned.folder}")
 
 
-def _keys(chosen: argparse.Namespace, programme: "Programme") -> "list[Key]":
-    agreement = agreement_of(programme, chosen.recipient)
-    keys = held_keys(chosen, [agreement.key])
+def _patient_lists(arguments: argparse.Namespace) -> "list[PatientList]":
+    from linkcore.governance.exits.own_patients import PatientList
+
+    if not arguments.lists.is_dir():
+        raise ProgrammeError(
+            f"--lists: {arguments.lists} is not a folder; put one file for each organisation there, such as A81001.csv"
+        )
+    files = sorted(file for file in arguments.lists.iterdir() if file.is_file() and not file.name.startswith("."))
+    if len({file.stem for file in files}) < len(files):
+        raise ProgrammeError(f"--lists: two files in {arguments.lists} have the same ODS code; keep one of them")
+    providers = dict(arguments.provider)
+    without_list = sorted(providers.keys() - {file.stem for file in files})
+    if without_list:
+        raise ProgrammeError(f"--provider: there is no list of {', '.join(without_list)} in {arguments.lists}; add it")
+    return [
+        PatientList(file.stem, column_of("list", file, arguments.list_column), providers.get(file.stem))
+        for file in files
+    ]
+
+
+def _keys(arguments: argparse.Namespace, programme: "Programme") -> "list[Key]":
+    agreement = agreement_of(programme, arguments.recipient)
+    keys = held_keys(arguments, [agreement.key])
     if not keys:
         raise KeyMaterialError(
-            f"key {agreement.key!r} is not there, or was destroyed: nobody can be told whose its pseudonyms are"
+            f"key {agreement.key!r} was not given, or was destroyed: its pseudonyms cannot be re-identified"
         )
     return keys
 
 
-def _subject_access(chosen: argparse.Namespace) -> None:
+def _subject_access(arguments: argparse.Namespace) -> None:
     from linkcore.governance.exits.subject_access import subject_access
     from linkcore.governance.manifest import read_manifest
 
-    programme = live_programme(chosen.programme)
-    audit = wanted_audit_log(chosen, programme)
-    keys = held_keys(chosen, {str(read_manifest(folder).get("key")) for folder in chosen.release})
-    # Never an argument, which other users of the machine and the shell's history would see.
+    programme = live_programme(arguments.programme)
+    occasion = required_occasion(arguments, programme)
+    keys = held_keys(arguments, {str(read_manifest(folder).get("key")) for folder in arguments.release})
+    # Never an argument: other users of the machine and the history of the shell would show it.
     if sys.stdin.isatty():
         print("NHS Number: ", end="", file=sys.stderr, flush=True)
     nhs_number = sys.stdin.readline().strip()
     found = subject_access(
         linkage_of(programme),
         nhs_number,
-        chosen.out,
-        reason=chosen.reason,
-        audit=audit,
-        at=now(),
-        actor=chosen.actor,
-        releases=chosen.release,
+        arguments.out,
+        occasion=occasion,
+        releases=arguments.release,
         keys=keys,
-        opt_outs={kind: each for kind, each in programme.opt_out_lists().items() if each is not None},
+        opt_outs=programme.opt_out_lists(),
     )
     for source, records in found.records.items():
         others = found.elsewhere[source]
-        print(f"{source}: {records:,} records" + (f"; {others:,} more may be of this person" if others else ""))
-    print(f"{found.released:,} rows of releases; all of it: {chosen.out} (read it before anybody is given it)")
+        print(f"{source}: {records:,} records" + (f"; {others:,} more may belong to this person" if others else ""))
+    print(f"{found.released:,} rows of releases")
+    print(f"all of it: {arguments.out} (read it before you give it to anybody)")

@@ -1,4 +1,4 @@
-"""Commands that make data up, check a programme, link it, and say how good the links are."""
+"""Commands that synthesise data, check a programme, link it, and report how good the links are."""
 
 import argparse
 from pathlib import Path
@@ -12,131 +12,139 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator
 
-    import polars as pl
-
     from linkcore.cli.options import Commands
     from linkcore.governance.withholding.withholding import Withholding
     from linkcore.link import Linkage
     from linkcore.programme.programme import Programme
+    from linkcore.quality.measures import Quality
 
-__all__ = ["add", "say_type_one"]
+__all__ = ["add", "print_rows_not_read"]
 
 
 def add(commands: "Commands") -> None:
     """Add ``demo``, ``synthesise``, ``check``, ``link`` and ``report``."""
-    demo = options.command(commands, "demo", _demo, "a synthetic ICS: made, linked, released and judged")
+    demo = options.command(
+        commands, "demo", _demo, "make a synthetic ICS, link it, release it, and compare the links with the truth"
+    )
     _population(demo)
     demo.add_argument("--out", type=Path, default=Path("linkcore-demo"), help="folder to write (linkcore-demo)")
 
     synthesise = options.command(
-        commands, "synthesise", _synthesise, "write a synthetic ICS, its truth and its programme file"
+        commands, "synthesise", _synthesise, "write a synthetic ICS: its sources, the truth, and a programme file"
     )
     _population(synthesise)
     synthesise.add_argument("--out", type=Path, required=True, help="folder to write")
 
-    check = options.command(commands, "check", _check, "say what a programme would do, without reading its data")
+    check = options.command(
+        commands, "check", _check, "check a programme and describe what it would do, without reading its data"
+    )
     options.programme(check)
     options.day(check)
 
-    link = options.command(commands, "link", _link, "link a programme's sources")
+    link = options.command(commands, "link", _link, "link the sources of a programme")
     options.programme(link)
     options.day(link)
-    link.add_argument("--out", type=Path, required=True, help="private folder for links.parquet and quality.json")
+    link.add_argument(
+        "--out", type=Path, required=True, help="private folder to write: links.parquet, quality.json, the model"
+    )
 
     report = options.command(commands, "report", _report, "write the linkage-quality report")
     report.add_argument(
-        "place", type=Path, metavar="PLACE", help="folder that link has written; or a programme, which is then linked"
+        "place", type=Path, metavar="PLACE", help="folder that `link` wrote, or a programme, which is then linked"
     )
     options.day(report)
-    report.add_argument("--out", type=Path, required=True, help="folder for report.html and quality.json")
-    report.add_argument("--previous", type=Path, metavar="FILE", help="quality.json of an earlier run, to compare with")
-    report.add_argument("--trusted", action="store_true", help="true counts, for the trusted team's own eyes")
+    report.add_argument("--out", type=Path, required=True, help="folder to write: report.html and quality.json")
+    report.add_argument("--previous", type=Path, metavar="FILE", help="quality.json of an earlier run to compare with")
+    report.add_argument("--trusted", action="store_true", help="show true counts, for the trusted team only")
 
 
 def _population(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--people", type=options.positive, default=50_000, help="how many people (50000)")
-    parser.add_argument("--seed", type=int, default=1, help="the same seed gives the same bytes (1)")
+    parser.add_argument("--people", type=options.positive, default=50_000, help="number of people (50000)")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="seed of every random choice: the same seed gives the same files (1)"
+    )
 
 
-def _demo(chosen: argparse.Namespace) -> None:
+def _demo(arguments: argparse.Namespace) -> None:
     from linkcore.cli.demo import run_demo
 
-    with progress() as tell:
-        outcome = run_demo(chosen.out, people=chosen.people, seed=chosen.seed, progress=tell)
+    with progress() as show:
+        outcome = run_demo(arguments.out, people=arguments.people, seed=arguments.seed, progress=show)
     print(outcome.text())
 
 
-def _synthesise(chosen: argparse.Namespace) -> None:
+def _synthesise(arguments: argparse.Namespace) -> None:
     from linkcore.synthetic import synthesise
 
-    with progress() as tell:
-        made = synthesise(chosen.out, people=chosen.people, seed=chosen.seed, progress=tell)
+    with progress() as show:
+        made = synthesise(arguments.out, people=arguments.people, seed=arguments.seed, progress=show)
     print(f"{sum(made.records.values()):,} records of {len(made.records)} sources; programme: {made.programme}")
 
 
-def _check(chosen: argparse.Namespace) -> None:
-    programme = live_programme(chosen.programme)
-    print(programme.plan(chosen.on))
-    programme.check(chosen.on)
-    print("nothing is wrong with the programme file, its lists or the columns of its sources")
+def _check(arguments: argparse.Namespace) -> None:
+    from linkcore.programme.plan import plan
+
+    programme = live_programme(arguments.programme)
+    print(plan(programme, arguments.on))
+    programme.check(arguments.on)
+    print("the programme file, its lists and the columns of its sources are all right")
 
 
-def _link(chosen: argparse.Namespace) -> None:
-    from dataclasses import replace
-
+def _link(arguments: argparse.Namespace) -> None:
     from linkcore.link import LINKS_FILE
-    from linkcore.report.write import with_withholding
     from linkcore.text_table import as_text
 
-    programme = live_programme(chosen.programme, chosen.on)
+    programme = live_programme(arguments.programme, arguments.on)
     programme.check()
-    sources, type_one = programme.sources_without_type_one(chosen.on)
-    linkage = linkage_of(programme, on=chosen.on, sources=sources)
-    replace(linkage, quality=with_withholding(linkage.quality, (), type_one)).save(chosen.out)
-    say_type_one(type_one)
+    linkage = linkage_of(programme, on=arguments.on)
+    linkage.save(arguments.out)
+    print_rows_not_read(linkage.quality)
     print(as_text(linkage.quality.by_method()))
     if linkage.quality.fallback is not None:
         print("\n" + linkage.quality.fallback.text() + "\n")
-    print(f"links: {chosen.out / LINKS_FILE} (record ids: keep it within the trusted team)")
+    print(f"links: {arguments.out / LINKS_FILE} (it has record ids: keep it within the trusted team)")
 
 
 def _withholding(programme: "Programme", linkage: "Linkage", on: "dt.date") -> "Iterator[Withholding]":
-    """Find what would be withheld on the day for each purpose, and say so where that cannot be told."""
+    """Find what would be withheld on the day for each purpose; print a line for a purpose where this is refused."""
     for purpose in dict.fromkeys(agreement.purpose for agreement in programme.agreements()):
         try:
             withholding = programme.withhold(linkage, on=on, purpose=purpose)
         except RefusedError as error:
-            print(f"not told of in the report, what is withheld: {error}")
+            print(f"withheld records are not in the report: {error}")
             continue
         if withholding is not None:
             yield withholding
 
 
-def say_type_one(rows: "pl.DataFrame") -> None:
-    """Say how many rows of GP data should never have been sent: true counts, to be reported back to the practices."""
-    for source, practice, count in rows.select("source", "practice", "rows").iter_rows():
-        print(f"{source}, practice {practice or 'not named'}: {count:,} rows left out, Type 1 (report this back)")
+def print_rows_not_read(quality: "Quality") -> None:
+    """Print the true counts of GP rows that should never have been sent, to be reported back to the practices."""
+    from linkcore.schema import ALL
+
+    counts = quality.not_read.select("source", "practice", "records")
+    for source, practice, count in counts.iter_rows():
+        if practice != ALL:
+            print(f"{source}, practice {practice}: {count:,} rows left out, Type 1 (report this back)")
 
 
-def _report(chosen: argparse.Namespace) -> None:
+def _report(arguments: argparse.Namespace) -> None:
     from linkcore.report.notebook import in_terminal
     from linkcore.report.quality_file import read_quality
     from linkcore.report.write import QUALITY_FILE, with_withholding, write_report
 
-    linked = chosen.place / QUALITY_FILE
-    written = chosen.out / QUALITY_FILE
-    for read in (linked, chosen.previous):
+    linked = arguments.place / QUALITY_FILE
+    written = arguments.out / QUALITY_FILE
+    for read in (linked, arguments.previous):
         if read is not None and read.resolve() == written.resolve():
-            raise ProgrammeError(f"--out: {written} is read, and would be replaced; choose another folder")
+            raise ProgrammeError(f"--out: {written} is read and would be replaced; choose another folder")
     if linked.is_file():
         quality = read_quality(linked)
     else:
-        programme = live_programme(chosen.place, chosen.on)
+        programme = live_programme(arguments.place, arguments.on)
         programme.check()
-        sources, type_one = programme.sources_without_type_one(chosen.on)
-        linkage = linkage_of(programme, on=chosen.on, sources=sources)
-        quality = with_withholding(linkage.quality, _withholding(programme, linkage, chosen.on), type_one)
-    place = chosen.out / "report.html"
-    write_report(quality, place, previous=chosen.previous, trusted=chosen.trusted)
+        linkage = linkage_of(programme, on=arguments.on)
+        quality = with_withholding(linkage.quality, _withholding(programme, linkage, arguments.on))
+    place = arguments.out / "report.html"
+    write_report(quality, place, previous=arguments.previous, trusted=arguments.trusted)
     print(in_terminal(read_quality(written)))
-    print(f"\nreport: {place}{' (true counts: keep it within the trusted team)' if chosen.trusted else ''}")
+    print(f"\nreport: {place}{' (true counts: keep it within the trusted team)' if arguments.trusted else ''}")

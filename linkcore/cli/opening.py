@@ -1,9 +1,9 @@
-"""What the arguments of a command lead to: the programme, its linkage, keys, the audit log, the clock."""
+"""Opens what the arguments of a command name: the programme, its linkage, keys, the audit log; and reads the clock."""
 
 import argparse
 import datetime as dt
 import sys
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,18 +14,16 @@ from linkcore.progress import Progress, silent
 if TYPE_CHECKING:
     import polars as pl
 
-    from linkcore.governance.audit.audit import Audit
+    from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.releases.agreements import Agreement
     from linkcore.keys.key import Key
     from linkcore.keys.keyring import Keyring
     from linkcore.keys.signing import SigningKey
     from linkcore.link import Linkage
     from linkcore.programme.programme import Programme
-    from linkcore.sources.source import Source
 
 __all__ = [
     "agreement_of",
-    "audit_log",
     "column_of",
     "held_keys",
     "keyring",
@@ -33,22 +31,23 @@ __all__ = [
     "live_programme",
     "load",
     "now",
+    "occasion",
     "one_key",
     "progress",
+    "record",
+    "required_occasion",
     "signing_key",
-    "wanted_audit_log",
-    "write_down",
 ]
 
 
 def now() -> dt.datetime:
-    """Read the clock, for the audit log, keyrings and certificates; nothing below the command line does."""
+    """Read the clock, for the audit log, keyrings and certificates. Only the command line reads it."""
     return dt.datetime.now(dt.UTC)
 
 
 @contextmanager
 def progress() -> Iterator[Progress]:
-    """Show the step under way, on stderr, if a person is looking."""
+    """Show the current step on stderr, if that is a terminal."""
     if not sys.stderr.isatty():
         yield silent
         return
@@ -66,33 +65,31 @@ def progress() -> Iterator[Progress]:
 
 
 def load(place: Path) -> "Programme":
-    """Read the programme file, which may be named by its folder."""
+    """Read the programme file; ``place`` is the file or its folder."""
     from linkcore.programme.programme import Programme
 
     return Programme.load(place / "programme.toml" if place.is_dir() else place)
 
 
 def live_programme(place: Path, on: dt.date | None = None) -> "Programme":
-    """Read the programme file, and refuse a programme that was destroyed, or that had ended on the day."""
+    """Read the programme file, and refuse a programme that was destroyed, or that has ended on the day."""
     programme = load(place)
     programme.refuse_if_over(on)
     return programme
 
 
-def linkage_of(
-    programme: "Programme", *, on: dt.date | None = None, sources: "Sequence[Source] | None" = None
-) -> "Linkage":
+def linkage_of(programme: "Programme", *, on: dt.date | None = None) -> "Linkage":
     """Link a programme's sources."""
-    with progress() as tell:
-        return programme.link(on=on, sources=sources, progress=tell)
+    with progress() as show:
+        return programme.link(on=on, progress=show)
 
 
 def agreement_of(programme: "Programme", recipient: str) -> "Agreement":
-    """Find a recipient's agreement."""
+    """Return a recipient's agreement."""
     agreements = {agreement.recipient: agreement for agreement in programme.agreements()}
     if recipient not in agreements:
         raise ProgrammeError(
-            f"no recipient {recipient!r} in the programme file; it names {', '.join(agreements) or 'none'}"
+            f"--recipient: no recipient {recipient!r} in the programme file; it names {', '.join(agreements) or 'none'}"
         )
     return agreements[recipient]
 
@@ -106,78 +103,83 @@ def column_of(name: str, file: Path, column: str) -> "pl.Series":
         return source.scan([column]).collect().to_series()
 
 
-# --- The audit log ---------------------------------------------------------------------------------------------------
+# --- The occasion ----------------------------------------------------------------------------------------------------
 
 
-def audit_log(chosen: argparse.Namespace, programme: "Programme | None" = None) -> "Audit | None":
-    """Find the audit log: the programme's, or else the one given."""
+def occasion(arguments: argparse.Namespace, programme: "Programme | None" = None) -> "Occasion | None":
+    """Build the occasion of a command, or return None if neither the programme nor --audit names an audit log."""
     from linkcore.governance.audit.audit import Audit
+    from linkcore.governance.audit.occasion import Occasion
 
-    stated = None if programme is None else programme.audit_log()
-    if stated is not None and chosen.audit is not None:
-        raise ProgrammeError(f"--audit: the programme file states the audit log {stated.path}; take --audit away")
-    return stated if chosen.audit is None else Audit(chosen.audit)
-
-
-def wanted_audit_log(chosen: argparse.Namespace, programme: "Programme") -> "Audit":
-    """Find the audit log of what is never done without one."""
-    audit = audit_log(chosen, programme)
+    audit = None if programme is None else programme.audit_log()
+    if audit is not None and arguments.audit is not None:
+        raise ProgrammeError(f"--audit: the programme file states the audit log {audit.path}; take --audit away")
+    if arguments.audit is not None:
+        audit = Audit(arguments.audit)
     if audit is None:
+        return None
+    if not arguments.actor:
+        raise ProgrammeError("--audit needs --actor: say who does it")
+    return Occasion(arguments.actor, now(), audit, arguments.reason)
+
+
+def required_occasion(arguments: argparse.Namespace, programme: "Programme") -> "Occasion":
+    """Build the occasion of a command that is never run without an audit log."""
+    found = occasion(arguments, programme)
+    if found is None:
         raise RefusedError(
-            "this is done only where it is written down: state [audit] in the programme file, or --audit"
+            "this command is always recorded, and there is no audit log: state [audit] in the programme file, or give "
+            "--audit"
         )
-    return audit
+    return found
 
 
-def write_down(chosen: argparse.Namespace, action: str, key: "Key | None" = None, **details: int | str) -> None:
-    """Write to the audit log, where one is given, what is about to be done."""
-    audit = audit_log(chosen)
-    if audit is None:
-        return
-    if not chosen.actor:
-        raise ProgrammeError("--audit: say with --actor who does it")
-    audit.record(action, at=now(), actor=chosen.actor, reason=chosen.reason, key=key, **details)
+def record(arguments: argparse.Namespace, action: str, key: "Key | None" = None, **details: int | str) -> None:
+    """Record a command that needs no programme, if an audit log is given."""
+    found = occasion(arguments)
+    if found is not None:
+        found.record(action, key, **details)
 
 
 # --- Keys ------------------------------------------------------------------------------------------------------------
 
 
-def keyring(chosen: argparse.Namespace, *, may_be_new: bool = False) -> "Keyring":
+def keyring(arguments: argparse.Namespace, *, may_be_new: bool = False) -> "Keyring":
     """Open the keyring."""
     from linkcore.keys.keyring import Keyring
     from linkcore.keys.passphrase import read_passphrase
 
-    is_new = may_be_new and not chosen.keyring.exists()
-    passphrase = read_passphrase(f"the keyring {chosen.keyring}", descriptor=chosen.passphrase_fd, twice=is_new)
-    return (Keyring.create if is_new else Keyring.open)(chosen.keyring, passphrase.reveal())
+    is_new = may_be_new and not arguments.keyring.exists()
+    passphrase = read_passphrase(f"the keyring {arguments.keyring}", descriptor=arguments.passphrase_fd, twice=is_new)
+    return (Keyring.create if is_new else Keyring.open)(arguments.keyring, passphrase.reveal())
 
 
-def one_key(chosen: argparse.Namespace, name: str) -> "Key":
+def one_key(arguments: argparse.Namespace, name: str) -> "Key":
     """Read one key, from its file or the keyring."""
     from linkcore.keys.key import Key
 
-    if chosen.key_file:
-        if chosen.key_version:
-            raise ProgrammeError("--key-version: a --key-file holds one version only; take it away")
-        return Key.read(chosen.key_file)
-    opened = keyring(chosen)
-    return opened.key(name, chosen.key_version) if chosen.key_version else opened[name]
+    if arguments.key_file:
+        if arguments.key_version:
+            raise ProgrammeError("--key-version: a --key-file holds one version only; take --key-version away")
+        return Key.read(arguments.key_file)
+    opened = keyring(arguments)
+    return opened.key(name, arguments.key_version) if arguments.key_version else opened[name]
 
 
-def held_keys(chosen: argparse.Namespace, ids: Collection[str]) -> list["Key"]:
-    """Read all versions that there are of some keys; none, where neither a keyring nor files are given."""
+def held_keys(arguments: argparse.Namespace, ids: Collection[str]) -> list["Key"]:
+    """Read all held versions of some keys; none if neither a keyring nor key files are given."""
     from linkcore.governance.exits.reidentification import held_versions
     from linkcore.keys.key import Key
 
-    if chosen.keyring:
-        opened = keyring(chosen)
+    if arguments.keyring:
+        opened = keyring(arguments)
         known = {about.id for about in opened.versions if about.status != "destroyed"}
         return [key for name in ids if name in known for key in held_versions(opened, name)]
-    return [key for key in map(Key.read, chosen.key_file or ()) if key.id in ids]
+    return [key for key in map(Key.read, arguments.key_file or ()) if key.id in ids]
 
 
-def signing_key(chosen: argparse.Namespace) -> "SigningKey | None":
-    """Read the key by which the trusted team signs, where one is given."""
+def signing_key(arguments: argparse.Namespace) -> "SigningKey | None":
+    """Read the trusted team's signing key, if one is given."""
     from linkcore.keys.signing import SigningKey
 
-    return None if chosen.signing_key is None else SigningKey.read(chosen.signing_key)
+    return None if arguments.signing_key is None else SigningKey.read(arguments.signing_key)

@@ -1,4 +1,4 @@
-"""What several commands ask: their arguments, and what these must look like."""
+"""Options that several commands share, and the values that these accept."""
 
 import argparse
 import datetime as dt
@@ -10,17 +10,17 @@ if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 __all__ = [
-    "accountable",
-    "audited",
     "command",
     "day",
     "held_keys",
+    "occasion",
     "one_key",
+    "optional_occasion",
     "pair",
     "passphrase",
     "positive",
     "programme",
-    "signing",
+    "signing_key",
 ]
 
 
@@ -28,7 +28,7 @@ def command(
     commands: "Commands",
     name: str,
     run: Callable[[argparse.Namespace], None],
-    help: str,  # noqa: A002 -- as argparse calls it
+    help: str,  # noqa: A002 -- the name that argparse gives it
 ) -> argparse.ArgumentParser:
     """Add a command."""
     added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
@@ -37,72 +37,81 @@ def command(
 
 
 def programme(parser: argparse.ArgumentParser) -> None:
-    """Ask for the programme file."""
-    parser.add_argument("programme", type=Path, metavar="PROGRAMME", help="programme file, or the folder it lies in")
+    """Add the argument for the programme file."""
+    parser.add_argument("programme", type=Path, metavar="PROGRAMME", help="programme file, or its folder")
 
 
 def day(parser: argparse.ArgumentParser) -> None:
-    """Ask for the day by which opt-outs, terms and the programme's end are judged."""
+    """Add the option for the day by which opt-outs, terms and the end of the programme are judged."""
     parser.add_argument(
         "--on",
         type=_date,
         default=dt.date.today(),
         metavar="DATE",
-        help="the day by which opt-outs, terms and the programme's end are judged (today)",
+        help="day by which opt-outs, terms and the end of the programme are judged (today)",
     )
 
 
-def accountable(parser: argparse.ArgumentParser, *, reason: bool = True) -> None:
-    """Ask who does it, why, and where that is written down; for what must not be done without."""
+def occasion(parser: argparse.ArgumentParser, *, reason: bool = True) -> None:
+    """Add the options for who does it, why, and the audit log; for commands that are never run without them."""
     parser.add_argument("--actor", required=True, metavar="NAME", help="who does it, for the audit log")
     if reason:
         parser.add_argument(
-            "--reason", required=True, metavar="TEXT", help="why, without anything that names a patient"
+            "--reason", required=True, metavar="TEXT", help="why, with nothing in it that identifies a patient"
         )
-    parser.add_argument("--audit", type=Path, metavar="LOG", help="the audit log, where the programme states none")
+    else:
+        parser.set_defaults(reason="")
+    parser.add_argument("--audit", type=Path, metavar="LOG", help="audit log, if the programme file states none")
 
 
-def audited(parser: argparse.ArgumentParser) -> None:
-    """Ask likewise, for what is written down where there is an audit log."""
-    parser.add_argument("--audit", type=Path, metavar="LOG", help="write it to this audit log first")
+def optional_occasion(parser: argparse.ArgumentParser) -> None:
+    """Add the same options for commands that are recorded only if there is an audit log."""
+    parser.add_argument("--audit", type=Path, metavar="LOG", help="audit log in which to record the command first")
     parser.add_argument("--actor", default="", metavar="NAME", help="who does it, for the audit log")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the audit log")
 
 
 def one_key(parser: argparse.ArgumentParser) -> None:
-    """Ask for one key."""
+    """Add the options for one key."""
     place = parser.add_mutually_exclusive_group(required=True)
-    place.add_argument("--key-file", type=Path, help="file of one key, not encrypted (mode 0600)")
-    place.add_argument("--keyring", type=Path, help="encrypted file of the keys of one role (mode 0600)")
-    parser.add_argument("--key-version", type=positive, metavar="N", help="of the keyring's key (the active one)")
+    place.add_argument("--key-file", type=Path, help="file with one key, not encrypted (mode 0600)")
+    place.add_argument("--keyring", type=Path, help="encrypted file with the keys of one role (mode 0600)")
+    parser.add_argument(
+        "--key-version", type=positive, metavar="N", help="version of the key in the keyring (the active one)"
+    )
     passphrase(parser)
 
 
 def held_keys(parser: argparse.ArgumentParser, *, required: bool = True) -> "argparse._MutuallyExclusiveGroup":
-    """Ask for keys in all their versions."""
+    """Add the options for keys in all their versions."""
     place = parser.add_mutually_exclusive_group(required=required)
-    place.add_argument("--keyring", type=Path, help="encrypted file of the keys: all versions that it holds count")
+    place.add_argument("--keyring", type=Path, help="encrypted file with the keys; all their versions are used")
     place.add_argument(
-        "--key-file", type=Path, action="append", help="file of one key, not encrypted; may be given several times"
+        "--key-file", type=Path, action="append", help="file with one key, not encrypted; can be given several times"
     )
     passphrase(parser)
     return place
 
 
 def passphrase(parser: argparse.ArgumentParser) -> None:
-    """Ask where the passphrase comes from; never for the passphrase."""
+    """Add the option that says where the passphrase comes from; no option takes the passphrase itself."""
     parser.add_argument(
         "--passphrase-fd",
         type=_descriptor,
         metavar="N",
-        help="where to read the keyring's passphrase; else from LINKCORE_PASSPHRASE, else you are asked",
+        help="file descriptor from which to read the keyring's passphrase; by default, it is the value of "
+        "LINKCORE_PASSPHRASE, or else you are asked",
     )
 
 
-def signing(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    """Ask for the key by which the trusted team signs."""
+def signing_key(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Add the option for the trusted team's signing key."""
     parser.add_argument(
-        "--signing-key", type=Path, required=required, metavar="FILE", help="that `keys signing new` has made"
+        "--signing-key",
+        type=Path,
+        required=required,
+        metavar="FILE",
+        help="the trusted team's signing key, made by `keys signing new`",
     )
 
 
@@ -130,6 +139,6 @@ def _date(text: str) -> dt.date:
 
 def _descriptor(text: str) -> int:
     if not text.isascii() or not text.isdigit():
-        # Not repeated: it may be the passphrase itself.
+        # The text is not repeated: it may be the passphrase.
         raise argparse.ArgumentTypeError("give the number of an open file descriptor, never a passphrase")
     return int(text)

@@ -1,1 +1,1 @@
-"""The programme file: its tables, its lists, and what it would do."""
+"""The programme file: its tables and lists, what it would do, and a run of it."""

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from linkcore.errors import ProgrammeError
 from linkcore.governance.withholding.national_check import national_opt_outs
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
 from linkcore.governance.withholding.type_one import TYPE_ONE_DISSENTS, TYPE_ONE_WITHDRAWALS, type_one_opt_outs
@@ -22,22 +23,19 @@ from linkcore.pseudonyms.stage_one import StageOne
 __all__ = ["read_opt_outs", "read_rule"]
 
 
-def read_opt_outs(stated: OptOutsTable, folder: Path, stage_one: StageOne | None = None) -> dict[str, OptOuts | None]:
-    """Read the opt-outs of a programme.
-
-    Returns ``national``, ``type_one``, ``objections`` and ``excluded``, None where none are stated.
-    """
+def read_opt_outs(stated: OptOutsTable, folder: Path, stage_one: StageOne | None = None) -> OptOutLists:
+    """Read the opt-outs of a programme."""
     lists = _Lists(folder, stage_one)
-    return {
-        "national": None if stated.national is None else lists.national(stated.national),
-        "type_one": None if stated.type_one is None else lists.type_one(stated.type_one),
-        "objections": None if stated.objections is None else lists.objections(stated.objections),
-        "excluded": None if stated.excluded is None else lists.excluded(stated.excluded),
-    }
+    return OptOutLists(
+        national=None if stated.national is None else lists.national(stated.national),
+        type_one=None if stated.type_one is None else lists.type_one(stated.type_one),
+        objections=None if stated.objections is None else lists.objections(stated.objections),
+        excluded=None if stated.excluded is None else lists.excluded(stated.excluded),
+    )
 
 
 def read_rule(stated: SensitiveTable, number: int, folder: Path) -> SensitiveRule:
-    """Make a rule on sensitive records; its code list is read."""
+    """Build a rule on sensitive records, and read its code list."""
     return SensitiveRule(
         stated.source,
         stated.columns,
@@ -51,7 +49,7 @@ def read_rule(stated: SensitiveTable, number: int, folder: Path) -> SensitiveRul
 
 @dataclass(frozen=True)
 class _Lists:
-    """Reads lists from one folder, all of which name people in the same way."""
+    """The lists in one folder. All of them have NHS Numbers, or all have stage-1 codes."""
 
     folder: Path
     stage_one: StageOne | None
@@ -60,7 +58,9 @@ class _Lists:
         if stated.list is not None:
             return self._listed("opt_outs.national.list", stated.list, stated.as_of)
         if self.stage_one is not None:
-            raise ProgrammeError("opt_outs.national: the national check is by NHS Numbers; at stage 1, give a list")
+            raise ProgrammeError(
+                "opt_outs.national: the national check needs NHS Numbers; in a two-stage programme, give a list"
+            )
         return national_opt_outs(
             _file("opt_outs.national.asked", self.folder, stated.asked),
             _file("opt_outs.national.answer", self.folder, stated.answer),

@@ -1,29 +1,30 @@
-"""The programme file: all that is linked and released for one ICS, checked before anything runs."""
+"""The programme file: everything that is linked and released for one ICS, checked before anything runs."""
 
 import datetime as dt
 import glob
 import os
 import tomllib
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from pydantic import Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.certificates import checked_provider
+from linkcore.governance.destruction.inventory import Inventory
 from linkcore.governance.destruction.mark import refuse_if_destroyed
 from linkcore.governance.releases.agreements import Agreement
-from linkcore.governance.withholding.opt_outs import OptOuts
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.sensitive import SensitiveRule
 from linkcore.governance.withholding.type_one import without_type_one
 from linkcore.governance.withholding.withholding import Withholding, withhold
 from linkcore.link import Linkage, link
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.programme.lists import read_opt_outs, read_rule
-from linkcore.programme.plan import plan
 from linkcore.programme.tables import (
     AboutTable,
     AuditTable,
@@ -35,21 +36,19 @@ from linkcore.programme.tables import (
     SensitiveTable,
     SourceTable,
     Table,
-    TwoStageTable,
+    TwoStage,
 )
 from linkcore.progress import Progress, silent
+from linkcore.quality.withheld import with_not_read
 from linkcore.sources.checks import check_sources
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.source import Source
-
-if TYPE_CHECKING:
-    from linkcore.governance.audit.audit import Audit
 
 __all__ = ["Programme"]
 
 
 class Programme(Table):
-    r"""One programme, as its file states it.
+    r"""A programme, as its file states it.
 
     Examples
     --------
@@ -67,7 +66,7 @@ class Programme(Table):
     numbers: NumbersTable = NumbersTable()
     linkage: LinkageTable = LinkageTable()
     source: tuple[SourceTable, ...]
-    two_stage: TwoStageTable | None = None
+    two_stage: TwoStage | None = None
     opt_outs: OptOutsTable | None = None
     sensitive: tuple[SensitiveTable, ...] = ()
     recipient: tuple[RecipientTable, ...] = ()
@@ -77,22 +76,22 @@ class Programme(Table):
 
     @field_validator("source")
     @classmethod
-    def _is_there(cls, source: tuple[SourceTable, ...]) -> tuple[SourceTable, ...]:
+    def _is_not_empty(cls, source: tuple[SourceTable, ...]) -> tuple[SourceTable, ...]:
         if not source:
             raise ValueError("there is none; state at least one [[source]]")
         return source
 
     @field_validator("recipient")
     @classmethod
-    def _are_apart(cls, recipient: tuple[RecipientTable, ...]) -> tuple[RecipientTable, ...]:
-        """Refuse recipients who share a name, or a key: they could put together what each of them has."""
+    def _have_own_names_and_keys(cls, recipient: tuple[RecipientTable, ...]) -> tuple[RecipientTable, ...]:
+        """Refuse recipients with the same name or key: with one key they could join their releases."""
         for what in ("name", "key"):
             first: dict[str, int] = {}
-            for number, each in enumerate(recipient, start=1):
-                value = getattr(each, what)
+            for number, table in enumerate(recipient, start=1):
+                value = getattr(table, what)
                 before = first.setdefault(value, number)
                 if before != number:
-                    raise ValueError(f"[{before}].{what} and [{number}].{what} are both {value!r}; each has its own")
+                    raise ValueError(f"[{before}].{what} and [{number}].{what} are both {value!r}; each needs its own")
         return recipient
 
     @classmethod
@@ -102,7 +101,7 @@ class Programme(Table):
         Parameters
         ----------
         file : path
-            The TOML file; paths in it are relative to its folder.
+            The TOML file. Paths in it are relative to its folder.
 
         Returns
         -------
@@ -111,13 +110,13 @@ class Programme(Table):
         Raises
         ------
         ProgrammeError
-            Naming the key, its place, and what is allowed there.
+            If the file cannot be read, or a key is unknown, missing or has a wrong value. The error names the key.
         """
         file = Path(file)
         try:
             stated = tomllib.loads(file.read_text("utf-8"))
         except OSError:
-            raise ProgrammeError(f"{file}: no such programme file, or it may not be read; check the path") from None
+            raise ProgrammeError(f"{file}: no such programme file, or it cannot be read; check the path") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ProgrammeError(f"{file}: not a TOML file: {error}") from None
         if "folder" in stated:
@@ -125,13 +124,13 @@ class Programme(Table):
         try:
             return cls.model_validate(stated | {"folder": file.parent})
         except ValidationError as error:
-            wrong = "; ".join(f"{_place(each['loc'])}: {_reason(each)}" for each in error.errors())
+            wrong = "; ".join(f"{_key(fault['loc'])}: {_reason(fault)}" for fault in error.errors())
             raise ProgrammeError(f"{file}, {wrong}") from None
 
     # --- Linkage -----------------------------------------------------------------------------------------------------
 
     def sources(self) -> list[Source]:
-        """Open the sources; only the names of their columns are read.
+        """Open the sources: only the names of their columns are read.
 
         Returns
         -------
@@ -140,7 +139,7 @@ class Programme(Table):
         Raises
         ------
         ProgrammeError, SourceError
-            If a source's settings make no sense, or its files or columns are not there.
+            If a setting of a source is wrong, or its files or columns do not exist.
         """
         return [self._source(table) for table in self.source]
 
@@ -150,50 +149,53 @@ class Programme(Table):
         stage = table.stage_one or self.two_stage
         if stage is None or (table.stage_one is None and "nhs_number" not in source.identifier_columns):
             return source
-        return replace(source, stage_one=stage.stage_one())
+        return replace(source, stage_one=stage)
 
     def _pattern(self, data: str) -> str:
-        # Brackets in the name of the programme's own folder, unlike those that its file states, are no pattern.
-        place = self.folder / data
-        literal = place.is_file() or Path(data).is_absolute()
-        return str(place) if literal else str(Path(glob.escape(str(self.folder))) / data)
+        # Brackets that the file states are a pattern; brackets in the name of the programme's folder are not.
+        path = self.folder / data
+        is_literal = path.is_file() or Path(data).is_absolute()
+        return str(path) if is_literal else str(Path(glob.escape(str(self.folder))) / data)
 
     def sources_without_type_one(self, on: dt.date) -> tuple[list[Source], pl.DataFrame]:
-        """Open the sources, and leave out of those of GP data the rows that should never have been sent.
+        """Open the sources, and remove the rows of GP data to which a Type 1 opt-out applies.
+
+        Such rows should never have been sent.
 
         Parameters
         ----------
         on : datetime.date
-            The day on which Type 1 opt-outs must stand.
+            The day on which the Type 1 opt-outs must be in force.
 
         Returns
         -------
         tuple of list of Source, polars.DataFrame
-            The sources; and how many rows were left out, to be reported back: ``source``, ``practice``, ``rows``.
+            The sources; and the number of rows removed, to be reported back to the practices: ``source``, ``practice``,
+            ``rows``.
 
         Raises
         ------
         ProgrammeError, SourceError
-            If something is not there, or cannot be read.
+            If a file does not exist or cannot be read.
         """
         sources = self.sources()
         counts = [pl.DataFrame(schema={"source": pl.String, "practice": pl.String, "rows": pl.UInt32})]
-        type_one = self.opt_out_lists()["type_one"]
+        type_one = self.opt_out_lists().type_one
         if type_one is None or self.opt_outs is None:
             return sources, counts[0]
-        of_gp_data = self.opt_outs.policy().sources_of_gp_data(sources)
+        gp_sources = self.opt_outs.policy().sources_of_gp_data(sources)
         superseded = self.exact().superseded
         assert superseded is None or isinstance(superseded, pl.DataFrame)
-        for at, source in enumerate(sources):
-            if source.name in of_gp_data:
-                sources[at], dropped = without_type_one(
+        for number, source in enumerate(sources):
+            if source.name in gp_sources:
+                sources[number], removed = without_type_one(
                     source, type_one, on=on, superseded=superseded, reference_date=self.programme.reference_date
                 )
-                counts.append(dropped.select(pl.lit(source.name).alias("source"), "practice", "rows"))
+                counts.append(removed.select(pl.lit(source.name).alias("source"), "practice", "rows"))
         return sources, pl.concat(counts)
 
     def exact(self) -> Exact:
-        """Give the settings of the exact linkage; the table of superseded numbers is read.
+        """Return the settings of the exact linkage, and read the table of superseded numbers.
 
         Returns
         -------
@@ -202,7 +204,7 @@ class Programme(Table):
         Raises
         ------
         ProgrammeError, SourceError
-            If there is no such table, it cannot be read, or it makes no sense.
+            If the table does not exist, cannot be read, or is wrong.
         """
         superseded = None
         if self.numbers.superseded is not None:
@@ -216,7 +218,7 @@ class Programme(Table):
         return Exact(usable=self.numbers.usable, superseded=superseded, conflicts=self.linkage.conflicts)
 
     def fallback(self) -> Fallback | None:
-        """Give the settings of the probabilistic linkage, or None where the programme leaves it out.
+        """Return the settings of the probabilistic linkage, or None if the programme has none.
 
         Returns
         -------
@@ -229,7 +231,7 @@ class Programme(Table):
         return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
 
     def work(self) -> Path | None:
-        """Give the folder in which records are kept that do not fit in memory, or None where the programme has none.
+        """Return the folder for records that do not fit in memory, or None if the programme has none.
 
         Returns
         -------
@@ -237,20 +239,17 @@ class Programme(Table):
         """
         return None if self.linkage.work is None else self.folder / self.linkage.work
 
-    def link(
-        self, *, on: dt.date | None = None, sources: Sequence[Source] | None = None, progress: Progress = silent
-    ) -> Linkage:
+    def link(self, *, on: dt.date | None = None, progress: Progress = silent) -> Linkage:
         """Link the programme's sources.
 
         Parameters
         ----------
         on : datetime.date, optional
-            The day on which Type 1 opt-outs must stand: rows of GP data that they hold for are dropped when read. With
-            none given they are linked, and withheld from each release.
-        sources : sequence of Source, optional
-            Those of :meth:`sources_without_type_one`, where they are open already.
+            The day on which Type 1 opt-outs must be in force. GP rows to which one applies are removed when they are
+            read, and counted in ``linkage.quality.not_read``. Without a day, these rows are linked, and withheld from
+            each release.
         progress : Progress
-            Told of each step.
+            Called at each step.
 
         Returns
         -------
@@ -259,12 +258,13 @@ class Programme(Table):
         Raises
         ------
         RefusedError
-            If the programme was destroyed, or had ended on that day.
+            If the programme was destroyed, or has ended on this day.
+        ProgrammeError, SourceError
+            If a setting is wrong, or data cannot be read.
         """
         self.refuse_if_over(on)
-        if sources is None:
-            sources = self.sources() if on is None else self.sources_without_type_one(on)[0]
-        return link(
+        sources, not_read = (self.sources(), None) if on is None else self.sources_without_type_one(on)
+        linkage = link(
             sources,
             exact=self.exact(),
             fallback=self.fallback(),
@@ -274,21 +274,24 @@ class Programme(Table):
             synthetic=self.programme.synthetic,
             progress=progress,
         )
+        if not_read is None or not_read.is_empty():
+            return linkage
+        return replace(linkage, quality=with_not_read(linkage.quality, not_read))
 
     # --- Governance --------------------------------------------------------------------------------------------------
 
     def refuse_if_over(self, on: dt.date | None = None) -> None:
-        """Refuse to run a programme that was destroyed, or that had ended.
+        """Refuse a programme that was destroyed, or that has ended.
 
         Parameters
         ----------
         on : datetime.date, optional
-            The day; with none given, only destruction counts.
+            The day. Without it, only destruction counts.
 
         Raises
         ------
         RefusedError
-            If it is over.
+            If the programme was destroyed, or has ended on this day.
         """
         refuse_if_destroyed(self.folder)
         if on is not None and self.programme.ends is not None and on > self.programme.ends:
@@ -297,13 +300,13 @@ class Programme(Table):
             )
 
     def agreements(self) -> list[Agreement]:
-        """Give what each recipient may have.
+        """Return the agreement with each recipient.
 
         Returns
         -------
         list of Agreement
         """
-        return [each.agreement(self._place) for each in self.recipient]
+        return [table.build(self._path) for table in self.recipient]
 
     def withhold(self, linkage: Linkage, *, on: dt.date, purpose: str) -> Withholding | None:
         """Find the records that must not leave on a day for a purpose.
@@ -311,49 +314,46 @@ class Programme(Table):
         Parameters
         ----------
         linkage : Linkage
-            Of the programme's sources.
+            The linkage of the programme's sources.
         on : datetime.date
             The day of release.
         purpose : str
-            As the agreement words it.
+            The purpose of the release, exactly as in the agreement.
 
         Returns
         -------
         Withholding or None
-            None where the programme states neither opt-outs nor sensitive records: then only synthetic data is
-            released.
+            None if the programme states neither opt-outs nor sensitive records. Then only synthetic data are released.
 
         Raises
         ------
         RefusedError
-            If a list is too old, or cannot be relied on.
+            If a list is missing, is too old, or cannot be relied on.
         ProgrammeError, SourceError
-            If something is not there, or cannot be read.
+            If a file or column does not exist, or cannot be read.
         """
         rules = self.sensitive_rules()
         if self.opt_outs is None and not rules:
             return None
         policy = (self.opt_outs or OptOutsTable()).policy()
-        return withhold(linkage, policy, on=on, purpose=purpose, sensitive=rules, **self.opt_out_lists())
+        return withhold(linkage, policy, self.opt_out_lists(), on=on, purpose=purpose, sensitive=rules)
 
-    def opt_out_lists(self) -> dict[str, OptOuts | None]:
-        """Read the opt-outs.
+    def opt_out_lists(self) -> OptOutLists:
+        """Read the opt-outs that the programme states.
 
         Returns
         -------
-        dict of str to OptOuts
-            ``national``, ``type_one``, ``objections`` and ``excluded``, None where the file states none.
+        OptOutLists
 
         Raises
         ------
         ProgrammeError, SourceError
-            If a file is not there, or cannot be read.
+            If a file does not exist or cannot be read.
         """
-        stage_one = None if self.two_stage is None else self.two_stage.stage_one()
-        return read_opt_outs(self.opt_outs or OptOutsTable(), self.folder, stage_one)
+        return read_opt_outs(self.opt_outs or OptOutsTable(), self.folder, self.two_stage)
 
     def sensitive_rules(self) -> list[SensitiveRule]:
-        """Give the rules on sensitive records; their code lists are read.
+        """Return the rules on sensitive records, and read their code lists.
 
         Returns
         -------
@@ -362,30 +362,46 @@ class Programme(Table):
         Raises
         ------
         ProgrammeError, SourceError
-            If a rule makes no sense, or a code list is not there or cannot be read.
+            If a rule is wrong, or a code list does not exist or cannot be read.
         """
-        return [read_rule(each, number, self.folder) for number, each in enumerate(self.sensitive, start=1)]
+        return [read_rule(table, number, self.folder) for number, table in enumerate(self.sensitive, start=1)]
 
-    def audit_log(self) -> "Audit | None":
-        """Give the audit log, where the programme states one.
+    def audit_log(self) -> Audit | None:
+        """Return the audit log, or None if the programme states none.
 
         Returns
         -------
         Audit or None
         """
-        from linkcore.governance.audit.audit import Audit
-
         return None if self.audit is None else Audit(self.folder / self.audit.file)
 
-    def to_destroy(self) -> dict[str, Any]:
-        """Say what goes when the programme is destroyed.
+    def occasion(self, actor: str, at: dt.datetime, reason: str = "") -> Occasion | None:
+        """Return the occasion of an action, or None if the programme states no audit log.
+
+        Parameters
+        ----------
+        actor : str
+            Who does it: a team or a role, not a patient.
+        at : datetime.datetime
+            The time, with its time zone.
+        reason : str
+            Why it is done, with nothing in it that identifies a patient.
 
         Returns
         -------
-        dict
-            Arguments of :func:`linkcore.governance.destruction.destroy.destroy`: ``programme``, ``data`` by provider,
-            ``work`` (with the lists of opt-outs and superseded numbers, which hold NHS Numbers), ``key_files``,
-            ``recipients`` and ``known_copies``.
+        Occasion or None
+        """
+        audit = self.audit_log()
+        return None if audit is None else Occasion(actor, at, audit, reason)
+
+    def to_destroy(self) -> Inventory:
+        """Return what is destroyed at the end of the programme, and who has copies.
+
+        Returns
+        -------
+        Inventory
+            For :func:`linkcore.destroy`. Its ``work`` includes the lists of opt-outs and of superseded numbers, since
+            they hold NHS Numbers.
         """
         data: dict[str, list[str]] = {}
         for source in self.source:
@@ -396,36 +412,36 @@ class Programme(Table):
                 data.setdefault(self.destruction.providers.get(source.name, source.name), []).append(source.data)
         lists = () if self.opt_outs is None else self.opt_outs.files()
         superseded = () if self.numbers.superseded is None else (self.numbers.superseded,)
-        return {
-            "programme": self.programme.name,
-            "data": data,
-            "work": (*self.destruction.work, *lists, *superseded),
-            "key_files": self.destruction.key_files,
-            "recipients": tuple(each.name for each in self.recipient),
-            "known_copies": self.destruction.known_copies,
-        }
+        return Inventory(
+            self.programme.name,
+            data,
+            work=(*self.destruction.work, *lists, *superseded),
+            key_files=self.destruction.key_files,
+            recipients=tuple(recipient.name for recipient in self.recipient),
+            known_copies=self.destruction.known_copies,
+        )
 
-    def _place(self, path: str) -> Path:
+    def _path(self, path: str) -> Path:
         return self.folder / path
 
     def check(self, on: dt.date | None = None) -> list[Source]:
-        """Check all that can be checked before the sources are read: no linkage or release is refused later for it.
+        """Check everything that can be checked before the sources are read.
 
         Parameters
         ----------
         on : datetime.date, optional
-            The day of release, to check the dates of the opt-outs for it, too.
+            The day of release: the age of the opt-outs is then checked too.
 
         Returns
         -------
         list of Source
-            Those of :meth:`sources`.
+            The opened sources, as from :meth:`sources`.
 
         Raises
         ------
         ProgrammeError, SourceError, RefusedError
-            If a setting makes no sense, a file or a column is not there, the sources cannot be linked together, a
-            recipient is to have what no release carries, or the programme was destroyed.
+            If a setting is wrong, a file or a column does not exist, the sources cannot be linked together, an
+            agreement names something that is never released, or the programme was destroyed.
         """
         self.refuse_if_over(on)
         sources = self.sources()
@@ -441,12 +457,12 @@ class Programme(Table):
         for key in ("providers", "one_file_a_provider"):
             strangers = sorted(set(getattr(self.destruction, key)) - {source.name for source in sources})
             if strangers:
-                raise ProgrammeError(f"destruction.{key}: {', '.join(strangers)} is no source; name sources there")
-        for provider in self.to_destroy()["data"]:
+                raise ProgrammeError(f"destruction.{key}: {', '.join(strangers)} is not a source; name sources there")
+        for provider in self.to_destroy().data:
             checked_provider(provider)
-        for kind, listed in self.opt_out_lists().items():
-            if listed is not None and on is not None and self.opt_outs is not None:
-                listed.check(
+        for kind, opt_outs in self.opt_out_lists().given().items():
+            if on is not None and self.opt_outs is not None:
+                opt_outs.check(
                     f"opt_outs.{kind}",
                     on=on,
                     max_age_days=self.opt_outs.max_age_days,
@@ -454,39 +470,20 @@ class Programme(Table):
                 )
         return sources
 
-    def plan(self, on: dt.date | None = None) -> str:
-        """Say what would happen: sources, opt-outs and their basis, recipients, columns out and dates.
 
-        Parameters
-        ----------
-        on : datetime.date, optional
-            The day of release, to say what would be refused on it.
-
-        Returns
-        -------
-        str
-            Lines of text, without the value of any identifier.
-
-        Raises
-        ------
-        ProgrammeError, SourceError, RefusedError
-            Whatever :meth:`check` finds wrong.
-        """
-        return plan(self, self.check(), on)
-
-
-def _place(location: tuple[str | int, ...]) -> str:
-    # As a person counts: the first [[source]] is source[1].
+def _key(location: tuple[str | int, ...]) -> str:
+    """Return a key with its place; the first [[source]] is source[1]."""
     return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
 
 
-def _reason(error: object) -> str:
-    assert isinstance(error, dict)
-    if error["type"] == "extra_forbidden":
+def _reason(fault: ErrorDetails) -> str:
+    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return "no such key"
-    if error["type"] == "missing":
+    if fault["type"] == "missing":
         return "is required"
-    if error["type"] == "value_error":
-        # One of ours, without what pydantic says before it.
-        return str(error["ctx"]["error"])
-    return str(error["msg"])
+    if fault["type"] in ("model_type", "dataclass_type"):
+        return "must be a table of keys"
+    if fault["type"] == "value_error":
+        # One of our errors, without the words that pydantic puts before it.
+        return str(fault["ctx"]["error"])
+    return fault["msg"]

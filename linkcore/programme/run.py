@@ -1,9 +1,9 @@
-"""Running a programme: all that its file states, from the sources to a signed release for each recipient."""
+"""A run of a programme: everything that its file states, from the sources to a signed release for each recipient."""
 
 import datetime as dt
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -14,7 +14,6 @@ from linkcore.disclosure.disclosed import disclosed
 from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
-from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.manifest import is_of_a_release
 from linkcore.governance.releases.agreements import Agreement
@@ -35,7 +34,7 @@ from linkcore.schema import ALL
 __all__ = ["RELEASES", "ProgrammeRun", "run_programme", "synthetic_keys"]
 
 RELEASES: Final = "releases"
-"""The folder of a run in which each recipient's release has a folder, named after its key."""
+"""The folder of a run that holds the releases: a folder for each, named after the recipient's key."""
 
 _CONTENTS: Final = "run.json"
 _REPORT: Final = "report.html"
@@ -44,50 +43,46 @@ _SUMMARY: Final = "summary.txt"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ProgrammeRun:
-    """What a run of a programme came to.
+    """Result of `run_programme`.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where everything is: a folder a release in ``RELEASES``, the linkage-quality report and its ``quality.json``,
-        and a summary.
+        The folder of the run. It holds a folder for each release in ``RELEASES``, the linkage-quality report, its
+        ``quality.json``, and a summary.
     programme : str
-        Its name.
+        Name of the programme.
     on : datetime.date
         The day of release.
     linkage : Linkage
-        Of its sources. It holds identifiers, and stays with the trusted team.
-    type_one : polars.DataFrame
-        GP rows that should never have been sent, and were left out when read: ``source``, ``practice``, ``rows``. They
-        are true counts, to be reported back.
+        The linkage of the programme's sources. It holds identifiers, and stays with the trusted team.
     withholdings : mapping of str to Withholding
-        By purpose, what was kept back; none where the programme states neither opt-outs nor sensitive records.
+        What was withheld, by purpose. Empty if the programme states neither opt-outs nor sensitive records.
     releases : mapping of str to Release
-        By recipient.
+        The releases, by recipient.
     refused : mapping of str to str
-        By recipient who got nothing: why.
+        For each recipient without a release, the reason.
     quality : Quality
-        What the report tells, of the linkage and of what is withheld; with disclosure control.
+        What the report shows about the linkage and about withheld records, with disclosure control.
     """
 
     folder: Path
     programme: str
     on: dt.date
     linkage: Linkage
-    type_one: pl.DataFrame
     withholdings: Mapping[str, Withholding]
     releases: Mapping[str, Release]
     refused: Mapping[str, str]
     quality: Quality
 
     def __repr__(self) -> str:
-        """Say how much there is; never what."""
+        """Show counts, and no content."""
         return (
             f"ProgrammeRun({self.programme!r}, {self.on}: {len(self.releases)} released, {len(self.refused)} refused)"
         )
 
     def text(self) -> str:
-        """Say in plain text what was done: small counts are suppressed, others rounded.
+        """Describe the run in plain text: small counts are suppressed, and others are rounded.
 
         Returns
         -------
@@ -102,44 +97,40 @@ def run_programme(
     *,
     keys: Mapping[str, Key] | Keyring,
     on: dt.date,
-    at: dt.datetime,
-    actor: str,
+    occasion: Occasion | None = None,
     signing_key: SigningKey | None = None,
-    audit: Audit | None = None,
     progress: Progress = silent,
 ) -> ProgrammeRun:
-    r"""Do all that a programme file states: link, withhold, and release to each recipient what its agreement allows.
+    r"""Do everything that a programme file states: link, withhold, and release to each recipient what it may have.
 
-    Whatever can be refused beforehand is refused before the sources are read. Then the sources are linked, GP rows with
-    a Type 1 opt-out left out when they are read; for each purpose, opt-outs and sensitive records are withheld as they
-    stand on the day; each recipient gets a release under its own key; and the linkage-quality report is written, with
-    disclosure control. A recipient who may have nothing (terms not in force, an opt-out list that its purpose needs
-    missing, too few people alike) is named in `ProgrammeRun.refused`, and the others get theirs.
+    Whatever can be refused early is refused before the sources are read. Then the sources are linked, without the GP
+    rows to which a Type 1 opt-out applies. For each purpose, opt-outs and sensitive records are withheld as they stand
+    on the day. Each recipient gets a release under its own key. The linkage-quality report is written, with disclosure
+    control. A recipient whose release is refused is named in `ProgrammeRun.refused`, and the others get theirs. A
+    release is refused if its terms are not in force, if a list of opt-outs that it needs is missing, or if too few
+    people are alike.
 
-    Everything appears at once, when all of it is complete, instead of what an earlier run left in the folder: give each
-    run of which recipients keep a release a folder of its own, since withdrawals look into it. The same again gives the
-    same bytes, but for times.
+    All outputs appear at once, when they are complete, and replace what an earlier run left in the folder. If
+    recipients keep the releases of a run, give the next run another folder: withdrawals look into the releases.
+    The same run again gives the same bytes, except for times.
 
     Parameters
     ----------
     programme : Programme
-        As its file states it.
+        The programme.
     out : path
-        The folder to write; files in it are for their owner only.
+        The folder to write. Only its owner can read the files in it.
     keys : mapping of str to Key, or Keyring
-        By id, each recipient's own key.
+        Each recipient's own key, by id.
     on : datetime.date
-        The day of release: opt-outs, terms and the programme's end are judged by it.
-    at : datetime.datetime
-        The time, with its time zone, for the audit log.
-    actor : str
-        Who does it.
+        The day of release. Opt-outs, terms and the end of the programme are judged by it.
+    occasion : Occasion, optional
+        Who runs it and when, and the audit log, as from :meth:`Programme.occasion`. Only a synthetic programme that
+        states no audit log runs without it.
     signing_key : SigningKey, optional
-        By which manifests are signed; only a synthetic programme runs without.
-    audit : Audit, optional
-        The audit log, by default that of the programme file; only a synthetic programme runs without.
+        The key that signs the manifests. Only a synthetic programme runs without it.
     progress : Progress
-        Told of each step.
+        Called at each step.
 
     Returns
     -------
@@ -148,10 +139,11 @@ def run_programme(
     Raises
     ------
     RefusedError
-        If the programme is over, no recipient may have anything, a key is missing or shared, or it could be neither
-        signed nor audited.
+        If the programme is over, if no recipient may have anything, if a key is missing or shared, or if the signing
+        key or the audit log is missing.
     ProgrammeError, SourceError
-        If the programme file or a source cannot be used.
+        If the programme file or a source cannot be used, or if the programme states an audit log and no occasion is
+        given.
 
     Examples
     --------
@@ -162,6 +154,7 @@ def run_programme(
     ... linkage = { probabilistic = false }
     ... source = [{ name = "gp", data = "gp.csv", spine = true }]
     ... recipient = [{ name = "partner", key = "partner-2026", columns = { gp = ["seen"] } }]
+    ... audit = { file = "audit.jsonl" }
     ... '''
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "gp.csv").write_text("nhs_number,seen\n9990000018,3\n9990000026,5\n")
@@ -169,107 +162,134 @@ def run_programme(
     ...     programme = Programme.load(Path(folder, "programme.toml"))
     ...     run = run_programme(
     ...         programme, Path(folder, "out"), keys=synthetic_keys(programme), on=dt.date(2026, 4, 1),
-    ...         at=dt.datetime(2026, 4, 1, 12, tzinfo=dt.UTC), actor="team",
+    ...         occasion=programme.occasion("team", dt.datetime(2026, 4, 1, 12, tzinfo=dt.UTC)),
     ...     )
     ...     print(run, sorted(path.name for path in run.folder.iterdir()))
     ProgrammeRun('Example', 2026-04-01: 1 released, 0 refused)
     ['quality.json', 'releases', 'report.html', 'run.json', 'summary.txt']
     """
     programme.check(on)
-    audit = audit or programme.audit_log()
-    refuse_unless_signed_and_audited(synthetic=programme.programme.synthetic, signing_key=signing_key, audit=audit)
+    if occasion is None and programme.audit is not None:
+        raise ProgrammeError(
+            "the programme states an audit log, so every run needs an occasion: give programme.occasion(actor, at)"
+        )
+    refuse_unless_signed_and_audited(
+        synthetic=programme.programme.synthetic, signing_key=signing_key, occasion=occasion
+    )
     agreements = programme.agreements()
-    of_recipients = {each.recipient: _own_key(keys, each) for each in agreements}
-    refuse_shared_keys(of_recipients)
-    if audit is not None:
-        name, count = programme.programme.name, len(agreements)
-        audit.record("programme_run", at=at, actor=actor, programme=name, on=str(on), recipients=count)
+    own_keys = {agreement.recipient: _own_key(keys, agreement) for agreement in agreements}
+    refuse_shared_keys(own_keys)
+    if occasion is not None:
+        occasion.record("programme_run", programme=programme.programme.name, on=str(on), recipients=len(agreements))
     refused = _not_in_force(agreements, on)
-    _refuse_all(agreements, refused)
-    withholdings: dict[str, Withholding] = {}
+    _refuse_if_nobody_is_left(agreements, refused)
     releases: dict[str, Release] = {}
-    out = Path(out)
+    out, steps = Path(out), len(agreements) + 1
     with new_folder(out, ours=_is_of_a_run) as folder:
-        sources, type_one = programme.sources_without_type_one(on)
-        linkage = programme.link(on=on, sources=sources, progress=progress)
+        releasing = _Releasing(programme, programme.link(on=on, progress=progress), on, signing_key, occasion)
         for number, agreement in enumerate(agreements):
             recipient = agreement.recipient
-            progress(f"release to {recipient}", number, len(agreements) + 1)
+            progress(f"release to {recipient}", number, steps)
             if recipient not in refused:
                 try:
-                    releases[recipient] = release(
-                        linkage,
-                        agreement,
-                        of_recipients[recipient],
-                        folder / RELEASES / agreement.key,
-                        on=on,
-                        withholding=_withheld(programme, linkage, withholdings, on=on, purpose=agreement.purpose),
-                        signing_key=signing_key,
-                        occasion=None if audit is None else Occasion(actor, at, audit),
-                    )
+                    place = folder / RELEASES / agreement.key
+                    releases[recipient] = releasing.release(agreement, own_keys[recipient], place)
                 except RefusedError as error:
                     refused[recipient] = str(error)
-            if recipient in refused and audit is not None:
-                # If it was the audit log that refused, it refuses this, too, and the run ends.
-                audit.record("release", at=at, actor=actor, recipient=recipient, outcome="refused")
-        _refuse_all(agreements, refused)
-        progress("report", len(agreements), len(agreements) + 1)
-        # Where they will be when all is there.
+            if recipient in refused and occasion is not None:
+                # If the audit log itself refused, it refuses this line too, and the run ends.
+                occasion.record("release", recipient=recipient, outcome="refused")
+        _refuse_if_nobody_is_left(agreements, refused)
+        progress("report", len(agreements), steps)
+        # Releases are named by the place to which they will be moved.
         placed = {name: replace(each, folder=out / RELEASES / each.folder.name) for name, each in releases.items()}
-        run = ProgrammeRun(
-            out,
-            programme.programme.name,
-            on,
-            linkage,
-            type_one,
-            MappingProxyType(withholdings),
-            MappingProxyType(placed),
-            MappingProxyType(refused),
-            disclosed(with_withholding(linkage.quality, withholdings.values(), type_one)),
-        )
+        run = releasing.run(out, placed, refused)
         write_report(run.quality, folder / _REPORT)
         (folder / _SUMMARY).write_text(run.text(), "utf-8")
         (folder / _CONTENTS).write_text(json.dumps(_contents(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
-    progress("done", len(agreements) + 1, len(agreements) + 1)
+    progress("done", steps, steps)
     return run
 
 
+@dataclass(frozen=True)
+class _Releasing:
+    """The releases of one linkage on one day; opt-outs are applied once for each purpose."""
+
+    programme: Programme
+    linkage: Linkage
+    on: dt.date
+    signing_key: SigningKey | None
+    occasion: Occasion | None
+    withholdings: dict[str, Withholding] = field(default_factory=dict)
+
+    def release(self, agreement: Agreement, key: Key, folder: Path) -> Release:
+        return release(
+            self.linkage,
+            agreement,
+            key,
+            folder,
+            on=self.on,
+            withholding=self._withholding(agreement.purpose),
+            signing_key=self.signing_key,
+            occasion=self.occasion,
+        )
+
+    def _withholding(self, purpose: str) -> Withholding | None:
+        if purpose not in self.withholdings:
+            withholding = self.programme.withhold(self.linkage, on=self.on, purpose=purpose)
+            if withholding is None:
+                return None
+            self.withholdings[purpose] = withholding
+        return self.withholdings[purpose]
+
+    def run(self, folder: Path, releases: Mapping[str, Release], refused: Mapping[str, str]) -> ProgrammeRun:
+        return ProgrammeRun(
+            folder,
+            self.programme.programme.name,
+            self.on,
+            self.linkage,
+            MappingProxyType(self.withholdings),
+            MappingProxyType(dict(releases)),
+            MappingProxyType(dict(refused)),
+            disclosed(with_withholding(self.linkage.quality, self.withholdings.values())),
+        )
+
+
 def synthetic_keys(programme: Programme) -> dict[str, Key]:
-    """Make a random key for each recipient of a synthetic programme, to try it; they are kept nowhere.
+    """Generate a random key for each recipient of a synthetic programme, to try the programme. No key is kept.
 
     Parameters
     ----------
     programme : Programme
-        It says that it is synthetic.
+        A programme that states that it is synthetic.
 
     Returns
     -------
     dict of str to Key
-        By id.
+        The keys, by id.
 
     Raises
     ------
     RefusedError
-        If it does not: the keys of real people's pseudonyms are made once, and kept in a keyring.
+        If the programme is not synthetic: the keys for real people's pseudonyms are generated once and kept in a
+        keyring.
     """
     if not programme.programme.synthetic:
         raise RefusedError(
-            f"programme {programme.programme.name!r} does not say that it is synthetic; make each recipient's key "
-            "once, in a keyring, and give that"
+            f"programme {programme.programme.name!r} does not say that it is synthetic; generate each recipient's key "
+            "once, in a keyring, and give the keyring"
         )
     return {agreement.key: Key.generate(agreement.key) for agreement in programme.agreements()}
 
 
 def _own_key(keys: Mapping[str, Key] | Keyring, agreement: Agreement) -> Key:
     if agreement.key not in keys:
-        raise RefusedError(
-            f"agreement with {agreement.recipient!r}: its key {agreement.key!r} is not among those given"
-        )
+        raise RefusedError(f"agreement with {agreement.recipient!r}: its key {agreement.key!r} is not given; give it")
     return keys[agreement.key]
 
 
 def _not_in_force(agreements: list[Agreement], on: dt.date) -> dict[str, str]:
-    """Say by recipient, before anything is read, whose terms are not in force on the day."""
+    """Return the recipients whose terms are not in force on the day, each with the reason."""
     refused = {}
     for agreement in agreements:
         try:
@@ -280,26 +300,14 @@ def _not_in_force(agreements: list[Agreement], on: dt.date) -> dict[str, str]:
     return refused
 
 
-def _refuse_all(agreements: list[Agreement], refused: Mapping[str, str]) -> None:
+def _refuse_if_nobody_is_left(agreements: list[Agreement], refused: Mapping[str, str]) -> None:
     if not agreements:
-        raise ProgrammeError("the programme file states no [[recipient]], so there is nothing to release")
+        raise ProgrammeError("the programme file states no [[recipient]], so there is nothing to release; state one")
     if len(refused) == len(agreements):
         raise RefusedError("no recipient may have anything: " + "; ".join(refused.values()))
 
 
-def _withheld(
-    programme: Programme, linkage: Linkage, known: dict[str, Withholding], *, on: dt.date, purpose: str
-) -> Withholding | None:
-    """Apply opt-outs for a purpose, once."""
-    if purpose not in known:
-        withholding = programme.withhold(linkage, on=on, purpose=purpose)
-        if withholding is None:
-            return None
-        known[purpose] = withholding
-    return known[purpose]
-
-
-# --- What is said of it ----------------------------------------------------------------------------------------------
+# --- Summary ----------------------------------------------------------------------------------------------------------
 
 
 def _summary(run: ProgrammeRun) -> Iterator[str]:

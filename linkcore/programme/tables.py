@@ -1,14 +1,13 @@
-"""The tables of a programme file: which keys there are, and what each may be.
+"""The tables of a programme file: which keys they have, and which values are allowed.
 
-Paths in them are as the file states them; :mod:`~linkcore.programme.programme` knows the folder that they
-are in.
+Paths are as the file states them; :mod:`~linkcore.programme.programme` knows the folder to which they are relative.
 """
 
 import datetime as dt
 from collections.abc import Callable
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator, field_validator, model_validator
 
 from linkcore.errors import LinkcoreError
 from linkcore.governance.releases.agreements import Agreement
@@ -22,21 +21,42 @@ from linkcore.schema import USABLE_STATUSES
 from linkcore.sources.source import FurtherKind
 
 __all__ = ["AboutTable", "DestructionTable", "LinkageTable", "NumbersTable", "OptOutsTable", "RecipientTable"]
-__all__ += ["AuditTable", "SensitiveTable", "SourceTable", "Table", "TwoStageTable"]
+__all__ += ["AuditTable", "SensitiveTable", "SourceTable", "Table", "TwoStage"]
 
 
 class Table(BaseModel):
-    """Any table: an unknown key is a spelling mistake, and could release or withhold what it should not."""
+    """A table of the programme file. An unknown key is refused: a spelling mistake could change what is released."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _sound(make: Callable[[], object]) -> None:
-    """Have whatever the table states made once, so that what is wrong is said with its place in the file."""
+def _with_place(value: Any, build: Callable[[Any], Any]) -> Any:
+    """Turn our errors into those that pydantic reports with the place in the file."""
     try:
-        make()
+        return build(value)
     except LinkcoreError as error:
         raise ValueError(str(error)) from None
+
+
+# Tables with the same keys as a dataclass are read as that dataclass.
+_AS_STATED: Final = WrapValidator(_with_place)
+TwoStage = Annotated[StageOne, _AS_STATED]
+"""``[two_stage]``: how the supplier's codes, which replace all NHS Numbers, are made and written."""
+
+_Terms = Annotated[Terms, _AS_STATED]
+
+
+class _BuiltTable(Table):
+    """A table from which something is built: this is done once on reading, so that an error names its place."""
+
+    @model_validator(mode="after")
+    def _can_be_built(self) -> Self:
+        _with_place(str, self.build)
+        return self
+
+    def build(self, place: Callable[[str], Any] = str) -> object:
+        """Build what the table states; ``place`` turns a path of the programme file into a real one."""
+        raise NotImplementedError
 
 
 class AboutTable(Table):
@@ -68,23 +88,6 @@ class LinkageTable(Table):
     work: str | None = None
 
 
-class TwoStageTable(Table):
-    """``[two_stage]``: how the supplier's codes are made and written, that stand in place of all NHS Numbers."""
-
-    encoding: Literal["hex", "base64"] = "hex"
-    bits: int = 128
-    text: Literal["digits", "spaced"] = "digits"
-
-    @model_validator(mode="after")
-    def _is_sound(self) -> Self:
-        _sound(self.stage_one)
-        return self
-
-    def stage_one(self) -> StageOne:
-        """Make it."""
-        return StageOne(**dict(self))
-
-
 class SourceTable(Table):
     """``[[source]]``."""
 
@@ -102,7 +105,7 @@ class SourceTable(Table):
     further: dict[str, FurtherKind] | None = None
     attributes: dict[str, str] | None = None
     events: dict[str, str] | None = None
-    stage_one: TwoStageTable | None = None
+    stage_one: TwoStage | None = None
 
 
 class ExemptionTable(Table):
@@ -114,16 +117,16 @@ class ExemptionTable(Table):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        _sound(self.exemption)
+        _with_place(self, ExemptionTable.exemption)
         return self
 
     def exemption(self) -> Exemption:
-        """Make it."""
+        """Build the exemption."""
         return Exemption(self.basis, self.statement)
 
 
 class NationalTable(Table):
-    """``[opt_outs.national]``: a list of those who opted out, or what was asked and the answer."""
+    """``[opt_outs.national]``: a list of people who opted out, or both files of the national check."""
 
     as_of: dt.date
     list: str | None = None
@@ -134,12 +137,12 @@ class NationalTable(Table):
     def _is_one(self) -> Self:
         stated = {name for name in ("list", "asked", "answer") if getattr(self, name) is not None}
         if stated not in ({"list"}, {"asked", "answer"}):
-            raise ValueError("it is either list, or asked and answer")
+            raise ValueError("state either list, or both asked and answer")
         return self
 
 
 class TypeOneTable(Table):
-    """``[opt_outs.type_one]``: a list of those who opted out, or dated codes."""
+    """``[opt_outs.type_one]``: a list of people who opted out, or dated codes."""
 
     as_of: dt.date
     list: str | None = None
@@ -150,14 +153,14 @@ class TypeOneTable(Table):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if (self.list is None) == (self.codes is None):
-            raise ValueError("it is either list or codes")
+            raise ValueError("state either list or codes")
         if self.codes is None and (self.dissents is not None or self.withdrawals is not None):
-            raise ValueError("dissents and withdrawals are for codes")
+            raise ValueError("dissents and withdrawals can be stated with codes only")
         return self
 
 
 class ObjectionsTable(Table):
-    """``[opt_outs.objections]``: a list, or a register of dated objections and withdrawals."""
+    """``[opt_outs.objections]``: a list of people who objected, or a register of dated objections and withdrawals."""
 
     as_of: dt.date
     list: str | None = None
@@ -166,12 +169,12 @@ class ObjectionsTable(Table):
     @model_validator(mode="after")
     def _is_one(self) -> Self:
         if (self.list is None) == (self.statements is None):
-            raise ValueError("it is either list or statements")
+            raise ValueError("state either list or statements")
         return self
 
 
 class ExcludedTable(Table):
-    """``[opt_outs.excluded]``: people of whom nothing may leave."""
+    """``[opt_outs.excluded]``: people whose records are all withheld."""
 
     as_of: dt.date
     list: str
@@ -193,16 +196,16 @@ class OptOutsTable(Table):
 
     @field_validator("exemption")
     @classmethod
-    def _are_of_purposes(cls, exemption: tuple[ExemptionTable, ...]) -> tuple[ExemptionTable, ...]:
-        purposes = [each.purpose for each in exemption]
+    def _have_different_purposes(cls, exemption: tuple[ExemptionTable, ...]) -> tuple[ExemptionTable, ...]:
+        purposes = [table.purpose for table in exemption]
         if len(set(purposes)) < len(purposes):
-            raise ValueError("two are for one purpose; state each purpose's basis once")
+            raise ValueError("two exemptions have the same purpose; state each purpose once")
         return exemption
 
     def policy(self) -> OptOutPolicy:
-        """Make the policy."""
+        """Build the policy."""
         return OptOutPolicy(
-            exemptions={each.purpose: each.exemption() for each in self.exemption},
+            exemptions={table.purpose: table.exemption() for table in self.exemption},
             gp_sources=self.gp_sources,
             type_one_applied=self.type_one_applied,
             unlinked=self.unlinked,
@@ -211,7 +214,7 @@ class OptOutsTable(Table):
         )
 
     def files(self) -> tuple[str, ...]:
-        """Name the files that hold opt-outs, as they are stated."""
+        """Return the files that hold opt-outs, as the programme file states them."""
         tables = (self.national, self.type_one, self.objections, self.excluded)
         keys = ("list", "asked", "answer", "codes", "statements")
         found = (getattr(table, key, None) for table in tables for key in keys)
@@ -230,8 +233,8 @@ class SensitiveTable(Table):
     carries: dict[str, str] = {}
 
 
-class DerivedTable(Table):
-    """A derived column: ``"birth_year"`` is short for ``{kind = "birth_year"}``."""
+class DerivedTable(_BuiltTable):
+    """A derived column; ``"birth_year"`` is short for ``{kind = "birth_year"}``."""
 
     kind: DerivedKind
     at: dt.date | None = None
@@ -244,19 +247,14 @@ class DerivedTable(Table):
     def _may_be_short(cls, stated: Any) -> Any:
         return {"kind": stated} if isinstance(stated, str) else stated
 
-    @model_validator(mode="after")
-    def _is_sound(self) -> Self:
-        _sound(self.derived)
-        return self
-
-    def derived(self, place: Callable[[str], Any] = str) -> Derived:
-        """Make it, its look-up where ``place`` says."""
+    def build(self, place: Callable[[str], Any] = str) -> Derived:
+        """Build the derived column."""
         look_up = None if self.look_up is None else place(self.look_up)
         return Derived(self.kind, self.at, look_up, self.postcode, self.area)
 
 
-class CohortTable(Table):
-    """``[recipient.cohort]``: a text is short for ``{where = "..."}``."""
+class CohortTable(_BuiltTable):
+    """``[recipient.cohort]``; a text is short for ``{where = "..."}``."""
 
     where: str | None = None
     source: str | None = None
@@ -268,46 +266,17 @@ class CohortTable(Table):
     def _may_be_short(cls, stated: Any) -> Any:
         return {"where": stated} if isinstance(stated, str) else stated
 
-    @model_validator(mode="after")
-    def _is_sound(self) -> Self:
-        _sound(self.cohort)
-        return self
-
-    def cohort(self, place: Callable[[str], Any] = str) -> Cohort:
-        """Make it, its files where ``place`` says."""
+    def build(self, place: Callable[[str], Any] = str) -> Cohort:
+        """Build the cohort."""
         return Cohort(
             self.where,
             self.source,
-            {name: each.derived(place) for name, each in self.derived.items()},
+            {name: column.build(place) for name, column in self.derived.items()},
             None if self.pseudonyms is None else place(self.pseudonyms),
         )
 
 
-class TermsTable(Table):
-    """``[recipient.terms]``: all of it is stated."""
-
-    legal_basis: str
-    approval: str
-    start: dt.date
-    end: dt.date
-    ico_registration: str
-    ico_expires: dt.date
-    toolkit: str
-    toolkit_expires: dt.date
-    fair_processing: str
-    next_audit: dt.date
-
-    @model_validator(mode="after")
-    def _is_sound(self) -> Self:
-        _sound(self.terms)
-        return self
-
-    def terms(self) -> Terms:
-        """Make them."""
-        return Terms(**dict(self))
-
-
-class RecipientTable(Table):
+class RecipientTable(_BuiltTable):
     """``[[recipient]]``."""
 
     name: str
@@ -319,17 +288,12 @@ class RecipientTable(Table):
     quasi_identifiers: dict[str, tuple[str, ...]] = {}
     not_identifying: dict[str, tuple[str, ...]] = {}
     cohort: CohortTable | None = None
-    terms: TermsTable | None = None
+    terms: _Terms | None = None
     format: Format = "parquet"
     minimum_k: int | None = Field(default=None, ge=1)
 
-    @model_validator(mode="after")
-    def _is_sound(self) -> Self:
-        _sound(self.agreement)
-        return self
-
-    def agreement(self, place: Callable[[str], Any] = str) -> Agreement:
-        """Make it, its files where ``place`` says."""
+    def build(self, place: Callable[[str], Any] = str) -> Agreement:
+        """Build the agreement."""
         return Agreement(
             self.name,
             self.key,
@@ -337,13 +301,13 @@ class RecipientTable(Table):
             self.purpose,
             pseudonymised=self.pseudonymised,
             derived={
-                source: {name: each.derived(place) for name, each in columns.items()}
+                source: {name: column.build(place) for name, column in columns.items()}
                 for source, columns in self.derived.items()
             },
             quasi_identifiers=self.quasi_identifiers,
             not_identifying=self.not_identifying,
-            cohort=None if self.cohort is None else self.cohort.cohort(place),
-            terms=None if self.terms is None else self.terms.terms(),
+            cohort=None if self.cohort is None else self.cohort.build(place),
+            terms=self.terms,
             format=self.format,
             minimum_k=self.minimum_k,
         )
@@ -356,10 +320,11 @@ class AuditTable(Table):
 
 
 class DestructionTable(Table):
-    """``[destruction]``: what goes beside the sources and the opt-outs, and what is known to exist elsewhere.
+    """``[destruction]``: what is destroyed beside the sources and the opt-outs, and which other copies are known.
 
-    Each provider gets a certificate: by default a source is one's, of its own name; ``providers`` names it otherwise,
-    and of a source in ``one_file_a_provider`` each file is one's, such as a practice's, and is named after it.
+    Each provider gets a certificate. By default, each source has a provider of the same name, and ``providers`` gives
+    it another name. For a source in ``one_file_a_provider``, each file has a provider, such as a practice, of the
+    file's name.
     """
 
     providers: dict[str, str] = {}

@@ -1,11 +1,11 @@
-"""The audit log, checked by a command."""
+"""The commands on the audit log."""
 
 from pathlib import Path
 
 from tests.cli.commands import done, run
 
 
-def test_a_log_that_was_touched_is_told_line_by_line(tmp_path: Path) -> None:
+def test_every_changed_line_is_listed(tmp_path: Path) -> None:
     log = tmp_path / "audit.jsonl"
     for name in ("one", "two", "three"):
         done("keys", "new", name, "--out", tmp_path / f"{name}.json", "--audit", log, "--actor", "team")
@@ -21,7 +21,7 @@ def test_a_log_that_was_touched_is_told_line_by_line(tmp_path: Path) -> None:
     assert "line 3 cut off at the end" in run("audit", "verify", log).stdout
 
 
-def test_a_log_put_back_with_its_head_is_found_out_by_what_was_noted(tmp_path: Path) -> None:
+def test_an_earlier_copy_of_log_and_head_is_found_by_the_noted_head(tmp_path: Path) -> None:
     log, head = tmp_path / "audit.jsonl", tmp_path / "audit.jsonl.head"
     done("keys", "new", "one", "--out", tmp_path / "one.json", "--audit", log, "--actor", "team")
     before = {file: file.read_bytes() for file in (log, head)}
@@ -31,10 +31,10 @@ def test_a_log_put_back_with_its_head_is_found_out_by_what_was_noted(tmp_path: P
         file.write_bytes(content)
     assert run("audit", "verify", log).returncode == 0
     found = run("audit", "verify", log, "--noted", noted)
-    assert (found.returncode, "made anew, or put back" in found.stdout) == (4, True)
+    assert (found.returncode, "an earlier copy was put back" in found.stdout) == (4, True)
 
 
-def test_what_is_no_log_or_no_head_is_said(tmp_path: Path) -> None:
+def test_a_missing_log_and_a_wrong_head_are_refused(tmp_path: Path) -> None:
     assert run("audit", "verify", tmp_path / "none.jsonl").returncode == 4
     assert run("audit", "head", tmp_path / "none.jsonl").returncode == 4
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""The end of a programme, by command."""
+"""The commands at the end of a programme."""
 
 import json
 from pathlib import Path
@@ -10,14 +10,14 @@ from linkcore.cli.opening import now
 from linkcore.governance.destruction.mark import Mark
 from tests.cli.commands import DAY, PASSPHRASE, WHO, actions, done, run
 
-WHOSE = ("--recipient", "Partner", "--key-file", "k")
+RECIPIENT = ("--recipient", "Partner", "--key-file", "k")
 
 
 def destroy(programme: Path, *more: object) -> list[object]:
     return ["destroy", programme, "--signing-key", programme.parent / "team.pem", *WHO, *more]
 
 
-def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
+def test_data_and_keys_are_gone_and_each_provider_has_a_certificate(
     programme: Path, keyring: Path, signing_key: Path, tmp_path: Path
 ) -> None:
     lc.Keyring.open(keyring, PASSPHRASE).new("of-another-programme", at=now())
@@ -29,12 +29,12 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
     assert left == {"programme.toml", "audit.jsonl", "audit.jsonl.head", "destroyed.json", "certificates"}
     statuses = {one.id: one.status for one in lc.Keyring.open(keyring, PASSPHRASE).versions}
     assert statuses == {"partner-2026": "destroyed", "of-another-programme": "active"}
-    assert "1 versions of keys destroyed" in said
+    assert "1 key versions destroyed" in said
     assert {"destruction", "key_destruction"} < set(actions(programme / "audit.jsonl"))
     public = tmp_path / "public.pem"
     public.write_text(done("keys", "signing", "public", signing_key))
     certificate = programme / "certificates" / "RH8.json"
-    assert "programme Example to RH8" in done("verify", certificate, "--verify-key", public)
+    assert "programme Example for RH8" in done("verify", certificate, "--verify-key", public)
     assert run("verify", certificate).returncode == 2
 
     done(
@@ -44,7 +44,7 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
     attested = json.loads(certificate.read_text())["recipients"][0]["attested"]
     assert [one["statement"] for one in attested] == ["All copies are destroyed."]
     again = done(*destroy(programme, "--confirm", "Example", "--keyring", keyring), passphrase=PASSPHRASE)
-    assert "certificate to RH8" in again
+    assert "certificate for RH8" in again
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
         ["link", "--out", "out"],
         ["report", "--out", "out"],
         ["run", "--synthetic", "--actor", "a", "--out", "out"],
-        ["release", *WHOSE, "--actor", "a", "--out", "out"],
+        ["release", *RECIPIENT, "--actor", "a", "--out", "out"],
         ["opt-outs export", *WHO, "--out", "out.dat"],
         ["withdrawals", "--release", "r", "--key-file", "k", *WHO, "--out", "out"],
         ["subject-access", *WHO, "--out", "out.json"],
@@ -62,7 +62,7 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
         ["clerical-review", "--identifiable", *WHO, "--out", "out"],
         [
             "reidentify",
-            *WHOSE,
+            *RECIPIENT,
             *WHO,
             "--limit",
             "1",
@@ -75,7 +75,7 @@ def test_destroyed_data_and_keys_are_gone_and_the_programme_runs_no_more(
             "--out",
             "out",
         ],
-        ["return", *WHOSE, *WHO, "--limit", "1", "--scores", "s", "--score", "S", "--lists", "l", "--out", "out"],
+        ["return", *RECIPIENT, *WHO, "--limit", "1", "--scores", "s", "--score", "S", "--lists", "l", "--out", "out"],
     ],
     ids=lambda arguments: arguments[0],
 )
@@ -86,13 +86,13 @@ def test_no_command_works_on_a_destroyed_programme(
     Mark("Example", begun="2026-09-30T12:00:00+00:00", actor="team", reason="its end").write(programme)
     log = actions(programme / "audit.jsonl")
     refused = run(*arguments[0].split(), programme, *arguments[1:])
-    assert (refused.returncode, "the programme runs no more" in refused.stderr) == (4, True)
+    assert (refused.returncode, "can no longer be used" in refused.stderr) == (4, True)
     assert refused.stdout == ""
     assert actions(programme / "audit.jsonl") == log
     assert not list(tmp_path.glob("out*"))
 
 
-def test_a_slip_destroys_nothing(programme: Path, keyring: Path) -> None:
+def test_a_wrong_confirmation_destroys_nothing(programme: Path, keyring: Path) -> None:
     before = sorted(programme.rglob("*"))
     wrong = run(*destroy(programme, "--confirm", "Another", "--keyring", keyring), passphrase=PASSPHRASE)
     assert (wrong.returncode, "nothing was destroyed" in wrong.stderr) == (2, True)
@@ -101,12 +101,12 @@ def test_a_slip_destroys_nothing(programme: Path, keyring: Path) -> None:
     assert done("check", programme, "--on", DAY)
 
 
-def test_a_key_that_is_in_no_keyring_is_told(programme: Path) -> None:
+def test_a_key_that_is_in_no_keyring_is_reported(programme: Path) -> None:
     said = done(*destroy(programme, "--confirm", "Example"))
     assert "key partner-2026 is in no keyring given" in said
 
 
-def test_keys_of_several_keyrings_go_where_they_are_named(programme: Path, keyring: Path) -> None:
+def test_named_keys_of_several_keyrings_are_destroyed(programme: Path, keyring: Path) -> None:
     other = lc.Keyring.create(keyring.with_name("other.keys"), PASSPHRASE, cost=14)
     for name in ("ours", "not-ours"):
         other.new(name, at=now())

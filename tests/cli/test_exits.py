@@ -1,4 +1,4 @@
-"""Exits with identifiers: each tells those who may know of their own, and is written down first."""
+"""Exits with identifiers: each answers only those who may know, and is recorded first."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ NOBODY = "0" * 32
 
 @pytest.fixture(autouse=True)
 def _still_running(programme: Path) -> None:
-    # These go by today.
+    # These commands use the current day.
     state(programme, "ends = 2026-12-31", "ends = 2199-12-31")
 
 
@@ -36,7 +36,7 @@ def listed(file: Path, people: list[str], column: str = "nhs_number") -> Path:
     return file
 
 
-def test_a_practice_is_told_of_its_own_patients_and_of_nobody_else(
+def test_a_practice_is_told_about_its_own_patients_only(
     programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
 ) -> None:
     asked = listed(tmp_path / "asked.csv", [*pseudonyms(key, PEOPLE), NOBODY], "pseudonym")
@@ -53,12 +53,12 @@ def test_a_practice_is_told_of_its_own_patients_and_of_nobody_else(
     last = lines(programme / "audit.jsonl")[-1]
     assert last["details"]["outcome"] == "answered"
     refused = run(*arguments[:-1], tmp_path / "more.csv", "--limit", 20, passphrase=PASSPHRASE)
-    assert (refused.returncode, "at most 20 may be at once" in refused.stderr) == (4, True)
+    assert (refused.returncode, "at most 20 are allowed" in refused.stderr) == (4, True)
     assert lines(programme / "audit.jsonl")[-1]["details"]["outcome"] == "refused, above the limit"
     assert not (tmp_path / "more.csv").exists()
 
 
-def test_a_provider_is_told_of_people_in_its_own_extract(
+def test_a_provider_is_told_about_people_in_its_own_extract(
     programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
 ) -> None:
     done(
@@ -72,9 +72,7 @@ def test_a_provider_is_told_of_people_in_its_own_extract(
     assert [row["nhs_number"] for row in answer] == PEOPLE[::2]
 
 
-def test_a_key_that_was_destroyed_re_identifies_nobody(
-    programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
-) -> None:
+def test_a_destroyed_key_re_identifies_nobody(programme: Path, keyring: Path, key: lc.Key, tmp_path: Path) -> None:
     for action in (("retire", "partner-2026"), ("destroy", "partner-2026", "--version", 1)):
         done("keys", *action, "--keyring", keyring, passphrase=PASSPHRASE)
     refused = run(
@@ -83,10 +81,10 @@ def test_a_key_that_was_destroyed_re_identifies_nobody(
         *("--list", listed(tmp_path / "list.csv", PEOPLE), "--limit", 20, "--out", tmp_path / "answer.csv"),
         passphrase=PASSPHRASE,
     )
-    assert (refused.returncode, "'partner-2026' is not there, or was destroyed" in refused.stderr) == (4, True)
+    assert (refused.returncode, "'partner-2026' was not given, or was destroyed" in refused.stderr) == (4, True)
 
 
-def test_scores_go_to_the_practices_and_providers_whose_patients_they_are_of(
+def test_scores_go_to_the_practices_and_providers_whose_patients_were_scored(
     programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
 ) -> None:
     scores = tmp_path / "scores.csv"
@@ -106,7 +104,7 @@ def test_scores_go_to_the_practices_and_providers_whose_patients_they_are_of(
             one: PEOPLE.index(one) / 100 for one in people
         }
         assert set(answer[0]) == {"nhs_number", "RISK"}
-    assert "of 21 pseudonyms 1 are on nobody's list" in said
+    assert "1 of 21 pseudonyms stand for nobody on the lists" in said
     assert actions(programme / "audit.jsonl")[-3:] == ["score_return"] * 3
 
 
@@ -124,7 +122,7 @@ def test_subject_access_takes_the_number_from_stdin_and_looks_into_releases(
     assert "subject_access" in actions(programme / "audit.jsonl")
     assert person not in (programme / "audit.jsonl").read_text()
     refused = run(*arguments, tmp_path / "none.json", passphrase=PASSPHRASE, stdin="not a number\n")
-    assert (refused.returncode, "this is no NHS Number" in refused.stderr) == (2, True)
+    assert (refused.returncode, "this is not an NHS Number" in refused.stderr) == (2, True)
     assert not (tmp_path / "none.json").exists()
 
 
@@ -160,7 +158,7 @@ def test_after_its_end_a_programme_tells_nobody_anything(
     ],
     ids=lambda command: command[0],
 )
-def test_nothing_leaves_that_cannot_be_written_down(
+def test_nothing_leaves_that_cannot_be_recorded(
     programme: Path, key: lc.Key, monkeypatch: pytest.MonkeyPatch, command: list[str]
 ) -> None:
     monkeypatch.chdir(programme)
@@ -179,7 +177,7 @@ def test_nothing_leaves_that_cannot_be_written_down(
     refused = run(*name.split(), programme, *more, stdin=PEOPLE[4])
     assert (refused.returncode, "the audit log" in refused.stderr) == (4, True)
     assert not list(programme.glob("*left.dat*"))
-    # It is for that alone that it was refused.
+    # This was the only reason for the refusal.
     whole = Path("audit.jsonl").read_bytes().removesuffix(b"not of this log\n")
     Path("audit.jsonl").write_bytes(whole)
     assert run(*name.split(), programme, *more, stdin=PEOPLE[4]).returncode == 0

@@ -1,4 +1,4 @@
-"""Keys by command: their life, what is written down of it, and that none is ever shown."""
+"""The commands on keys: the life of a key, what the audit log records, and that no key is ever shown."""
 
 import base64
 import stat
@@ -17,7 +17,7 @@ MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
 
 @pytest.fixture
 def keyring(tmp_path: Path) -> Path:
-    """A keyring with one key, brought along by its recipient."""
+    """A keyring with one key, which its recipient made."""
     place = tmp_path / "keys" / "team.keys"
     place.parent.mkdir()
     keyring = lc.Keyring.create(place, PASSPHRASE, cost=14)
@@ -29,17 +29,17 @@ def keys(action: str, *arguments: object, keyring: Path) -> str:
     return done("keys", action, *arguments, "--keyring", keyring, passphrase=PASSPHRASE)
 
 
-def test_a_key_that_somebody_brought_is_taken_in(tmp_path: Path) -> None:
+def test_a_key_that_somebody_else_made_is_imported(tmp_path: Path) -> None:
     raw, place = tmp_path / "raw.key", tmp_path / "keys" / "team.keys"
     raw.touch(mode=0o600)
     raw.write_bytes(base64.b64encode(MATERIAL))
     said = keys("import", "optum-2026", "--file", raw, "--encoding", "base64", "--recipient", "Optum", keyring=place)
-    assert "remove it" in said
+    assert "remove the file" in said
     assert lc.Keyring.open(place, PASSPHRASE)["optum-2026"]._material.reveal() == MATERIAL
     assert place.stat().st_mode & 0o777 == 0o600
 
 
-def test_the_life_of_a_key(keyring: Path, tmp_path: Path) -> None:
+def test_a_key_is_made_rotated_retired_and_destroyed(keyring: Path, tmp_path: Path) -> None:
     log = ("--audit", tmp_path / "audit.jsonl", "--actor", "team", "--reason", "yearly")
     said = keys("new", "university-2026", *log, keyring=keyring)
     said += keys("rotate", "optum-2026", *log, keyring=keyring)
@@ -65,7 +65,7 @@ def test_the_life_of_a_key(keyring: Path, tmp_path: Path) -> None:
     assert not shows(keyring.read_bytes(), MATERIAL)
 
 
-def test_a_key_is_not_touched_where_it_cannot_be_written_down(keyring: Path, tmp_path: Path) -> None:
+def test_a_key_is_not_changed_if_that_cannot_be_recorded(keyring: Path, tmp_path: Path) -> None:
     before = keyring.read_bytes()
     (tmp_path / "audit.jsonl").write_text("no log\n")
     log = ("--audit", tmp_path / "audit.jsonl", "--actor", "team")
@@ -98,7 +98,7 @@ def test_a_passphrase_comes_from_a_file_descriptor_and_is_never_an_argument(keyr
         (["new", "optum-2026"], PASSPHRASE, 4, "rotate it, or choose another id"),
     ],
 )
-def test_what_a_keyring_refuses_is_said_in_one_line_and_changes_nothing(
+def test_an_error_of_a_keyring_is_one_line_and_changes_nothing(
     keyring: Path, arguments: list[str], passphrase: str | None, code: int, says: str
 ) -> None:
     before = keyring.read_bytes()
@@ -109,7 +109,7 @@ def test_what_a_keyring_refuses_is_said_in_one_line_and_changes_nothing(
     assert keyring.read_bytes() == before
 
 
-def test_a_keyring_that_is_not_there_is_made_by_new_and_by_nothing_else(tmp_path: Path) -> None:
+def test_only_new_makes_a_missing_keyring(tmp_path: Path) -> None:
     place = tmp_path / "team.keys"
     assert run("keys", "rotate", "a", "--keyring", place, passphrase=PASSPHRASE).returncode == 4
     assert run("keys", "new", "a", "--keyring", place, passphrase="short").returncode == 4

@@ -1,4 +1,4 @@
-"""What is made up, checked, linked and reported by command."""
+"""The commands that synthesise data, check a programme, link it and report."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from linkcore.report.quality_file import read_quality
 from tests.cli.commands import DAY, PEOPLE, done, process, run, state
 
 
-def test_demo_does_the_whole_job_and_accounts_for_every_record(tmp_path: Path) -> None:
+def test_demo_runs_all_steps_and_accounts_for_every_record(tmp_path: Path) -> None:
     ran = process("demo", "--people", 1000, cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")
     truth = pl.read_parquet(tmp_path / "linkcore-demo" / "ics" / "truth.parquet")
@@ -30,7 +30,7 @@ def test_demo_does_the_whole_job_and_accounts_for_every_record(tmp_path: Path) -
     assert "The truth is known here" in report
 
 
-def test_check_says_what_would_happen_and_reads_no_data(programme: Path) -> None:
+def test_check_describes_the_programme_and_reads_no_data(programme: Path) -> None:
     (programme / "gp.csv").write_text("NHS,SURNAME,PRACTICE,CONDITIONS\n1,2\n")
     said = done("check", programme, "--on", DAY)
     for text in (
@@ -39,12 +39,12 @@ def test_check_says_what_would_happen_and_reads_no_data(programme: Path) -> None
         "recipient Partner (key partner-2026): Planning",
         f"on {DAY}: in force",
         "audit log: audit.jsonl",
-        "nothing is wrong",
+        "are all right",
     ):
         assert text in said
 
 
-def test_check_ends_with_4_where_a_release_of_that_day_would_be_refused(programme: Path) -> None:
+def test_check_exits_with_4_if_a_release_on_that_day_would_be_refused(programme: Path) -> None:
     stale = run("check", programme, "--on", "2026-05-15")
     assert (stale.returncode, "at most 7 are allowed" in stale.stderr) == (4, True)
     assert "recipient Partner" in stale.stdout
@@ -58,7 +58,7 @@ def linked(ics: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, s
     return folder, done("link", ics / "programme.toml", "--out", folder)
 
 
-def test_link_writes_private_links_their_quality_and_the_model(ics: Path, linked: tuple[Path, str]) -> None:
+def test_link_writes_private_files_of_links_quality_and_model(ics: Path, linked: tuple[Path, str]) -> None:
     folder, said = linked
     assert {oct(file.stat().st_mode)[-3:] for file in folder.iterdir()} == {"600"}
     assert {"links.parquet", "quality.json", "model.json"} <= {file.name for file in folder.iterdir()}
@@ -67,20 +67,20 @@ def test_link_writes_private_links_their_quality_and_the_model(ics: Path, linked
     assert re.search(r"^all +", said, re.MULTILINE)
 
 
-def test_link_leaves_out_what_should_never_have_been_sent_and_says_how_much(programme: Path, tmp_path: Path) -> None:
+def test_link_leaves_out_rows_with_a_type_1_opt_out_and_counts_them(programme: Path, tmp_path: Path) -> None:
     said = done("link", programme, "--on", DAY, "--out", tmp_path / "work")
     assert "gp, practice A81001: 1 rows left out, Type 1 (report this back)" in said
     links = pl.read_parquet(tmp_path / "work" / "links.parquet")
     assert links.filter(pl.col("source") == "gp").height == len(PEOPLE) - 1
 
 
-def test_report_is_of_what_was_linked_and_does_not_link_again(linked: tuple[Path, str], tmp_path: Path) -> None:
+def test_report_reads_a_saved_linkage_and_does_not_link_again(linked: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = linked
     said = done("report", folder, "--out", tmp_path / "report")
     assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["quality.json", "report.html"]
     shown, true = read_quality(tmp_path / "report" / "quality.json"), read_quality(folder / "quality.json")
     assert shown.disclosed
-    assert shown.run == true.run  # the very run, times and all
+    assert shown.run == true.run  # the same run, with its times
     assert "are of about" in said
     again = done("report", folder, "--out", tmp_path / "trusted", "--trusted", "--previous", folder / "quality.json")
     assert "keep it within the trusted team" in again
@@ -97,14 +97,14 @@ def test_report_links_a_programme(programme: Path, tmp_path: Path) -> None:
     assert told.not_read.height
 
 
-def test_where_opt_outs_cannot_be_relied_on_the_report_tells_of_the_rest(programme: Path, tmp_path: Path) -> None:
+def test_if_opt_outs_are_too_old_the_report_has_everything_else(programme: Path, tmp_path: Path) -> None:
     state(programme, "[opt_outs.national]\nas_of = 2026-04-10", "[opt_outs.national]\nas_of = 2026-04-01")
     said = done("report", programme, "--on", DAY, "--out", tmp_path / "report")
-    assert "not told of in the report, what is withheld: " in said
+    assert "withheld records are not in the report: " in said
     assert read_quality(tmp_path / "report" / "quality.json").withheld.is_empty()
 
 
-def test_report_never_replaces_the_measures_that_it_reads(linked: tuple[Path, str], tmp_path: Path) -> None:
+def test_report_never_overwrites_the_quality_file_that_it_reads(linked: tuple[Path, str], tmp_path: Path) -> None:
     folder, _ = linked
     before = (folder / "quality.json").read_bytes()
     for arguments in ((folder, "--out", folder), (folder, "--out", tmp_path, "--previous", tmp_path / "quality.json")):
@@ -114,13 +114,13 @@ def test_report_never_replaces_the_measures_that_it_reads(linked: tuple[Path, st
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_overwritten_that_is_not_an_earlier_output(programme: Path) -> None:
+def test_only_an_earlier_output_is_overwritten(programme: Path) -> None:
     before = sorted(path.name for path in programme.iterdir())
     assert run("link", programme, "--on", DAY, "--out", programme).returncode == 2
     assert sorted(path.name for path in programme.iterdir()) == before
 
 
-def test_input_data_that_cannot_be_used_exits_with_3(tmp_path: Path) -> None:
+def test_unusable_input_data_exit_with_3(tmp_path: Path) -> None:
     (tmp_path / "programme.toml").write_text('[programme]\nname = "X"\n[[source]]\nname = "gp"\ndata = "gp.csv"\n')
     assert run("check", tmp_path).returncode == 3
     (tmp_path / "gp.csv").write_text("nhs_number\n1,2\n")

@@ -1,4 +1,4 @@
-"""The command line as a whole: exit codes, what is said where, and what is asked of whom."""
+"""The command line as a whole: exit codes, messages, and the options that commands require."""
 
 import argparse
 import subprocess
@@ -24,7 +24,7 @@ from tests.cli.commands import PEOPLE, process, run
         (["pseudonymise", "none.csv", "--column", "N", "--key-file", "none.json", "--out", "x"], 4, "none.json"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line_with_its_exit_code(
+def test_an_error_is_one_line_and_has_its_exit_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, says: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -36,16 +36,17 @@ def test_what_is_wrong_is_said_in_one_line_with_its_exit_code(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_it_runs_as_a_module_and_ends_with_the_code(tmp_path: Path) -> None:
+def test_the_module_runs_and_returns_the_exit_code(tmp_path: Path) -> None:
     refused = process("check", "nowhere.toml", cwd=tmp_path)
     assert refused.returncode == 2
     assert (
-        refused.stderr
-        == "linkcore check: nowhere.toml: no such programme file, or it may not be read; check the path\n"
+        refused.stderr == "linkcore check: nowhere.toml: no such programme file, or it cannot be read; check the path\n"
     )
 
 
-def test_an_unexpected_error_says_where_and_never_what(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_unexpected_error_shows_where_it_happened_and_not_its_message(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     def fails(_: object) -> None:
         raise ValueError(f"could not parse {PEOPLE[0]}")
 
@@ -57,15 +58,15 @@ def test_an_unexpected_error_says_where_and_never_what(monkeypatch: pytest.Monke
     assert PEOPLE[0] not in refused.stderr
 
 
-def test_it_starts_without_what_only_some_commands_need() -> None:
+def test_the_command_line_starts_without_heavy_libraries() -> None:
     heavy = {"pydantic", "numpy", "numba", "duckdb", "splink", "rich", "jinja2", "cryptography"}
     probe = f"import sys, linkcore.cli as c; c._parser(); sys.exit(sorted({heavy!r} & set(sys.modules)) != [])"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
 
 
-# --- What is asked ---------------------------------------------------------------------------------------------------
+# --- Options ---------------------------------------------------------------------------------------------------------
 
-# Whatever carries identifiers, or tells who somebody is.
+# Commands that write identifiers, or that can identify somebody.
 EXITS = {
     "opt-outs export",
     "withdrawals",
@@ -95,7 +96,7 @@ def required(parser: argparse.ArgumentParser) -> set[str]:
     return {option for action in parser._actions if action.required for option in action.option_strings}
 
 
-def test_every_exit_asks_who_and_why_and_every_release_who() -> None:
+def test_every_exit_requires_actor_and_reason_and_every_release_an_actor() -> None:
     found = commands()
     assert set(found) > EXITS
     asked = {name for name, parser in found.items() if {"--actor", "--reason"} <= required(parser)}

@@ -1,4 +1,4 @@
-"""The file for the national check, and what recipients must remove."""
+"""The commands on opt-outs: the national check, and the pseudonyms that recipients must remove."""
 
 from pathlib import Path
 
@@ -21,9 +21,7 @@ from tests.cli.commands import (
 )
 
 
-def test_the_national_service_is_asked_about_everybody_and_that_is_written_down(
-    programme: Path, tmp_path: Path
-) -> None:
+def test_the_national_check_has_everybody_and_is_recorded(programme: Path, tmp_path: Path) -> None:
     state(programme, "ends = 2026-12-31", "ends = 2199-12-31")
     asked = tmp_path / "asked.dat"
     done("opt-outs", "export", programme, *WHO, "--out", asked)
@@ -38,7 +36,7 @@ def withdraw(programme: Path, *more: object, on: str = DAY) -> list[object]:
     return ["withdrawals", programme, "--release", programme / "release", *WHO, "--on", on, *more]
 
 
-def test_a_recipient_is_told_whom_to_remove_and_nothing_of_others(
+def test_a_recipient_is_told_which_pseudonyms_to_remove_and_no_others(
     programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
 ) -> None:
     out = tmp_path / "withdrawn"
@@ -46,14 +44,14 @@ def test_a_recipient_is_told_whom_to_remove_and_nothing_of_others(
     object_to(programme, OBJECTOR)
     said = done(*withdraw(programme, "--keyring", keyring, "--out", out), passphrase=PASSPHRASE)
     told = rows(out / "partner-2026.csv")
-    # The release was under the first version, which is retired by now.
+    # The release has the first version of the key, which is retired now.
     assert told == [{"pseudonym": pseudonyms(key, [OBJECTOR])[0], "key_version": "1"}]
     assert "Partner" in said
     assert OBJECTOR not in said
     assert actions(programme / "audit.jsonl")[-1] == "withdrawals"
 
 
-def test_without_a_register_or_the_key_nothing_can_be_withdrawn(programme: Path, tmp_path: Path) -> None:
+def test_withdrawals_need_objections_and_the_key(programme: Path, tmp_path: Path) -> None:
     lc.Key.generate("another").write(tmp_path / "k.json")
     arguments = withdraw(programme, "--key-file", tmp_path / "k.json", "--out", tmp_path / "out")
     refused = run(*arguments)

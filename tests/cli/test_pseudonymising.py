@@ -1,4 +1,4 @@
-"""One file's NHS Numbers, turned into pseudonyms or into a supplier's codes."""
+"""The command that replaces the NHS Numbers of a file by pseudonyms or by stage-1 codes."""
 
 from pathlib import Path
 
@@ -23,29 +23,29 @@ def extract(tmp_path: Path) -> Path:
     return file
 
 
-def test_pseudonymise_gives_pseudonyms_and_only_what_is_kept(extract: Path, key_file: Path, tmp_path: Path) -> None:
+def test_pseudonymise_writes_pseudonyms_and_only_the_kept_columns(
+    extract: Path, key_file: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "out.parquet"
     said = done("pseudonymise", extract, "--column", "NHS", "--keep", "WARD", "--key-file", key_file, "--out", out)
-    assert "2 rows, 1 of them with no usable number" in said
+    assert "2 rows, 1 of them without a usable number" in said
     key = lc.Key.read(key_file)
     expected = pl.DataFrame({"n": ["4010232137", None]}).select(lc.pseudonymise("n", key).alias("pseudonym"))
     assert pl.read_parquet(out).equals(expected.with_columns(WARD=pl.Series(["A", "B"])))
 
 
-def test_the_use_of_a_key_is_written_down_where_there_is_an_audit_log(
-    extract: Path, key_file: Path, tmp_path: Path
-) -> None:
+def test_the_use_of_a_key_is_recorded_if_an_audit_log_is_given(extract: Path, key_file: Path, tmp_path: Path) -> None:
     log, out = tmp_path / "audit.jsonl", tmp_path / "out.parquet"
     arguments = ("pseudonymise", extract, "--column", "NHS", "--key-file", key_file, "--out", out, "--audit", log)
     nobody = run(*arguments)
-    assert (nobody.returncode, "say with --actor who does it" in nobody.stderr) == (2, True)
+    assert (nobody.returncode, "--audit needs --actor" in nobody.stderr) == (2, True)
     assert not out.exists()
     done(*arguments, "--actor", "a supplier")
     (line,) = lines(log)
     assert (line["action"], line["actor"], line["key"]) == ("pseudonymisation", "a supplier", "mine")
 
 
-def test_pseudonymise_under_a_version_of_a_keyring_s_key(extract: Path, key_file: Path, tmp_path: Path) -> None:
+def test_pseudonymise_with_a_version_of_a_key_in_a_keyring(extract: Path, key_file: Path, tmp_path: Path) -> None:
     keyring = lc.Keyring.create(tmp_path / "team.keys", PASSPHRASE, cost=14)
     keyring.new("optum-2026", at=now())
     keyring.rotate("optum-2026", at=now())
@@ -59,7 +59,7 @@ def test_pseudonymise_under_a_version_of_a_keyring_s_key(extract: Path, key_file
     assert run(*command, "--key-file", key_file, passphrase=PASSPHRASE).returncode == 2
 
 
-def test_the_file_that_is_read_is_never_written(extract: Path, key_file: Path) -> None:
+def test_the_input_file_is_never_overwritten(extract: Path, key_file: Path) -> None:
     before = extract.read_text()
     assert run("pseudonymise", extract, "--column", "NHS", "--key-file", key_file, "--out", extract).returncode == 2
     assert extract.read_text() == before
@@ -70,11 +70,11 @@ def test_the_file_that_is_read_is_never_written(extract: Path, key_file: Path) -
     [
         (["--key-file", "k", "--key", "a"], "one key only"),
         (["--key-file", "k", "--key-version", "2"], "one version"),
-        (["--key-file", "k", "--code-bits", "256"], "--code-bits: it is of a supplier's codes; say --stage 1"),
+        (["--key-file", "k", "--code-bits", "256"], "--code-bits is for stage-1 codes; add --stage 1"),
         (["--key-file", "k", "--stage", "1", "--code-bits", "100"], "a multiple of 8 from 128 to 256"),
     ],
 )
-def test_options_that_mean_nothing_here_are_not_ignored(
+def test_options_without_effect_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key_file: Path, more: list[str], says: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -84,8 +84,8 @@ def test_options_that_mean_nothing_here_are_not_ignored(
     assert [path.name for path in tmp_path.iterdir()] == ["k"]
 
 
-def test_sources_brought_to_stage_1_by_command_are_linked_by_their_codes(tmp_path: Path) -> None:
-    """The suppliers' key is another role's; the trusted team links what it makes, and never has it."""
+def test_sources_with_stage_1_codes_are_linked_by_them(tmp_path: Path) -> None:
+    """The suppliers hold the stage-1 key; the trusted team links the codes and never has the key."""
     lc.Key.generate("suppliers").write(tmp_path / "suppliers.json")
     (tmp_path / "gp.csv").write_text("NHS,CARE\n" + "".join(f"{one},x\n" for one in PEOPLE))
     (tmp_path / "seen.csv").write_text(

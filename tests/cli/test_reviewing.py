@@ -1,15 +1,15 @@
-"""What shows identifiers is asked for as such, and written down before it is there."""
+"""Commands that show identifiers must be asked for, and are recorded before they write anything."""
 
 from pathlib import Path
 
 from tests.cli.commands import DAY, PEOPLE, WHO, actions, done, lines, rows, run
 
 
-def test_explain_says_why_and_is_written_down(programme: Path, tmp_path: Path) -> None:
+def test_explain_gives_the_reason_and_is_recorded(programme: Path, tmp_path: Path) -> None:
     arguments = ("explain", programme, "--on", DAY, *WHO, "--source", "emergency", "--record-id", "3", "--out")
     before = actions(programme / "audit.jsonl")
     refused = run(*arguments, tmp_path / "why.txt")
-    assert (refused.returncode, "asks with --identifiable" in refused.stderr) == (4, True)
+    assert (refused.returncode, "add --identifiable" in refused.stderr) == (4, True)
     assert actions(programme / "audit.jsonl") == before
     said = done(*arguments, tmp_path / "why.txt", "--identifiable")
     assert (tmp_path / "why.txt").read_text().startswith(said.splitlines()[0])
@@ -20,16 +20,16 @@ def test_explain_says_why_and_is_written_down(programme: Path, tmp_path: Path) -
     assert (failed.returncode, (tmp_path / "none.txt").exists()) == (2, False)
 
 
-def test_a_clerk_gets_the_most_uncertain_records(ics: Path, tmp_path: Path) -> None:
+def test_clerical_review_writes_the_least_certain_records(ics: Path, tmp_path: Path) -> None:
     log = tmp_path / "audit.jsonl"
     arguments = ("clerical-review", ics, *WHO, "--records", 5, "--out", tmp_path / "review.csv")
     assert run(*arguments, "--audit", log).returncode == 4
     unwritten = run(*arguments, "--identifiable")
-    assert (unwritten.returncode, "only where it is written down" in unwritten.stderr) == (4, True)
+    assert (unwritten.returncode, "there is no audit log" in unwritten.stderr) == (4, True)
     assert list(tmp_path.iterdir()) == []
     said = done(*arguments, "--identifiable", "--audit", log)
     asked = rows(tmp_path / "review.csv")
     assert 0 < len({row["review_id"] for row in asked}) <= 5
-    assert "records to decide" in said
+    assert "records to review" in said
     assert (tmp_path / "review.csv").stat().st_mode & 0o777 == 0o600
     assert actions(log) == ["clerical_review"]

@@ -1,4 +1,4 @@
-"""Small extracts to release: a spine and a hospital, of people who are synthetic, or would be real."""
+"""Small extracts to release: a spine and a hospital, with test numbers or with numbers of the real range."""
 
 import contextlib
 import datetime as dt
@@ -52,7 +52,7 @@ def signed_and_audited(folder: Path) -> dict[str, Any]:
 def numbers(first_nine: int, count: int = PEOPLE) -> list[str]:
     found: list[str] = []
     while len(found) < count:
-        with contextlib.suppress(AssertionError):  # one in eleven has no check digit
+        with contextlib.suppress(AssertionError):  # one in eleven numbers has no check digit
             found.append(ten_digits(first_nine))
         first_nine += 1
     return found
@@ -74,13 +74,13 @@ def spine(*, real: bool = False) -> pl.DataFrame:
 
 
 def stays(*, real: bool = False) -> pl.DataFrame:
-    """Three records a person, one in four without a number."""
-    of = spine(real=real)["NHS"]
+    """Three records for each person; every fourth record has no number."""
+    people = spine(real=real)["NHS"]
     rows = range(3 * PEOPLE)
     return pl.DataFrame(
         {
             "SPELL": [f"S{1000 + i // 2}" for i in rows],
-            "NHS": [None if i % 4 == 3 else of[i % PEOPLE] for i in rows],
+            "NHS": [None if i % 4 == 3 else people[i % PEOPLE] for i in rows],
             "COST": [float(i % 7) for i in rows],
             "WARD": [("ROSE", "OAK", "ALEXANDRA")[i % 3] for i in rows],
             "ON": [dt.date(2026, 1, 1 + i % 28) for i in rows],
@@ -111,12 +111,12 @@ def linked(*, real: bool = False) -> lc.Linkage:
 def withholding(
     linkage: lc.Linkage, *, without: range = range(0), on: dt.date = DAY, purpose: str = PURPOSE
 ) -> Withholding:
-    """Keep back, in each source, the rows whose positions are in ``without``."""
+    """Withhold, in each source, the rows whose positions are in ``without``."""
     kept = {
         name: pl.Series([position not in without for position in range(rows.height)], dtype=pl.Boolean)
         for name, rows in linkage.rows.items()
     }
     counts = pl.DataFrame(
-        [{"source": name, "reason": "national", "records": int((~each).sum())} for name, each in kept.items()]
+        [{"source": name, "reason": "national", "records": int((~rows).sum())} for name, rows in kept.items()]
     )
     return Withholding(kept, counts, {"national": "a list of 2026-04-14"}, on=on, purpose=purpose)

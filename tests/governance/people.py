@@ -1,4 +1,4 @@
-"""A few people of the test range at two practices and in a hospital, and their pseudonyms by the standard library."""
+"""A few people with test numbers at two practices and a hospital, and their pseudonyms by the standard library."""
 
 import hmac
 from datetime import UTC, datetime
@@ -11,15 +11,15 @@ MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
 KEY = lc.Key.from_bytes("partner-2026", MATERIAL)
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 
-# Numbers of the test range (999), with their check digits: they are nobody's.
+# Numbers of the test range (999) with their check digits: they belong to nobody.
 NUMBERS = [
     f"{nine}{check}"
     for nine in range(999_000_100, 999_000_140)
-    for check in [(11 - sum(int(digit) * (10 - at) for at, digit in enumerate(str(nine))) % 11) % 11]
+    for check in [(11 - sum(int(digit) * (10 - place) for place, digit in enumerate(str(nine))) % 11) % 11]
     if check < 10
 ][:12]
 NORTH, SOUTH, ABROAD = NUMBERS[:5], NUMBERS[5:9], NUMBERS[9:]
-"""Registered with A81001; with B82002; with nobody here."""
+"""Registered with A81001, with B82002, and with no practice here."""
 
 
 def spine() -> pl.DataFrame:
@@ -33,7 +33,7 @@ def spine() -> pl.DataFrame:
 
 
 def hospital() -> pl.DataFrame:
-    """Two people of the one practice, one of the other, one of none, and a record without a number."""
+    """Two people of one practice, one of the other, one of neither, and a record without a number."""
     seen = [NORTH[0], NORTH[1], SOUTH[0], ABROAD[0], None, NORTH[0]]
     return pl.DataFrame(
         {

@@ -1,4 +1,4 @@
-"""A programme in two stages: what leaves, who is withheld and who is told, by codes that nobody here can reverse."""
+"""A two-stage programme: releases, opt-outs and exits with codes that the trusted team cannot reverse."""
 
 import hmac
 from pathlib import Path
@@ -8,12 +8,16 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import reidentify
 from linkcore.governance.exits.subject_access import subject_access
 from linkcore.governance.withholding.national_check import export_national_check
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_out_policy import OptOutPolicy
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.withholding import withhold
+from linkcore.programme.plan import plan
 from linkcore.programme.programme import Programme
 from linkcore.pseudonyms.stage_one import StageOne
 from tests.governance.extracts import DAY, KEY, MATERIAL, NOON, PURPOSE, numbers, signed_and_audited, terms
@@ -48,6 +52,10 @@ def linkage() -> lc.Linkage:
     )
 
 
+def occasion(folder: Path, reason: str) -> Occasion:
+    return Occasion("team", NOON, Audit(folder / "audit.jsonl"), reason)
+
+
 def opted_out(*of: str) -> OptOuts:
     return OptOuts.from_list(codes([*of]).alias("nhs_number").to_frame(), as_of=DAY, stage_one=STAGE)
 
@@ -57,9 +65,9 @@ def test_a_release_is_under_the_second_stage_without_those_who_opted_out(linkage
     kept = withhold(
         linkage,
         OptOutPolicy(type_one_applied="the supplier"),
+        OptOutLists(national=opted_out(NUMBERS[1])),
         on=DAY,
         purpose=PURPOSE,
-        national=opted_out(NUMBERS[1]),
     )
     out = lc.release(
         linkage, agreement, KEY, tmp_path / "out", on=DAY, withholding=kept, **signed_and_audited(tmp_path)
@@ -76,25 +84,24 @@ def test_opt_outs_by_number_are_refused_for_they_would_withhold_nobody(linkage: 
         withhold(
             linkage,
             OptOutPolicy(type_one_applied="the supplier"),
+            OptOutLists(national=by_number),
             on=DAY,
             purpose=PURPOSE,
-            national=by_number,
         )
     numbered = lc.link([lc.Source("gp", pl.DataFrame({"nhs_number": NUMBERS}), spine=True)], fallback=None)
     with pytest.raises(lc.RefusedError, match="by stage-1 codes, and the sources know people by NHS Numbers"):
         withhold(
             numbered,
             OptOutPolicy(type_one_applied="the supplier"),
+            OptOutLists(national=opted_out(NUMBERS[0])),
             on=DAY,
             purpose=PURPOSE,
-            national=opted_out(NUMBERS[0]),
         )
 
 
 def test_the_national_service_is_not_asked_about_codes(linkage: lc.Linkage, tmp_path: Path) -> None:
-    audit = Audit(tmp_path / "audit.jsonl")
-    with pytest.raises(lc.RefusedError, match="have the holder of the stage-1 key ask it"):
-        export_national_check(linkage, tmp_path / "asked.dat", audit=audit, actor="team", reason="check", at=NOON)
+    with pytest.raises(lc.RefusedError, match="let the holder of the stage-1 key ask the service"):
+        export_national_check(linkage, tmp_path / "asked.dat", occasion=occasion(tmp_path, "check"))
     assert not (tmp_path / "asked.dat").exists()
 
 
@@ -102,15 +109,11 @@ def test_a_practice_is_told_of_its_own_codes_and_no_others(linkage: lc.Linkage, 
     pseudonyms = [second_stage(number) for number in NUMBERS]
     answer = reidentify(
         pseudonyms,
-        codes([*NUMBERS]),
+        PatientList("L83001", codes([*NUMBERS])),
         KEY,
-        requester="L83001",
-        reason="at risk",
         limit=10,
-        audit=Audit(tmp_path / "audit.jsonl"),
-        at=NOON,
-        actor="team",
         linkage=linkage,
+        occasion=occasion(tmp_path, "at risk"),
     )
     expected = {
         second_stage(number): hmac.digest(MATERIAL[::-1], number.encode(), "sha256").hex()[:32]
@@ -124,21 +127,15 @@ def test_a_person_who_asks_is_found_by_code(linkage: lc.Linkage, tmp_path: Path)
         linkage,
         codes([NUMBERS[4]])[0],
         out=tmp_path / "answer.json",
-        audit=Audit(tmp_path / "audit.jsonl"),
-        at=NOON,
-        actor="team",
-        reason="a request of 1 April",
+        occasion=occasion(tmp_path, "a request of 1 April"),
     )
     assert dict(found.records) == {"gp": 1, "hospital": 1}
-    with pytest.raises(lc.ProgrammeError, match="no stage-1 code"):
+    with pytest.raises(lc.ProgrammeError, match="not a stage-1 code"):
         subject_access(
             linkage,
             NUMBERS[4],
             out=tmp_path / "answer.json",
-            audit=Audit(tmp_path / "audit.jsonl"),
-            at=NOON,
-            actor="team",
-            reason="a request of 1 April",
+            occasion=occasion(tmp_path, "a request of 1 April"),
         )
 
 
@@ -167,7 +164,7 @@ columns = {nhs_number = "CODE"}
 """
     )
     programme = Programme.load(tmp_path / "programme.toml")
-    assert "by stage-1 codes of NHS Numbers (digits): 256 bits as base64" in programme.plan()
+    assert "stage-1 codes instead of NHS Numbers (digits): 256 bits as base64" in plan(programme)
     linkage = programme.link()
     assert linkage.links["method"].to_list() == ["spine"] * 6
     withheld = programme.withhold(linkage, on=DAY, purpose=PURPOSE)

@@ -1,4 +1,4 @@
-"""The programme file: what is wrong is named by key and place."""
+"""The programme file: what it means, and errors that name the key and its place."""
 
 import datetime as dt
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError, SourceError
+from linkcore.programme.plan import plan
 from linkcore.programme.programme import Programme
 from tests.governance.extracts import numbers, signed_and_audited
 
@@ -61,7 +62,7 @@ def load(folder: Path, text: str) -> Programme:
     return Programme.load(folder / "programme.toml")
 
 
-def test_a_whole_file_is_read_as_it_is_meant(folder: Path) -> None:
+def test_a_whole_file_is_read(folder: Path) -> None:
     programme = load(folder, WHOLE)
     (source,) = programme.sources()
     assert source.spine
@@ -81,7 +82,7 @@ def test_a_whole_file_is_read_as_it_is_meant(folder: Path) -> None:
     assert programme.link().links.select("method", "nhs_number_status").rows() == [("spine", "test")]
 
 
-def test_the_fallback_can_be_left_out_or_set(folder: Path) -> None:
+def test_the_fallback_can_be_left_out_or_configured(folder: Path) -> None:
     assert load(folder, WHOLE).fallback() is not None
     stated = WHOLE.replace("[linkage]", '[linkage]\naccept = 0.95\nmemory = "1GB"')
     fallback = load(folder, stated).fallback()
@@ -104,7 +105,7 @@ def test_the_fallback_can_be_left_out_or_set(folder: Path) -> None:
         ("[programme]", 'folder = "/"\n[programme]', "folder: no such key"),
     ],
 )
-def test_a_mistake_is_named_by_file_key_and_place(folder: Path, old: str, new: str, says: str) -> None:
+def test_an_error_names_the_file_the_key_and_its_place(folder: Path, old: str, new: str, says: str) -> None:
     assert old in WHOLE
     with pytest.raises(ProgrammeError, match=says) as caught:
         load(folder, WHOLE.replace(old, new, 1))
@@ -133,7 +134,7 @@ gp = ["ETHNIC"]
 
 
 class TestRecipients:
-    def test_may_be_several(self, folder: Path) -> None:
+    def test_there_can_be_several(self, folder: Path) -> None:
         assert [each.recipient for each in load(folder, WHOLE + OTHER_RECIPIENT).agreements()] == ["partner", "other"]
 
     @pytest.mark.parametrize(
@@ -142,12 +143,12 @@ class TestRecipients:
             (
                 "other-2026",
                 "partner-2026",
-                r"recipient: \[1\]\.key and \[2\]\.key are both 'partner-2026'; each has its own",
+                r"recipient: \[1\]\.key and \[2\]\.key are both 'partner-2026'; each needs its own",
             ),
-            ('"other"', '"partner"', r"recipient: \[1\]\.name and \[2\]\.name are both 'partner'; each has its own"),
+            ('"other"', '"partner"', r"recipient: \[1\]\.name and \[2\]\.name are both 'partner'; each needs its own"),
         ],
     )
-    def test_share_neither_name_nor_key(self, folder: Path, old: str, new: str, says: str) -> None:
+    def test_two_with_the_same_name_or_key_are_refused(self, folder: Path, old: str, new: str, says: str) -> None:
         with pytest.raises(ProgrammeError, match=says) as caught:
             load(folder, WHOLE + OTHER_RECIPIENT.replace(old, new))
         assert str(folder / "programme.toml") in str(caught.value)
@@ -165,7 +166,7 @@ PHONE = "exact"
 
 
 class TestCheck:
-    def test_gives_the_sources_of_what_can_be_linked(self, folder: Path) -> None:
+    def test_returns_the_sources(self, folder: Path) -> None:
         assert [source.name for source in load(folder, WHOLE + SECOND_SOURCE).check()] == ["gp", "seen"]
 
     @pytest.mark.parametrize(
@@ -180,21 +181,21 @@ class TestCheck:
             ('gp = ["ETHNIC"]', 'gp = ["PHONE"]', "identify people"),
         ],
     )
-    def test_finds_what_could_not_be_linked_or_released(self, folder: Path, old: str, new: str, says: str) -> None:
+    def test_finds_what_cannot_be_linked_or_released(self, folder: Path, old: str, new: str, says: str) -> None:
         whole = WHOLE + SECOND_SOURCE
         assert old in whole
         programme = load(folder, whole.replace(old, new, 1))
         with pytest.raises(LinkcoreError, match=says):
             programme.check()
 
-    def test_finds_one_further_identifier_of_two_kinds(self, folder: Path) -> None:
+    def test_finds_a_further_identifier_with_two_kinds(self, folder: Path) -> None:
         programme = load(folder, WHOLE + SECOND_SOURCE.replace('"exact"', '"text"'))
         with pytest.raises(ProgrammeError, match="'PHONE' is 'exact' in source 'gp' and 'text' in source 'seen'"):
             programme.check()
 
 
 class TestSuperseded:
-    def test_a_file_that_is_not_there_is_named(self, folder: Path) -> None:
+    def test_a_missing_file_is_named(self, folder: Path) -> None:
         (folder / "superseded.csv").unlink()
         with pytest.raises(ProgrammeError, match=r"numbers\.superseded: there is no file .*superseded\.csv"):
             load(folder, WHOLE).exact()
@@ -205,7 +206,7 @@ class TestSuperseded:
             load(folder, WHOLE).exact()
 
     @pytest.mark.parametrize("before", ["", "\ufeff"])
-    def test_a_byte_order_mark_is_no_part_of_a_name(self, folder: Path, before: str) -> None:
+    def test_a_byte_order_mark_is_not_part_of_a_name(self, folder: Path, before: str) -> None:
         (folder / "superseded.csv").write_text(f"{before}old,new\n401 023 2137,999 000 0018\n", "utf-8")
         superseded = load(folder, WHOLE).exact().superseded
         assert isinstance(superseded, pl.DataFrame)
@@ -213,7 +214,7 @@ class TestSuperseded:
 
 
 class TestBrackets:
-    def test_in_the_name_of_the_folder_are_no_pattern(self, folder: Path) -> None:
+    def test_in_the_name_of_the_folder_are_not_a_pattern(self, folder: Path) -> None:
         named = folder / "ICS [2026]"
         named.mkdir()
         for file in ("gp.csv", "superseded.csv"):
@@ -222,15 +223,13 @@ class TestBrackets:
             (source,) = load(named, WHOLE.replace('"gp.csv"', f'"{pattern}"')).sources()
             assert source.files == (named / "gp.csv",)
 
-    def test_in_an_absolute_place_are_as_the_file_states_them(
-        self, folder: Path, tmp_path_factory: pytest.TempPathFactory
-    ) -> None:
+    def test_in_an_absolute_path_are_a_pattern(self, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
         elsewhere = tmp_path_factory.mktemp("elsewhere")
         (folder / "gp.csv").rename(elsewhere / "gp.csv")
         (source,) = load(folder, WHOLE.replace('"gp.csv"', f'"{elsewhere}/[g]p.csv"')).sources()
         assert source.files == (elsewhere / "gp.csv",)
 
-    def test_in_the_name_of_a_file_that_is_there_are_no_pattern(self, folder: Path) -> None:
+    def test_in_the_name_of_an_existing_file_are_not_a_pattern(self, folder: Path) -> None:
         named = folder / "[1]"
         named.mkdir()
         (folder / "gp.csv").rename(named / "gp[1].csv")
@@ -238,7 +237,7 @@ class TestBrackets:
         assert source.files == (named / "gp[1].csv",)
 
 
-def test_paths_are_relative_to_the_file_not_to_where_it_is_called_from(
+def test_paths_are_relative_to_the_file_and_not_to_the_current_folder(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(folder.parent)
@@ -345,7 +344,7 @@ PEOPLE = numbers(400_000_100, 8)
 
 @pytest.fixture
 def governed(tmp_path: Path) -> Path:
-    """Eight people, each with a record at the practice and at the hospital, and each a reason to stay or to go."""
+    """Eight people, each with a record at the practice and one at the hospital, and a reason to leave or to stay."""
     homes = ["EX1 2AB", "TQ1 1AA"] * 4
     files = {
         "superseded.csv": ["old,new", f"{numbers(400_009_000, 1)[0]},{PEOPLE[7]}"],
@@ -375,14 +374,14 @@ class TestGovernance:
         signed = signed_and_audited(governed)
         out = lc.release(linkage, agreement, KEY, governed / "release", on=DAY, withholding=withheld, **signed).folder
         gp, hospital = (pl.read_csv(out / f"{name}.csv") for name in ("gp", "hospital"))
-        # 0 opted out, 1 dissented to the GP, 3 objected, 5 is left out, 6 is a child; 4 has a sensitive record.
+        # 0 opted out, 1 has a Type 1 opt-out, 3 objected, 5 is excluded, 6 is a child; 4 has a sensitive record.
         assert gp.columns[3:] == ["SMOKER", "born", "area"]
         assert gp.height == 3
         assert sorted(hospital["COST"]) == [2, 7]
         assert set(hospital["pseudonym"]) < set(gp["pseudonym"])
         assert not set(hospital["SPELL"]) & {f"S{i}" for i in range(8)}
 
-    def test_an_exempt_purpose_is_exempt_and_no_other(self, governed: Path) -> None:
+    def test_an_exemption_applies_to_its_own_purpose_only(self, governed: Path) -> None:
         programme = load(governed, GOVERNED)
         linkage = programme.link()
         by_purpose = {
@@ -391,15 +390,18 @@ class TestGovernance:
         kept = {purpose: withheld.kept["hospital"][0] for purpose, withheld in by_purpose.items() if withheld}
         assert kept == {"planning": False, "finding cases": True}
 
-    def test_rows_of_type_one_objectors_are_dropped_when_read_and_counted(self, governed: Path) -> None:
+    def test_rows_with_a_type_1_opt_out_are_removed_when_read_and_counted(self, governed: Path) -> None:
         programme = load(governed, GOVERNED)
         sources, counts = programme.sources_without_type_one(DAY)
         assert counts.rows() == [("gp", "L83001", 1)]
         assert [source.scan(["NHS"]).collect().height for source in sources] == [7, 8]
-        assert programme.link(on=DAY).links.filter(source="gp").height == 7
+        linkage = programme.link(on=DAY)
+        assert linkage.links.filter(source="gp").height == 7
+        rows = linkage.quality.not_read.select("source", "practice", "records").rows()
+        assert rows == [("gp", "L83001", 1), ("gp", "all", 1), ("all", "all", 1)]
 
-    def test_what_would_happen_is_said(self, governed: Path) -> None:
-        said = load(governed, GOVERNED).plan(DAY)
+    def test_the_plan_describes_what_would_happen(self, governed: Path) -> None:
+        said = plan(load(governed, GOVERNED), DAY)
         for words in (
             "ends on 2026-09-30",
             "source gp (spine): 1 files",
@@ -418,27 +420,27 @@ class TestGovernance:
         ):
             assert words in said
         assert not any(number in said for number in PEOPLE)
-        assert "REFUSED: it starts on" in load(governed, GOVERNED).plan(dt.date(2026, 3, 1))
+        assert "REFUSED: it starts on" in plan(load(governed, GOVERNED), dt.date(2026, 3, 1))
 
-    def test_what_is_to_be_destroyed_is_every_file_with_identifiers(self, governed: Path) -> None:
+    def test_every_file_with_identifiers_is_to_be_destroyed(self, governed: Path) -> None:
         programme = load(governed, GOVERNED)
         stated = programme.to_destroy()
-        assert stated["data"] == {"Practices-of-Exeter": ["gp.csv"], "hospital": ["hospital.csv"]}
-        named = {file for files in stated["data"].values() for file in files} | set(stated["work"])
+        assert stated.data == {"Practices-of-Exeter": ["gp.csv"], "hospital": ["hospital.csv"]}
+        named = {file for files in stated.data.values() for file in files} | set(stated.work)
         numbered = {file.name for file in governed.glob("*.csv") if any(each in file.read_text() for each in PEOPLE)}
         assert numbered <= named
-        assert (stated["recipients"], stated["known_copies"]) == (("partner",), ("the hospital's own archive",))
+        assert (stated.recipients, stated.known_copies) == (("partner",), ("the hospital's own archive",))
 
     def test_a_programme_that_is_over_does_not_run(self, governed: Path) -> None:
         programme = load(governed, GOVERNED)
         with pytest.raises(RefusedError, match="ended on 2026-09-30"):
             programme.link(on=dt.date(2026, 10, 1))
         (governed / "destroyed.json").write_text("{}")
-        for run in (programme.link, programme.check, programme.plan):
+        for run in (programme.link, programme.check, lambda: plan(programme)):
             with pytest.raises(RefusedError):
                 run()
 
-    def test_old_lists_are_found_beforehand(self, governed: Path) -> None:
+    def test_check_finds_old_lists(self, governed: Path) -> None:
         with pytest.raises(RefusedError, match=r"opt_outs\..*: they are as of 2026-04-13, 8 days before"):
             load(governed, GOVERNED).check(dt.date(2026, 4, 21))
 
@@ -459,18 +461,24 @@ class TestGovernance:
             ),
             ('hospital = ["SPELL"]', 'ambulance = ["SPELL"]', r"recipient\[1\]: .*pseudonymised is of"),
             ('basis = "individual_care"', 'basis = "pseudonymised"', r"opt_outs\.exemption\[1\]\.basis: Input should"),
-            ("the practice's own patients, DAB-7", "pseudonymised", r"opt_outs\.exemption\[1\]: .*exempts no purpose"),
-            ('list = "national.csv"\n', "", r"opt_outs\.national: it is either list, or asked and answer"),
+            ("the practice's own patients, DAB-7", "pseudonymised", r"opt_outs\.exemption\[1\]: .*are not exempt from"),
+            ('list = "national.csv"\n', "", r"opt_outs\.national: state either list, or both asked and answer"),
             (
                 'codes = "codes.csv"',
                 'list = "x"\ncodes = "codes.csv"',
-                r"opt_outs\.type_one: it is either list or codes",
+                r"opt_outs\.type_one: state either list or codes",
             ),
             ('file = "audit.jsonl"', 'path = "audit.jsonl"', r"audit\.file: is required; audit\.path: no such key"),
             ("[opt_outs.excluded]", "[opt_outs.left_out]", r"opt_outs\.left_out: no such key"),
+            (
+                'toolkit = "8XX00"',
+                'tool = "8XX00"',
+                r"terms\.toolkit: is required; recipient\[1\]\.terms\.tool: no such key",
+            ),
+            ("[linkage]", "two_stage = {bits = 64}\n[linkage]", r"numbers\.two_stage: no such key"),
         ],
     )
-    def test_a_mistake_is_named_by_key_and_place(self, governed: Path, old: str, new: str, says: str) -> None:
+    def test_an_error_names_the_key_and_its_place(self, governed: Path, old: str, new: str, says: str) -> None:
         assert old in GOVERNED
         with pytest.raises(ProgrammeError, match=says):
             load(governed, GOVERNED.replace(old, new, 1))
@@ -485,17 +493,17 @@ class TestGovernance:
             ('"areas.csv"', '"none.csv"', "there is no look-up"),
             ('columns = ["DIAGNOSIS"]', 'columns = ["NONE"]', "sensitive records: source 'hospital' has no columns"),
             ('unlinked = "release"', 'gp_sources = ["none"]', "gp_sources names none"),
-            ("providers = {gp =", "providers = {none =", "destruction.providers: none is no source"),
+            ("providers = {gp =", "providers = {none =", "destruction.providers: none is not a source"),
             (
                 "providers = {gp =",
                 'one_file_a_provider = ["none"]\nproviders = {gp =',
-                "one_file_a_provider: none is no",
+                "one_file_a_provider: none is not",
             ),
-            ("Practices-of-Exeter", "Practices of Exeter", "its name becomes that of a file"),
+            ("Practices-of-Exeter", "Practices of Exeter", "its certificate is named after it"),
             ('PRACTICE in ("L83001"', 'NONE in ("L83001"', "cohort: source 'gp' has no columns"),
         ],
     )
-    def test_what_is_not_there_is_found_beforehand(self, governed: Path, old: str, new: str, says: str) -> None:
+    def test_check_finds_missing_files_sources_and_columns(self, governed: Path, old: str, new: str, says: str) -> None:
         assert old in GOVERNED
         with pytest.raises(ProgrammeError, match=says):
             load(governed, GOVERNED.replace(old, new, 1)).check()

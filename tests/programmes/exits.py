@@ -1,10 +1,9 @@
-"""What each programme does after its release, as its privacy notice says; done once, and looked at by the tests."""
+"""What each programme does after its release, as its privacy notice says: done once, and checked by the tests."""
 
 import datetime as dt
 import shutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -13,13 +12,16 @@ from linkcore.errors import LinkcoreError
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.destroy import Destruction, attest, destroy
+from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import reidentify
 from linkcore.governance.exits.returns import Returned, return_scores
 from linkcore.governance.exits.subject_access import SubjectAccess, subject_access
+from linkcore.governance.exits.withdrawals import withdrawals
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.withholding.national_check import export_national_check
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_outs import OptOuts
-from linkcore.governance.withholding.withdrawals import withdrawals
+from linkcore.governance.withholding.withholding import withhold
 from linkcore.programme.programme import Programme
 from tests.programmes.running import ACTOR, PASSPHRASE, Running, at, pseudonym, released
 
@@ -28,11 +30,11 @@ NOBODY = "0" * 32
 
 @dataclass
 class Exits:
-    """What came of them."""
+    """Results of the exits."""
 
     running: Running
     folder: Path
-    # Files that carry identifiers by purpose, below the programme's folder.
+    # Files below the programme's folder that are meant to hold identifiers.
     carriers: set[Path] = field(default_factory=set)
     returned: Returned | None = None
     reidentified: pl.DataFrame | None = None
@@ -56,17 +58,18 @@ def do(running: Running) -> Exits:
     return exits
 
 
-def _audited(day: dt.date, reason: str, running: Running) -> dict[str, Any]:
-    return {"at": at(day, 12), "actor": ACTOR, "reason": reason, "audit": running.audit}
+def _occasion(day: dt.date, reason: str, running: Running) -> Occasion:
+    return Occasion(ACTOR, at(day, 12), running.audit, reason)
 
 
 def _of_optum_south_central(exits: Exits) -> None:
-    """The partner sends back who needs care; each practice and the hospital learn of their own."""
+    """The partner returns the people in need of care; each practice and the hospital learn about their own."""
     running = exits.running
     key_id = running.keys("Optum").id
     in_need = [pseudonym(key_id, number) for number in running.expected["in_need_of_care"]]
     scores = pl.DataFrame({"pseudonym": [*in_need, NOBODY], "NEED": [0.9] * len(in_need) + [0.1]})
-    lists = running.practices() | {"ZA1": running.numbers_in("inpatient")}
+    lists = [PatientList(code, numbers) for code, numbers in running.practices().items()]
+    lists.append(PatientList("ZA1", running.numbers_in("inpatient"), source="inpatient"))
     exits.returned = return_scores(
         scores,
         lists,
@@ -75,29 +78,27 @@ def _of_optum_south_central(exits: Exits) -> None:
         columns=["NEED"],
         limit=50,
         linkage=running.linkage,
-        sources={"ZA1": "inpatient"},
-        **_audited(dt.date(2026, 5, 4), "people found to need care", running),
+        occasion=_occasion(dt.date(2026, 5, 4), "people found to need care", running),
     )
-    exits.carriers |= {exits.folder / "returned" / f"{code}.csv" for code in lists}
-    # A practice that brings the list of everybody is told of its own patients only.
+    exits.carriers |= {exits.folder / "returned" / f"{patients.requester}.csv" for patients in lists}
+    # A practice that brings a list of everybody is told about its own patients only.
     exits.reidentified = reidentify(
         [*in_need, NOBODY],
-        running.numbers_in("gp"),
+        PatientList("Z90002", running.numbers_in("gp")),
         running.keyring[key_id],
-        requester="Z90002",
         limit=50,
         linkage=running.linkage,
-        **_audited(dt.date(2026, 5, 5), "follow-up of people found to need care", running),
+        occasion=_occasion(dt.date(2026, 5, 5), "follow-up of people found to need care", running),
     )
     exits.destroyed_folder, exits.destroyed = _destroyed(running, dt.date(2026, 7, 20))
 
 
 def _of_cambridgeshire_peterborough(exits: Exits) -> None:
-    """The national service is asked again; at the end both parties destroy what they have."""
+    """The national service is asked again; at the end, both parties destroy their data."""
     running = exits.running
     export = exits.folder / "check.dat"
     exits.asked = export_national_check(
-        running.linkage, export, **_audited(dt.date(2026, 4, 20), "next release", running)
+        running.linkage, export, occasion=_occasion(dt.date(2026, 4, 20), "next release", running)
     )
     exits.carriers.add(export)
     exits.destroyed_folder, exits.destroyed = _destroyed(running, dt.date(2026, 8, 3))
@@ -108,14 +109,12 @@ def _of_cambridgeshire_peterborough(exits: Exits) -> None:
             by="its head of information governance",
             statement="All copies were destroyed on 3 August 2026.",
             signing_key=running.signing_key,
-            audit=Audit(exits.destroyed_folder / "audit.jsonl"),
-            at=at(dt.date(2026, 8, 5)),
-            actor=ACTOR,
+            occasion=Occasion(ACTOR, at(dt.date(2026, 8, 5)), Audit(exits.destroyed_folder / "audit.jsonl")),
         )
 
 
 def _of_devon(exits: Exits) -> None:
-    """People object after the release; one of them takes it back; the next releases follow."""
+    """People object after the release, and one of them withdraws the objection; the next releases follow this."""
     running = exits.running
     for day in ("2026-04-21", "2026-04-28"):
         on = dt.date.fromisoformat(day)
@@ -128,20 +127,19 @@ def _of_devon(exits: Exits) -> None:
             [running.keys("Devon ICB analysts")],
             exits.folder / f"withdrawals-{day}",
             on=on,
-            **_audited(on, "objections since the release", running),
+            occasion=_occasion(on, "objections since the release", running),
         )
         exits.later[day] = _released_later(running, objections, on)
 
 
 def _released_later(running: Running, objections: OptOuts, on: dt.date) -> tuple[Release, pl.DataFrame]:
-    from linkcore.governance.withholding.withholding import withhold
-
     (agreement,) = running.programme.agreements()
     assert running.programme.opt_outs is not None
-    lists = running.programme.opt_out_lists() | {"objections": objections}
-    # The national list is drawn anew for each release, and happens to be the same.
-    lists = {kind: each and _as_of(each, on) for kind, each in lists.items()}
-    withheld = withhold(running.linkage, running.programme.opt_outs.policy(), on=on, purpose=agreement.purpose, **lists)
+    lists = running.programme.opt_out_lists().given() | {"objections": objections}
+    # The national list is drawn again for each release, and has not changed.
+    of_that_day = OptOutLists(**{kind: replace(opt_outs, as_of=on) for kind, opt_outs in lists.items()})
+    policy = running.programme.opt_outs.policy()
+    withheld = withhold(running.linkage, policy, of_that_day, on=on, purpose=agreement.purpose)
     done = release(
         running.linkage,
         agreement,
@@ -155,63 +153,57 @@ def _released_later(running: Running, objections: OptOuts, on: dt.date) -> tuple
     return done, withheld.counts
 
 
-def _as_of(opt_outs: OptOuts, on: dt.date) -> OptOuts:
-    from dataclasses import replace
-
-    return replace(opt_outs, as_of=on)
-
-
 def _of_somerset(exits: Exits) -> None:
-    """Everybody who may be scored is; each practice gets the scores of its own patients."""
+    """Everybody who may be scored is scored; each practice gets the scores of its own patients."""
     running = exits.running
     key = running.keys("Risk Stratification Ltd")
     rows = released(running.run.releases["Risk Stratification Ltd"].folder, "gp")
     scores = rows.select("pseudonym", pl.lit(0.5).alias("RISK"))
     exits.returned = return_scores(
         scores,
-        running.practices(),
+        [PatientList(code, numbers) for code, numbers in running.practices().items()],
         key,
         exits.folder / "returned",
         columns=["RISK"],
         limit=1000,
         linkage=running.linkage,
-        **_audited(dt.date(2026, 4, 22), "risk scores for direct care", running),
+        occasion=_occasion(dt.date(2026, 4, 22), "risk scores for direct care", running),
     )
     exits.carriers |= {exits.folder / "returned" / f"{code}.csv" for code in running.practices()}
 
 
 def _of_herefordshire_worcestershire(exits: Exits) -> None:
-    """A person asks what is held about her; her practice asks who some pseudonyms are: both by stage-1 codes."""
+    """A person asks what is held about her, and her practice asks about pseudonyms: both by stage-1 codes."""
     running = exits.running
     key = running.keys("University of Worcester")
     out = exits.folder / "subject-access.json"
-    (withholding,) = [each for purpose, each in running.run.withholdings.items() if purpose.startswith("Research")]
+    withholdings = running.run.withholdings
+    (withholding,) = [withholdings[purpose] for purpose in withholdings if purpose.startswith("Research")]
     exits.subject = subject_access(
         running.linkage,
         running.expected["subject"]["code"],
         out,
         releases=[each.folder for each in running.run.releases.values()],
         keys=[running.keys(recipient) for recipient in running.run.releases],
-        opt_outs={kind: each for kind, each in running.programme.opt_out_lists().items() if each is not None},
+        opt_outs=running.programme.opt_out_lists(),
         withholding=withholding,
-        **_audited(dt.date(2026, 4, 20), "subject access request 7", running),
+        occasion=_occasion(dt.date(2026, 4, 20), "subject access request 7", running),
     )
     exits.carriers.add(out)
     practice = running.expected["practice"]
     rows = released(running.run.releases["University of Worcester"].folder, "gp")
     exits.reidentified = reidentify(
         [*rows["pseudonym"], NOBODY],
-        pl.Series(running.numbers_in("gp")),
+        PatientList(practice["ods"], running.numbers_in("gp")),
         key,
-        requester=practice["ods"],
         limit=1000,
         linkage=running.linkage,
-        **_audited(dt.date(2026, 4, 22), "falls clinic", running),
+        occasion=_occasion(dt.date(2026, 4, 22), "falls clinic", running),
     )
 
 
 def _destroyed(running: Running, day: dt.date) -> tuple[Path, Destruction]:
-    """Destroy a copy of the programme, so that the other tests find theirs."""
+    """Destroy a copy of the programme: other tests need the original."""
     folder = running.folder.with_name(f"{running.name}-destroyed")
     shutil.copytree(running.folder, folder)
     programme = Programme.load(folder / "programme.toml")
@@ -219,28 +211,29 @@ def _destroyed(running: Running, day: dt.date) -> tuple[Path, Destruction]:
     keyring = lc.Keyring.open(folder / "keys.json", PASSPHRASE)
     done = destroy(
         folder,
-        **programme.to_destroy(),
+        programme.to_destroy(),
         keyrings=[keyring],
         signing_key=running.signing_key,
-        audit=audit,
-        at=at(day),
-        actor=ACTOR,
-        reason="the end of the programme",
+        occasion=Occasion(ACTOR, at(day), audit, "the end of the programme"),
     )
     return folder, done
 
 
 def _what_is_refused(exits: Exits) -> None:
-    """Errors are an exit, too: what they say is searched with all else."""
+    """Errors can leak too: their texts are searched like everything else."""
     running = exits.running
     key = running.keyring[running.programme.agreements()[0].key]
     asked = ["f" * 32] * 2
 
     def too_many() -> object:
         return reidentify(
-            [*asked, NOBODY], running.numbers_in("gp"), key, requester="Z90001", limit=1, linkage=running.linkage,
-            **_audited(dt.date(2026, 5, 6), "too many at once", running),
-        )  # fmt: skip
+            [*asked, NOBODY],
+            PatientList("Z90001", running.numbers_in("gp")),
+            key,
+            limit=1,
+            linkage=running.linkage,
+            occasion=_occasion(dt.date(2026, 5, 6), "too many at once", running),
+        )
 
     def under_another_name() -> object:
         (gp,) = [each for each in running.programme.sources() if each.name == "gp"]
@@ -252,9 +245,11 @@ def _what_is_refused(exits: Exits) -> None:
 
     def about_somebody_else() -> object:
         return subject_access(
-            running.linkage, "9990000000", exits.folder / "never.json",
-            **_audited(dt.date(2026, 5, 6), "a case", running),
-        )  # fmt: skip
+            running.linkage,
+            "9990000000",
+            exits.folder / "never.json",
+            occasion=_occasion(dt.date(2026, 5, 6), "a case", running),
+        )
 
     for attempt in (too_many, under_another_name, about_somebody_else):
         try:

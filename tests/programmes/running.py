@@ -1,4 +1,4 @@
-"""The five example programmes, run as their holder would: in a copy of their folder, with keys that the tests know."""
+"""The five example programmes, run as a trusted team would: in a copy of the folder, with keys that the tests know."""
 
 import datetime as dt
 import hashlib
@@ -35,18 +35,18 @@ def at(day: dt.date = DAY, hour: int = 9) -> dt.datetime:
 
 
 def material(key_id: str) -> bytes:
-    """A key that the leak test can look for."""
+    """Key material that the leak tests can look for."""
     return hashlib.sha256(f"nobody shall see the key {key_id}".encode()).digest()
 
 
 def pseudonym(key_id: str, text: str) -> str:
-    """By the standard library, as DESIGN.md defines it."""
+    """Compute a pseudonym with the standard library, as DESIGN.md defines it."""
     return hmac.digest(material(key_id), text.encode(), "sha256").hex()[:32]
 
 
 @dataclass
 class Running:
-    """A programme in a folder of its own, once it was run."""
+    """A programme in its own folder, after a run."""
 
     name: str
     folder: Path
@@ -66,7 +66,7 @@ class Running:
         return self.keyring[key_id]
 
     def numbers_in(self, source: str, **where: str) -> pl.Series:
-        """The numbers (or codes) of a source as it was sent, of a practice if one is given."""
+        """The NHS Numbers (or codes) of a source as it was sent, optionally of one practice."""
         (found,) = [each for each in self.programme.sources() if each.name == source]
         frame = found.scan(found.column_names).collect()
         for column, value in where.items():
@@ -74,7 +74,7 @@ class Running:
         return frame[found.identifier_columns["nhs_number"]].drop_nulls()
 
     def practices(self) -> dict[str, pl.Series]:
-        """Each practice's own list of patients."""
+        """Each practice's own patient list."""
         (gp,) = [each for each in self.programme.sources() if each.name == "gp"]
         codes = gp.scan(["PRACTICE_CODE"]).collect().to_series().unique().sort()
         return {code: self.numbers_in("gp", PRACTICE_CODE=code) for code in codes}
@@ -92,9 +92,8 @@ def start(name: str, folder: Path) -> Running:
     signing_key = SigningKey.generate()
     audit = programme.audit_log()
     assert audit is not None
-    run = run_programme(
-        programme, folder / "run-1", keys=keyring, signing_key=signing_key, on=DAY, at=at(), actor=ACTOR
-    )
+    occasion = programme.occasion(ACTOR, at())
+    run = run_programme(programme, folder / "run-1", keys=keyring, signing_key=signing_key, on=DAY, occasion=occasion)
     expected = json.loads((FIXTURES / "programmes" / name / "expected.json").read_text("utf-8"))
     return Running(name, folder, programme, keyring, signing_key, audit, run, expected)
 

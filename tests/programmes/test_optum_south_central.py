@@ -42,7 +42,7 @@ def test_a_run_that_is_refused_leaves_what_was_there(running: Runner, tmp_path: 
         (dt.date(2026, 4, 12), "after the day of release"),
     ):
         with pytest.raises(RefusedError, match=why):
-            run_programme(ran.programme, out, keys=ran.keyring, on=on, at=at(on), actor=ACTOR)
+            run_programme(ran.programme, out, keys=ran.keyring, on=on, occasion=ran.programme.occasion(ACTOR, at(on)))
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
@@ -50,5 +50,6 @@ def test_a_folder_that_holds_anything_else_is_not_replaced(running: Runner, tmp_
     ran = running("optum_south_central")
     shutil.copytree(ran.run.folder, tmp_path / "out")
     (tmp_path / "out" / "releases" / "optum-2026" / "mine.txt").write_text("mine")
+    occasion = ran.programme.occasion(ACTOR, at())
     with pytest.raises(ProgrammeError, match="holds releases, which is no output of this command"):
-        run_programme(ran.programme, tmp_path / "out", keys=ran.keyring, on=DAY, at=at(), actor=ACTOR)
+        run_programme(ran.programme, tmp_path / "out", keys=ran.keyring, on=DAY, occasion=occasion)

@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.errors import RefusedError
+from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.programme.programme import Programme
 from linkcore.programme.run import run_programme, synthetic_keys
 from tests.programmes.every_programme import EveryProgramme, Returning, Runner
@@ -42,7 +42,12 @@ def test_of_whoever_is_excluded_nothing_leaves_at_all(running: Runner) -> None:
 def test_the_same_again_gives_the_same_bytes_but_for_times(running: Runner, tmp_path: Path) -> None:
     ran = running("somerset")
     again = run_programme(
-        ran.programme, tmp_path / "again", keys=ran.keyring, signing_key=ran.signing_key, on=DAY, at=at(), actor=ACTOR
+        ran.programme,
+        tmp_path / "again",
+        keys=ran.keyring,
+        signing_key=ran.signing_key,
+        on=DAY,
+        occasion=ran.programme.occasion(ACTOR, at()),
     )
     first, second = (
         {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
@@ -63,7 +68,8 @@ def test_keys_are_refused_before_anything_is_read(running: Runner, tmp_path: Pat
     lines = ran.audit.head.lines
 
     def run(keys: dict[str, lc.Key]) -> None:
-        run_programme(ran.programme, tmp_path / "out", keys=keys, on=DAY, at=at(), actor=ACTOR)
+        occasion = ran.programme.occasion(ACTOR, at())
+        run_programme(ran.programme, tmp_path / "out", keys=keys, on=DAY, occasion=occasion)
 
     with pytest.raises(RefusedError, match="'Risk Stratification Ltd': its key 'risk-stratification-2026' is not"):
         run({"somerset-platform": keys["somerset-platform"]})
@@ -85,4 +91,17 @@ def test_only_a_synthetic_programme_gets_keys_made_for_it_or_runs_unsigned(tmp_p
     with pytest.raises(RefusedError, match="does not say that it is synthetic"):
         synthetic_keys(real)
     with pytest.raises(RefusedError, match="data of real people are released only signed and audited"):
-        run_programme(real, tmp_path / "out", keys=synthetic_keys(synthetic), on=DAY, at=at(), actor=ACTOR)
+        run_programme(
+            real,
+            tmp_path / "out",
+            keys=synthetic_keys(synthetic),
+            on=DAY,
+            occasion=real.occasion(ACTOR, at()),
+        )
+
+
+def test_a_run_without_an_occasion_is_refused_where_the_programme_states_an_audit_log(tmp_path: Path) -> None:
+    programme = Programme.load(FIXTURES / "programmes" / "somerset" / "programme.toml")
+    with pytest.raises(ProgrammeError, match="every run needs an occasion"):
+        run_programme(programme, tmp_path / "out", keys=synthetic_keys(programme), on=DAY)
+    assert not list(tmp_path.iterdir())

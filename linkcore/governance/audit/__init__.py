@@ -1,1 +1,1 @@
-"""The audit log: a chain of lines that tell what was done, and its verification."""
+"""The audit log: a chain of lines that record what was done, and the check that it is intact."""

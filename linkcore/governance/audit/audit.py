@@ -1,17 +1,17 @@
-r"""Audit: a log of all that was done with keys and data, to which lines are only ever added.
+r"""The audit log: a file that records what was done with keys and data, and to which lines are only ever added.
 
-A line is written, and flushed to the disk, before what it tells of takes effect: so there may be a line of something
-that then failed, and never a deed without its line. Each line holds the digest of the line before it and one of itself,
-and beside the log lies its *head*: how many lines there are, and the digest of the last. So `verify_audit` of
-:mod:`linkcore.governance.audit.check` finds every line that was altered, taken out, moved or cut off, and says which.
+A line is written and flushed to the disk before the action it records takes effect. So a line may record an action that
+then failed, but no action lacks its line. Each line holds the digest of the line before it and its own digest. Beside
+the log lies its *head*: the number of lines, and the digest of the last line. From these, `verify_audit` of
+:mod:`linkcore.governance.audit.check` finds every line that was altered, removed, moved or cut off.
 
-What that proves depends on who may write. Whoever may write to the log alone is found out. Whoever may write to the log
-and its head can make both anew from any line on, unless the log is under a key (``chain_key``) that he does not have;
-and even then he can put back both as they once were. Against that, note the head elsewhere from time to time
-(`Audit.head`), with another person, and give it to `verify_audit`.
+What this proves depends on who can write. A person who can write only to the log is found out. A person who can write
+to the log and to its head can forge both from any line on, unless the log has a key (``chain_key``) that this person
+does not hold. Even then, an earlier copy of both can be put back. To detect that, note the head (`Audit.head`) from
+time to time, keep it with another person, and give it to `verify_audit`.
 
-The log holds no identifiers: its fields are a closed list, and text that holds an NHS Number or a postcode is refused.
-A name in a free text cannot be known; whoever writes a reason must leave names out.
+The log holds no identifiers. Its fields are a closed list, and a text that contains an NHS Number or a postcode is
+refused. Names cannot be recognised: whoever writes a reason must leave them out.
 """
 
 import os
@@ -42,11 +42,11 @@ __all__ = ["FIELDS", "Audit"]
 
 FIELDS: Final = frozenset(
     {
-        # Who, by the name or ODS code of an organisation.
+        # Who: the name or ODS code of an organisation.
         *("recipient", "requester", "provider", "practice", "programme"),
-        # What, by name; files by their own names and digests.
+        # What: names, and the names and digests of files.
         *("agreement", "source", "sources", "file", "files", "folder", "format", "sha256", "manifest", "verify_key"),
-        # By what right.
+        # On what basis.
         *("purpose", "basis", "legal_basis", "exemption", "approval", "policy", "reference"),
         # Days.
         *("on", "first", "last", "start", "end"),
@@ -54,11 +54,11 @@ FIELDS: Final = frozenset(
         *("records", "rows", "persons", "pseudonyms", "numbers", "scores", "listed", "lists", "answered", "unanswered"),
         *("withheld", "objections", "opted_out", "sensitive", "withdrawals", "keys", "recipients", "releases"),
         *("providers", "limit", "minimum_k", "k", "left_out", "set_aside", "lines", "versions"),
-        # How it went.
+        # With what outcome.
         *("checked", "outcome", "state", "stage", "version"),
     }
 )
-"""What a line may tell beyond its action, actor, reason and key."""
+"""The details that a line may hold beside its action, actor, reason and key."""
 
 _ACTION: Final = re.compile(r"[a-z][a-z_]{2,39}")
 _LONGEST: Final = {"reason": 1000, "actor": 200}
@@ -69,23 +69,23 @@ _ISO_DATE: Final = re.compile(r"\b\d{4}-[01]\d-[0-3]\d\b")
 _TEN_DIGITS: Final = re.compile(r"(?<!\d)(?=(\d(?:[\s\-.]{0,2}\d){9})(?!\d))")
 _POSTCODE: Final = re.compile(r"(?<![A-Z0-9])(?:[A-Z]{1,2}[0-9][0-9A-Z]?|GIR)\s{0,2}[0-9][A-Z]{2}(?![A-Z0-9])")
 _FOREIGN: Final = (
-    "the audit log {} has lines that were not written by linkcore, or not under this chain key: nothing is done until "
-    "`verify_audit` has shown which"
+    "the audit log {} has lines that were not written by linkcore, or not under this chain key: find them with "
+    "`verify_audit`; nothing is done until then"
 )
 
 
 class Audit:
-    """A log, in a file that only its owner may read (mode 0600).
+    """An audit log, in a file that only its owner can read (mode 0600).
 
-    Several processes may write to it, one at a time: each waits until it is alone (on POSIX systems).
+    Several processes may write to one log: each waits for its turn (on POSIX systems).
 
     Parameters
     ----------
     path : path
-        The file; beside it lies its head, ``PATH.head``. Neither need exist.
+        The log file. Its head is beside it, in ``PATH.head``. Both are created when the first line is written.
     chain_key : Key, optional
-        A key for this log and nothing else: digests are then HMAC-SHA-256 under it, and only who has it can write or
-        verify the log. Without it they are plain SHA-256.
+        A key that is used for this log only. Digests are then HMAC-SHA-256 under this key, and only its holder can
+        write or verify the log. Without a key, digests are plain SHA-256.
 
     Examples
     --------
@@ -106,12 +106,12 @@ class Audit:
 
     @property
     def head_path(self) -> Path:
-        """Where the head lies."""
+        """Path of the head."""
         return head_path(self.path)
 
     @property
     def head(self) -> Head:
-        """How many lines there are, and the digest of the last, to be noted elsewhere."""
+        """Number of lines and digest of the last line, to be noted elsewhere."""
         with alone(self.path):
             return self._whole_head()
 
@@ -125,7 +125,7 @@ class Audit:
         key: Key | None = None,
         **details: int | str,
     ) -> None:
-        """Write a line, and return when it is on the disk: do what it tells of only then.
+        """Add a line to the log, and return once it is on the disk: only then start the action.
 
         Parameters
         ----------
@@ -136,55 +136,59 @@ class Audit:
         actor : str
             Who does it.
         reason : str
-            Why, without anything that identifies a patient.
+            Why it is done, with nothing in it that identifies a patient.
         key : Key, optional
-            Under which key: its id and version are written.
+            The key that is used: its id and version are recorded.
         **details : int or str
-            Of `FIELDS` only.
+            Fields of the line; their names are in `FIELDS`.
 
         Raises
         ------
         ProgrammeError
-            A field is not of the list, or a value is of the wrong kind.
+            If a field has an unknown name or a value of the wrong kind.
         RefusedError
-            A text holds an NHS Number or a postcode; or the log cannot be written, or does not end as its head says.
+            If a text contains an NHS Number or a postcode, if the log cannot be written, or if it does not end as its
+            head states.
 
         Examples
         --------
         >>> Audit("audit.jsonl").record("release", at=datetime(2026, 4, 1, tzinfo=UTC), actor="a", name="Smith")
         Traceback (most recent call last):
-        linkcore.errors.ProgrammeError: the audit log has no field 'name'; it has agreement, answered, ...
+        linkcore.errors.ProgrammeError: the audit log has no field 'name'; use one of agreement, answered, ...
         """
         body = _body(action, at=at, actor=actor, reason=reason, key=key, details=details)
         with alone(self.path):
             head = self._whole_head()
-            if not self.head_path.exists():  # before the first line, so that no log is ever without one
+            if not self.head_path.exists():  # written before the first line, so that a log always has its head
                 write_head(self.path, self._chain, head, 0)
             text, digest = self._chain.signed({"number": head.lines + 1, **body, "previous": head.digest})
             size = append(self.path, text)
             write_head(self.path, self._chain, Head(head.lines + 1, digest), size)
 
     def _whole_head(self) -> Head:
-        """Give the head of the log, once it is sure that the log ends as it says."""
+        """Return the head of the log, and refuse a log that does not end as its head states."""
         if not self.path.exists() and not self.head_path.exists():
             return Head(0, NO_LINE)
         head, size = read_head(self.path, self._chain)
-        lies = self.path.stat().st_size if self.path.exists() else 0
-        if lies > size:
+        size_on_disk = self.path.stat().st_size if self.path.exists() else 0
+        if size_on_disk > size:
             head, size = self._recovered(head, size)
-        elif lies < size or (head.lines and last_digest(self.path, self._chain) != head.digest):
+        elif size_on_disk < size or (head.lines and last_digest(self.path, self._chain) != head.digest):
             raise RefusedError(
-                f"the audit log {self.path} does not end as its head says: nothing is done until `verify_audit` has "
-                "shown which lines are not as they were written"
+                f"the audit log {self.path} does not end as its head states: find the lines that changed with "
+                "`verify_audit`; nothing is done until then"
             )
         return head
 
     def _recovered(self, head: Head, size: int) -> tuple[Head, int]:
-        """Go on behind a writer that was killed between its line and the head: what it told of never took effect."""
+        """Recover from a writer that was killed after it began a line and before it wrote the head.
+
+        The action that the line records never took effect.
+        """
         with self.path.open("r+b") as file:
             file.seek(size)
             rest = file.read()
-            if not rest.endswith(b"\n"):  # a line that was begun and never finished
+            if not rest.endswith(b"\n"):  # an unfinished line
                 if b"\n" in rest:
                     raise RefusedError(_FOREIGN.format(self.path))
                 file.truncate(size)
@@ -202,19 +206,19 @@ def _body(
     action: str, *, at: datetime, actor: str, reason: str, key: Key | None, details: dict[str, int | str]
 ) -> dict[str, Any]:
     if not _ACTION.fullmatch(action):
-        raise ProgrammeError("an action of the audit log is 3 to 40 lower-case letters and '_', such as release")
+        raise ProgrammeError("action: use 3 to 40 lower-case letters and '_', such as release")
     if not isinstance(at, datetime) or at.tzinfo is None:
-        raise ProgrammeError("give the audit log the time with its time zone: datetime.now(UTC)")
+        raise ProgrammeError("at: give the time with its time zone, such as datetime.now(UTC)")
     unknown = sorted(set(details) - FIELDS)
     if unknown:
-        raise ProgrammeError(f"the audit log has no field {unknown[0]!r}; it has {', '.join(sorted(FIELDS))}")
+        raise ProgrammeError(f"the audit log has no field {unknown[0]!r}; use one of {', '.join(sorted(FIELDS))}")
     if not actor:
-        raise ProgrammeError("the audit log must say who does it: give the actor")
+        raise ProgrammeError("actor: say who does it, for the audit log")
     for name, value in {"actor": actor, "reason": reason, **details}.items():
         if type(value) is int and value in _COUNTS:
             continue
         if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST.get(name, _LONGEST_DETAIL):
-            raise ProgrammeError(f"{name} of the audit log is a count, or one line of text that is not too long")
+            raise ProgrammeError(f"{name}: the audit log takes a count or one line of text that is not too long")
         _refuse_identifiers(name, value)
     return {
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
@@ -228,12 +232,12 @@ def _body(
 
 
 def _refuse_identifiers(name: str, text: str) -> None:
-    """Refuse text in which there is an NHS Number or a postcode, however it is spaced."""
-    if _HEX.fullmatch(text):  # a digest; by chance there may be ten digits in it
+    """Refuse a text that contains an NHS Number or a postcode, however it is spaced."""
+    if _HEX.fullmatch(text):  # a digest may contain ten digits by chance
         return
     plain = _ISO_DATE.sub("|", unicodedata.normalize("NFKC", text))
     tens = [found[1] for found in _TEN_DIGITS.finditer(plain)]
     if tens and pl.DataFrame({"ten": tens}).select(nhs_number_status("ten").is_in(list(NUMBERED)).any()).item():
-        raise RefusedError(f"the audit log holds no identifiers, and {name} has an NHS Number in it: take it out")
+        raise RefusedError(f"{name} contains an NHS Number: take it out, the audit log holds no identifiers")
     if _POSTCODE.search(plain.upper()):
-        raise RefusedError(f"the audit log holds no identifiers, and {name} has a postcode in it: take it out")
+        raise RefusedError(f"{name} contains a postcode: take it out, the audit log holds no identifiers")

@@ -1,4 +1,4 @@
-"""The occasion on which something is done: who does it, when, why, and the audit log in which that stands."""
+"""The occasion of an action: who does it, when, why, and the audit log that records it."""
 
 from dataclasses import dataclass
 from datetime import datetime

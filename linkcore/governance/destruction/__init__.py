@@ -1,1 +1,1 @@
-"""The end of a programme: destruction, and the certificates of it."""
+"""The end of a programme: its data and keys are destroyed, and each provider gets a certificate."""

@@ -1,7 +1,7 @@
-"""Certificates of destruction: one for each provider, signed, to be read by people and by programs.
+"""Certificates of destruction: a signed one for each provider, for people and for programs.
 
-``PROVIDER.json`` is what is signed, ``PROVIDER.json.sig`` its Ed25519 signature, and ``PROVIDER.html`` the same to be
-printed, with the digest and the signature on it.
+``PROVIDER.json`` is the signed file, ``PROVIDER.json.sig`` its Ed25519 signature, and ``PROVIDER.html`` a page to print
+with the same content, the digest and the signature.
 """
 
 import hashlib
@@ -31,51 +31,51 @@ __all__ = [
 ]
 
 CERTIFICATES: Final = "certificates"
-"""The folder of certificates, in the programme's."""
+"""Name of the folder of certificates, in the programme's folder."""
 
 CHECKED: Final = (
     "Each file and folder named above is no longer at its place.",
-    "Each key named above is marked as destroyed in its keyring, whose file was written anew and read back without its "
-    "material; using the key to pseudonymise or to re-identify fails.",
-    "The programme is marked as destroyed, and refuses to run.",
+    "Each key named above is marked as destroyed in its keyring. The keyring file was written again without the key, "
+    "and read back; the key can no longer be used to pseudonymise or to re-identify.",
+    "The programme is marked as destroyed, and linkcore refuses to use it.",
     "Each step was written to the audit log before it was done.",
 )
-"""What was checked before a certificate was written."""
+"""What is checked before a certificate is written."""
 
 NOT_PROVED: Final = (
-    "Files were removed from the file system, and not overwritten. What was in them may lie in blocks of the storage "
-    "until those are used again; on solid-state and network storage nobody can tell.",
-    "Backups, snapshots and replicas that were made of the machine or its storage are not reached from here.",
-    "That the key of a pseudonym is gone is shown for the keyrings and key files named, and for no copy of them.",
-    "What others hold is not known: the recipients' statements are theirs.",
+    "Files were removed from the file system, not overwritten. Their content may stay in blocks of the storage until "
+    "these are used again; on solid-state and network storage this cannot be known.",
+    "Backups, snapshots and replicas of the machine or its storage cannot be reached from here.",
+    "The keys are gone from the keyrings and key files named here; nothing is shown for copies of these files.",
+    "What others hold is not known: the recipients' statements are their own.",
 )
-"""What a certificate cannot prove, in every one."""
+"""What no certificate can prove: stated in every certificate."""
 
 SURVIVORS: Final = (
-    "Keys that were made elsewhere and imported: whoever made them may hold them still.",
-    "Older copies of a keyring's file: sealed still, and opened by their passphrase; destroy that, too.",
-    "Files that say which pseudonym under an old key is which under a new one, where they were copied elsewhere.",
-    "Saved tables of persons, where they were copied elsewhere.",
-    "Old blocks of the storage, and the memory that the system wrote to it (swap).",
+    "Keys that were made elsewhere and imported: whoever made them may still hold them.",
+    "Older copies of a keyring file: still encrypted, and opened by their passphrase; destroy the passphrase too.",
+    "Files that map pseudonyms under an old key to those under a new key, if they were copied elsewhere.",
+    "Saved tables of persons, if they were copied elsewhere.",
+    "Old blocks of the storage, and memory that the system wrote to the storage (swap).",
     "Backups, snapshots and replicas.",
-    "The copies of recipients, until they have attested that they destroyed them.",
-    "The providers' own records, of which the extracts were made: they are not touched.",
+    "The recipients' copies, until the recipients have attested that they destroyed them.",
+    "The providers' own records, from which the extracts were made: they are not touched.",
 )
-"""What may survive any destruction."""
+"""What may survive every destruction."""
 
 _PROVIDER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def certificate(mark: Mark, provider: str, verify_key: VerifyKey) -> dict[str, Any]:
-    """Say what was destroyed of one provider's data, how that is known, and what is not known."""
+    """Return the content of a provider's certificate: what was destroyed, how that is known, and what is not known."""
     own = [file for file in mark.files if file.provider == provider and not file.is_folder]
     others = [file for file in mark.files if file.kind != "data" and not file.is_folder]
     places = [named.pattern for named in mark.named if named.provider == provider]
-    said = {
+    attested = {
         recipient: [
-            {"by": one.by, "received": one.received, "statement": one.statement}
-            for one in mark.attestations
-            if one.recipient == recipient
+            {"by": attestation.by, "received": attestation.received, "statement": attestation.statement}
+            for attestation in mark.attestations
+            if attestation.recipient == recipient
         ]
         for recipient in mark.recipients
     }
@@ -96,13 +96,13 @@ def certificate(mark: Mark, provider: str, verify_key: VerifyKey) -> dict[str, A
         "checked": list(CHECKED),
         "may_survive": [*SURVIVORS, *mark.known_copies, *mark.other_names],
         "not_proved": list(NOT_PROVED),
-        "recipients": [{"recipient": recipient, "attested": attested} for recipient, attested in said.items()],
+        "recipients": [{"recipient": recipient, "attested": attested[recipient]} for recipient in attested],
         "verify_key": verify_key.id,
     }
 
 
 def write_certificates(mark: Mark, folder: Path, signing_key: SigningKey) -> Mapping[str, Path]:
-    """Write a certificate for each provider, as JSON with its signature and as a page to print."""
+    """Write each provider's certificate, as JSON with its signature and as a page to print; return the JSON files."""
     template = _template()
     written = {}
     for provider in mark.providers:
@@ -125,7 +125,7 @@ def write_certificates(mark: Mark, folder: Path, signing_key: SigningKey) -> Map
 
 
 def checked_provider(name: str) -> str:
-    """Refuse a provider's name that cannot name a file.
+    """Return a provider's name, or refuse it if it cannot be the name of a file.
 
     Examples
     --------
@@ -133,31 +133,31 @@ def checked_provider(name: str) -> str:
     'RH8'
     """
     if not _PROVIDER.fullmatch(name):
-        raise ProgrammeError(f"provider {name!r}: its name becomes that of a file; use letters, digits, '_' and '-'")
+        raise ProgrammeError(f"provider {name!r}: its certificate is named after it; use letters, digits, '_' and '-'")
     return name
 
 
 def verify_certificate(path: str | Path, verify_key: VerifyKey) -> dict[str, Any]:
-    """Read a certificate, and refuse it if it is not as it was signed.
+    """Read a certificate of destruction, and refuse it if its signature does not fit.
 
     Parameters
     ----------
     path : path
-        Its JSON; the signature lies beside it.
+        The JSON file of the certificate. Its signature is beside it.
     verify_key : VerifyKey
-        The trusted team's public key, had from it by another way.
+        The trusted team's public key, received in another way than the certificate.
 
     Returns
     -------
     dict
-        What it says.
+        The content of the certificate.
 
     Raises
     ------
     ProgrammeError
-        It cannot be read.
+        If the certificate or its signature cannot be read.
     RefusedError
-        It was altered, or another key signed it.
+        If the certificate was altered, or another key signed it.
     """
     place = Path(path)
     try:

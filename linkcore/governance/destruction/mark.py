@@ -1,6 +1,7 @@
-"""The mark of a destroyed programme: what is to be destroyed, written down before anything is, and how far it came.
+"""The mark of a destroyed programme: a file that records what is to be destroyed before anything is, and the progress.
 
-An interrupted destruction is run again from it, and ends the same: what was removed already is known from here only.
+An interrupted destruction starts from its mark when it is run again, so it ends the same. Only the mark knows which
+files were removed already.
 """
 
 import json
@@ -11,18 +12,18 @@ from typing import Any, Final, Literal, TypeAlias
 from linkcore.errors import RefusedError
 from linkcore.files import new_file
 
-__all__ = ["MARK", "Attestation", "File", "KeyName", "Kind", "Mark", "Named", "read_mark", "refuse_if_destroyed"]
+__all__ = ["MARK", "Attestation", "File", "KeyName", "Kind", "Mark", "Place", "read_mark", "refuse_if_destroyed"]
 
 MARK: Final = "destroyed.json"
-"""Its name, in the programme's folder."""
+"""Name of the mark's file, in the programme's folder."""
 
 Kind: TypeAlias = Literal["data", "work", "key"]
-"""A provider's extract; what was made of the extracts; a file with a key in clear."""
+"""What a file holds: a provider's extract, something made from the extracts, or a key in clear."""
 
 
 @dataclass(frozen=True, order=True)
-class Named:
-    """A path or pattern that was named for destruction: whose it is (empty where it is the programme's own)."""
+class Place:
+    """A path or pattern that was named for destruction, and its provider (empty for the programme's own files)."""
 
     kind: Kind
     provider: str
@@ -31,7 +32,7 @@ class Named:
 
 @dataclass(frozen=True, order=True)
 class File:
-    """A file, or a folder, that is to be removed; its path is relative where it lies in the programme's folder."""
+    """A file or folder to be removed; its path is relative if it is in the programme's folder."""
 
     kind: Kind
     provider: str
@@ -42,7 +43,7 @@ class File:
 
 @dataclass(frozen=True, order=True)
 class KeyName:
-    """A version of a key, and the keyring that holds it."""
+    """One version of a key, and the keyring that holds it."""
 
     keyring: str
     id: str
@@ -51,19 +52,7 @@ class KeyName:
 
 @dataclass(frozen=True)
 class Attestation:
-    """What a recipient says it has done with its copies.
-
-    Parameters
-    ----------
-    recipient : str
-        Who.
-    by : str
-        Which person signed it.
-    received : str
-        When it came in.
-    statement : str
-        What it says.
-    """
+    """A recipient's statement about what it did with its copies: ``by`` names the person who signed it."""
 
     recipient: str
     by: str
@@ -73,35 +62,18 @@ class Attestation:
 
 @dataclass(frozen=True)
 class Mark:
-    """What is known of a destruction.
+    """What is known about a destruction.
 
-    Parameters
-    ----------
-    programme : str
-        Its name.
-    begun, finished : str
-        When; ``finished`` is None until the check found that nothing is left.
-    actor, reason : str
-        By whom, and why.
-    named, files, keys
-        What was named, what was found there, and which keys.
-    recipients : tuple of str
-        Who has copies, and is to say what it did with them.
-    known_copies : tuple of str
-        What else is known to exist, in words.
-    other_names : tuple of str
-        Files that have another name still, through a link.
-    remains : tuple of str
-        What is in the programme's folder yet, and was not named.
-    attestations : tuple of Attestation
-        As they came in.
+    ``named`` holds the places that were named, ``files`` what was found there, ``known_copies`` other copies in words,
+    ``other_names`` the files that a link still leads to, and ``remains`` what is left in the programme's folder.
+    ``finished`` is None until linkcore has checked that nothing named is left.
     """
 
     programme: str
     begun: str
     actor: str
     reason: str
-    named: tuple[Named, ...] = ()
+    named: tuple[Place, ...] = ()
     files: tuple[File, ...] = ()
     keys: tuple[KeyName, ...] = ()
     recipients: tuple[str, ...] = ()
@@ -113,49 +85,51 @@ class Mark:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """Whose data were named."""
-        return tuple(sorted({each.provider for each in self.named if each.provider}))
+        """Names of the providers whose data were named."""
+        return tuple(sorted({place.provider for place in self.named if place.provider}))
 
     def write(self, folder: Path) -> None:
-        """Put the mark into the programme's folder, whole or not at all."""
+        """Write the mark to the programme's folder, whole or not at all."""
         with new_file(folder / MARK) as file:
             file.write_text(json.dumps({"format": 1, **asdict(self)}, indent=2, ensure_ascii=False) + "\n", "utf-8")
 
 
-_PARTS: Final[dict[str, Any]] = {"named": Named, "files": File, "keys": KeyName, "attestations": Attestation}
+_PARTS: Final[dict[str, Any]] = {"named": Place, "files": File, "keys": KeyName, "attestations": Attestation}
 
 
 def read_mark(folder: Path) -> Mark | None:
-    """Read the mark of a programme, or None where there is none."""
+    """Read the mark of a programme, or return None if there is no mark."""
     file = folder / MARK
     if not file.exists():
         return None
     try:
         stated = json.loads(file.read_text("utf-8"))
         del stated["format"]
-        for name, made in _PARTS.items():
-            stated[name] = [made(**one) for one in stated[name]]
-        fields: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in stated.items()}
+        for name, part in _PARTS.items():
+            stated[name] = [part(**values) for values in stated[name]]
+        fields: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
+        }
         return Mark(**fields)
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         pass
     raise RefusedError(
-        f"{file} cannot be read: the programme is destroyed, or its destruction began; restore that file"
+        f"{file} cannot be read: the programme is destroyed, or its destruction has begun; restore this file"
     )
 
 
 def refuse_if_destroyed(folder: str | Path) -> None:
-    """Refuse to run a programme that was destroyed, or whose destruction has begun.
+    """Refuse a programme that was destroyed, or whose destruction has begun.
 
     Parameters
     ----------
     folder : path
-        The programme's.
+        The programme's folder.
 
     Raises
     ------
     RefusedError
-        It was, or it has.
+        If the programme was destroyed, or its destruction has begun.
 
     Examples
     --------
@@ -165,14 +139,14 @@ def refuse_if_destroyed(folder: str | Path) -> None:
     ...     Mark("Example", begun="2026-09-30T12:00:00+00:00", actor="team", reason="its end").write(Path(folder))
     ...     refuse_if_destroyed(folder)
     Traceback (most recent call last):
-    linkcore.errors.RefusedError: the destruction of programme 'Example' began 2026-09-30 and is not finished: ...
+    linkcore.errors.RefusedError: the destruction of programme 'Example' began on 2026-09-30 and is not finished: ...
     """
     mark = read_mark(Path(folder))
     if mark is None:
         return
     if mark.finished is None:
         raise RefusedError(
-            f"the destruction of programme {mark.programme!r} began {mark.begun[:10]} and is not finished: run it "
-            "again until it is; the programme runs no more"
+            f"the destruction of programme {mark.programme!r} began on {mark.begun[:10]} and is not finished: run it "
+            "again until it is; the programme can no longer be used"
         )
-    raise RefusedError(f"programme {mark.programme!r} was destroyed {mark.finished[:10]}, and runs no more")
+    raise RefusedError(f"programme {mark.programme!r} was destroyed on {mark.finished[:10]}, and can no longer be used")

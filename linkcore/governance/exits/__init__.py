@@ -1,1 +1,1 @@
-"""What leaves with identifiers: to a practice, a provider, or the person it is about."""
+"""What leaves on request: identities, scores, a person's own data, and the pseudonyms to remove."""

@@ -1,4 +1,4 @@
-"""A requester's own patients: whom a GP practice or a provider may be told about, and nobody else."""
+"""A requester's own patients: a GP practice or a provider is told about these, and about nobody else."""
 
 import re
 from dataclasses import dataclass
@@ -12,42 +12,16 @@ from linkcore.governance.withholding.linked_rows import read_linked, stage_of
 from linkcore.governance.withholding.opt_outs import current_numbers
 from linkcore.identifiers import nhs_number
 from linkcore.link import Linkage
+from linkcore.pseudonyms.stage_one import StageOne
 
-__all__ = ["OwnPatients", "Relationships", "ods_code"]
+__all__ = ["OwnPatients", "PatientList", "Relationships", "ods_code"]
 
-# Loosely: a trust has 3 characters, a practice 6, a site or a newer organisation more [?].
+# Deliberately loose: a trust has 3 characters, a practice 6, a site or a newer organisation more [?].
 _ODS_CODE: Final = re.compile(r"[A-Z0-9]{3,10}")
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class OwnPatients:
-    """A requester's list, as far as it is of its own patients.
-
-    Parameters
-    ----------
-    numbers : polars.DataFrame
-        ``nhs_number`` (String), ten digits as the requester listed them, and ``name`` (String), ten digits of which the
-        person's pseudonym may be: the number listed, the one that took its place, and those whose place it took.
-    listed : int
-        How many NHS Numbers could be read from the list.
-    not_own : int
-        How many of them are, by the linkage, no patients of the requester: for the audit, and not to be told.
-    checked : str
-        Against what the list was checked: ``registered practice``, ``source NAME`` or ``nothing``.
-    """
-
-    numbers: pl.DataFrame
-    listed: int
-    not_own: int
-    checked: str
-
-    def __repr__(self) -> str:
-        """Say how many; never who."""
-        return f"OwnPatients({self.listed} listed, {self.not_own} left out)"
-
-
 def ods_code(code: str) -> str:
-    """Refuse what cannot be the ODS code of an organisation.
+    """Return an ODS code in capitals, or refuse what cannot be one.
 
     Examples
     --------
@@ -56,20 +30,73 @@ def ods_code(code: str) -> str:
     """
     code = code.strip().upper() if isinstance(code, str) else ""
     if not _ODS_CODE.fullmatch(code):
-        raise ProgrammeError("an ODS code is 3 to 10 letters and digits, such as A81001: give the requester's")
+        raise ProgrammeError("an ODS code has 3 to 10 letters and digits, such as A81001: give the requester's code")
     return code
 
 
-class Relationships:
-    """Who is whose patient, by a linkage: against that a requester's own patient list is checked.
-
-    A GP practice's patients are those whose record on the spine names it in the ``practice`` column, so they are
-    registered there as of the day of that extract. A provider's are the people of whom there is a record in its source.
+@dataclass(frozen=True, eq=False, repr=False)
+class PatientList:
+    """The patient list that a GP practice or a provider brings with its request.
 
     Parameters
     ----------
-    linkage : Linkage or None
-        None checks nothing: a list is then taken at its word.
+    requester : str
+        ODS code of the practice or provider.
+    numbers : polars.Series
+        The NHS Numbers on the list, in any written form; in a two-stage programme, stage-1 codes.
+    source : str, optional
+        Name of a provider's own source. Without it, the requester is a GP practice.
+
+    Raises
+    ------
+    ProgrammeError
+        If ``requester`` is not an ODS code.
+
+    Examples
+    --------
+    >>> PatientList("a81001", pl.Series(["401 023 2137"]))
+    PatientList('A81001')
+    """
+
+    requester: str
+    numbers: pl.Series
+    source: str | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "requester", ods_code(self.requester))
+
+    def __repr__(self) -> str:
+        """Show the requester, and no patient."""
+        return f"PatientList({self.requester!r})"
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class OwnPatients:
+    """The part of a patient list that the linkage confirms: the requester's own patients.
+
+    ``numbers`` has the columns ``nhs_number``, ten digits as listed, and ``pseudonymised``, the ten digits that the
+    person's pseudonym may stand for: the listed number, the number that superseded it, and the numbers it superseded.
+    ``listed`` counts the readable NHS Numbers of the list, ``not_own`` those of other requesters' patients: the audit
+    log records this count, and the requester is not told. ``checked`` names what the list was checked against:
+    ``registered practice``, ``source NAME`` or ``nothing``.
+    """
+
+    numbers: pl.DataFrame
+    listed: int
+    not_own: int
+    checked: str
+
+    def __repr__(self) -> str:
+        """Show counts, and no patient."""
+        return f"OwnPatients({self.listed} listed, {self.not_own} left out)"
+
+
+class Relationships:
+    """Which people are a requester's patients, according to a linkage: patient lists are checked against it.
+
+    A GP practice's patients are the people whose record on the spine names the practice: they were registered there on
+    the day of that extract. A provider's patients are the people with a record in its source. Without a linkage, lists
+    are not checked.
 
     Examples
     --------
@@ -77,7 +104,7 @@ class Relationships:
     >>> from linkcore.sources.source import Source
     >>> everybody = pl.DataFrame({"nhs_number": ["4010232137", "4000000012"], "gp": ["A81001", "B82002"]})
     >>> linkage = link([Source("gp", everybody, spine=True, practice="gp")], fallback=None)
-    >>> own = Relationships(linkage).own_patients(everybody["nhs_number"], requester="A81001")
+    >>> own = Relationships(linkage).own_patients(PatientList("A81001", everybody["nhs_number"]))
     >>> own.numbers["nhs_number"].to_list(), own
     (['4010232137'], OwnPatients(2 listed, 1 left out))
     """
@@ -85,43 +112,50 @@ class Relationships:
     def __init__(self, linkage: Linkage | None) -> None:
         self._linkage = linkage
 
-    def own_patients(self, listed: pl.Series, *, requester: str, source: str | None = None) -> OwnPatients:
-        """Read a requester's list, and leave out whom the linkage does not know as its patients."""
-        if self._linkage is not None and stage_of(self._linkage.sources) is not None:
-            return self._coded(self._linkage, listed, requester, source)
+    def own_patients(self, patients: PatientList) -> OwnPatients:
+        """Read a patient list, and leave out the people who are not the requester's patients."""
+        stage_one = None if self._linkage is None else stage_of(self._linkage.sources)
+        if stage_one is not None:
+            return self._by_stage_one_codes(patients, stage_one)
         number = nhs_number.standardise(pl.col("listed")).struct.field("value").alias("listed")
-        numbers = pl.DataFrame({"listed": listed}).select(number).drop_nulls().unique(maintain_order=True)
+        numbers = pl.DataFrame({"listed": patients.numbers}).select(number).drop_nulls().unique(maintain_order=True)
         superseded = None if self._linkage is None else self._linkage.exact.superseded
         numbers = numbers.with_columns(current_numbers(numbers["listed"], superseded).alias("current"))
-        kept, checked = numbers, "nothing"
+        own, checked = numbers, "nothing"
         if self._linkage is not None:
-            theirs = self._registered_with(requester) if source is None else self._in_source(source)
-            kept = numbers.filter(pl.col("current").is_in(theirs.implode()))
-            checked = "registered practice" if source is None else f"source {source}"
-        every = [kept.select("listed", pl.col(column).alias("name")) for column in ("current", "listed")]
-        if superseded is not None:  # what was released before is under the number of then
-            before = superseded.lazy().collect().rename({"new": "current", "old": "name"})
-            every.append(kept.join(before, on="current", maintain_order="left").select("listed", "name"))
-        names = pl.concat(every)
-        texts = names.unique(maintain_order=True).select(
-            nhs_number.digits(pl.col("listed")).alias("nhs_number"), nhs_number.digits(pl.col("name")).alias("name")
+            own = numbers.filter(pl.col("current").is_in(self._numbers_of(patients).implode()))
+            checked = _checked_against(patients)
+        pseudonymised = [own.select("listed", pl.col(column).alias("number")) for column in ("current", "listed")]
+        if superseded is not None:  # an earlier release has the person under the number that was superseded since
+            earlier = superseded.lazy().collect().rename({"new": "current", "old": "number"})
+            pseudonymised.append(own.join(earlier, on="current", maintain_order="left").select("listed", "number"))
+        texts = (
+            pl.concat(pseudonymised)
+            .unique(maintain_order=True)
+            .select(
+                nhs_number.digits(pl.col("listed")).alias("nhs_number"),
+                nhs_number.digits(pl.col("number")).alias("pseudonymised"),
+            )
         )
-        return OwnPatients(texts, numbers.height, numbers.height - kept.height, checked)
+        return OwnPatients(texts, numbers.height, numbers.height - own.height, checked)
 
-    def _coded(self, linkage: Linkage, listed: pl.Series, requester: str, source: str | None) -> OwnPatients:
-        """Read a list of stage-1 codes; a code was never superseded, and a pseudonym is the second stage over it."""
-        stage_one = stage_of(linkage.sources)
-        assert stage_one is not None
-        read = pl.DataFrame({"listed": listed}).select(stage_one.read(pl.col("listed"))).unnest("listed")
+    def _by_stage_one_codes(self, patients: PatientList, stage_one: StageOne) -> OwnPatients:
+        """Read a list of stage-1 codes: a code is never superseded, and a pseudonym is the second stage over it."""
+        read = pl.DataFrame({"listed": patients.numbers}).select(stage_one.read(pl.col("listed"))).unnest("listed")
         codes = read.drop_nulls("code").unique("code", maintain_order=True)
-        theirs = self._registered_with(requester) if source is None else self._in_source(source)
-        kept = codes.filter(pl.col("value").is_in(theirs.implode()))
-        texts = kept.select(pl.col("code").alias("nhs_number"), pl.col("code").alias("name"))
-        checked = "registered practice" if source is None else f"source {source}"
-        return OwnPatients(texts, codes.height, codes.height - kept.height, checked)
+        own = codes.filter(pl.col("value").is_in(self._numbers_of(patients).implode()))
+        texts = own.select(pl.col("code").alias("nhs_number"), pl.col("code").alias("pseudonymised"))
+        return OwnPatients(texts, codes.height, codes.height - own.height, _checked_against(patients))
 
-    def _registered_with(self, practice: str) -> pl.Series:
-        return self._numbers(self._registrations.filter(pl.col("practice") == practice)["person_id"])
+    def _numbers_of(self, patients: PatientList) -> pl.Series:
+        """Return the NHS Numbers of all the requester's patients, listed or not."""
+        assert self._linkage is not None
+        if patients.source is None:
+            person_ids = self._registrations.filter(pl.col("practice") == patients.requester)["person_id"]
+        else:
+            person_ids = self._linkage.links_of(patients.source)["person_id"]
+        # A person's id is its row in PERSONS.
+        return self._linkage.persons["nhs_number"][person_ids.unique()].drop_nulls()
 
     @cached_property
     def _registrations(self) -> pl.DataFrame:
@@ -131,18 +165,13 @@ class Relationships:
         spine = next((source for source in linkage.sources if source.spine), None)
         if spine is None or spine.practice is None:
             raise ProgrammeError(
-                "whose patients the listed people are is not known: there is no spine, or it names no practice column; "
-                "give the spine practice=, or name the provider's source"
+                "nobody knows which practice people are registered with: there is no spine, or it has no practice "
+                "column; give the spine practice=, or name the provider's source"
             )
         code = pl.col(spine.practice).cast(pl.String).str.strip_chars().str.to_uppercase().alias("practice")
         practices = read_linked(linkage, spine, [spine.practice], [code])
         return practices.hstack([linkage.links_of(spine.name)["person_id"]])
 
-    def _in_source(self, source: str) -> pl.Series:
-        assert self._linkage is not None
-        return self._numbers(self._linkage.links_of(source)["person_id"])
 
-    def _numbers(self, person_ids: pl.Series) -> pl.Series:
-        assert self._linkage is not None
-        # A person's id is its position in PERSONS.
-        return self._linkage.persons["nhs_number"][person_ids.unique()].drop_nulls()
+def _checked_against(patients: PatientList) -> str:
+    return "registered practice" if patients.source is None else f"source {patients.source}"

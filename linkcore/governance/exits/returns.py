@@ -1,10 +1,9 @@
-"""Returns: a recipient's scores by pseudonym, back to the GP practices and providers whose patients they are of."""
+"""Returns: a recipient's scores by pseudonym go back to the GP practices and providers whose patients were scored."""
 
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -13,9 +12,9 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
-from linkcore.governance.audit.audit import Audit
-from linkcore.governance.exits.own_patients import Relationships, ods_code
-from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, patients_of
+from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
+from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, pseudonyms_of, version_list
 from linkcore.governance.releases.formats import write_rows
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -23,24 +22,24 @@ from linkcore.link import Linkage
 __all__ = ["Returned", "return_scores"]
 
 _CONTENTS: Final = "returned.json"
-# No column of scores can be called so by chance.
+# No column of scores can have this name.
 _REQUESTER: Final = "linkcore:requester"
 
 
 @dataclass(frozen=True)
 class Returned:
-    """What was returned to whom.
+    """Result of `return_scores`.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where the files lie, ``ODS.csv`` each.
+        The folder with one file for each practice or provider, ``ODS.csv``.
     rows : mapping of str to int
-        By ODS code: how many rows of scores its file has.
+        For each ODS code, the number of rows in its file.
     pseudonyms : int
-        How many pseudonyms the recipient scored.
+        Number of pseudonyms that the recipient scored.
     of_nobody : int
-        How many of them are on nobody's list: for the trusted team only.
+        Number of these pseudonyms that stand for nobody on any list. It is for the trusted team only.
     """
 
     folder: Path
@@ -51,53 +50,38 @@ class Returned:
 
 def return_scores(
     scores: pl.DataFrame,
-    lists: Mapping[str, pl.Series],
+    lists: Sequence[PatientList],
     keys: Key | Sequence[Key],
     out: str | Path,
     *,
     columns: Sequence[str],
-    reason: str,
     limit: int,
-    audit: Audit,
-    at: datetime,
-    actor: str,
     linkage: Linkage | None,
-    sources: Mapping[str, str] | None = None,
-    pseudonym: str = "pseudonym",
+    occasion: Occasion,
 ) -> Returned:
-    """Write one file for each GP practice or provider: its own patients, by NHS Number, with their scores.
+    """Write one file for each GP practice or provider: the NHS Numbers of its own patients, with their scores.
 
-    For direct care, and by the same rules as `linkcore.governance.exits.reidentification.reidentify`: nobody is told of
-    another's patient, and each list is in the audit log before any file is there. The files hold no pseudonyms.
+    This is for direct care, and follows the rules of `linkcore.reidentify`: nobody is told about another's patient, and
+    each list is recorded in the audit log before any file is written. The files hold no pseudonyms.
 
     Parameters
     ----------
     scores : polars.DataFrame
-        What the recipient sent: a column of pseudonyms, and scores.
-    lists : mapping of str to polars.Series
-        By ODS code, the organisation's own patient list: NHS Numbers in any written form.
+        The recipient's scores: the column ``pseudonym``, and columns of scores.
+    lists : sequence of PatientList
+        The patient lists of the practices and providers.
     keys : Key or sequence of Key
-        The recipient's key, all versions of it that are held.
+        All held versions of the recipient's key (`linkcore.held_versions`).
     out : path
-        The folder to write; an earlier return there is replaced when the new one is complete.
+        The folder to write. An earlier return in it is replaced when the new one is complete.
     columns : sequence of str
-        The columns of scores to hand on; no other is.
-    reason : str
-        Why, without anything that identifies a patient.
+        Names of the columns of scores to return. No other column is returned.
     limit : int
-        How many pseudonyms may be returned at most.
-    audit : Audit
-        Where it is written down.
-    at : datetime.datetime
-        The time, with its time zone.
-    actor : str
-        Who answers: the holder of the key.
+        Largest number of pseudonyms to return.
     linkage : Linkage or None
-        By which the lists are checked; None takes them at their word.
-    sources : mapping of str to str, optional
-        For each provider among the lists, by ODS code: its own source. The others are GP practices.
-    pseudonym : str
-        The column of pseudonyms.
+        The linkage that shows which people are whose patients. With None, the lists are not checked.
+    occasion : Occasion
+        Who returns the scores, when and why, and the audit log.
 
     Returns
     -------
@@ -106,61 +90,85 @@ def return_scores(
     Raises
     ------
     RefusedError
-        There is no reason, there are more pseudonyms than the limit, or it cannot be written down.
+        If there is no reason, if there are more pseudonyms than the limit, or if the audit log cannot be written.
     ProgrammeError
-        A column is missing, a code is no ODS code, or something is no pseudonym.
+        If a column is missing, if two lists are of one organisation, or if a text is not a pseudonym.
+
+    Examples
+    --------
+    >>> from datetime import UTC, datetime
+    >>> from tempfile import TemporaryDirectory
+    >>> from linkcore.governance.audit.audit import Audit
+    >>> from linkcore.pseudonyms.pseudonymise import pseudonymise
+    >>> key, own = Key.from_bytes("partner-2026", bytes(range(32))), pl.Series("pseudonym", ["4010232137"])
+    >>> scores = pseudonymise(own, key).to_frame().with_columns(RISK=0.7)
+    >>> with TemporaryDirectory() as folder:
+    ...     log = Audit(Path(folder, "audit.jsonl"))
+    ...     occasion = Occasion("team", datetime(2026, 4, 1, tzinfo=UTC), log, reason="risk stratification")
+    ...     lists = [PatientList("A81001", own)]
+    ...     out = Path(folder, "returned")
+    ...     return_scores(scores, lists, key, out, columns=["RISK"], limit=10, linkage=None, occasion=occasion).rows
+    mappingproxy({'A81001': 1})
     """
-    versions, sources = one_key(keys), dict(sources or {})
-    missing = [name for name in (pseudonym, *columns) if name not in scores.columns]
-    if missing or not columns or pseudonym in columns or "nhs_number" in columns:
-        raise ProgrammeError(
-            f"scores have the columns {', '.join(scores.columns)}: name the one of pseudonyms, and those to hand on"
-        )
-    if len({ods_code(code) for code in lists}) < len(lists) or not set(sources) <= set(lists):
-        raise ProgrammeError("an organisation's list is given twice, or a source for an organisation without a list")
-    found = scores.select(checked_pseudonyms(scores[pseudonym]).alias("pseudonym"), *columns)
+    versions = one_key(keys)
+    _check(scores, lists, columns)
+    found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
     asked = found["pseudonym"].n_unique()
-    if not reason.strip() or asked > limit:
-        audit.record(
-            "score_return", at=at, actor=actor, reason=reason, key=versions[-1], outcome="refused", limit=limit
-        )
+    if not occasion.reason.strip() or asked > limit:
+        occasion.record("score_return", versions[-1], outcome="refused", limit=limit)
         raise RefusedError(
-            f"returning scores needs a reason, and at most {limit} pseudonyms at once: there are {asked}"
+            f"returning scores needs a reason, and at most {limit} pseudonyms are allowed: there are {asked}"
         )
     relationships = Relationships(linkage)
-    own = {
-        ods_code(code): relationships.own_patients(listed, requester=ods_code(code), source=sources.get(code))
-        for code, listed in lists.items()
-    }
-    among = [
-        patients_of(each.numbers, versions).with_columns(pl.lit(code).alias(_REQUESTER)) for code, each in own.items()
-    ]
-    nobody = pl.DataFrame(schema={"pseudonym": pl.String, "nhs_number": pl.String, _REQUESTER: pl.String})
-    theirs = found.join(pl.concat([nobody, *among]), on="pseudonym", how="inner", maintain_order="left")
-    # In an order that is not the recipient's: no row can be laid beside a pseudonym again.
-    answers = theirs.select(_REQUESTER, "nhs_number", *columns).sort("nhs_number", maintain_order=True)
-    parts = answers.partition_by(_REQUESTER, as_dict=True, include_key=False)
-    tables = {code: parts.get((code,), answers.drop(_REQUESTER).clear()) for code in own}
-    for code, each in own.items():
-        audit.record(
+    own = {patients.requester: relationships.own_patients(patients) for patients in lists}
+    theirs = _with_patients(found, own, versions)
+    tables = _by_requester(theirs, own, columns)
+    for code, patients in own.items():
+        occasion.record(
             "score_return",
-            at=at,
-            actor=actor,
-            reason=reason,
-            key=versions[-1],
-            versions=", ".join(str(key.version) for key in versions),
+            versions[-1],
+            versions=version_list(versions),
             requester=code,
             pseudonyms=asked,
             limit=limit,
-            listed=each.listed,
-            left_out=each.not_own,
-            checked=each.checked,
+            listed=patients.listed,
+            left_out=patients.not_own,
+            checked=patients.checked,
             answered=tables[code].height,
             outcome="answered",
         )
     _write(Path(out), tables)
     rows = {code: table.height for code, table in tables.items()}
     return Returned(Path(out), MappingProxyType(rows), asked, asked - theirs["pseudonym"].n_unique())
+
+
+def _check(scores: pl.DataFrame, lists: Sequence[PatientList], columns: Sequence[str]) -> None:
+    missing = [name for name in ("pseudonym", *columns) if name not in scores.columns]
+    if missing or not columns or "pseudonym" in columns or "nhs_number" in columns:
+        raise ProgrammeError(
+            f"the scores have the columns {', '.join(scores.columns)}: they need pseudonym, and columns must name some "
+            "of the others, without nhs_number"
+        )
+    if len({patients.requester for patients in lists}) < len(lists):
+        raise ProgrammeError("two patient lists have the same ODS code: give one list for each organisation")
+
+
+def _with_patients(scores: pl.DataFrame, own: Mapping[str, OwnPatients], versions: Sequence[Key]) -> pl.DataFrame:
+    """Join scores to the patients they are about: ``nhs_number``, and a row for each requester that lists a patient."""
+    patients = [
+        pseudonyms_of(each.numbers, versions).with_columns(pl.lit(code).alias(_REQUESTER)) for code, each in own.items()
+    ]
+    none = pl.DataFrame(schema={"pseudonym": pl.String, "nhs_number": pl.String, _REQUESTER: pl.String})
+    return scores.join(pl.concat([none, *patients]), on="pseudonym", how="inner", maintain_order="left")
+
+
+def _by_requester(
+    theirs: pl.DataFrame, own: Mapping[str, OwnPatients], columns: Sequence[str]
+) -> dict[str, pl.DataFrame]:
+    """Return each requester's table, ordered by NHS Number: in the recipient's order, rows could be matched to it."""
+    answers = theirs.select(_REQUESTER, "nhs_number", *columns).sort("nhs_number", maintain_order=True)
+    parts = answers.partition_by(_REQUESTER, as_dict=True, include_key=False)
+    return {code: parts.get((code,), answers.drop(_REQUESTER).clear()) for code in own}
 
 
 def _write(out: Path, tables: Mapping[str, pl.DataFrame]) -> None:

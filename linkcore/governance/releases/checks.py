@@ -16,7 +16,6 @@ from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import USABLE_STATUSES
 
 if TYPE_CHECKING:
-    from linkcore.governance.audit.audit import Audit
     from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.withholding.withholding import Withholding
     from linkcore.keys.signing import SigningKey
@@ -84,18 +83,18 @@ def refuse_shared_keys(keys: Mapping[str, Key], *, releases: Sequence[str | Path
 
 
 def refuse_unless_signed_and_audited(
-    *, synthetic: bool, signing_key: "SigningKey | None", audit: "Audit | None"
+    *, synthetic: bool, signing_key: "SigningKey | None", occasion: "Occasion | None"
 ) -> None:
     """Refuse to release data of real people unsigned or unaudited; call it as early as the three are known.
 
     Examples
     --------
-    >>> refuse_unless_signed_and_audited(synthetic=True, signing_key=None, audit=None)
-    >>> refuse_unless_signed_and_audited(synthetic=False, signing_key=None, audit=None)
+    >>> refuse_unless_signed_and_audited(synthetic=True, signing_key=None, occasion=None)
+    >>> refuse_unless_signed_and_audited(synthetic=False, signing_key=None, occasion=None)
     Traceback (most recent call last):
     linkcore.errors.RefusedError: data of real people are released only signed and audited: ...
     """
-    if not synthetic and (signing_key is None or audit is None):
+    if not synthetic and (signing_key is None or occasion is None):
         raise RefusedError(
             "data of real people are released only signed and audited: give a signing key (signing_key, or "
             "--signing-key) and an audit log (an occasion, [audit] in the programme file, or --audit); if the data are "
@@ -106,8 +105,7 @@ def refuse_unless_signed_and_audited(
 
 def check_occasion(occasion: "Occasion | None", signing_key: "SigningKey | None", *, synthetic: bool) -> None:
     """Refuse data of real people that would leave unsigned or unaudited, and an occasion without an actor."""
-    audit = None if occasion is None else occasion.audit
-    refuse_unless_signed_and_audited(synthetic=synthetic, signing_key=signing_key, audit=audit)
+    refuse_unless_signed_and_audited(synthetic=synthetic, signing_key=signing_key, occasion=occasion)
     if occasion is not None and not occasion.actor:
         raise ProgrammeError("a release that is audited needs to know who releases: give the occasion an actor")
 

@@ -1,1 +1,1 @@
-"""What is withheld: opt-outs, objections, exclusions and sensitive records."""
+"""What is withheld from a release: records of people who opted out or objected, and sensitive records."""

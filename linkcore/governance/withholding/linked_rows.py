@@ -1,4 +1,4 @@
-"""What a source holds beside its links: some columns read again, and refused if they are not what was linked."""
+"""Columns of a source beside its links: they are read again, and refused if they are not what was linked."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ __all__ = ["as_number", "own_number", "read_linked", "stage_of"]
 def read_linked(
     linkage: Linkage, source: Source, columns: Sequence[str], expressions: Sequence[pl.Expr]
 ) -> pl.DataFrame:
-    """Read something of every row of a source again, in the order of ``linkage.links_of``.
+    """Evaluate expressions on every row of a source, which is read again, in the order of ``linkage.links_of``.
 
     Examples
     --------
@@ -33,9 +33,9 @@ def read_linked(
 
 
 def own_number(source: Source, reference_date: dt.date | None) -> pl.Expr:
-    """Read the NHS Number of each row of a source, whether or not its status is one that links.
+    """Return an expression for the NHS Number of each row of a source, whether or not its status is usable.
 
-    Returns ``nhs_number`` (Int64), null where there is no number; for a frame with the source's own columns.
+    It gives ``nhs_number`` (Int64), null where there is no number, for a frame with the source's own columns.
 
     Examples
     --------
@@ -54,12 +54,12 @@ def own_number(source: Source, reference_date: dt.date | None) -> pl.Expr:
 
 
 def as_number(column: pl.Expr, stage_one: StageOne | None, *, birth_date: pl.Expr | None = None) -> pl.Expr:
-    """Read NHS Numbers, or stage-1 codes of them, as the integers by which a linkage knows people."""
+    """Return an expression for the integers by which a linkage knows people: NHS Numbers, or stage-1 codes of them."""
     if stage_one is not None:
         return stage_one.read(column).struct.field("value")
     return nhs_number.standardise(column, birth_date=birth_date).struct.field("value")
 
 
 def stage_of(sources: Sequence[Source]) -> StageOne | None:
-    """Say whether people are known by stage-1 codes in sources that were linked, and how these are written."""
+    """Return how the stage-1 codes of linked sources are written, or None if the sources have NHS Numbers."""
     return next((source.stage_one for source in sources if source.stage_one is not None), None)

@@ -1,6 +1,7 @@
-"""The national check: the file of NHS Numbers that is sent to the National Data Opt-out service, and its answer.
+"""The national check: the file of NHS Numbers for the National Data Opt-out service, and the answer of the service.
 
-Both have one number a line, then a comma, each line ended by LF; the answer lacks those who opted out.
+Both files have one number a line, followed by a comma, and each line ends with LF. The answer lacks the numbers of the
+people who opted out.
 """
 
 import datetime as dt
@@ -11,52 +12,46 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
-from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.withholding.linked_rows import stage_of
 from linkcore.governance.withholding.opt_outs import OptOuts
-from linkcore.governance.withholding.possible_people import Whose
+from linkcore.governance.withholding.possible_people import PossiblePeople
 from linkcore.identifiers.nhs_number import digits, standardise
 from linkcore.link import Linkage
 
 __all__ = ["export_national_check", "national_opt_outs", "read_national_check"]
 
-# The answer may have passed through a system that ends lines with CR LF, or drops the last line end.
+# The answer may have passed through a system that ends lines with CR LF, or that drops the last line end.
 _LINE: Final = r"^[0-9]{10},?\r?$"
 
 
-def export_national_check(
-    linkage: Linkage, path: str | Path, *, audit: Audit, actor: str, reason: str, at: dt.datetime
-) -> int:
-    """Write the file to be sent to the national service: every NHS Number that any record carries.
+def export_national_check(linkage: Linkage, path: str | Path, *, occasion: Occasion) -> int:
+    """Write the file for the national service: every NHS Number that any record carries.
 
-    It is an exit with identifiers: audited before it is written, for its owner only (0600), and to be sent to nobody
-    but that service.
+    The file holds identifiers. It is recorded in the audit log before it is written, only its owner can read it (mode
+    0600), and it must be sent to the national service only.
 
     Parameters
     ----------
     linkage : Linkage
-        Of the sources that are to be released.
+        The linkage of the sources that are to be released.
     path : path
         The file to write, named ``.dat``.
-    audit : Audit
-        The programme's audit log.
-    actor, reason : str
-        Who does it, and why.
-    at : datetime.datetime
-        The time, with its time zone.
+    occasion : Occasion
+        Who does it, when and why, and the audit log.
 
     Returns
     -------
     int
-        How many numbers it holds. They are in ascending order, so that nothing of a source's order is left; numbers
-        that were superseded are there beside those that took their place.
+        The number of NHS Numbers in the file. They are in ascending order, which shows nothing of the order of a
+        source. A superseded number is there beside the number that replaced it.
 
     Raises
     ------
     RefusedError
         If people are known by stage-1 codes.
     ProgrammeError
-        If the file is not named ``.dat``, there is no number to ask about, or it cannot be written.
+        If the file is not named ``.dat``, if no record carries an NHS Number, or if the file cannot be written.
     SourceError
         If a source is not what was linked.
     """
@@ -65,13 +60,13 @@ def export_national_check(
         raise ProgrammeError(f"{path}: the national service takes a file named .dat; choose such a name")
     if stage_of(linkage.sources) is not None:
         raise RefusedError(
-            "the sources know people by stage-1 codes, which the national service does not: have the holder of the "
-            "stage-1 key ask it, and give the answer at stage 1"
+            "the sources know people by stage-1 codes, which the national service does not know: let the holder of the "
+            "stage-1 key ask the service, and give the answer as stage-1 codes"
         )
-    numbers = Whose(linkage).written_numbers
+    numbers = PossiblePeople(linkage).written_numbers
     if numbers.is_empty():
         raise ProgrammeError("no record carries an NHS Number, so there is nothing to ask the national service")
-    audit.record("opt_outs_export", at=at, actor=actor, reason=reason, numbers=numbers.len(), file=path.name)
+    occasion.record("opt_outs_export", numbers=numbers.len(), file=path.name)
     with new_file(path) as file:
         numbers.to_frame().select(digits(pl.first()), pl.lit("")).write_csv(
             file, include_header=False, line_terminator="\n", quote_style="never"
@@ -80,7 +75,7 @@ def export_national_check(
 
 
 def read_national_check(path: str | Path) -> pl.Series:
-    r"""Read a file of the national check, sent or answered.
+    r"""Read a file of the national check, sent or answered: NHS Numbers (Int64).
 
     Examples
     --------
@@ -97,32 +92,32 @@ def read_national_check(path: str | Path) -> pl.Series:
     except (OSError, UnicodeError):
         text = None
     if text is None:
-        raise SourceError(f"{path}: cannot be read; is it a file of the national check, one NHS Number a line?")
+        raise SourceError(f"{path} cannot be read; give a file of the national check, with one NHS Number a line")
     lines = pl.Series("line", text.removesuffix("\n").split("\n") if text else [], pl.String)
-    whole = lines.str.contains(_LINE)
+    is_whole = lines.str.contains(_LINE)
     numbers = pl.DataFrame({"nhs_number": lines.str.slice(0, 10)}).select(
         standardise(pl.col("nhs_number")).struct.field("value").alias("nhs_number")
     )["nhs_number"]
-    wrong = (~whole | numbers.is_null()).arg_true()
+    wrong = (~is_whole | numbers.is_null()).arg_true()
     if wrong.len():
         raise SourceError(
-            f"{path}: {wrong.len()} lines are not an NHS Number and a comma, the first in line {wrong[0] + 1}; is it a "
-            "file of the national check, and whole?"
+            f"{path}: {wrong.len()} lines are not an NHS Number and a comma, the first is line {wrong[0] + 1}; give a "
+            "whole file of the national check"
         )
     return numbers
 
 
 def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Series, *, as_of: dt.date) -> OptOuts:
-    """Read the answer of the national service: whoever was asked about and is not in it has opted out.
+    """Read the answer of the national service: a number that was asked about and is missing from it has opted out.
 
-    Of a number that was not asked about nothing is known, so a release keeps back what may be of that person.
+    Nothing is known about a number that was not asked about, so a release withholds records that may belong to it.
 
     Parameters
     ----------
     asked : path or polars.Series
         What was sent: a file, or NHS Numbers (Int64).
     answer : path or polars.Series
-        What came back.
+        What came back, likewise.
     as_of : datetime.date
         The day of the answer.
 
@@ -133,7 +128,7 @@ def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Ser
     Raises
     ------
     SourceError
-        If a file cannot be read, or the answer holds numbers that were not asked about: it answers something else.
+        If a file cannot be read, or the answer holds numbers that were not asked about.
 
     Examples
     --------
@@ -141,12 +136,12 @@ def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Ser
     >>> national_opt_outs(asked, answer, as_of=dt.date(2026, 3, 1)).in_force(dt.date(2026, 3, 2)).to_list()
     [4010232137]
     """
-    asked, answer = (each if isinstance(each, pl.Series) else read_national_check(each) for each in (asked, answer))
+    asked, answer = (given if isinstance(given, pl.Series) else read_national_check(given) for given in (asked, answer))
     asked = asked.cast(pl.Int64).unique().sort()
-    strange = (~answer.is_in(asked.implode())).sum()
-    if strange:
+    foreign = (~answer.is_in(asked.implode())).sum()
+    if foreign:
         raise SourceError(
-            f"national check: the answer holds {strange} numbers that were not asked about; give the file that it "
+            f"national check: the answer holds {foreign} numbers that were not asked about; give the file that it "
             "answers"
         )
     opted_out = asked.filter(~asked.is_in(answer.cast(pl.Int64).implode()))

@@ -1,4 +1,4 @@
-"""The policy on opt-outs: how old a list may be, what is GP data, and which purposes are exempt on what basis."""
+"""The policy on opt-outs: how old a list may be, which sources are GP data, and which purposes are exempt and why."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -14,11 +14,11 @@ __all__ = ["Basis", "Exemption", "OptOutPolicy"]
 Basis = Literal[
     "consent", "legal_duty", "public_interest", "communicable_disease", "individual_care", "stated_exemption"
 ]
-"""On what basis the National Data Opt-out does not apply: the patient's consent to this use; a legal duty or a court's
-order; an overriding public interest; regulation 3 (communicable disease and other risks to public health); the
-patient's own care; another exemption that national policy states. After NHS England's operational policy guidance."""
+"""Why the National Data Opt-out does not apply: the patient's consent to this use; a legal duty or a court order; an
+overriding public interest; regulation 3 (communicable disease and other risks to public health); the patient's own
+care; or another exemption in national policy. Source: NHS England's operational policy guidance."""
 
-# Such data are still of persons: the opt-out is only not for data that are anonymous under the ICO's code.
+# Such data are still personal data. The opt-out does not apply only to data that are anonymous under the ICO's code.
 _NO_BASIS: Final = re.compile(r"pseudo-?nymi[sz]|de-?identif|anonymi[sz]", re.IGNORECASE)
 
 
@@ -31,20 +31,20 @@ class Exemption:
     basis : Basis
         The kind of exemption.
     statement : str
-        What it rests on: the law, the approval and its reference. It is in the manifest and in the report.
+        The law or the approval that the exemption rests on, and its reference. The manifest and the report show it.
 
     Raises
     ------
     ProgrammeError
-        If the basis is none of `Basis`, or nothing is stated.
+        If the basis is not one of `Basis`, or the statement is empty.
     RefusedError
-        If the statement is that the data are pseudonymised, which exempts nothing.
+        If the statement says that the data are pseudonymised or anonymous: this is no reason for an exemption.
 
     Examples
     --------
     >>> Exemption("legal_duty", "the data are pseudonymised")
     Traceback (most recent call last):
-    linkcore.errors.RefusedError: exemption: that data are pseudonymised, or ... exempts no purpose ...
+    linkcore.errors.RefusedError: exemption: pseudonymised data, and data said to be anonymous, are not exempt ...
     """
 
     basis: Basis
@@ -54,16 +54,16 @@ class Exemption:
         if self.basis not in get_args(Basis):
             if _NO_BASIS.search(str(self.basis)):
                 raise RefusedError(_NOT_EXEMPT)
-            raise ProgrammeError(f"exemption: {self.basis!r} is no basis; use one of {', '.join(get_args(Basis))}")
+            raise ProgrammeError(f"exemption: unknown basis {self.basis!r}; use one of {', '.join(get_args(Basis))}")
         if not self.statement.strip():
-            raise ProgrammeError("exemption: state what it rests on: the law, the approval and its reference")
+            raise ProgrammeError("exemption: statement is empty; state the law or the approval, and its reference")
         if _NO_BASIS.search(self.statement):
             raise RefusedError(_NOT_EXEMPT)
 
 
 _NOT_EXEMPT: Final = (
-    "exemption: that data are pseudonymised, or said to be anonymous, exempts no purpose from the National Data "
-    "Opt-out; state another basis, or apply it"
+    "exemption: pseudonymised data, and data said to be anonymous, are not exempt from the National Data Opt-out; "
+    "state another basis, or apply the opt-out"
 )
 
 
@@ -74,24 +74,24 @@ class OptOutPolicy:
     Parameters
     ----------
     exemptions : mapping of str to Exemption
-        By purpose, exactly as the agreement words it: why the National Data Opt-out does not apply to it. Type 1
-        opt-outs and the programme's own objections have no exemption.
+        For each purpose, exactly as in the agreement, why the National Data Opt-out does not apply to it. There is no
+        exemption from Type 1 opt-outs or from objections to the programme.
     gp_sources : sequence of str, optional
-        The sources of GP data, to which Type 1 opt-outs apply; by default the spine, and every source that names the
-        registered practice.
+        Names of the sources with GP data, to which Type 1 opt-outs apply. By default, the spine and every source with a
+        column for the registered practice.
     type_one_applied : str
-        By whom Type 1 opt-outs were applied before the data came, where none are given here ("the GP system supplier").
+        Who applied the Type 1 opt-outs before the data arrived, if none are given here ("the GP system supplier").
     unlinked : {"withhold", "release"}
-        What becomes of records for which there is no NHS Number to look up, where an opt-out applies.
+        Whether records without an NHS Number to look up are withheld or released, where an opt-out applies.
     max_age_days : int
-        How many days old a list may be on the day of release.
+        Largest age of a list, in days, on the day of release.
     accept_unreadable : bool
-        Whether a list may have opt-outs without an NHS Number that can be read; they withhold nobody, and are counted.
+        Whether a list may have opt-outs without a readable NHS Number. They withhold nobody, and are counted.
 
     Raises
     ------
     ProgrammeError
-        If a setting makes no sense.
+        If a setting has no possible value.
 
     Examples
     --------
@@ -104,7 +104,7 @@ class OptOutPolicy:
     gp_sources: Sequence[str] | None = None
     type_one_applied: str = ""
     unlinked: Literal["withhold", "release"] = "withhold"
-    max_age_days: int = 7  # NHS England: a cached answer of the national service is good for 7 days
+    max_age_days: int = 7  # NHS England: an answer of the national service may be used for 7 days
     accept_unreadable: bool = False
 
     def __post_init__(self) -> None:
@@ -113,16 +113,16 @@ class OptOutPolicy:
         if not isinstance(self.max_age_days, int) or self.max_age_days < 0:
             raise ProgrammeError("opt-outs: max_age_days is a whole number of days, 0 or more")
         if isinstance(self.gp_sources, str):
-            raise ProgrammeError("opt-outs: gp_sources must be a list of names of sources")
+            raise ProgrammeError("opt-outs: gp_sources is a list of names of sources")
         object.__setattr__(self, "exemptions", MappingProxyType(dict(self.exemptions)))
 
     def sources_of_gp_data(self, sources: Sequence[Source]) -> tuple[str, ...]:
-        """Name the sources to which Type 1 opt-outs apply.
+        """Return the names of the sources to which Type 1 opt-outs apply.
 
         Parameters
         ----------
         sources : sequence of Source
-            What was, or will be, linked.
+            The sources that were linked, or will be.
 
         Returns
         -------
@@ -131,12 +131,12 @@ class OptOutPolicy:
         Raises
         ------
         ProgrammeError
-            If the policy names a source that is not there.
+            If the policy names a source that does not exist.
         """
         names = [source.name for source in sources]
         if self.gp_sources is None:
             return tuple(source.name for source in sources if source.spine or source.practice is not None)
         absent = [name for name in self.gp_sources if name not in names]
         if absent:
-            raise ProgrammeError(f"opt-outs: gp_sources names {', '.join(absent)}; there are {', '.join(names)}")
+            raise ProgrammeError(f"opt-outs: gp_sources names {', '.join(absent)}; the sources are {', '.join(names)}")
         return tuple(self.gp_sources)

@@ -1,4 +1,4 @@
-"""Opt-outs: who has objected, as lists or as dated statements, and in whose name that stands on a given day."""
+"""Opt-outs: lists or dated statements of people who opted out, and which opt-outs are in force on a day."""
 
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
@@ -17,7 +17,7 @@ from linkcore.sources.source import Source
 __all__ = ["STATEMENTS", "OptOuts", "current_numbers", "read_statements"]
 
 STATEMENTS: Final = pl.Schema({"nhs_number": pl.Int64(), "date": pl.Date(), "objects": pl.Boolean()})
-"""One statement a row: whose, when (null where no date can be read), and whether it objects or takes that back."""
+"""One row for each statement: NHS Number, date (null if unreadable), and whether it is an objection or a withdrawal."""
 
 _OBJECTION: Final = "OBJECTION"
 _WITHDRAWAL: Final = "WITHDRAWAL"
@@ -25,22 +25,23 @@ _WITHDRAWAL: Final = "WITHDRAWAL"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OptOuts:
-    """What is known of one kind of opt-out: the programme's own, Type 1, the national one, or people to leave out.
+    """Opt-outs of one kind: objections to the programme, Type 1, the National Data Opt-out, or excluded people.
 
     Parameters
     ----------
     statements : polars.DataFrame
-        STATEMENTS. It holds identifiers, and stays with the trusted team.
+        STATEMENTS. They hold identifiers, and stay with the trusted team.
     as_of : datetime.date
-        The day on which it was true: when the list was drawn, or the national service answered.
+        The day on which the list was drawn, or the national service answered.
     described : str
-        What it was read from, in words, for the manifest and the report.
+        What the opt-outs were read from, in words, for the manifest and the report.
     unreadable : int
-        How many opt-outs have no NHS Number that can be read, so that nobody would be withheld by them.
+        Number of opt-outs without a readable NHS Number. They would withhold nobody.
     asked : polars.Series, optional
-        The NHS Numbers (Int64) of which alone this can say anything; None where it is of everybody.
+        The NHS Numbers (Int64) that the national service was asked about; nothing is known about others. None if the
+        list covers everybody.
     coded : bool
-        Whether people are named by stage-1 codes and not by NHS Numbers.
+        Whether people are named by stage-1 codes instead of NHS Numbers.
 
     Raises
     ------
@@ -65,10 +66,12 @@ class OptOuts:
 
     def __post_init__(self) -> None:
         if self.statements.schema != STATEMENTS:
-            raise ProgrammeError("opt-outs are made by OptOuts.from_list, OptOuts.from_statements and the like")
+            raise ProgrammeError(
+                "statements: use OptOuts.from_list, OptOuts.from_statements, type_one_opt_outs or national_opt_outs"
+            )
 
     def __repr__(self) -> str:
-        """Tell neither whose nor how many, which a notebook would keep."""
+        """Show neither persons nor counts: a notebook would keep them."""
         return f"OptOuts(as of {self.as_of})"
 
     @classmethod
@@ -78,11 +81,12 @@ class OptOuts:
         Parameters
         ----------
         data : path, polars frame or Arrow PyCapsule object
-            Whatever a Source reads, with the column ``nhs_number`` in any written form; every row opts out.
+            Anything that a Source reads. Its column ``nhs_number`` holds NHS Numbers in any written form, one row for
+            each person who opted out.
         as_of : datetime.date
-            The day on which the list was true.
+            The day on which the list was drawn.
         stage_one : StageOne, optional
-            Says that the list has stage-1 codes in place of NHS Numbers, and how they are written.
+            How stage-1 codes are written, if the list has these instead of NHS Numbers.
 
         Returns
         -------
@@ -92,6 +96,12 @@ class OptOuts:
         ------
         SourceError
             If the data cannot be read, or have no such column.
+
+        Examples
+        --------
+        >>> people = pl.DataFrame({"nhs_number": ["401 023 2137", "unknown"]})
+        >>> OptOuts.from_list(people, as_of=dt.date(2026, 3, 1)).unreadable
+        1
         """
         source = Source("opt-outs", data, columns={"nhs_number": "nhs_number"})
         with source.reading():
@@ -108,12 +118,12 @@ class OptOuts:
         Parameters
         ----------
         data : path, polars frame or Arrow PyCapsule object
-            Whatever a Source reads, with the columns ``nhs_number``, ``date`` and ``statement``: ``objection`` or
-            ``withdrawal``.
+            Anything that a Source reads, with the columns ``nhs_number``, ``date`` and ``statement``. A statement is
+            ``objection`` or ``withdrawal``.
         as_of : datetime.date
-            The day on which the register was true.
+            The day on which the register was drawn.
         stage_one : StageOne, optional
-            Says that the register has stage-1 codes in place of NHS Numbers, and how they are written.
+            How stage-1 codes are written, if the register has these instead of NHS Numbers.
 
         Returns
         -------
@@ -122,7 +132,7 @@ class OptOuts:
         Raises
         ------
         SourceError
-            If the data cannot be read, or hold another statement than those two.
+            If the data cannot be read, or hold any other statement.
 
         Examples
         --------
@@ -144,55 +154,55 @@ class OptOuts:
         )
         if others:
             raise SourceError(
-                f"objections: the statement of {others} rows is neither 'objection' nor 'withdrawal'; say which it is"
+                f"objections: the statement of {others} rows is neither 'objection' nor 'withdrawal'; correct them"
             )
         described = "a register of dated objections and their withdrawals"
         return cls(statements, as_of, described, unreadable, coded=stage_one is not None)
 
     def in_force(self, on: dt.date, superseded: pl.DataFrame | pl.LazyFrame | None = None) -> pl.Series:
-        """Give the people whose opt-out stands on a day: the latest statement of each counts.
+        """Return the people whose opt-out is in force on a day: the latest statement of each person counts.
 
-        Wherever it is in doubt, the opt-out stands: an objection and a withdrawal of the same day leave it standing; a
-        withdrawal counts only if it has a date and that is not after ``on``; an objection counts though it has no
-        date, or one that is still to come, and no withdrawal comes after one without a date.
+        In case of doubt, the opt-out is in force. An objection outweighs a withdrawal of the same day. A withdrawal
+        counts only if it has a date and this is not after ``on``. An objection counts even if it has no date or a later
+        one, and no withdrawal ends an objection without a date.
 
         Parameters
         ----------
         on : datetime.date
             The day.
         superseded : polars.DataFrame, optional
-            ``old`` and ``new``, as ``Exact.superseded`` keeps them: what was said under either number is of one person.
+            ``old`` and ``new``, as in ``Exact.superseded``. Statements under either number are one person's.
 
         Returns
         -------
         polars.Series
-            Their current NHS Numbers (Int64), sorted, each once.
+            The current NHS Numbers of these people (Int64), sorted, each once.
         """
-        each = self.statements.with_columns(current_numbers(self.statements["nhs_number"], superseded))
-        withdrawn = each.filter(~pl.col("objects") & (pl.col("date") <= on))
+        statements = self.statements.with_columns(current_numbers(self.statements["nhs_number"], superseded))
+        withdrawn = statements.filter(~pl.col("objects") & (pl.col("date") <= on))
         last = withdrawn.group_by("nhs_number").agg(pl.col("date").max().alias("last"))
         standing = (pl.col("date") >= pl.col("last")) | pl.col("last").is_null() | pl.col("date").is_null()
-        objected = each.filter("objects").join(last, on="nhs_number", how="left")
+        objected = statements.filter("objects").join(last, on="nhs_number", how="left")
         return objected.filter(standing)["nhs_number"].unique().sort()
 
     def check(self, what: str, *, on: dt.date, max_age_days: int, accept_unreadable: bool = False) -> None:
-        """Refuse what cannot be relied on for a release.
+        """Refuse opt-outs that a release cannot rely on.
 
         Parameters
         ----------
         what : str
-            Which opt-outs these are, for the error.
+            Name of these opt-outs, for the error.
         on : datetime.date
             The day of release.
         max_age_days : int
-            How many days old it may be. NHS England: a cached answer of the national service is good for 7.
+            Largest age in days. NHS England: an answer of the national service may be used for 7 days.
         accept_unreadable : bool
-            Whether opt-outs without a number that can be read are accepted.
+            Whether opt-outs without a readable NHS Number are accepted.
 
         Raises
         ------
         RefusedError
-            If it is too old, is of a later day, or holds an opt-out that nobody could be withheld by.
+            If the opt-outs are too old or of a later day, or if one has no readable NHS Number.
         """
         age = (on - self.as_of).days
         if age < 0:
@@ -202,33 +212,33 @@ class OptOuts:
         if age > max_age_days:
             raise RefusedError(
                 f"{what}: they are as of {self.as_of}, {age} days before the release; at most {max_age_days} are "
-                "allowed, so get them anew"
+                "allowed, so get a new list"
             )
         if self.unreadable and not accept_unreadable:
             raise RefusedError(
-                f"{what}: {self.unreadable} of them have no NHS Number that can be read, so nobody would be withheld "
-                "by them; mend them, or accept that in the policy"
+                f"{what}: {self.unreadable} of them have no NHS Number that can be read, so they would withhold "
+                "nobody; correct them, or accept this in the policy (accept_unreadable)"
             )
 
     def refuse_another_stage(self, what: str, sources: Sequence[Source]) -> None:
-        """Refuse NHS Numbers where people are known by stage-1 codes, and the other way round: nobody would be found.
+        """Refuse NHS Numbers where sources have stage-1 codes, and the reverse: such opt-outs would find nobody.
 
         Parameters
         ----------
         what : str
-            Which opt-outs these are, for the error.
+            Name of these opt-outs, for the error.
         sources : sequence of Source
-            What was linked.
+            The sources that were linked.
 
         Raises
         ------
         RefusedError
-            If they name people otherwise than the sources do.
+            If the opt-outs and the sources do not name people in the same way.
         """
         if self.coded != (stage_of(sources) is not None):
             named, known = ("stage-1 codes", "NHS Numbers") if self.coded else ("NHS Numbers", "stage-1 codes")
             raise RefusedError(
-                f"{what}: they are by {named}, and the sources know people by {known}; have the holder of the stage-1 "
+                f"{what}: they are by {named}, and the sources know people by {known}; let the holder of the stage-1 "
                 "key bring both to the same stage"
             )
 
@@ -244,7 +254,10 @@ def read_statements(
     withdraws: Collection[str],
     stage_one: StageOne | None = None,
 ) -> tuple[pl.DataFrame, int, int]:
-    """Read dated statements, told apart by what stands in one column."""
+    """Read dated statements; the words in the column ``says`` tell objections from withdrawals.
+
+    Returns STATEMENTS, the number of objections without a readable number, and the number of rows with other words.
+    """
     source = Source(name, data, columns={"nhs_number": "nhs_number", "birth_date": "date", "local_patient_id": says})
     word = by_dtype(pl.col(says), lambda column, dtype: written(as_text(column, dtype)))
     with source.reading():
@@ -267,9 +280,7 @@ def read_statements(
 
 
 def current_numbers(numbers: pl.Series, superseded: pl.DataFrame | pl.LazyFrame | None) -> pl.Series:
-    """Replace NHS Numbers that were superseded by those that took their place.
-
-    ``superseded``: ``old`` and ``new`` (Int64).
+    """Replace superseded NHS Numbers by the numbers that superseded them; ``superseded``: ``old``, ``new`` (Int64).
 
     Examples
     --------

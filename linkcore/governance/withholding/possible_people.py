@@ -1,4 +1,4 @@
-"""Whose a record may be: an opt-out follows the person, so it withholds whatever may be of that person."""
+"""The people that a record may belong to: an opt-out follows the person, to all records that may be theirs."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -10,33 +10,24 @@ from linkcore.governance.withholding.opt_outs import current_numbers
 from linkcore.link import Linkage
 from linkcore.sources.source import Source
 
-__all__ = ["Whose"]
+__all__ = ["PossiblePeople"]
 
 
-class Whose:
-    """The NHS Numbers of the people that each record of a linkage may be of.
+class PossiblePeople:
+    """The NHS Numbers of the people that each record of a linkage may belong to.
 
-    They are the record's own, whether or not it was usable; those of the person to whom it is linked; and those of
-    every candidate with a probability of 0.001 or more. A person's are the one by which records are linked to it, and
-    those that its records carry without being in conflict with it. A number that was superseded is the one that took
-    its place.
+    These are the record's own number, usable or not; the numbers of the person it is linked to; and the numbers of
+    every candidate with a probability of 0.001 or more. A person's numbers are the one by which records are linked to
+    it, and those of its records, except records in conflict with it. A superseded number counts as the one that
+    replaced it.
 
-    Parameters
-    ----------
-    linkage : Linkage
-        Of the sources; their numbers are read again.
-
-    Raises
-    ------
-    SourceError
-        If a source is not what was linked.
+    The sources are read again, and refused if they are not what was linked.
 
     Examples
     --------
     >>> from linkcore.link import link
     >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137", "4000000012"]}), spine=True)
-    >>> whose = Whose(link([gp], fallback=None))
-    >>> whose.may_be_of(pl.Series([4000000012]))["gp"].to_list()
+    >>> PossiblePeople(link([gp], fallback=None)).records_of(pl.Series([4000000012]))["gp"].to_list()
     [False, True]
     """
 
@@ -51,75 +42,71 @@ class Whose:
 
     @cached_property
     def numbers(self) -> pl.Series:
-        """Every NHS Number of any record or person, as it is now (Int64), sorted, each once."""
-        own = [frame["nhs_number"] for frame in self._records.values()]
-        return pl.concat([self._of_persons["nhs_number"], *own]).drop_nulls().unique().sort()
+        """The current NHS Numbers of all records and persons (Int64), sorted, each once."""
+        own = [records["nhs_number"] for records in self._records.values()]
+        return pl.concat([self._numbers_of_persons["nhs_number"], *own]).drop_nulls().unique().sort()
 
     @cached_property
     def written_numbers(self) -> pl.Series:
-        """Likewise, and also those that were superseded, where a record has one."""
-        own = [frame["written"] for frame in self._records.values()]
+        """The current NHS Numbers, and the superseded ones that a record carries (Int64), sorted, each once."""
+        own = [records["written"] for records in self._records.values()]
         return pl.concat([self.numbers, *own]).drop_nulls().unique().sort()
 
-    def may_be_of(self, numbers: pl.Series) -> dict[str, pl.Series]:
-        """Say of each record whether it may be of one of these people.
+    def records_of(self, numbers: pl.Series) -> dict[str, pl.Series]:
+        """Return, for each source, whether each record may belong to one of the people with these NHS Numbers.
 
-        Returns By source, Boolean without nulls, in the order of ``Linkage.links_of``.
+        Boolean without nulls, in the order of ``Linkage.links_of``.
         """
-        among = self.persons_of(numbers)
+        theirs = self.persons_of(numbers)
         found = {}
-        for name, frame in self._records.items():
-            own = frame["nhs_number"].is_in(numbers.implode()).fill_null(False)
+        for name, records in self._records.items():
+            own = records["nhs_number"].is_in(numbers.implode()).fill_null(False)
             candidates = self._candidates[name]
-            possible = candidates["at"].filter(among[candidates["person_id"]]).unique()
-            found[name] = (own | among[frame["person_id"]]).scatter(possible, True)
+            possible = candidates["row"].filter(theirs[candidates["person_id"]]).unique()
+            found[name] = (own | theirs[records["person_id"]]).scatter(possible, True)
         return found
 
     def persons_of(self, numbers: pl.Series) -> pl.Series:
-        """Say of each person whether it is one of these people.
-
-        Returns Boolean without nulls, in the order of ``linkage.persons``.
-        """
-        theirs = self._of_persons.filter(pl.col("nhs_number").is_in(numbers.implode()))["person_id"].unique()
+        """Return whether each person has one of these NHS Numbers: Boolean, in the order of ``linkage.persons``."""
+        among = pl.col("nhs_number").is_in(numbers.implode())
+        theirs = self._numbers_of_persons.filter(among)["person_id"].unique()
         return pl.repeat(False, self._linkage.persons.height, eager=True).scatter(theirs, True)
 
-    def of_nobody_known(self) -> dict[str, pl.Series]:
-        """Say of each record whether no NHS Number is known by which it could be looked up.
+    def without_known_number(self) -> dict[str, pl.Series]:
+        """Return, for each source, whether each record lacks an NHS Number by which its person could be looked up.
 
-        That is so where its person has none, and the record itself has none, or one that its name and birth date say is
-        somebody else's.
-
-        Returns By source, Boolean without nulls, in the order of ``Linkage.links_of``.
+        It does if its person has no number, and the record has none either, or has one that its name and birth date
+        contradict. Boolean without nulls, in the order of ``Linkage.links_of``.
         """
-        known = self.persons_of(self._of_persons["nhs_number"].unique())
+        known = self.persons_of(self._numbers_of_persons["nhs_number"].unique())
         return {
-            name: ~known[frame["person_id"]] & (frame["nhs_number"].is_null() | frame["conflict"])
-            for name, frame in self._records.items()
+            name: ~known[records["person_id"]] & (records["nhs_number"].is_null() | records["conflict"])
+            for name, records in self._records.items()
         }
 
     @cached_property
-    def _of_persons(self) -> pl.DataFrame:
+    def _numbers_of_persons(self) -> pl.DataFrame:
         """``person_id`` and ``nhs_number``: every number of every person."""
         columns = ["person_id", "nhs_number"]
-        own = [frame.filter(~pl.col("conflict")).select(columns) for frame in self._records.values()]
+        own = [records.filter(~pl.col("conflict")).select(columns) for records in self._records.values()]
         return pl.concat([self._linkage.persons.select(columns), *own]).drop_nulls().unique(maintain_order=True)
 
     @cached_property
     def _candidates(self) -> dict[str, pl.DataFrame]:
-        """``at``, the position of a record, and ``person_id``, of someone it may be of, by source."""
+        """For each source, ``row`` of a record and ``person_id`` of each of its candidates."""
         none = pl.DataFrame(schema={"source": pl.String, "record_id": pl.String, "person_id": pl.UInt32})
         probabilistic = self._linkage.probabilistic
         candidates = none if probabilistic is None else probabilistic.candidates.select(none.columns)
         return {
             name: candidates.filter(pl.col("source") == name)
-            .join(frame.select("record_id").with_row_index("at"), on="record_id", maintain_order="left")
-            .select("at", "person_id")
-            for name, frame in self._records.items()
+            .join(records.select("record_id").with_row_index("row"), on="record_id", maintain_order="left")
+            .select("row", "person_id")
+            for name, records in self._records.items()
         }
 
 
 def _numbers(linkage: Linkage, source: Source) -> pl.DataFrame:
-    """Give the NHS Number of every row, as it is ``written`` and as it is now."""
+    """Read the NHS Number of every row: ``written``, as the record carries it, and ``nhs_number``, the current one."""
     number = own_number(source, linkage.reference_date).alias("written")
     columns = source.identifier_columns
     needed = [columns[name] for name in ("nhs_number", "birth_date") if name in columns]

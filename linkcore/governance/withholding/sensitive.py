@@ -1,4 +1,4 @@
-"""Sensitive records: coded entries that may not be shared, and what would give them away."""
+"""Sensitive records: coded entries that must not be shared, and the records that would reveal them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ from linkcore.sources.source import Source
 __all__ = ["CODE_SYSTEMS", "CodeList", "SensitiveRule", "sensitive_records"]
 
 CODE_SYSTEMS: Final = ("snomed", "icd10", "opcs4", "read2", "ctv3")
-"""How codes are told apart. Of ICD-10 and OPCS-4, dots, spaces, case, the mark of dagger or asterisk and the X that
-fills up a code of three characters are passed over; of Read codes, the dots that fill up a short one, and the two
-digits of its term. A code stands for itself: those below it are in the list too, or are not sensitive."""
+"""The code systems. For ICD-10 and OPCS-4, the comparison ignores dots, spaces, case, the dagger or asterisk mark, and
+the X that fills a code of three characters. For Read codes, it ignores the dots that fill a short code and the two
+digits of its term. A code does not include the codes below it: each sensitive code must be in the list."""
 
 _COLUMNS: Final = ("reference_set", "code_system", "code")
-# As hospital episodes are coded: A54.9D, and Z21X where Z21 has no fourth character.
+# Hospital episodes are coded like this: A54.9D, and Z21X where Z21 has no fourth character.
 _MARKED: Final = "^([A-Z][0-9]{2,}X?)[AD]$"
 _UNDIVIDED: Final = "^([A-Z][0-9]{2})X$"
 _FILL: Final = r"\.+(?:[0-9]{2})?$"
@@ -31,17 +31,17 @@ _FILL: Final = r"\.+(?:[0-9]{2})?$"
 
 @dataclass(frozen=True, eq=False, repr=False)
 class CodeList:
-    """Codes of entries that are sensitive, by reference set.
+    """Sensitive codes, by reference set.
 
     Parameters
     ----------
     data : path or polars.DataFrame
-        A CSV file, or a frame, with the columns ``reference_set`` (its id), ``code_system`` and ``code``.
+        A CSV file or a frame, with the columns ``reference_set`` (its id), ``code_system`` and ``code``.
 
     Raises
     ------
     SourceError
-        If it cannot be read, lacks a column or a value, or names another code system than those of ``CODE_SYSTEMS``.
+        If the list cannot be read, lacks a column or a value, or names a code system that is not in ``CODE_SYSTEMS``.
 
     Examples
     --------
@@ -63,7 +63,9 @@ class CodeList:
             frame = pl.concat(file.batches(names)) if set(_COLUMNS) <= set(names) else pl.DataFrame(schema=names)
         missing = [name for name in _COLUMNS if name not in frame.columns]
         if missing:
-            raise SourceError(f"{where}: there is no column {', '.join(missing)}; it needs {', '.join(_COLUMNS)}")
+            raise SourceError(
+                f"{where}: there is no column {', '.join(missing)}; add it, the list needs {', '.join(_COLUMNS)}"
+            )
         texts = frame.select(by_dtype(pl.col(name), as_text).str.strip_chars() for name in _COLUMNS)
         texts = texts.with_columns(pl.col("code_system").str.to_lowercase())
         empty = texts.select(pl.any_horizontal(pl.all().is_null() | (pl.all() == ""))).to_series().arg_true()
@@ -71,9 +73,7 @@ class CodeList:
             raise SourceError(f"{where}: {empty.len()} rows lack a value, the first is row {empty[0] + 1}; fill it in")
         systems = sorted(set(texts["code_system"]) - set(CODE_SYSTEMS))
         if systems:
-            raise SourceError(
-                f"{where}: {', '.join(systems)} is no code system known here; use {', '.join(CODE_SYSTEMS)}"
-            )
+            raise SourceError(f"{where}: unknown code system {', '.join(systems)}; use {', '.join(CODE_SYSTEMS)}")
         written = [
             texts.filter(pl.col("code_system") == system).with_columns(_written(pl.col("code"), system))
             for system in CODE_SYSTEMS
@@ -81,34 +81,34 @@ class CodeList:
         object.__setattr__(self, "_codes", pl.concat(written).unique(maintain_order=True))
 
     def __repr__(self) -> str:
-        """Say how much there is."""
+        """Show counts only."""
         return f"CodeList({self._codes.height} codes of {self._codes['reference_set'].n_unique()} reference sets)"
 
     @property
     def reference_sets(self) -> tuple[str, ...]:
-        """The ids of the reference sets in it."""
+        """The ids of the reference sets in the list."""
         return tuple(sorted(set(self._codes["reference_set"])))
 
     def codes(self, system: str, reference_sets: Sequence[str] | None = None) -> pl.Series:
-        """Give the codes of some reference sets.
+        """Return the codes of some reference sets.
 
         Parameters
         ----------
         system : str
             The code system.
         reference_sets : sequence of str, optional
-            Their ids; all of them where none are given.
+            Ids of the reference sets. By default, all.
 
         Returns
         -------
         polars.Series
-            String, as codes of that system are compared.
+            The codes (String), in the form in which codes of this system are compared.
 
         Raises
         ------
         ProgrammeError
-            If the list does not have one of the sets, or no code of that system in any of them: the rule would keep
-            nothing back.
+            If a reference set is not in the list, or if the reference sets have no code of this system: a rule would
+            then withhold nothing.
         """
         wanted = self.reference_sets if reference_sets is None else tuple(reference_sets)
         absent = sorted(set(wanted) - set(self.reference_sets))
@@ -119,37 +119,38 @@ class CodeList:
         codes = self._codes.filter(pl.col("reference_set").is_in(wanted), pl.col("code_system") == system)["code"]
         if codes.is_empty():
             raise ProgrammeError(
-                f"the code list has no code of {system!r} in those reference sets; correct one of them"
+                f"the code list has no code of {system!r} in these reference sets; correct the system or the sets"
             )
         return codes.unique(maintain_order=True)
 
 
 @dataclass(frozen=True, eq=False)
 class SensitiveRule:
-    """Which rows of a source are sensitive, and what goes with them.
+    """Which records of a source are sensitive, and which records are withheld together with them.
 
     Parameters
     ----------
     source : str
-        The source whose rows are coded.
+        Name of the source with coded records.
     columns : sequence of str
-        Its columns with codes: a code, or a list of codes, a row.
+        The source's columns with codes. A row holds one code or a list of codes.
     system : str
-        The system that they are of, one of ``CODE_SYSTEMS``.
+        The code system of these columns, one of ``CODE_SYSTEMS``.
     codes : CodeList
         The sensitive codes.
     reference_sets : sequence of str, optional
-        Those that the programme's policy applies; all of the list where none are given.
+        Ids of the reference sets that the programme's policy applies. By default, all in the list.
     parent : str, optional
-        A column of the source, such as the id of an appointment: all rows with the value that a sensitive row has there
-        go with it.
+        A column of the source, such as the id of an appointment. All rows with the same value as a sensitive row are
+        withheld too.
     carries : mapping of str to str, optional
-        Other sources, and the column of each that holds the same values as ``parent``: their rows go too.
+        For each other source with the same values as ``parent``, its column of these values. Its rows with the value of
+        a sensitive row are withheld too.
 
     Raises
     ------
     ProgrammeError
-        If it makes no sense, or the code list has no code for it.
+        If the settings contradict each other, or the code list has no code for them.
 
     Examples
     --------
@@ -172,42 +173,47 @@ class SensitiveRule:
         if isinstance(self.columns, str) or not self.columns:
             raise ProgrammeError(f"{where}: columns must be a list of the columns that hold codes")
         if self.system not in CODE_SYSTEMS:
-            raise ProgrammeError(f"{where}: {self.system!r} is no code system; use one of {', '.join(CODE_SYSTEMS)}")
+            raise ProgrammeError(f"{where}: unknown code system {self.system!r}; use one of {', '.join(CODE_SYSTEMS)}")
         if self.carries and self.parent is None:
-            raise ProgrammeError(f"{where}: carries needs parent, the column whose values the other sources have too")
+            raise ProgrammeError(f"{where}: carries needs parent, the column whose values the other sources share")
         if self.source in self.carries:
-            raise ProgrammeError(f"{where}: carries names the source itself, whose rows parent carries away already")
+            raise ProgrammeError(f"{where}: carries names the source itself; parent alone covers its own rows")
         object.__setattr__(self, "columns", tuple(self.columns))
         object.__setattr__(self, "carries", MappingProxyType(dict(self.carries)))
         self.codes.codes(self.system, self.reference_sets)
 
     def check(self, sources: Sequence[Source]) -> None:
-        """Hold the rule against the sources before anything is read.
+        """Check that the sources and columns that the rule names exist, before anything is read.
 
         Parameters
         ----------
         sources : sequence of Source
-            What was, or will be, linked.
+            The sources that were linked, or will be.
 
         Raises
         ------
         ProgrammeError
-            If a source or column that it names is not there.
+            If a source or column that the rule names does not exist.
         """
         by_name = {source.name: source for source in sources}
         for name, columns in self._columns_by_source().items():
             if name not in by_name:
-                raise ProgrammeError(f"sensitive records: no source {name!r}; there are {', '.join(by_name)}")
+                raise ProgrammeError(f"sensitive records: no source {name!r}; the sources are {', '.join(by_name)}")
             missing = [column for column in columns if column not in by_name[name].column_names]
             if missing:
-                raise ProgrammeError(f"sensitive records: source {name!r} has no columns {missing}; correct them")
+                raise ProgrammeError(
+                    f"sensitive records: source {name!r} has no columns {missing}; correct their names"
+                )
 
     def _columns_by_source(self) -> dict[str, list[str]]:
         parent = [] if self.parent is None else [self.parent]
         return {self.source: [*self.columns, *parent]} | {name: [column] for name, column in self.carries.items()}
 
     def _expressions(self, source: str) -> list[pl.Expr]:
-        """Read of a source whether each row is ``coded``, and its ``key``; empty where the rule is silent."""
+        """Return expressions for ``coded``, whether a row has a sensitive code, and ``key``, its value of the parent.
+
+        For a source that the rule does not name, ``coded`` is false and ``key`` is null.
+        """
         codes = self.codes.codes(self.system, self.reference_sets)
         coded = [_has_code(column, self.system, codes) for column in self.columns] if source == self.source else []
         key = self.parent if source == self.source else self.carries.get(source)
@@ -218,8 +224,8 @@ class SensitiveRule:
 def sensitive_records(linkage: Linkage, rules: Sequence[SensitiveRule]) -> dict[str, pl.DataFrame]:
     """Find the sensitive records of a linkage's sources.
 
-    Returns For each source that a rule touches, in the order of ``linkage.links_of``: ``coded``, and ``carried``
-    (Boolean): whether the row has a sensitive code, and whether it has the same parent as one that has.
+    For each source that a rule names, a row for each record in the order of ``linkage.links_of``: ``coded`` (Boolean),
+    whether the record has a sensitive code, and ``carried`` (Boolean), whether it shares its parent with such a record.
 
     Examples
     --------
@@ -245,7 +251,7 @@ def sensitive_records(linkage: Linkage, rules: Sequence[SensitiveRule]) -> dict[
         for name, frame in read.items():
             both = frame.select("coded", pl.col("key").is_in(keys.implode()).fill_null(False).alias("carried"))
             before = found.get(name, both)
-            found[name] = both.select(before[each] | both[each] for each in both.columns)
+            found[name] = both.select(before[column] | both[column] for column in both.columns)
     return found
 
 

@@ -1,4 +1,4 @@
-"""Type 1 opt-outs: coded in the GP record, they hold for GP data alone, and such rows should never have been sent."""
+"""Type 1 opt-outs: they are coded in the GP record and apply to GP data only; such rows should never be sent."""
 
 import datetime as dt
 from collections.abc import Collection
@@ -15,18 +15,18 @@ from linkcore.sources.source import Source
 
 __all__ = ["TYPE_ONE_DISSENTS", "TYPE_ONE_WITHDRAWALS", "type_one_opt_outs", "without_type_one"]
 
-# [?] No source was found for the SNOMED CT codes; a programme may give its own.
+# [?] No source was found for the SNOMED CT codes. A programme can state its own codes.
 TYPE_ONE_DISSENTS: Final = ("9Nu0", "XaZ89", "827241000000103")
-"""Codes by which a person dissents: Read version 2, CTV3, SNOMED CT."""
+"""Codes of a dissent: Read version 2, CTV3, SNOMED CT."""
 
-# [?] Likewise; no CTV3 code of the withdrawal was found, so one that is coded so leaves the opt-out standing.
+# [?] Likewise. No CTV3 code for the withdrawal was found, so a withdrawal coded in CTV3 leaves the opt-out in force.
 TYPE_ONE_WITHDRAWALS: Final = ("9Nu1", "827261000000102")
-"""Codes by which a person takes it back: Read version 2, SNOMED CT."""
+"""Codes of the withdrawal of a dissent: Read version 2, SNOMED CT."""
 
-# A Read code of fewer than five characters is filled with dots, and may be followed by two digits of its term.
+# Dots fill a Read code of fewer than five characters, and the two digits of its term may follow.
 _FILL: Final = r"\.+(?:[0-9]{2})?$"
 
-# No source's own column can be called so.
+# No column of a source can have this name.
 _OPTED_OUT: Final = "linkcore:opted_out"
 
 
@@ -38,21 +38,21 @@ def type_one_opt_outs(
     withdrawals: Collection[str] = TYPE_ONE_WITHDRAWALS,
     stage_one: StageOne | None = None,
 ) -> OptOuts:
-    """Read Type 1 opt-outs from dated codes of GP records; the latest of each person wins.
+    """Read Type 1 opt-outs from dated codes of GP records; the latest code of each person counts.
 
-    Codes are compared as they are written, for Read codes tell upper from lower case. Other codes are passed over, so a
-    whole extract of coded entries may be given.
+    Codes are compared exactly, since upper and lower case differ in Read codes. Other codes are ignored, so ``data``
+    may be a whole extract of coded entries.
 
     Parameters
     ----------
     data : path, polars frame or Arrow PyCapsule object
-        Whatever a Source reads, with the columns ``nhs_number``, ``date`` and ``code``.
+        Anything that a Source reads, with the columns ``nhs_number``, ``date`` and ``code``.
     as_of : datetime.date
         The day on which the codes were drawn.
     dissents, withdrawals : collection of str
-        The codes that opt out, and that take it back.
+        The codes of a dissent, and of its withdrawal.
     stage_one : StageOne, optional
-        Says that ``nhs_number`` holds stage-1 codes of NHS Numbers, and how they are written.
+        How stage-1 codes are written, if ``nhs_number`` holds these instead of NHS Numbers.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def type_one_opt_outs(
     SourceError
         If the data cannot be read, or lack a column.
     ProgrammeError
-        If a code is of both.
+        If a code is in both ``dissents`` and ``withdrawals``.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def type_one_opt_outs(
     []
     """
     if isinstance(dissents, str) or isinstance(withdrawals, str) or set(dissents) & set(withdrawals):
-        raise ProgrammeError("Type 1: give the codes as two lists that share none: those that opt out, and those back")
+        raise ProgrammeError("Type 1: give dissents and withdrawals as two lists that share no code")
 
     def written(code: pl.Expr) -> pl.Expr:
         return code.str.strip_chars().str.replace(_FILL, "")
@@ -98,30 +98,30 @@ def without_type_one(
     superseded: pl.DataFrame | None = None,
     reference_date: dt.date | None = None,
 ) -> tuple[Source, pl.DataFrame]:
-    """Leave out of a GP source the rows of people with a Type 1 opt-out, before it is linked.
+    """Remove the rows of people with a Type 1 opt-out from a source of GP data, before it is linked.
 
-    Only a row's own number is known yet; that a row without one is of such a person is found when it is linked, and
-    :func:`~linkcore.governance.withholding.withholding.withhold` keeps it back.
+    Before linkage, only a row's own number is known. A row without a number is found to belong to such a person when it
+    is linked; :func:`~linkcore.governance.withholding.withholding.withhold` then withholds it.
 
     Parameters
     ----------
     source : Source
-        Of GP data.
+        The source of GP data.
     type_one : OptOuts
         The Type 1 opt-outs.
     on : datetime.date
-        The day for which they stand.
+        The day on which the opt-outs must be in force.
     superseded : polars.DataFrame, optional
-        ``old`` and ``new``, as ``Exact.superseded`` keeps them.
+        ``old`` and ``new``, as in ``Exact.superseded``.
     reference_date : datetime.date, optional
-        As of the linkage.
+        The reference date of the linkage.
 
     Returns
     -------
     tuple of Source, polars.DataFrame
-        The source without those rows, which are left out each time that it is read. And how many they are, to be
-        reported back: ``practice`` (String, null where the source names none), ``rows`` (UInt32), a row a practice that
-        has any.
+        The source without these rows, which are removed each time it is read; and how many were removed, to be reported
+        back to the practices: ``practice`` (String, null if the source has no such column) and ``rows`` (UInt32), one
+        row for each practice with removed rows.
 
     Examples
     --------
@@ -131,25 +131,25 @@ def without_type_one(
     >>> counts.rows(), left.scan(["nhs_number"]).collect().to_series().to_list()
     ([('A1', 1)], ['4000000012'])
     """
-    nobody = pl.DataFrame(schema={"practice": pl.String, "rows": pl.UInt32})
+    none = pl.DataFrame(schema={"practice": pl.String, "rows": pl.UInt32})
     if "nhs_number" not in source.identifier_columns:
-        return source, nobody
+        return source, none
     type_one.refuse_another_stage("opt-outs (type_1)", [source])
-    gone = type_one.in_force(on, superseded)
+    objectors = type_one.in_force(on, superseded)
     if superseded is not None:
-        gone = pl.concat([gone, superseded.filter(pl.col("new").is_in(gone.implode()))["old"]])
-    opted_out = own_number(source, reference_date).is_in(gone.implode()).fill_null(False).alias(_OPTED_OUT)
+        objectors = pl.concat([objectors, superseded.filter(pl.col("new").is_in(objectors.implode()))["old"]])
+    opted_out = own_number(source, reference_date).is_in(objectors.implode()).fill_null(False).alias(_OPTED_OUT)
     practice = pl.lit(None, pl.String) if source.practice is None else pl.col(source.practice).cast(pl.String)
     with source.reading():
-        # As a column of its own: Polars would push it down to the statistics of a Parquet file, and fail there.
+        # A column, not a filter expression: Polars would apply that to the statistics of a Parquet file, and fail.
         rows = source.scan(source.column_names).with_columns(opted_out)
         counts = (
             rows.filter(_OPTED_OUT)
             .group_by(practice.alias("practice"))
             .agg(pl.len().cast(pl.UInt32).alias("rows"))
-            # Where no practice is named, nothing at all makes a group, too.
+            # Without a practice column, no rows at all are one group as well.
             .filter(pl.col("rows") > 0)
             .collect(engine="streaming")
         )
     kept = rows.filter(~pl.col(_OPTED_OUT)).drop(_OPTED_OUT)
-    return replace(source, data=kept), pl.concat([nobody, counts.sort("practice")])
+    return replace(source, data=kept), pl.concat([none, counts.sort("practice")])

@@ -1,4 +1,4 @@
-"""The audit log is on the disk before the deed, holds no identifiers, and shows whatever was done to it."""
+"""The audit log is written before the action, holds no identifiers, and shows every change made to it."""
 
 import functools
 import hashlib
@@ -43,10 +43,10 @@ def written(folder: Path, lines: int = LINES, chain_key: Key | None = None) -> A
     return Audit(folder / "audit.jsonl", chain_key=chain_key)
 
 
-# --- What a line is --------------------------------------------------------------------------------------------------
+# --- Lines --------------------------------------------------------------------------------------------------
 
 
-def test_a_line_says_what_was_done_under_which_key_and_follows_the_line_before(tmp_path: Path) -> None:
+def test_a_line_records_the_action_and_the_key_and_holds_the_digest_of_the_line_before(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "new" / "audit.jsonl")
     key = Key.from_bytes("optum-2026", bytes(range(32)), version=3)
     bst = timezone(timedelta(hours=1))
@@ -73,13 +73,13 @@ def test_a_line_says_what_was_done_under_which_key_and_follows_the_line_before(t
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_to_look_at_a_log_writes_nothing(tmp_path: Path) -> None:
+def test_reading_the_head_writes_nothing(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     assert audit.head == Head(0, "0" * 64)
     assert not list(tmp_path.iterdir())
 
 
-def test_nothing_of_a_key_is_in_the_log(tmp_path: Path) -> None:
+def test_no_key_material_is_in_the_log(tmp_path: Path) -> None:
     material = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
     audit = Audit(tmp_path / "audit.jsonl", chain_key=CHAIN)
     audit.record("release", at=NOW, actor="team", key=Key.from_bytes("a", material))
@@ -107,9 +107,9 @@ def test_nothing_of_a_key_is_in_the_log(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("field", ["reason", "actor", "recipient"])
-def test_a_number_or_a_postcode_is_refused_and_not_repeated(tmp_path: Path, text: str, field: str) -> None:
+def test_an_nhs_number_or_a_postcode_is_refused_and_not_quoted(tmp_path: Path, text: str, field: str) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
-    with pytest.raises(RefusedError, match=f"{field} has") as raised:
+    with pytest.raises(RefusedError, match=f"{field} contains") as raised:
         audit.record("release", **{"at": NOW, "actor": "team", field: text})  # type: ignore[arg-type]
     assert text not in str(raised.value)
     assert not audit.path.exists()
@@ -126,7 +126,7 @@ def test_a_number_or_a_postcode_is_refused_and_not_repeated(tmp_path: Path, text
         "section 251, 22/CAG/0100",
     ],
 )
-def test_what_is_no_identifier_may_be_told(tmp_path: Path, text: str) -> None:
+def test_text_without_identifiers_is_recorded(tmp_path: Path, text: str) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     audit.record("release", at=NOW, actor="team", reason=text)
     assert verify_audit(audit.path).faults == ()
@@ -136,9 +136,9 @@ def test_what_is_no_identifier_may_be_told(tmp_path: Path, text: str) -> None:
     ("fields", "says"),
     [
         ({"nhs_number": 1}, "no field 'nhs_number'"),
-        ({"rows": 4010232137}, "rows of the audit log is a count"),
-        ({"rows": 1.5}, "rows of the audit log is a count"),
-        ({"rows": True}, "rows of the audit log is a count"),
+        ({"rows": 4010232137}, "rows: the audit log takes a count"),
+        ({"rows": 1.5}, "rows: the audit log takes a count"),
+        ({"rows": True}, "rows: the audit log takes a count"),
         ({"reason": "two\nlines"}, "one line"),
         ({"reason": "long " * 300}, "not too long"),
         ({"actor": ""}, "who does it"),
@@ -146,13 +146,13 @@ def test_what_is_no_identifier_may_be_told(tmp_path: Path, text: str) -> None:
         ({"action": "Release!"}, "lower-case"),
     ],
 )
-def test_what_is_no_field_or_no_value_is_refused(tmp_path: Path, fields: dict[str, object], says: str) -> None:
+def test_an_unknown_field_or_a_wrong_value_is_refused(tmp_path: Path, fields: dict[str, object], says: str) -> None:
     with pytest.raises(ProgrammeError, match=says):
         Audit(tmp_path / "audit.jsonl").record(**{"action": "release", "at": NOW, "actor": "team", **fields})
     assert not (tmp_path / "audit.jsonl").exists()
 
 
-# --- What was done to it ---------------------------------------------------------------------------------------------
+# --- Changes that are found -------------------------------------------------------------------------------------------
 
 Lines = list[bytes]
 
@@ -178,8 +178,8 @@ def cut_off(lines: Lines, at: int) -> Lines:
     return lines[:at]
 
 
-def made_anew(lines: Lines, at: int) -> Lines:
-    """Change a line and give it the digest that it then has."""
+def forged(lines: Lines, at: int) -> Lines:
+    """Change a line, and give it the digest that fits."""
     body = json.loads(lines[at]) | {"actor": "nobody"}
     del body["digest"]
     return [*lines[:at], Chain(None).signed(body)[0], *lines[at + 1 :]]
@@ -192,13 +192,13 @@ def made_anew(lines: Lines, at: int) -> Lines:
     [
         (altered, "line {line} was altered"),
         (removed, "line {line} "),
-        (doubled, "line {line} stands twice"),
+        (doubled, "line {line} is there twice"),
         (moved, "the order was changed"),
         (cut_off, "cut off at the end"),
-        (made_anew, "line {line} was "),
+        (forged, "line {line} was "),
     ],
 )
-def test_what_was_done_to_a_line_is_found(
+def test_every_change_of_a_line_is_found(
     tmp_path: Path, done: Callable[[Lines, int], Lines], says: str, at: int, chain_key: Key | None
 ) -> None:
     audit = written(tmp_path, chain_key=chain_key)
@@ -209,10 +209,8 @@ def test_what_was_done_to_a_line_is_found(
     assert any(says.format(line=at + 1) in fault for fault in faults), faults
 
 
-@pytest.mark.parametrize("done", [altered, removed, doubled, cut_off, made_anew])
-def test_nothing_is_added_to_a_log_whose_end_is_not_as_it_was_written(
-    tmp_path: Path, done: Callable[[Lines, int], Lines]
-) -> None:
+@pytest.mark.parametrize("done", [altered, removed, doubled, cut_off, forged])
+def test_nothing_is_added_to_a_log_whose_end_was_changed(tmp_path: Path, done: Callable[[Lines, int], Lines]) -> None:
     audit = written(tmp_path)
     audit.path.write_bytes(b"".join(done(audit.path.read_bytes().splitlines(keepends=True), LINES - 1)))
     with pytest.raises(RefusedError, match="verify_audit"):
@@ -231,25 +229,25 @@ def test_any_changed_byte_is_found_in_its_line(tmp_path_factory: pytest.TempPath
     assert any(f"line {line}" in fault for fault in faults), faults
 
 
-def test_a_log_whose_head_was_made_to_fit_is_found_under_a_key_or_by_a_noted_head(tmp_path: Path) -> None:
+def test_a_forged_head_is_found_by_the_chain_key_or_by_a_noted_head(tmp_path: Path) -> None:
     plain, keyed = written(tmp_path / "plain"), written(tmp_path / "keyed", chain_key=CHAIN)
     noted = plain.head
     for audit in (plain, keyed):
         lines = audit.path.read_bytes().splitlines(keepends=True)[:-2]
         audit.path.write_bytes(b"".join(lines))
-        forged = Head(len(lines), json.loads(lines[-1])["digest"])
-        write_head(audit.path, Chain(None), forged, sum(map(len, lines)))
-    assert verify_audit(plain.path).faults == ()  # whoever may write both and needs no key
-    assert "line 6 is not the one" in str(verify_audit(plain.path, noted=noted).faults)
+        forged_head = Head(len(lines), json.loads(lines[-1])["digest"])
+        write_head(audit.path, Chain(None), forged_head, sum(map(len, lines)))
+    assert verify_audit(plain.path).faults == ()  # a forger who can write both files of a log without a key
+    assert "line 6 is not the line that was noted" in str(verify_audit(plain.path, noted=noted).faults)
     assert "head" in str(verify_audit(keyed.path, chain_key=CHAIN).faults)
     assert verify_audit(written(tmp_path / "whole").path, noted=noted).faults == ()
 
 
-def test_a_log_without_its_head_and_a_head_without_its_log_are_found(tmp_path: Path) -> None:
+def test_a_missing_head_and_a_missing_log_are_found(tmp_path: Path) -> None:
     audit = written(tmp_path)
     head = audit.head_path.read_bytes()
     audit.head_path.unlink()
-    assert "cannot be told" in str(verify_audit(audit.path).faults)
+    assert "may be missing at the end" in str(verify_audit(audit.path).faults)
     with pytest.raises(RefusedError, match="head"):
         audit.record("release", at=NOW, actor="team")
     audit.head_path.write_bytes(head)
@@ -259,7 +257,7 @@ def test_a_log_without_its_head_and_a_head_without_its_log_are_found(tmp_path: P
         audit.record("release", at=NOW, actor="team")
 
 
-def test_a_log_under_a_key_is_written_and_read_under_it_only(tmp_path: Path) -> None:
+def test_a_log_with_a_key_is_written_and_verified_with_that_key_only(tmp_path: Path) -> None:
     audit = written(tmp_path, chain_key=CHAIN)
     for other in (None, Key.generate("audit")):
         with pytest.raises(RefusedError, match="another chain key"):
@@ -267,15 +265,15 @@ def test_a_log_under_a_key_is_written_and_read_under_it_only(tmp_path: Path) -> 
         assert len(verify_audit(audit.path, chain_key=other).faults) == LINES + 1
 
 
-def test_there_is_nothing_to_verify_where_there_is_no_log(tmp_path: Path) -> None:
+def test_a_log_that_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="cannot be read"):
         verify_audit(tmp_path / "nowhere.jsonl")
 
 
-# --- Interruptions and others ----------------------------------------------------------------------------------------
+# --- Interruptions and other writers ----------------------------------------------------------------------------------
 
 
-def test_it_is_flushed_before_record_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_line_is_on_the_disk_before_record_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audit = written(tmp_path, 1)
     flushed = []
     fsync = os.fsync
@@ -290,7 +288,7 @@ def test_it_is_flushed_before_record_returns(tmp_path: Path, monkeypatch: pytest
 
 
 @pytest.mark.parametrize("keep", [1, 40, -1, None])
-def test_a_writer_killed_between_line_and_head_leaves_a_log_that_goes_on(tmp_path: Path, keep: int | None) -> None:
+def test_a_log_recovers_from_a_writer_killed_between_line_and_head(tmp_path: Path, keep: int | None) -> None:
     audit = written(tmp_path)
     head, before = audit.head_path.read_bytes(), audit.path.stat().st_size
     audit.record("destruction", at=NOW, actor="team")
@@ -298,12 +296,12 @@ def test_a_writer_killed_between_line_and_head_leaves_a_log_that_goes_on(tmp_pat
     os.truncate(audit.path, before + len(audit.path.read_bytes()[before:][:keep]))
     assert verify_audit(audit.path).faults == ()
     audit.record("release", at=NOW, actor="team")
-    # A line that is whole stays, one that is not is taken out.
+    # A whole line stays, and an unfinished one is removed.
     assert verify_audit(audit.path) == AuditCheck(LINES + (2 if keep is None else 1), ())
 
 
 @pytest.mark.parametrize("added", [b"{}\n", b"{}\n{}\n", b"{}\n{"])
-def test_lines_that_others_added_stop_everything(tmp_path: Path, added: bytes) -> None:
+def test_lines_that_others_added_stop_every_further_line(tmp_path: Path, added: bytes) -> None:
     audit = written(tmp_path)
     with audit.path.open("ab") as file:
         file.write(added)
@@ -312,9 +310,9 @@ def test_lines_that_others_added_stop_everything(tmp_path: Path, added: bytes) -
         audit.record("release", at=NOW, actor="team")
 
 
-def test_where_it_cannot_be_written_nothing_is_done(tmp_path: Path) -> None:
+def test_an_action_is_refused_where_the_log_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(RefusedError, match="nothing is done"):
+    with pytest.raises(RefusedError, match="nothing was done"):
         Audit(tmp_path / "file" / "audit.jsonl").record("release", at=NOW, actor="team")
 
 

@@ -1,4 +1,4 @@
-"""A destroyed programme is gone, says so to every provider, claims no more than it can show, and runs no more."""
+"""Destruction: data and keys are gone, each provider gets an honest certificate, and the programme is refused."""
 
 import itertools
 import json
@@ -16,10 +16,12 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction import certificates
 from linkcore.governance.destruction import destroy as destruction
 from linkcore.governance.destruction.certificates import NOT_PROVED, SURVIVORS, verify_certificate
 from linkcore.governance.destruction.destroy import Destruction, attest, destroy
+from linkcore.governance.destruction.inventory import Inventory
 from linkcore.governance.destruction.mark import refuse_if_destroyed
 from linkcore.governance.exits.reidentification import held_versions
 from linkcore.keys.signing import SigningKey
@@ -48,29 +50,34 @@ class Programme:
         self.audit = Audit(folder / "audit.jsonl")
 
     def destroy(self, **given: Any) -> Destruction:
-        stated: dict[str, Any] = {
+        inventory: dict[str, Any] = {
             "programme": "Winter planning",
             "data": {"A81001": ["gp/A81001.csv"], "RH8": ["rh8*.csv"]},
             "work": ["releases", "work", "gp/B82002.csv"],
-            "keyrings": [self.keyring],
-            "key_ids": ["optum-2026"],
             "key_files": ["supplier.json"],
             "recipients": ["Optum", "University"],
             "known_copies": ["The supplier holds its stage-1 key."],
-            "signing_key": SIGNING,
-            "audit": self.audit,
-            "at": END,
-            "actor": "trusted team",
-            "reason": "end of the programme",
         }
-        return destroy(self.folder, **(stated | given))
+        occasion: dict[str, Any] = {"at": END, "reason": "end of the programme"}
+        keys: dict[str, Any] = {"keyrings": [self.keyring], "key_ids": ["optum-2026"]}
+        assert given.keys() <= inventory.keys() | occasion.keys() | keys.keys()
+        inventory, occasion, keys = (
+            {name: given.get(name, value) for name, value in stated.items()} for stated in (inventory, occasion, keys)
+        )
+        return destroy(
+            self.folder,
+            Inventory(**inventory),
+            **keys,
+            signing_key=SIGNING,
+            occasion=Occasion("trusted team", audit=self.audit, **occasion),
+        )
 
     def reopen(self) -> lc.Keyring:
         self.keyring = lc.Keyring.open(self.keyring.path, passphrase=PASSPHRASE)
         return self.keyring
 
     def files(self) -> dict[str, bytes]:
-        """All that is in the folder, but for what tells of runs (the log) or has a nonce (the keyring)."""
+        """The files in the folder, except the audit log, which differs by run, and the keyring, which has a nonce."""
         return {
             str(path.relative_to(self.folder)): path.read_bytes()
             for path in sorted(self.folder.rglob("*"))
@@ -86,7 +93,7 @@ def programme(tmp_path: Path) -> Programme:
 CERTIFICATES = [f"certificates/{name}.{end}" for name in ("A81001", "RH8") for end in ("html", "json", "json.sig")]
 
 
-def test_data_and_keys_are_gone_and_every_provider_has_a_certificate(programme: Programme) -> None:
+def test_data_and_keys_are_gone_and_each_provider_has_a_certificate(programme: Programme) -> None:
     done = programme.destroy()
     assert sorted(programme.files()) == [*CERTIFICATES, "destroyed.json", "programme.toml"]
     assert (done.files, done.keys, done.remains) == (6, 2, ())
@@ -96,12 +103,12 @@ def test_data_and_keys_are_gone_and_every_provider_has_a_certificate(programme: 
             assert stat.S_IMODE(path.stat().st_mode) == (0o644 if path.name == "programme.toml" else 0o600)
             assert b"SECRET" not in path.read_bytes()
             assert MATERIAL.hex().encode() not in path.read_bytes()
-    with pytest.raises(lc.RefusedError, match="was destroyed 2026-09-30, and runs no more") as raised:
+    with pytest.raises(lc.RefusedError, match="was destroyed on 2026-09-30, and can no longer be used") as raised:
         refuse_if_destroyed(programme.folder)
     assert raised.value.exit_code == 4
 
 
-def test_every_way_to_the_key_fails_afterwards_and_other_keys_work(programme: Programme) -> None:
+def test_a_destroyed_key_cannot_be_used_in_any_way_and_other_keys_can(programme: Programme) -> None:
     programme.destroy()
     for keyring in (programme.keyring, programme.reopen()):
         for use in (
@@ -116,7 +123,7 @@ def test_every_way_to_the_key_fails_afterwards_and_other_keys_work(programme: Pr
         assert keyring["elsewhere-2026"].version == 1
 
 
-def test_a_certificate_says_what_was_destroyed_and_what_it_cannot_prove(programme: Programme) -> None:
+def test_a_certificate_states_what_was_destroyed_and_what_it_cannot_prove(programme: Programme) -> None:
     said = verify_certificate(programme.destroy().certificates["RH8"], SIGNING.verify_key)
     assert said["programme"] == "Winter planning"
     assert said["files"] == [{"file": "rh8.csv", "bytes": len("SECRET of rh8.csv")}]
@@ -126,7 +133,7 @@ def test_a_certificate_says_what_was_destroyed_and_what_it_cannot_prove(programm
     assert said["not_proved"] == list(NOT_PROVED)
     assert said["may_survive"] == [*SURVIVORS, "The supplier holds its stage-1 key."]
     assert said["recipients"] == [{"recipient": name, "attested": []} for name in ("Optum", "University")]
-    # Another provider's files are no concern of this one.
+    # Other providers' files are not named on this certificate.
     assert "A81001" not in json.dumps(said)
 
 
@@ -142,7 +149,7 @@ def test_an_altered_certificate_does_not_verify(programme: Programme) -> None:
 
 
 class Page(HTMLParser):
-    """Collects the text of a page, and refuses what could fetch or run anything."""
+    """Collect the text of a page, and refuse anything that could fetch or run something."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -156,13 +163,13 @@ class Page(HTMLParser):
         self.text += data
 
 
-def test_the_page_says_the_same_and_fetches_nothing(programme: Programme) -> None:
+def test_the_page_has_the_same_content_and_fetches_nothing(programme: Programme) -> None:
     name = "Winter <script>alert(1)</script> & planning"
     place = programme.destroy(programme=name).certificates["RH8"]
     page = Page()
     page.feed(place.with_suffix(".html").read_text())
     said = verify_certificate(place, SIGNING.verify_key)
-    told = [name, "rh8.csv", "Optum", "University", "None has come in yet.", "2026-09-30 12:00:00 UTC"]
+    told = [name, "rh8.csv", "Optum", "University", "Not received yet.", "2026-09-30 12:00:00 UTC"]
     told += [*said["checked"], *said["not_proved"], *said["may_survive"]]
     told += [
         "optum-2026 version 2",
@@ -173,25 +180,23 @@ def test_the_page_says_the_same_and_fetches_nothing(programme: Programme) -> Non
     assert [text for text in told if re.sub(r"\s+", " ", text) not in plain] == []
 
 
-def test_what_recipients_attest_comes_onto_the_certificates(programme: Programme) -> None:
-    def come(recipient: str, statement: str, days: int) -> None:
+def test_attestations_are_added_to_the_certificates(programme: Programme) -> None:
+    def send(recipient: str, statement: str, days: int) -> None:
         attest(
             programme.folder,
             recipient=recipient,
             by="A. Officer",
             statement=statement,
             signing_key=SIGNING,
-            audit=programme.audit,
-            at=END + timedelta(days=days),
-            actor="trusted team",
+            occasion=Occasion("trusted team", END + timedelta(days=days), programme.audit),
         )
 
     with pytest.raises(lc.RefusedError, match="nothing to attest yet"):
-        come("Optum", "all destroyed", 1)
+        send("Optum", "all destroyed", 1)
     place = programme.destroy().certificates["RH8"]
-    come("Optum", "all destroyed", 1)
-    come("Optum", "and the backups", 2)
-    come("Optum", "and the backups", 2)  # the same letter again
+    send("Optum", "all destroyed", 1)
+    send("Optum", "and the backups", 2)
+    send("Optum", "and the backups", 2)  # the same letter again
     said = verify_certificate(place, SIGNING.verify_key)
     attested = [
         {"by": "A. Officer", "received": f"2026-10-0{day}T12:00:00+00:00", "statement": statement}
@@ -202,10 +207,10 @@ def test_what_recipients_attest_comes_onto_the_certificates(programme: Programme
         {"recipient": "University", "attested": []},
     ]
     assert "and the backups" in place.with_suffix(".html").read_text()
-    with pytest.raises(lc.ProgrammeError, match="no recipient"):
-        come("Nobody", "all destroyed", 1)
+    with pytest.raises(lc.ProgrammeError, match="has no recipient"):
+        send("Nobody", "all destroyed", 1)
     with pytest.raises(lc.ProgrammeError, match="what was done"):
-        come("Optum", "  ", 1)
+        send("Optum", "  ", 1)
 
 
 def test_every_step_is_in_the_audit_log(programme: Programme) -> None:
@@ -233,11 +238,11 @@ def test_every_step_is_in_the_audit_log(programme: Programme) -> None:
         ({"work": ["keys"]}, "must stay"),
         ({"work": ["programme.toml"]}, "must stay"),
         ({"work": "work"}, "as a list"),
-        ({"data": {"../RH8": ["rh8.csv"]}}, "name becomes that of a file"),
+        ({"data": {"../RH8": ["rh8.csv"]}}, "its certificate is named after it"),
         ({"key_ids": ["nobody"]}, "no keyring given has the key 'nobody'"),
     ],
 )
-def test_what_must_stay_is_not_destroyed_and_then_nothing_is(
+def test_naming_something_that_must_stay_destroys_nothing(
     programme: Programme, given: dict[str, Any], says: str
 ) -> None:
     programme.audit.record("release", at=END, actor="team")
@@ -249,7 +254,7 @@ def test_what_must_stay_is_not_destroyed_and_then_nothing_is(
     refuse_if_destroyed(programme.folder)
 
 
-def test_without_a_reason_or_a_log_nothing_is_destroyed(programme: Programme) -> None:
+def test_nothing_is_destroyed_without_a_reason_or_a_whole_log(programme: Programme) -> None:
     with pytest.raises(lc.RefusedError, match="reason"):
         programme.destroy(reason="")
     programme.audit.record("release", at=END, actor="team")
@@ -260,12 +265,12 @@ def test_without_a_reason_or_a_log_nothing_is_destroyed(programme: Programme) ->
     assert programme.files() == before
 
 
-def test_what_was_not_named_is_told(programme: Programme) -> None:
+def test_files_that_were_not_named_are_reported(programme: Programme) -> None:
     done = programme.destroy(work=["releases"])
     assert done.remains == ("gp/B82002.csv", "work/persons.arrow")
 
 
-def test_links_are_removed_and_what_they_lead_to_is_told(programme: Programme, tmp_path: Path) -> None:
+def test_links_are_removed_and_their_targets_are_reported(programme: Programme, tmp_path: Path) -> None:
     outside = tmp_path / "outside.csv"
     outside.write_text("kept")
     (programme.folder / "work" / "latest.csv").symlink_to(outside)
@@ -281,7 +286,7 @@ def test_links_are_removed_and_what_they_lead_to_is_told(programme: Programme, t
     assert set(done.remains) < set(verify_certificate(done.certificates["RH8"], SIGNING.verify_key)["may_survive"])
 
 
-def test_what_an_interrupted_writer_left_goes_too(programme: Programme) -> None:
+def test_files_that_an_interrupted_writer_left_are_removed_too(programme: Programme) -> None:
     for name in (".rh8.csv.partial", "keys/.keys.json.partial", ".releases.previous/gp.parquet"):
         (programme.folder / name).parent.mkdir(exist_ok=True)
         (programme.folder / name).write_text("SECRET")
@@ -289,7 +294,7 @@ def test_what_an_interrupted_writer_left_goes_too(programme: Programme) -> None:
     assert sorted(programme.files()) == [*CERTIFICATES, "destroyed.json", "programme.toml"]
 
 
-def test_data_elsewhere_is_destroyed_where_it_is_named(programme: Programme, tmp_path: Path) -> None:
+def test_data_outside_the_folder_are_destroyed_if_they_are_named(programme: Programme, tmp_path: Path) -> None:
     extract = tmp_path / "elsewhere" / "extract.csv"
     extract.parent.mkdir()
     extract.write_text("SECRET")
@@ -299,7 +304,7 @@ def test_data_elsewhere_is_destroyed_where_it_is_named(programme: Programme, tmp
     assert said["files"] == [{"file": str(extract), "bytes": 6}]
 
 
-def test_a_file_of_two_providers_is_on_both_certificates_and_counts_once(programme: Programme) -> None:
+def test_a_file_of_two_providers_is_on_both_certificates_and_counted_once(programme: Programme) -> None:
     done = programme.destroy(data={"A81001": ["gp"], "RH8": ["gp/*.csv"]}, work=["gp", "work", "releases", "rh8.csv"])
     for provider in ("A81001", "RH8"):
         said = verify_certificate(done.certificates[provider], SIGNING.verify_key)
@@ -308,23 +313,23 @@ def test_a_file_of_two_providers_is_on_both_certificates_and_counts_once(program
     assert (done.files, done.remains) == (6, ())
 
 
-def test_a_place_where_nothing_is_is_said_on_the_certificate(programme: Programme) -> None:
+def test_an_empty_place_is_stated_on_the_certificate(programme: Programme) -> None:
     done = programme.destroy(data={"RH8": ["gone/*.csv"]})
     said = verify_certificate(done.certificates["RH8"], SIGNING.verify_key)
     assert (said["files"], said["places"]) == ([], ["gone/*.csv"])
     page = done.certificates["RH8"].with_suffix(".html").read_text()
-    assert "Nothing was there when the destruction began, at: gone/*.csv." in page
+    assert "When the destruction began, there was nothing at: gone/*.csv." in page
 
 
 # --- Interruptions ---------------------------------------------------------------------------------------------------
 
 
 class Killed(BaseException):
-    """As if the process were killed there."""
+    """Stands for the end of a process that is killed."""
 
 
 def killed_at(call: int, function: Callable[..., Any], *, after: bool) -> Callable[..., Any]:
-    """Let a function be interrupted at its n-th call, before or after it has done its work."""
+    """Interrupt a function at its n-th call, before or after its work is done."""
     calls = itertools.count(1)
 
     def interrupted(*args: Any, **kwargs: Any) -> Any:
@@ -337,7 +342,7 @@ def killed_at(call: int, function: Callable[..., Any], *, after: bool) -> Callab
     return interrupted
 
 
-# What is interrupted, at which call of it, and whether that call had done its work.
+# Which function is interrupted, at which call, and whether that call had done its work.
 STEPS = [
     (Audit, "record", 1, False),
     (Audit, "record", 1, True),
@@ -364,31 +369,31 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Programme, 
     return whole, whole.destroy()
 
 
-@pytest.mark.parametrize(("of", "step", "call", "after"), STEPS)
-def test_interrupted_anywhere_it_is_run_again_and_ends_the_same(  # noqa: PLR0917 -- a table's columns
-    programme: Programme, uninterrupted: tuple[Programme, Destruction], of: Any, step: str, call: int, after: bool
+@pytest.mark.parametrize(("owner", "step", "call", "after"), STEPS)
+def test_a_destruction_interrupted_anywhere_ends_the_same_when_run_again(  # noqa: PLR0917 -- a table's columns
+    programme: Programme, uninterrupted: tuple[Programme, Destruction], owner: Any, step: str, call: int, after: bool
 ) -> None:
     whole, expected = uninterrupted
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(of, step, killed_at(call, getattr(of, step), after=after))
+        patched.setattr(owner, step, killed_at(call, getattr(owner, step), after=after))
         with pytest.raises(Killed):
             programme.destroy()
     if (programme.folder / "destroyed.json").exists():
-        with pytest.raises(lc.RefusedError, match="runs no more"):
+        with pytest.raises(lc.RefusedError, match="can no longer be used"):
             refuse_if_destroyed(programme.folder)
     programme.reopen()
     again = programme.destroy()
     assert (again.files, again.keys, again.remains) == (expected.files, expected.keys, expected.remains)
-    ours, theirs = programme.files(), whole.files()
+    again_files, whole_files = programme.files(), whole.files()
     place, other = str(programme.folder).encode(), str(whole.folder).encode()
-    assert {name: text.replace(place, other) for name, text in ours.items()} == theirs
+    assert {name: text.replace(place, other) for name, text in again_files.items()} == whole_files
     assert verify_audit(programme.audit.path).faults == ()
     # And once more changes nothing.
     programme.destroy(at=END + timedelta(days=3))
-    assert programme.files() == ours
+    assert programme.files() == again_files
 
 
-def test_what_cannot_be_removed_is_told_and_there_is_no_certificate(
+def test_a_file_that_cannot_be_removed_is_named_and_there_is_no_certificate(
     programme: Programme, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     unlink = Path.unlink
@@ -408,9 +413,7 @@ def test_what_cannot_be_removed_is_told_and_there_is_no_certificate(
     assert programme.destroy(data={}, work=[], key_files=[]).files == 6
 
 
-def test_run_again_it_wants_the_keyrings_whose_keys_it_began_to_destroy(
-    programme: Programme, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_run_needs_the_keyrings_of_the_first(programme: Programme, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(lc.Keyring, "destroy", killed_at(1, lc.Keyring.destroy, after=False))
         with pytest.raises(Killed):

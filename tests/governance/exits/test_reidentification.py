@@ -1,4 +1,4 @@
-"""A requester is told which of its own patients the pseudonyms are, and nothing about anybody else."""
+"""A requester learns which of its own patients pseudonyms stand for, and nothing about anybody else."""
 
 import json
 from datetime import UTC, datetime
@@ -11,6 +11,8 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import held_versions, reidentify
 from tests.governance.people import (
     ABROAD,
@@ -38,15 +40,23 @@ def audit(tmp_path: Path) -> Audit:
 def ask(audit: Audit, linkage: lc.Linkage | None, **given: Any) -> pl.DataFrame:
     stated: dict[str, Any] = {
         "pseudonyms": [pseudonym(number) for number in NUMBERS],
-        "listed": pl.Series(NUMBERS),
-        "keys": KEY,
         "requester": "A81001",
-        "reason": "at risk of a fall",
+        "listed": pl.Series(NUMBERS),
+        "source": None,
+        "keys": KEY,
         "limit": 100,
-        "at": NOW,
-        "actor": "trusted team",
+        "reason": "at risk of a fall",
     }
-    return reidentify(**(stated | given), audit=audit, linkage=linkage)
+    assert given.keys() <= stated.keys()
+    stated |= given
+    return reidentify(
+        stated["pseudonyms"],
+        PatientList(stated["requester"], stated["listed"], stated["source"]),
+        stated["keys"],
+        limit=stated["limit"],
+        linkage=linkage,
+        occasion=Occasion("trusted team", NOW, audit, stated["reason"]),
+    )
 
 
 def lines(audit: Audit) -> list[dict[str, Any]]:
@@ -57,19 +67,19 @@ def lines(audit: Audit) -> list[dict[str, Any]]:
 HOSPITAL = [NORTH[0], NORTH[1], SOUTH[0], ABROAD[0]]
 
 
-# Each row a rule: who asks, with what list, by what source, and who is told.
+# Each row is a rule: who asks, with which list, for which source, and about which patients it is told.
 @pytest.mark.parametrize(
     ("requester", "listed", "source", "told"),
     [
-        ("A81001", NORTH, None, NORTH),  # its own
-        ("a81001", NORTH, None, NORTH),  # in small letters
-        ("B82002", SOUTH, None, SOUTH),  # whose code has a space on the spine
-        ("A81001", NORTH[:2], None, NORTH[:2]),  # only those listed
+        ("A81001", NORTH, None, NORTH),  # its own patients
+        ("a81001", NORTH, None, NORTH),  # the code in small letters
+        ("B82002", SOUTH, None, SOUTH),  # the code has a space on the spine
+        ("A81001", NORTH[:2], None, NORTH[:2]),  # only the listed patients
         ("A81001", NUMBERS, None, NORTH),  # a list of everybody
-        ("A81001", SOUTH, None, []),  # another's
-        ("A81001", ABROAD, None, []),  # nobody's
-        ("C83003", NUMBERS, None, []),  # a practice that has no patient here
-        ("RH8", NUMBERS, "hospital", HOSPITAL),  # a provider, for the people in its extract
+        ("A81001", SOUTH, None, []),  # another practice's patients
+        ("A81001", ABROAD, None, []),  # nobody's patients
+        ("C83003", NUMBERS, None, []),  # a practice without patients here
+        ("RH8", NUMBERS, "hospital", HOSPITAL),  # a provider: the people in its extract
         ("RH8", SOUTH, "hospital", SOUTH[:1]),
         ("A81001", [], None, []),
         ("A81001", ["nonsense", None, "", *NORTH], None, NORTH),
@@ -77,7 +87,7 @@ HOSPITAL = [NORTH[0], NORTH[1], SOUTH[0], ABROAD[0]]
         ("A81001", NORTH + NORTH, None, NORTH),
     ],
 )
-def test_who_is_told_about_whom(  # noqa: PLR0917 -- a table's columns
+def test_requesters_are_told_about_their_own_listed_patients_only(  # noqa: PLR0917 -- a table's columns
     linkage: lc.Linkage, tmp_path: Path, requester: str, listed: list[str], source: str | None, told: list[str]
 ) -> None:
     ask_about = pl.Series(listed, dtype=pl.String)
@@ -86,12 +96,14 @@ def test_who_is_told_about_whom(  # noqa: PLR0917 -- a table's columns
     assert answer.rows() == [(pseudonym(number), number) for number in told]
 
 
-def test_only_the_pseudonyms_asked_about_are_answered_in_their_order(linkage: lc.Linkage, audit: Audit) -> None:
+def test_the_answer_has_only_the_requested_pseudonyms_in_their_order(linkage: lc.Linkage, audit: Audit) -> None:
     asked = [pseudonym(NORTH[3]).upper(), "0" * 32, pseudonym(NORTH[1]), pseudonym(NORTH[3])]
     assert ask(audit, linkage, pseudonyms=asked)["nhs_number"].to_list() == [NORTH[3], NORTH[1]]
 
 
-def test_anothers_patient_and_nobody_are_answered_alike(linkage: lc.Linkage, tmp_path: Path) -> None:
+def test_another_requesters_patient_and_an_unknown_pseudonym_get_the_same_answer(
+    linkage: lc.Linkage, tmp_path: Path
+) -> None:
     answers = [
         ask(Audit(tmp_path / str(number)), linkage, pseudonyms=[unknown]).write_json()
         for number, unknown in enumerate([pseudonym(SOUTH[0]), pseudonym(ABROAD[0]), "0" * 32])
@@ -99,12 +111,12 @@ def test_anothers_patient_and_nobody_are_answered_alike(linkage: lc.Linkage, tmp
     assert answers == ["[]"] * 3
 
 
-def test_without_a_linkage_the_list_is_taken_at_its_word_and_the_audit_says_so(audit: Audit) -> None:
+def test_without_a_linkage_the_list_is_not_checked_and_the_audit_log_says_so(audit: Audit) -> None:
     assert ask(audit, None, listed=pl.Series(SOUTH))["nhs_number"].to_list() == SOUTH
     assert lines(audit)[0]["details"]["checked"] == "nothing"
 
 
-def test_every_version_of_the_key_that_is_held_is_tried(linkage: lc.Linkage, audit: Audit) -> None:
+def test_every_held_version_of_the_key_is_tried(linkage: lc.Linkage, audit: Audit) -> None:
     second = lc.Key.from_bytes(KEY.id, MATERIAL[::-1], version=2)
     asked = [pseudonym(NORTH[0]), pseudonym(NORTH[1], MATERIAL[::-1])]
     assert ask(audit, linkage, pseudonyms=asked, keys=[second, KEY])["nhs_number"].to_list() == NORTH[:2]
@@ -112,15 +124,15 @@ def test_every_version_of_the_key_that_is_held_is_tried(linkage: lc.Linkage, aud
     assert [(line["key_version"], line["details"]["versions"]) for line in lines(audit)] == [(2, "1, 2"), (2, "2")]
 
 
-def test_a_number_that_was_superseded_is_found_under_either(audit: Audit) -> None:
+def test_a_superseded_number_is_found_under_both_numbers(audit: Audit) -> None:
     superseded = pl.DataFrame({"old": [ABROAD[2]], "new": [NORTH[0]]})
     linkage = linked(superseded)
-    asked = [pseudonym(NORTH[0]), pseudonym(ABROAD[2])]  # released after, and before
+    asked = [pseudonym(NORTH[0]), pseudonym(ABROAD[2])]  # released after the change, and before it
     for listed in (ABROAD[2], NORTH[0]):
         assert ask(audit, linkage, pseudonyms=asked, listed=pl.Series([listed]))["nhs_number"].to_list() == [listed] * 2
 
 
-def test_it_is_written_down_before_it_is_answered_and_names_nobody(linkage: lc.Linkage, audit: Audit) -> None:
+def test_a_request_is_recorded_before_it_is_answered_without_naming_anybody(linkage: lc.Linkage, audit: Audit) -> None:
     ask(audit, linkage, pseudonyms=[pseudonym(NORTH[0]), pseudonym(SOUTH[0])])
     (line,) = lines(audit)
     assert (line["action"], line["actor"], line["reason"]) == ("reidentification", "trusted team", "at risk of a fall")
@@ -138,7 +150,7 @@ def test_it_is_written_down_before_it_is_answered_and_names_nobody(linkage: lc.L
     }
     text = audit.path.read_text()
     assert not [secret for secret in (*NUMBERS, *map(pseudonym, NUMBERS), MATERIAL.hex()) if secret in text]
-    # Where it cannot be written down there is no answer.
+    # If the request cannot be recorded, there is no answer.
     audit.head_path.unlink()
     with pytest.raises(lc.RefusedError, match="head"):
         ask(audit, linkage)
@@ -146,11 +158,9 @@ def test_it_is_written_down_before_it_is_answered_and_names_nobody(linkage: lc.L
 
 @pytest.mark.parametrize(
     ("given", "says"),
-    [({"limit": 11}, "at most 11 may be at once"), ({"reason": " "}, "needs a reason")],
+    [({"limit": 11}, "at most 11 are allowed"), ({"reason": " "}, "needs a reason")],
 )
-def test_what_is_refused_is_written_down_too(
-    linkage: lc.Linkage, audit: Audit, given: dict[str, Any], says: str
-) -> None:
+def test_a_refused_request_is_recorded_too(linkage: lc.Linkage, audit: Audit, given: dict[str, Any], says: str) -> None:
     with pytest.raises(lc.RefusedError, match=says):
         ask(audit, linkage, **given)
     (line,) = lines(audit)
@@ -170,7 +180,7 @@ def test_what_is_refused_is_written_down_too(
         ({"source": "nowhere"}, "no source 'nowhere'"),
     ],
 )
-def test_a_request_that_makes_no_sense_is_refused_and_quotes_nobody(
+def test_a_wrong_request_is_refused_without_quoting_a_number(
     linkage: lc.Linkage, audit: Audit, given: dict[str, Any], says: str
 ) -> None:
     with pytest.raises(lc.ProgrammeError, match=says) as raised:
@@ -178,14 +188,14 @@ def test_a_request_that_makes_no_sense_is_refused_and_quotes_nobody(
     assert not [number for number in NUMBERS if number in str(raised.value)]
 
 
-def test_a_spine_without_practices_answers_no_practice(audit: Audit) -> None:
+def test_no_practice_is_answered_from_a_spine_without_practices(audit: Audit) -> None:
     gp = lc.Source("gp", pl.DataFrame({"nhs_number": NORTH}), spine=True)
     linkage = lc.link([gp], exact=lc.Exact(usable=("test",)), fallback=None)
     with pytest.raises(lc.ProgrammeError, match="practice"):
         ask(audit, linkage)
 
 
-def test_the_versions_of_a_key_that_are_destroyed_are_not_used(tmp_path: Path) -> None:
+def test_destroyed_versions_of_a_key_are_not_used(tmp_path: Path) -> None:
     day = datetime(2026, 4, 1, tzinfo=UTC)
     keyring = lc.Keyring.create(tmp_path / "keys.json", "correct horse battery", cost=14)
     keyring.add(KEY, at=day)

@@ -1,4 +1,4 @@
-"""Scores come back to the organisation whose patients they are of, to no other, and without pseudonyms."""
+"""Returned scores go to the organisation whose patients were scored, to no other, and without pseudonyms."""
 
 import csv
 import hashlib
@@ -13,6 +13,8 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.returns import Returned, return_scores
 from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, linked, pseudonym
 
@@ -23,7 +25,7 @@ def linkage() -> lc.Linkage:
 
 
 def scores() -> pl.DataFrame:
-    """One row a person, twice for the first, and one of nobody."""
+    """A row for each person, two for the first person, and one that stands for nobody."""
     of = [*NUMBERS, NUMBERS[0]]
     return pl.DataFrame(
         {
@@ -35,20 +37,24 @@ def scores() -> pl.DataFrame:
     )
 
 
-def give_back(tmp_path: Path, linkage: lc.Linkage | None, **given: Any) -> Returned:
+REASON = "risk stratification, section 251"
+
+
+def give_back(tmp_path: Path, linkage: lc.Linkage | None, *, reason: str = REASON, **given: Any) -> Returned:
     stated: dict[str, Any] = {
         "scores": scores(),
-        "lists": {"A81001": pl.Series(NUMBERS), "B82002": pl.Series(SOUTH), "RH8": pl.Series(NUMBERS)},
+        "lists": [
+            PatientList("A81001", pl.Series(NUMBERS)),
+            PatientList("B82002", pl.Series(SOUTH)),
+            PatientList("RH8", pl.Series(NUMBERS), source="hospital"),
+        ],
         "keys": KEY,
         "out": tmp_path / "out",
         "columns": ["RISK", "BAND"],
-        "reason": "risk stratification, section 251",
         "limit": 100,
-        "at": NOW,
-        "actor": "trusted team",
-        "sources": {"RH8": "hospital"},
     }
-    return return_scores(**(stated | given), audit=Audit(tmp_path / "audit.jsonl"), linkage=linkage)
+    occasion = Occasion("trusted team", NOW, Audit(tmp_path / "audit.jsonl"), reason)
+    return return_scores(**(stated | given), linkage=linkage, occasion=occasion)
 
 
 def rows(file: Path) -> list[tuple[str, ...]]:
@@ -56,7 +62,7 @@ def rows(file: Path) -> list[tuple[str, ...]]:
         return [tuple(row) for row in csv.reader(text)]
 
 
-def test_each_gets_its_own_patients_scores(tmp_path: Path, linkage: lc.Linkage) -> None:
+def test_each_organisation_gets_the_scores_of_its_own_patients(tmp_path: Path, linkage: lc.Linkage) -> None:
     returned = give_back(tmp_path, linkage)
     expected: dict[str, list[str]] = {
         "A81001": NORTH,
@@ -72,13 +78,11 @@ def test_each_gets_its_own_patients_scores(tmp_path: Path, linkage: lc.Linkage) 
         assert header == ("nhs_number", "RISK", "BAND")
         assert found == sorted(wanted, key=lambda row: (row[0], float(row[1])))
         assert returned.rows[code] == len(wanted)
-    # ABROAD but for one is on the lists, and by the linkage nobody's patient; and one is of nobody at all.
+    # All ABROAD but one are on the lists and, by the linkage, nobody's patients; one pseudonym stands for nobody.
     assert (returned.pseudonyms, returned.of_nobody) == (len(NUMBERS) + 1, len(ABROAD) - 1 + 1)
 
 
-def test_no_file_holds_a_pseudonym_or_what_was_not_named_and_all_are_private(
-    tmp_path: Path, linkage: lc.Linkage
-) -> None:
+def test_files_hold_no_pseudonym_and_no_other_column_and_are_private(tmp_path: Path, linkage: lc.Linkage) -> None:
     give_back(tmp_path, linkage)
     contents = json.loads((tmp_path / "out" / "returned.json").read_text())
     files = sorted((tmp_path / "out").iterdir())
@@ -92,7 +96,7 @@ def test_no_file_holds_a_pseudonym_or_what_was_not_named_and_all_are_private(
     assert not [number for number in NUMBERS if number in (tmp_path / "out" / "returned.json").read_text()]
 
 
-def test_a_list_is_in_the_audit_log_and_nobody_is_named(tmp_path: Path, linkage: lc.Linkage) -> None:
+def test_each_list_is_recorded_in_the_audit_log_without_naming_anybody(tmp_path: Path, linkage: lc.Linkage) -> None:
     returned = give_back(tmp_path, linkage)
     text = (tmp_path / "audit.jsonl").read_text()
     assert verify_audit(tmp_path / "audit.jsonl").faults == ()
@@ -104,7 +108,7 @@ def test_a_list_is_in_the_audit_log_and_nobody_is_named(tmp_path: Path, linkage:
 def test_a_second_return_replaces_the_first_and_nothing_else(tmp_path: Path, linkage: lc.Linkage) -> None:
     give_back(tmp_path, linkage)
     first = (tmp_path / "out" / "A81001.csv").read_bytes()
-    give_back(tmp_path, linkage, lists={"A81001": pl.Series(NUMBERS)}, sources={})
+    give_back(tmp_path, linkage, lists=[PatientList("A81001", pl.Series(NUMBERS))])
     assert (tmp_path / "out" / "A81001.csv").read_bytes() == first
     assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["A81001.csv", "returned.json"]
     (tmp_path / "out" / "notes.txt").touch()
@@ -128,14 +132,14 @@ def test_above_the_limit_or_without_a_reason_nothing_is_returned(
         {"columns": ["NOPE"]},
         {"columns": []},
         {"columns": ["pseudonym"]},
-        {"pseudonym": "RISK"},
-        {"pseudonym": "BAND"},
-        {"lists": {"not a code": pl.Series(NORTH)}, "sources": {}},
-        {"lists": {"A81001": pl.Series(NORTH), "a81001": pl.Series(NORTH)}, "sources": {}},
-        {"sources": {"RX1": "hospital"}},
+        {"columns": ["nhs_number"], "scores": scores().rename({"RISK": "nhs_number"})},
+        {"columns": ["BAND"], "scores": scores().drop("pseudonym")},
+        {"columns": ["BAND"], "scores": scores().drop("pseudonym").rename({"RISK": "pseudonym"})},
+        {"columns": ["RISK"], "scores": scores().drop("pseudonym").rename({"BAND": "pseudonym"})},
+        {"lists": [PatientList("A81001", pl.Series(NORTH)), PatientList("a81001", pl.Series(NORTH))]},
     ],
 )
-def test_what_makes_no_sense_is_refused(tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any]) -> None:
+def test_wrong_columns_and_lists_are_refused(tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any]) -> None:
     with pytest.raises(lc.ProgrammeError):
         give_back(tmp_path, linkage, **given)
     assert not (tmp_path / "out").exists()

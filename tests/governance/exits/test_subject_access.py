@@ -1,4 +1,4 @@
-"""A person is told all that is held about them, nothing of anybody else, and the file is the trusted team's own."""
+"""Subject access: everything held about one person, nothing about anybody else, in a file of the trusted team."""
 
 import datetime as dt
 import json
@@ -13,7 +13,9 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.subject_access import SubjectAccess, subject_access
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.withholding import Withholding
 from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, hospital, linked, pseudonym
@@ -26,14 +28,17 @@ def linkage() -> lc.Linkage:
     return linked()
 
 
-def ask(tmp_path: Path, linkage: lc.Linkage, **given: Any) -> tuple[SubjectAccess, dict[str, Any]]:
-    stated = {"nhs_number": ASKED, "out": tmp_path / "subject.json", "reason": "case 17", "at": NOW, "actor": "team"}
-    found = subject_access(linkage, **(stated | given), audit=Audit(tmp_path / "audit.jsonl"))
+def ask(
+    tmp_path: Path, linkage: lc.Linkage, *, reason: str = "case 17", **given: Any
+) -> tuple[SubjectAccess, dict[str, Any]]:
+    stated = {"nhs_number": ASKED, "out": tmp_path / "subject.json"}
+    occasion = Occasion("team", NOW, Audit(tmp_path / "audit.jsonl"), reason)
+    found = subject_access(linkage, **(stated | given), occasion=occasion)
     return found, json.loads(found.file.read_text())
 
 
 def release(folder: Path, name: str, kind: str) -> Path:
-    """Write a release by hand, in each format: two rows of whoever asks, one of another."""
+    """Write a release by hand in each format: two rows of the person who asks, and one of another."""
     place = folder / name
     place.mkdir()
     rows = pl.DataFrame({"pseudonym": [pseudonym(ASKED), pseudonym(SOUTH[0]), pseudonym(ASKED)], "COST": [1, 2, 3]})
@@ -52,7 +57,7 @@ def release(folder: Path, name: str, kind: str) -> Path:
     return place
 
 
-def test_every_row_of_the_person_is_there_with_all_its_columns_and_no_other(
+def test_the_answer_has_every_row_of_the_person_with_all_columns_and_no_other_row(
     tmp_path: Path, linkage: lc.Linkage
 ) -> None:
     found, answer = ask(tmp_path, linkage, nhs_number=f"{ASKED[:3]} {ASKED[3:6]} {ASKED[6:]}")
@@ -77,7 +82,9 @@ def test_every_row_of_the_person_is_there_with_all_its_columns_and_no_other(
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv", "duckdb"])
-def test_releases_say_in_how_many_rows_the_person_stands(tmp_path: Path, linkage: lc.Linkage, kind: str) -> None:
+def test_the_answer_counts_the_rows_of_the_person_in_each_release(
+    tmp_path: Path, linkage: lc.Linkage, kind: str
+) -> None:
     folder = release(tmp_path, "Optum", kind)
     found, answer = ask(tmp_path, linkage, releases=[folder], keys=[KEY])
     (told,) = answer["releases"]
@@ -86,14 +93,16 @@ def test_releases_say_in_how_many_rows_the_person_stands(tmp_path: Path, linkage
     assert found.released == 2
 
 
-def test_a_release_whose_key_is_not_at_hand_cannot_be_told(tmp_path: Path, linkage: lc.Linkage) -> None:
+def test_a_release_whose_key_is_not_given_is_not_searched_and_the_answer_says_so(
+    tmp_path: Path, linkage: lc.Linkage
+) -> None:
     folder = release(tmp_path, "Optum", "csv")
     second = lc.Key.generate(KEY.id, version=2)
     found, answer = ask(tmp_path, linkage, releases=[folder], keys=[second])
-    assert (answer["releases"][0]["said"], found.released) == ("its key is not at hand, so it cannot be told", 0)
+    assert (answer["releases"][0]["said"], found.released) == ("not looked for: its key was not given", 0)
 
 
-def test_opt_outs_and_what_a_release_leaves_out_are_told(tmp_path: Path, linkage: lc.Linkage) -> None:
+def test_the_answer_shows_opt_outs_and_which_records_a_release_leaves_out(tmp_path: Path, linkage: lc.Linkage) -> None:
     day = NOW.date()
     register = pl.DataFrame(
         {
@@ -102,16 +111,16 @@ def test_opt_outs_and_what_a_release_leaves_out_are_told(tmp_path: Path, linkage
             "statement": ["objection", "withdrawal", "objection"],
         }
     )
-    opt_outs = {
-        "programme": OptOuts.from_statements(register, as_of=day),
-        "national": OptOuts.from_list(pl.DataFrame({"nhs_number": [ASKED, SOUTH[1]]}), as_of=day),
-    }
+    opt_outs = OptOutLists(
+        objections=OptOuts.from_statements(register, as_of=day),
+        national=OptOuts.from_list(pl.DataFrame({"nhs_number": [ASKED, SOUTH[1]]}), as_of=day),
+    )
     kept = {name: pl.Series([True] * linkage.links_of(name).height) for name in ("gp", "hospital")}
     kept["hospital"] = kept["hospital"].scatter([5], False)
     counts = pl.DataFrame(schema={"source": pl.String, "reason": pl.String, "records": pl.UInt32})
     withholding = Withholding(kept, counts, {}, day, "planning")
     _, answer = ask(tmp_path, linkage, opt_outs=opt_outs, withholding=withholding)
-    assert answer["opt_outs"]["programme"] == {
+    assert answer["opt_outs"]["objections"] == {
         "in_force": False,
         "as_of": "2026-04-01",
         "statements": [{"date": "2026-01-01", "objects": True}, {"date": "2026-02-01", "objects": False}],
@@ -120,7 +129,7 @@ def test_opt_outs_and_what_a_release_leaves_out_are_told(tmp_path: Path, linkage
     assert [each["link"]["withheld"] for each in answer["records"]["hospital"]] == [False, True]
 
 
-def test_a_record_with_the_number_that_is_somebody_elses_is_counted_and_not_shown(tmp_path: Path) -> None:
+def test_a_record_with_the_number_but_linked_to_somebody_else_is_counted_and_not_shown(tmp_path: Path) -> None:
     named = {"nhs_number": "nhs_number", "family_name": "family_name", "given_name": "given_name", "birth_date": "born"}
     people = pl.DataFrame(
         {
@@ -150,14 +159,14 @@ def test_a_record_with_the_number_that_is_somebody_elses_is_counted_and_not_show
 
 def test_a_superseded_number_finds_the_person(tmp_path: Path) -> None:
     linkage = linked(pl.DataFrame({"old": [SOUTH[0]], "new": [ASKED]}))
-    folder = release(tmp_path, "Optum", "csv")  # of before: two rows under the one number, one under the other
+    folder = release(tmp_path, "Optum", "csv")  # an earlier release: two rows under one number, one under the other
     for number in (ASKED, SOUTH[0]):
         found, answer = ask(tmp_path, linkage, nhs_number=number, releases=[folder], keys=[KEY])
         assert answer["nhs_number"] == ASKED
         assert (len(answer["records"]["hospital"]), found.released) == (3, 3)
 
 
-def test_it_is_written_down_first_and_names_nobody(tmp_path: Path, linkage: lc.Linkage) -> None:
+def test_the_request_is_recorded_first_without_naming_anybody(tmp_path: Path, linkage: lc.Linkage) -> None:
     ask(tmp_path, linkage)
     (line,) = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
     assert verify_audit(tmp_path / "audit.jsonl").faults == ()
@@ -174,12 +183,12 @@ def test_it_is_written_down_first_and_names_nobody(tmp_path: Path, linkage: lc.L
     ("given", "error", "says"),
     [
         ({"reason": " "}, lc.RefusedError, "reason"),
-        ({"nhs_number": "12"}, lc.ProgrammeError, "no NHS Number"),
-        ({"nhs_number": ABROAD[2]}, lc.ProgrammeError, "nobody of this linkage"),
+        ({"nhs_number": "12"}, lc.ProgrammeError, "not an NHS Number"),
+        ({"nhs_number": ABROAD[2]}, lc.ProgrammeError, "nobody in this linkage"),
         ({"releases": ["nowhere"]}, lc.SourceError, "nowhere"),
     ],
 )
-def test_what_cannot_be_answered_is_refused(
+def test_a_request_that_cannot_be_answered_is_refused(
     tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any], error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says) as raised:
@@ -188,7 +197,7 @@ def test_what_cannot_be_answered_is_refused(
     assert not (tmp_path / "subject.json").exists()
 
 
-def test_dates_bytes_and_lists_are_told_as_text(tmp_path: Path) -> None:
+def test_dates_bytes_and_lists_are_written_as_text(tmp_path: Path) -> None:
     frame = pl.DataFrame(
         {"nhs_number": [ASKED], "on": [dt.date(2026, 1, 2)], "raw": [b"\x00\xff"], "codes": [["a", None]]}
     )

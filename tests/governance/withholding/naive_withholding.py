@@ -1,4 +1,4 @@
-"""A slow and obvious withholding, one record and one person at a time, after decision 5 of the design."""
+"""A slow and obvious implementation of withholding, one record at a time, after decision 5 of DESIGN.md."""
 
 import datetime as dt
 from collections.abc import Iterable, Mapping
@@ -28,7 +28,7 @@ class Statement:
 
 
 def stands(statements: Iterable[Statement], number: int, on: dt.date, now: Mapping[int, int]) -> bool:
-    """Say whether anything that a person has said stands on a day."""
+    """Whether an objection of a person is in force on a day."""
     of_person = [each for each in statements if now.get(each.number, each.number) == now.get(number, number)]
     for objection in of_person:
         if not objection.objects:

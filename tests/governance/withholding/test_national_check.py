@@ -1,4 +1,4 @@
-"""The national check: the file sent has every number and nothing else, and the answer is read by what it lacks."""
+"""The national check: the file has every number and nothing else, and the answer lacks those who opted out."""
 
 import datetime as dt
 from pathlib import Path
@@ -9,6 +9,7 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
+from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.withholding.national_check import export_national_check, national_opt_outs, read_national_check
 from tests.naive_linkage import numbers
 
@@ -24,15 +25,15 @@ def linkage() -> lc.Linkage:
     return lc.link([gp, seen], exact=lc.Exact(usable=("valid",), superseded=superseded), fallback=None)
 
 
-def export(path: Path, audit: Audit) -> int:
-    return export_national_check(linkage(), path, audit=audit, actor="analyst", reason="before release", at=AT)
+def export(path: Path, audit: Audit, reason: str = "before release") -> int:
+    return export_national_check(linkage(), path, occasion=Occasion("analyst", AT, audit, reason))
 
 
-def test_the_file_sent_holds_every_number_once_as_the_service_wants_it(tmp_path: Path) -> None:
+def test_the_file_holds_every_number_once_in_the_form_that_the_service_takes(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     file = tmp_path / "ask.dat"
     assert export(file, audit) == 5
-    # A Scottish number that does not link here is somebody's all the same.
+    # A Scottish number does not link here, but it belongs to somebody.
     expected = sorted([ONE, TWO, OLD, NEW, "0101299877"])
     assert file.read_bytes() == "".join(f"{number},\n" for number in expected).encode()
     assert oct(file.stat().st_mode)[-3:] == "600"
@@ -42,19 +43,19 @@ def test_the_file_sent_holds_every_number_once_as_the_service_wants_it(tmp_path:
     assert not any(number in line for number in expected)
 
 
-def test_it_is_audited_before_it_is_written(tmp_path: Path) -> None:
+def test_the_export_is_recorded_before_the_file_is_written(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     with pytest.raises(lc.LinkcoreError):
-        export_national_check(linkage(), tmp_path / "ask.dat", audit=audit, actor="a", reason=f"of {ONE}", at=AT)
+        export(tmp_path / "ask.dat", audit, reason=f"of {ONE}")
     assert not (tmp_path / "ask.dat").exists()
 
 
-def test_another_ending_is_refused(tmp_path: Path) -> None:
+def test_another_file_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(lc.ProgrammeError, match=r"\.dat"):
         export(tmp_path / "ask.csv", Audit(tmp_path / "audit.jsonl"))
 
 
-def test_whoever_is_missing_from_the_answer_opted_out(tmp_path: Path) -> None:
+def test_people_missing_from_the_answer_have_opted_out(tmp_path: Path) -> None:
     (tmp_path / "ask.dat").write_text(f"{ONE},\n{TWO},\n{NEW},\n")
     (tmp_path / "answer.dat").write_bytes(f"{TWO},\r\n".encode())
     found = national_opt_outs(tmp_path / "ask.dat", tmp_path / "answer.dat", as_of=DAY)
@@ -63,22 +64,22 @@ def test_whoever_is_missing_from_the_answer_opted_out(tmp_path: Path) -> None:
     assert found.asked.to_list() == sorted([int(ONE), int(TWO), int(NEW)])
 
 
-def test_an_empty_answer_says_that_all_opted_out(tmp_path: Path) -> None:
+def test_an_empty_answer_means_that_everybody_opted_out(tmp_path: Path) -> None:
     (tmp_path / "answer.dat").write_text("")
     asked = pl.Series([int(ONE)])
     assert national_opt_outs(asked, tmp_path / "answer.dat", as_of=DAY).in_force(DAY).to_list() == [int(ONE)]
 
 
-def test_an_answer_to_another_question_is_refused() -> None:
+def test_an_answer_with_other_numbers_is_refused() -> None:
     with pytest.raises(lc.SourceError, match="1 numbers that were not asked about"):
         national_opt_outs(pl.Series([int(ONE)]), pl.Series([int(ONE), int(TWO)]), as_of=DAY)
 
 
 @pytest.mark.parametrize("line", ["nhs_number,", f"{ONE},{TWO},", ONE[:9], f" {ONE},", "9999999999,", ""])
-def test_any_other_line_is_refused_and_not_quoted(tmp_path: Path, line: str) -> None:
+def test_a_wrong_line_is_refused_and_not_quoted(tmp_path: Path, line: str) -> None:
     file = tmp_path / "answer.dat"
     file.write_text(f"{TWO},\n{line}\n{TWO},\n")
-    with pytest.raises(lc.SourceError, match="first in line 2") as caught:
+    with pytest.raises(lc.SourceError, match="the first is line 2") as caught:
         read_national_check(file)
     assert ONE not in str(caught.value)
 

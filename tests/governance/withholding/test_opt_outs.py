@@ -1,4 +1,4 @@
-"""Opt-outs: whose stand on a day; and in doubt they stand."""
+"""Opt-outs: which are in force on a day; in case of doubt, they are."""
 
 import datetime as dt
 from pathlib import Path
@@ -30,7 +30,7 @@ def register(*rows: tuple[object, str, str]) -> OptOuts:
         ([("2026-01-01", "objection"), ("2026-02-01", "withdrawal")], False),
         ([("2026-01-01", "objection"), ("2026-02-01", "withdrawal"), ("2026-02-02", "objection")], True),
         ([("2026-02-01", "withdrawal")], False),
-        # In doubt it stands: the same day, a withdrawal that is still to come, or days that nobody knows.
+        # In case of doubt the opt-out is in force: the same day, a later withdrawal, or unknown days.
         ([("2026-02-01", "objection"), ("2026-02-01", "withdrawal")], True),
         ([("2026-01-01", "objection"), ("2026-03-02", "withdrawal")], True),
         ([("2026-01-01", "objection"), ("2026-03-01", "withdrawal")], False),
@@ -40,13 +40,15 @@ def register(*rows: tuple[object, str, str]) -> OptOuts:
         ([("01/02/2026", "Objection "), ("2 Feb 2026", "WITHDRAWAL")], False),
     ],
 )
-def test_the_latest_statement_counts_and_in_doubt_the_opt_out(said: list[tuple[str, str]], stands: bool) -> None:
+def test_the_latest_statement_counts_and_in_case_of_doubt_the_opt_out(
+    said: list[tuple[str, str]], stands: bool
+) -> None:
     for order in (said, said[::-1]):
         rows = [(str(ONE), date, statement) for date, statement in order]
         assert register(*rows).in_force(DAY).to_list() == [ONE] * stands
 
 
-def test_what_was_said_under_a_superseded_number_is_of_the_same_person() -> None:
+def test_statements_under_a_superseded_number_are_the_same_persons() -> None:
     said = register((str(OLD), "2026-01-01", "objection"), (str(NEW), "2026-02-01", "withdrawal"))
     assert said.in_force(DAY).to_list() == [OLD]
     assert said.in_force(DAY, SUPERSEDED).to_list() == []
@@ -60,14 +62,16 @@ SAID = st.lists(st.tuples(st.sampled_from(POOL), st.sampled_from(DAYS), st.boole
 
 @given(SAID, st.sampled_from(DAYS[1:]))
 @settings(max_examples=200, deadline=None)
-def test_the_same_opt_outs_stand_as_one_at_a_time(said: list[tuple[int, dt.date | None, bool]], on: dt.date) -> None:
+def test_the_same_opt_outs_are_in_force_as_in_the_slow_implementation(
+    said: list[tuple[int, dt.date | None, bool]], on: dt.date
+) -> None:
     found = OptOuts(pl.DataFrame(said, STATEMENTS, orient="row"), on).in_force(on, SUPERSEDED)
     statements = [naive.Statement(*each) for each in said]
     expected = {number for number in (ONE, TWO, NEW) if naive.stands(statements, number, on, {OLD: NEW})}
     assert found.to_list() == sorted(expected)
 
 
-def test_a_list_is_read_from_any_form_and_what_cannot_be_read_is_counted(tmp_path: Path) -> None:
+def test_a_list_is_read_in_any_written_form_and_unreadable_numbers_are_counted(tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text(f"nhs_number,note\n{str(ONE)[:3]} {str(ONE)[3:]},x\n{TWO},y\n9999999999,z\n,z\n{TWO + 1},\n")
     listed = OptOuts.from_list(file, as_of=DAY)
@@ -76,7 +80,7 @@ def test_a_list_is_read_from_any_form_and_what_cannot_be_read_is_counted(tmp_pat
     assert str(ONE) not in repr(listed) + str(vars(listed).keys())
 
 
-def test_a_list_that_lost_somebody_is_refused_unless_that_is_accepted() -> None:
+def test_a_list_with_an_unreadable_number_is_refused_unless_that_is_accepted() -> None:
     listed = OptOuts.from_list(pl.DataFrame({"nhs_number": ["nonsense", str(ONE)]}), as_of=DAY)
     with pytest.raises(lc.RefusedError, match="1 of them have no NHS Number"):
         listed.check("national", on=DAY, max_age_days=7)
@@ -95,7 +99,7 @@ def test_a_list_that_is_too_old_or_of_a_later_day_is_refused(days: int, limit: i
         listed.check("national", on=DAY, max_age_days=limit)
 
 
-def test_a_statement_that_is_neither_is_refused_and_no_value_is_told() -> None:
+def test_an_unknown_statement_is_refused_without_quoting_a_number() -> None:
     with pytest.raises(lc.SourceError, match="1 rows is neither") as caught:
         register((str(ONE), "2026-01-01", "objection"), (str(TWO), "2026-01-01", "perhaps"))
     assert str(TWO) not in str(caught.value)

@@ -1,4 +1,4 @@
-"""Sensitive records: the coded entries, what has the same parent, here and in other sources, and nothing else."""
+"""Sensitive records: coded entries, and records with the same parent in any source; no others."""
 
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def linkage(**columns: Any) -> lc.Linkage:
         ("read2", "A98..00", True),
         ("read2", "a98..", False),
         ("read2", "A981.", False),
-        # A code of one system is none of another.
+        # A code of one system is not a code of another.
         ("read2", "A549", False),
         ("snomed", None, False),
     ],
@@ -61,7 +61,7 @@ def test_codes_are_compared_as_their_system_writes_them(system: str, code: Any, 
     assert set(found) == {"coded"}
 
 
-def test_any_of_several_columns_and_only_the_sets_of_the_policy() -> None:
+def test_all_columns_count_and_only_the_reference_sets_of_the_policy() -> None:
     made = linkage(FIRST=["76272004", None, None], SECOND=[None, "10231000132102", "1"])
     columns = ["FIRST", "SECOND"]
     everything = sensitive_records(made, [SensitiveRule("coded", columns, "snomed", CODES)])
@@ -70,7 +70,7 @@ def test_any_of_several_columns_and_only_the_sets_of_the_policy() -> None:
     assert one_set["coded"]["coded"].to_list() == [False, True, False]
 
 
-def test_rows_of_the_same_parent_go_too_here_and_in_the_source_that_shares_it() -> None:
+def test_rows_with_the_same_parent_are_carried_away_in_every_source_that_shares_it() -> None:
     made = linkage(CODE=["76272004", None, None, "76272004", None], VISIT=[1, 1, 2, None, None])
     rule = SensitiveRule("coded", ["CODE"], "snomed", CODES, parent="VISIT", carries={"booked": "VISIT"})
     found = sensitive_records(made, [rule])
@@ -78,7 +78,7 @@ def test_rows_of_the_same_parent_go_too_here_and_in_the_source_that_shares_it() 
     assert found["booked"].rows() == [(False, True), (False, False), (False, False), (False, True)]
 
 
-def test_rules_add_up() -> None:
+def test_several_rules_are_combined() -> None:
     made = linkage(CODE=["76272004", "1", "2"], ICD=["x", "A549", "y"])
     rules = [SensitiveRule("coded", ["CODE"], "snomed", CODES), SensitiveRule("coded", ["ICD"], "icd10", CODES)]
     assert sensitive_records(made, rules)["coded"]["coded"].to_list() == [True, True, False]
@@ -97,10 +97,10 @@ def test_a_code_list_is_read_from_csv(tmp_path: Path) -> None:
     [
         (LISTED.drop("code"), "no column code"),
         (LISTED.with_columns(code=pl.lit(None, pl.String)), "6 rows lack a value, the first is row 1"),
-        (LISTED.with_columns(code_system=pl.lit("local")), "local is no code system"),
+        (LISTED.with_columns(code_system=pl.lit("local")), "unknown code system local"),
     ],
 )
-def test_a_code_list_that_cannot_be_relied_on_is_refused(change: pl.DataFrame, says: str, tmp_path: Path) -> None:
+def test_a_code_list_with_missing_values_is_refused(change: pl.DataFrame, says: str, tmp_path: Path) -> None:
     change.write_csv(tmp_path / "codes.csv")
     for data in (change, tmp_path / "codes.csv"):
         with pytest.raises(lc.SourceError, match=says):
@@ -112,13 +112,13 @@ def test_a_code_list_that_cannot_be_relied_on_is_refused(change: pl.DataFrame, s
     [
         ({"system": "ctv3"}, "no code of 'ctv3'"),
         ({"reference_sets": ["1"]}, "no reference set 1"),
-        ({"system": "local"}, "is no code system"),
+        ({"system": "local"}, "unknown code system 'local'"),
         ({"columns": "CODE"}, "must be a list"),
         ({"carries": {"booked": "VISIT"}}, "needs parent"),
         ({"carries": {"coded": "VISIT"}, "parent": "VISIT"}, "the source itself"),
     ],
 )
-def test_a_rule_that_would_keep_nothing_back_is_refused(given: dict[str, Any], says: str) -> None:
+def test_a_rule_that_would_withhold_nothing_is_refused(given: dict[str, Any], says: str) -> None:
     rule = {"source": "coded", "columns": ["CODE"], "system": "snomed", "codes": CODES}
     with pytest.raises(lc.ProgrammeError, match=says):
         SensitiveRule(**(rule | given))
@@ -135,6 +135,6 @@ def test_a_rule_that_would_keep_nothing_back_is_refused(given: dict[str, Any], s
         ),
     ],
 )
-def test_a_rule_for_what_is_not_there_is_refused(rule: SensitiveRule, says: str) -> None:
+def test_a_rule_for_a_missing_source_or_column_is_refused(rule: SensitiveRule, says: str) -> None:
     with pytest.raises(lc.ProgrammeError, match=says):
         sensitive_records(linkage(CODE=["1"]), [rule])

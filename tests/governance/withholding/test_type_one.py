@@ -1,4 +1,4 @@
-"""Type 1: the latest code wins, and GP rows of whoever dissents are gone before they are linked."""
+"""Type 1 opt-outs: the latest code counts, and the GP rows of these people are removed before linkage."""
 
 import datetime as dt
 from pathlib import Path
@@ -24,26 +24,26 @@ SUPERSEDED = pl.DataFrame({"old": [int(OLD)], "new": [int(NEW)]})
         ([("2020-01-01", "XaZ89"), ("2021-01-01", "827261000000102")], False),
         ([("2021-01-01", "827241000000103"), ("2020-01-01", "9Nu1")], True),
         ([("2020-01-01", "9Nu1")], False),
-        ([("2020-01-01", "9nu0")], False),  # Read codes tell upper from lower case
+        ([("2020-01-01", "9nu0")], False),  # upper and lower case differ in Read codes
         ([("2020-01-01", "9Nu4")], False),  # Type 2, retired
         ([("2020-01-01", "9Nu0"), ("2020-01-01", "9Nu1")], True),
         ([("2020-01-01", "9Nu0"), ("2020-01-02", None)], True),
     ],
 )
-def test_the_latest_code_wins(codes: list[tuple[str, str | None]], out: bool) -> None:
+def test_the_latest_code_counts(codes: list[tuple[str, str | None]], out: bool) -> None:
     frame = pl.DataFrame([(ONE, *each) for each in codes], ["nhs_number", "date", "code"], orient="row")
     assert type_one_opt_outs(frame, as_of=DAY).in_force(DAY).to_list() == [int(ONE)] * out
 
 
-def test_codes_may_be_numbers_and_a_programmes_own() -> None:
+def test_codes_can_be_integers_and_a_programme_can_state_its_own() -> None:
     frame = pl.DataFrame({"nhs_number": [ONE], "date": [dt.date(2020, 1, 1)], "code": [827241000000103]})
     assert type_one_opt_outs(frame, as_of=DAY).in_force(DAY).to_list() == [int(ONE)]
     assert type_one_opt_outs(frame, as_of=DAY, dissents=["other"]).in_force(DAY).to_list() == []
-    with pytest.raises(lc.ProgrammeError, match="share none"):
+    with pytest.raises(lc.ProgrammeError, match="share no code"):
         type_one_opt_outs(frame, as_of=DAY, dissents=["9Nu1"])
 
 
-def test_rows_are_gone_when_read_and_counted_by_practice(tmp_path: Path) -> None:
+def test_rows_are_removed_when_read_and_counted_by_practice(tmp_path: Path) -> None:
     file = tmp_path / "gp.csv"
     rows = [(ONE, "A1", 1), (ONE, "A1", 2), (TWO, "A1", 3), (OLD, "B2", 4), (NEW, "B2", 5), ("", "B2", 6)]
     file.write_text("number,practice,cost\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
@@ -55,11 +55,11 @@ def test_rows_are_gone_when_read_and_counted_by_practice(tmp_path: Path) -> None
     assert (left.spine, left.practice, left.identifier_columns) == (True, "practice", {"nhs_number": "number"})
     linkage = lc.link([left], fallback=None)
     assert linkage.links.height == 2
-    # Payload is read again at release, in the same order.
+    # A release reads the payload again, in the same order.
     assert linkage.links_of("gp")["row"].to_list() == [0, 1]
 
 
-def test_a_source_without_numbers_or_opt_outs_stays_whole() -> None:
+def test_a_source_without_numbers_or_opt_outs_keeps_all_rows() -> None:
     source = lc.Source("gp", pl.DataFrame({"family_name": ["NG"]}))
     nobody = OptOuts.from_list(pl.DataFrame({"nhs_number": [ONE]}), as_of=DAY)
     assert without_type_one(source, nobody, on=DAY)[0] is source
@@ -69,8 +69,8 @@ def test_a_source_without_numbers_or_opt_outs_stays_whole() -> None:
     assert counts.is_empty()
 
 
-def test_rows_of_a_parquet_file_with_birth_dates_are_gone_as_well(tmp_path: Path) -> None:
-    """Polars looks into such a file's statistics before it filters, and could not for what is read of two columns."""
+def test_rows_of_a_parquet_file_with_birth_dates_are_removed_too(tmp_path: Path) -> None:
+    """Polars applies a filter to the statistics of such a file first, and fails for one that needs two columns."""
     rows = {"number": [ONE, TWO], "born": [dt.date(1980, 1, 2)] * 2, "practice": ["A1", "B2"]}
     pl.DataFrame(rows).write_parquet(tmp_path / "gp.parquet")
     columns = {"nhs_number": "number", "birth_date": "born"}

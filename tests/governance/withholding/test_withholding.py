@@ -1,4 +1,4 @@
-"""Withholding: a row a rule of who opted out of what, on which basis, and what leaves; and the same one at a time."""
+"""Withholding: each rule on opt-outs by example, and all of them against a slow implementation."""
 
 import dataclasses
 import datetime as dt
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import linkcore as lc
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_out_policy import Exemption, OptOutPolicy
 from linkcore.governance.withholding.opt_outs import STATEMENTS, OptOuts
 from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
@@ -34,7 +35,7 @@ def opted_out(*people: int, as_of: dt.date = DAY, asked: Sequence[int] | None = 
 
 
 def made(persons: Sequence[int | None], sources: dict[str, list[naive.Record]]) -> lc.Linkage:
-    """A linkage with these persons, and these records of theirs; the order of rows is not that of the links."""
+    """Make a linkage with these persons and records; rows are in another order than links."""
     given = []
     for name, records in sources.items():
         columns = {
@@ -48,7 +49,7 @@ def made(persons: Sequence[int | None], sources: dict[str, list[naive.Record]]) 
     ids = [(name, f"{i + 1:03d}", each) for name, records in sources.items() for i, each in enumerate(records[::-1])]
     candidates = [(name, record, person, p) for name, record, each in ids for person, p in each.candidates.items()]
     schema = {"source": pl.String, "record_id": pl.String, "person_id": pl.UInt32, "match_probability": pl.Float64}
-    # What the linkage itself keeps is all with a probability of 0.001 or more.
+    # A linkage keeps the candidates with a probability of 0.001 or more.
     thinkable = pl.DataFrame(candidates, schema, orient="row").filter(pl.col("match_probability") >= 0.001)
     table = pl.DataFrame({"nhs_number": persons}, {"nhs_number": pl.Int64}).with_row_index("person_id")
     table = table.select(
@@ -77,14 +78,14 @@ def apply(
     sources[source] = [*sources[source], record]
     linkage = made(PERSONS_OF_CASES, sources)
     given = {"national": opted_out(), "type_one": opted_out()} | opt_outs
-    return withhold(linkage, policy or OptOutPolicy(), on=DAY, purpose="planning", **given)
+    return withhold(linkage, policy or OptOutPolicy(), OptOutLists(**given), on=DAY, purpose="planning")
 
 
 EXEMPT = OptOutPolicy({"planning": Exemption("legal_duty", "section 259 direction")})
 RELEASING = OptOutPolicy(unlinked="release")
 
 CASES: list[tuple[str, naive.Record, str, dict[str, Any], str | None]] = [
-    # what, the record, its source, the opt-outs (and the policy), the reason that withholds it (None: it leaves)
+    # case, record, its source, opt-outs and policy, reason for withholding the record (None: it leaves)
     ("nobody opted out", R(ADA, 0), "seen", {}, None),
     ("its own number", R(ADA, 0), "seen", {"national": opted_out(ADA)}, "national"),
     ("somebody else's opt-out", R(ADA, 0), "seen", {"national": opted_out(BEN)}, None),
@@ -98,7 +99,7 @@ CASES: list[tuple[str, naive.Record, str, dict[str, Any], str | None]] = [
     ("a candidate of 0.001", R(None, 1, False, {0: 0.001}), "seen", {"national": opted_out(ADA)}, "national"),
     ("a candidate of less", R(None, 1, False, {0: 0.0009}), "seen", {"national": opted_out(ADA)}, None),
     ("a candidate, of nobody", R(None, 2, False, {0: 0.2}), "seen", {"national": opted_out(ADA)}, "national"),
-    # Which opt-out applies to what.
+    # Which data each opt-out applies to.
     ("Type 1 and GP data", R(ADA, 0), "gp", {"type_one": opted_out(ADA)}, "type_1"),
     ("Type 1 and other data", R(ADA, 0), "seen", {"type_one": opted_out(ADA)}, None),
     ("Type 1, exempt nationally", R(ADA, 0), "gp", {"type_one": opted_out(ADA), "policy": EXEMPT}, "type_1"),
@@ -112,7 +113,7 @@ CASES: list[tuple[str, naive.Record, str, dict[str, Any], str | None]] = [
     ("an excluded person", R(ADA, 0), "seen", {"excluded": opted_out(ADA)}, "exclusion"),
     ("all at once, counted under the first", R(ADA, 0), "gp",
      {"objections": opted_out(ADA), "national": opted_out(ADA), "type_one": opted_out(ADA)}, "objection"),
-    # What cannot be looked up.
+    # Records without a number to look up.
     ("of nobody, and no opt-out could apply", R(None, 2), "seen", {}, None),
     ("of nobody, and one could", R(None, 2), "seen", {"national": opted_out(BEN)}, "links_to_nobody"),
     ("of nobody, and an objection could be", R(None, 2), "seen",
@@ -123,7 +124,7 @@ CASES: list[tuple[str, naive.Record, str, dict[str, Any], str | None]] = [
     ("a conflict of nobody has no number of its own", R(ADA, 2, True), "seen",
      {"national": opted_out(BEN)}, "links_to_nobody"),
     ("no number, but its person has one", R(None, 0), "seen", {"national": opted_out(BEN)}, None),
-    # What the national service was asked.
+    # Numbers that the national service was asked about.
     ("asked, and not opted out", R(ADA, 0), "seen", {"national": opted_out(asked=[ADA, BEN])}, None),
     ("not asked", R(DAN, 2), "seen", {"national": opted_out(asked=[ADA, BEN, NEW])}, "not_asked"),
     ("not asked, though the policy releases nobody's", R(DAN, 2), "seen",
@@ -137,11 +138,11 @@ CASES: list[tuple[str, naive.Record, str, dict[str, Any], str | None]] = [
 @pytest.mark.parametrize(
     ("record", "source", "given", "reason"), [case[1:] for case in CASES], ids=[c[0] for c in CASES]
 )
-def test_a_record_is_withheld_for_the_reason_stated(
+def test_a_record_is_withheld_for_the_stated_reason(
     record: naive.Record, source: str, given: dict[str, Any], reason: str | None
 ) -> None:
     with_it = apply(record, source, **given)
-    # Records of ids 001, 002: the one in question was given last, so its id is the least and its row the last.
+    # The record in question is given last, so its id is the lowest and its row the last.
     assert with_it.kept[source][-1] is (reason is None)
     if reason is not None:
         assert with_it.counts.filter(source=source, reason=reason)["records"].item() >= 1
@@ -173,7 +174,7 @@ LISTED = st.lists(st.sampled_from([ADA, BEN, CAT, OLD, NEW, SCOT, DAN]), unique=
     st.tuples(LISTED, LISTED, LISTED),
 )
 @settings(max_examples=40, deadline=None)
-def test_the_same_leaves_as_one_record_at_a_time(
+def test_the_same_records_leave_as_in_the_slow_implementation(
     persons: list[int | None],
     gp: list[naive.Record],
     seen: list[naive.Record],
@@ -185,11 +186,9 @@ def test_the_same_leaves_as_one_record_at_a_time(
     found = withhold(
         linkage,
         OptOutPolicy(),
+        OptOutLists(national=opted_out(*national), type_one=opted_out(*type_one), objections=opted_out(*objections)),
         on=DAY,
         purpose="planning",
-        national=opted_out(*national),
-        type_one=opted_out(*type_one),
-        objections=opted_out(*objections),
     )
     people = [naive.Person(number) for number in persons]
     every = [*gp, *seen]
@@ -206,11 +205,11 @@ def test_the_same_leaves_as_one_record_at_a_time(
             assert kept is not withheld
 
 
-def test_a_real_linkage_withholds_what_its_fallback_thinks_possible() -> None:
-    """Twins with one opted out: a record without a number that may be either's must not leave."""
+def test_a_record_is_withheld_if_the_fallback_finds_an_objector_possible() -> None:
+    """One of two twins has opted out: a record without a number that may belong to either must not leave."""
     first, second, other = numbers(3)
     day = dt.date(1980, 2, 3)
-    # Both are of the same name here, so neither is accepted, and each has half.
+    # The twins have the same name, so each has a probability of one half, and neither is accepted.
     gp = pl.DataFrame(
         {
             "nhs_number": [first, second, other],
@@ -226,12 +225,12 @@ def test_a_real_linkage_withholds_what_its_fallback_thinks_possible() -> None:
     assert linkage.probabilistic.candidates.height >= 2
     policy = OptOutPolicy(gp_sources=[], unlinked="release")
     listed = opted_out(int(first))
-    found = withhold(linkage, policy, on=DAY, purpose="planning", national=listed)
+    found = withhold(linkage, policy, OptOutLists(national=listed), on=DAY, purpose="planning")
     assert found.kept["gp"].to_list() == [False, True, True]
     assert found.kept["seen"].to_list() == [False, True]
 
 
-def test_reasons_that_were_looked_at_are_counted_though_they_are_none() -> None:
+def test_reasons_that_withhold_nothing_are_counted_as_zero() -> None:
     found = apply(R(ADA, 0), objections=opted_out(ADA))
     assert set(found.counts["reason"]) <= set(REASONS)
     assert found.counts.rows() == [
@@ -246,13 +245,12 @@ def test_reasons_that_were_looked_at_are_counted_though_they_are_none() -> None:
     assert repr(found) == "Withholding(on 2026-03-01, for 'planning')"
 
 
-def test_the_basis_is_stated_and_names_nobody() -> None:
+def test_the_basis_is_stated_without_naming_anybody() -> None:
     codes = pl.DataFrame({"reference_set": ["1955841000000104"], "code_system": ["snomed"], "code": ["1"]})
     linkage = made(PERSONS_OF_CASES, {"gp": list(GP), "seen": []})
     rule = SensitiveRule("gp", ["record_id"], "snomed", CodeList(codes))
-    basis = withhold(
-        linkage, EXEMPT, on=DAY, purpose="planning", type_one=opted_out(ADA), objections=opted_out(), sensitive=[rule]
-    ).basis
+    lists = OptOutLists(type_one=opted_out(ADA), objections=opted_out())
+    basis = withhold(linkage, EXEMPT, lists, on=DAY, purpose="planning", sensitive=[rule]).basis
     assert basis["national"] == "exempt for 'planning': legal_duty: section 259 direction"
     assert basis["type_1"] == "applied: a list of those who opted out, as of 2026-03-01"
     assert basis["objection"].endswith("as of 2026-03-01")
@@ -260,7 +258,8 @@ def test_the_basis_is_stated_and_names_nobody() -> None:
     assert basis["sensitive"] == "reference sets 1955841000000104 in gp"
     assert not any(str(ADA) in text for text in basis.values())
     applied = OptOutPolicy(type_one_applied="the GP system supplier")
-    said = withhold(linkage, applied, on=DAY, purpose="planning", national=opted_out()).basis["type_1"]
+    national = OptOutLists(national=opted_out())
+    said = withhold(linkage, applied, national, on=DAY, purpose="planning").basis["type_1"]
     assert said == "applied before the data came, by the GP system supplier"
 
 
@@ -277,18 +276,18 @@ def test_the_basis_is_stated_and_names_nobody() -> None:
         ),
     ],
 )
-def test_a_release_without_what_is_needed_is_refused(given: dict[str, Any], says: str) -> None:
+def test_missing_or_old_opt_outs_are_refused(given: dict[str, Any], says: str) -> None:
     linkage = made(PERSONS_OF_CASES, {"gp": list(GP), "seen": []})
     with pytest.raises(lc.RefusedError, match=says):
-        withhold(linkage, OptOutPolicy(), on=DAY, purpose="planning", **given)
+        withhold(linkage, OptOutPolicy(), OptOutLists(**given), on=DAY, purpose="planning")
 
 
-def test_a_source_that_changed_since_is_refused() -> None:
+def test_a_source_that_changed_since_the_linkage_is_refused() -> None:
     frame = pl.DataFrame({"nhs_number": numbers(3)})
     linkage = lc.link([lc.Source("gp", frame)], fallback=None)
     changed = dataclasses.replace(linkage, sources=(lc.Source("gp", frame.reverse()),))
     with pytest.raises(lc.SourceError, match="not those that were linked"):
-        withhold(changed, OptOutPolicy(gp_sources=[]), on=DAY, purpose="planning", national=opted_out())
+        withhold(changed, OptOutPolicy(gp_sources=[]), OptOutLists(national=opted_out()), on=DAY, purpose="planning")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +300,7 @@ def test_a_source_that_changed_since_is_refused() -> None:
         ("consent", " ", lc.ProgrammeError),
     ],
 )
-def test_pseudonymised_is_no_exemption(basis: Any, statement: str, error: type[Exception]) -> None:
+def test_pseudonymisation_is_no_reason_for_an_exemption(basis: Any, statement: str, error: type[Exception]) -> None:
     with pytest.raises(error, match="exemption"):
         Exemption(basis, statement)
 
@@ -309,12 +308,12 @@ def test_pseudonymised_is_no_exemption(basis: Any, statement: str, error: type[E
 @pytest.mark.parametrize(
     "wrong", [{"unlinked": "perhaps"}, {"max_age_days": -1}, {"max_age_days": "7"}, {"gp_sources": "gp"}]
 )
-def test_a_policy_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_a_policy_with_a_wrong_setting_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(lc.ProgrammeError, match=next(iter(wrong))):
         OptOutPolicy(**wrong)
 
 
-def test_gp_data_are_the_spine_and_what_names_a_practice_unless_the_policy_says() -> None:
+def test_gp_data_are_the_spine_and_sources_with_a_practice_unless_the_policy_names_others() -> None:
     frame = pl.DataFrame({"nhs_number": numbers(1), "at": "A1"})
     sources = [lc.Source("gp", frame, spine=True), lc.Source("coded", frame, practice="at"), lc.Source("seen", frame)]
     assert OptOutPolicy().sources_of_gp_data(sources) == ("gp", "coded")

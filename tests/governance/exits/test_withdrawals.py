@@ -1,4 +1,4 @@
-"""Withdrawals: each recipient is told of its own pseudonyms, of objectors and of nobody else."""
+"""Withdrawals: each recipient gets the objectors' pseudonyms from its own releases, and no others."""
 
 import datetime as dt
 import json
@@ -9,8 +9,9 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.exits.withdrawals import LIST_OF_WITHDRAWALS, withdrawals
 from linkcore.governance.withholding.opt_outs import OptOuts
-from linkcore.governance.withholding.withdrawals import LIST_OF_WITHDRAWALS, withdrawals
 from tests.governance.releases.test_release import numbers
 
 DAY = dt.date(2026, 3, 1)
@@ -38,7 +39,7 @@ def pseudonyms(key: lc.Key, *people: str) -> list[str]:
 
 @pytest.fixture(params=["parquet", "csv", "duckdb"])
 def folders(tmp_path: Path, request: pytest.FixtureRequest) -> list[Path]:
-    """The one has both sources, the other hospital data alone."""
+    """Releases to two recipients: one has both sources, the other has hospital data only."""
     before = linkage([ADA, BEN, CAT, NEW, AWAY])
     sources = {"one": {"gp": ["cost"], "seen": ["cost"]}, "two": {"seen": ["cost"]}}
     for name, columns in sources.items():
@@ -50,26 +51,23 @@ def folders(tmp_path: Path, request: pytest.FixtureRequest) -> list[Path]:
 def run(folders: list[Path], said: OptOuts, *, keys: list[lc.Key] | None = None, out: str = "out") -> pl.DataFrame:
     parent = folders[0].parent
     return withdrawals(
-        # AWAY has moved, and is not there any more.
+        # AWAY has moved, and is no longer there.
         linkage([ADA, BEN, CAT, NEW]),
         said,
         folders,
         list(KEYS.values()) if keys is None else keys,
         parent / out,
         on=DAY,
-        audit=Audit(parent / "audit.jsonl"),
-        actor="analyst",
-        reason="objections",
-        at=AT,
+        occasion=Occasion("analyst", AT, Audit(parent / "audit.jsonl"), "objections"),
     )
 
 
-def test_each_recipient_is_told_its_own_pseudonyms_and_no_others(folders: list[Path]) -> None:
+def test_each_recipient_gets_pseudonyms_from_its_own_releases_and_no_others(folders: list[Path]) -> None:
     said = objections(
         (ADA, "2026-02-01", "objection"),
-        (CAT, "2026-02-01", "objection"),  # has GP data alone
+        (CAT, "2026-02-01", "objection"),  # has GP data only
         (AWAY, "2026-02-01", "objection"),
-        (OLD, "2026-02-01", "objection"),  # released under the number that took its place
+        (OLD, "2026-02-01", "objection"),  # released under the number that superseded it
         (BEN, "2026-02-01", "objection"),
         (BEN, "2026-02-02", "withdrawal"),
     )
@@ -79,9 +77,9 @@ def test_each_recipient_is_told_its_own_pseudonyms_and_no_others(folders: list[P
         "one": pseudonyms(KEYS["one"], ADA, CAT, AWAY, NEW),
         "two": pseudonyms(KEYS["two"], ADA, NEW),
     }
-    for name, of in expected.items():
+    for name, theirs in expected.items():
         told = pl.read_csv(out / f"{name}.csv", infer_schema=False)
-        assert told.rows() == [(each, "1") for each in of]
+        assert told.rows() == [(each, "1") for each in theirs]
     assert counts.rows() == [("Recipient one", "one", 1, 4, 0), ("Recipient two", "two", 1, 2, 0)]
     assert sorted(file.name for file in out.iterdir()) == ["one.csv", "two.csv", LIST_OF_WITHDRAWALS]
     assert all(oct(file.stat().st_mode)[-3:] == "600" for file in out.iterdir())
@@ -90,7 +88,7 @@ def test_each_recipient_is_told_its_own_pseudonyms_and_no_others(folders: list[P
     assert json.loads((out / LIST_OF_WITHDRAWALS).read_text())["on"] == "2026-03-01"
 
 
-def test_it_is_audited_and_an_earlier_list_is_replaced(folders: list[Path]) -> None:
+def test_withdrawals_are_recorded_and_replace_an_earlier_list(folders: list[Path]) -> None:
     parent = folders[0].parent
     run(folders, objections((ADA, "2026-02-01", "objection")))
     run(folders, objections())
@@ -107,8 +105,8 @@ def test_it_is_audited_and_an_earlier_list_is_replaced(folders: list[Path]) -> N
         run(folders, objections())
 
 
-def test_a_record_that_may_be_an_objectors_goes_where_it_stands_alone(tmp_path: Path) -> None:
-    """Its number says one thing, its name and birth date another: it stands as a person of its own."""
+def test_a_person_whose_only_record_may_be_an_objectors_is_withdrawn(tmp_path: Path) -> None:
+    """The number contradicts the name and the birth date, so the record is a person of its own."""
     people = pl.DataFrame(
         {
             "nhs_number": [ADA, BEN],
@@ -129,10 +127,7 @@ def test_a_record_that_may_be_an_objectors_goes_where_it_stands_alone(tmp_path: 
         [KEYS["one"]],
         tmp_path / "out",
         on=DAY,
-        audit=Audit(tmp_path / "audit.jsonl"),
-        actor="analyst",
-        reason="objections",
-        at=AT,
+        occasion=Occasion("analyst", AT, Audit(tmp_path / "audit.jsonl"), "objections"),
     )
     told = set(pl.read_csv(tmp_path / "out" / "one.csv", infer_schema=False)["pseudonym"])
     released = pl.read_parquet(tmp_path / "one" / "seen.parquet")["pseudonym"]
@@ -140,7 +135,7 @@ def test_a_record_that_may_be_an_objectors_goes_where_it_stands_alone(tmp_path: 
     assert set(released) - told == set(pseudonyms(KEYS["one"], BEN))
 
 
-def test_a_person_of_whom_only_some_records_may_be_an_objectors_stays_and_is_counted(tmp_path: Path) -> None:
+def test_a_person_with_only_some_records_that_may_be_an_objectors_stays_and_is_counted(tmp_path: Path) -> None:
     people = pl.DataFrame(
         {
             "nhs_number": [ADA, BEN],
@@ -149,7 +144,7 @@ def test_a_person_of_whom_only_some_records_may_be_an_objectors_stays_and_is_cou
             "birth_date": ["1980-02-03", "1975-11-30"],
         }
     )
-    # The second has the name, the birth date and the hospital's own id of the first, and another's number.
+    # The second record has the first one's name, birth date and hospital id, and another person's number.
     seen = pl.concat([people[1:], people[1:].with_columns(nhs_number=pl.lit(ADA))]).with_columns(
         local_patient_id=pl.lit("H1"), cost=pl.lit(1)
     )
@@ -163,16 +158,13 @@ def test_a_person_of_whom_only_some_records_may_be_an_objectors_stays_and_is_cou
         [KEYS["one"]],
         tmp_path / "out",
         on=DAY,
-        audit=Audit(tmp_path / "audit.jsonl"),
-        actor="analyst",
-        reason="objections",
-        at=AT,
+        occasion=Occasion("analyst", AT, Audit(tmp_path / "audit.jsonl"), "objections"),
     )
     assert counts.rows() == [("Recipient", "one", 1, 0, 1)]
 
 
 @pytest.mark.parametrize("folders", ["parquet"], indirect=True)
-def test_what_cannot_be_told_is_refused(folders: list[Path]) -> None:
+def test_missing_keys_old_objections_and_broken_releases_are_refused(folders: list[Path]) -> None:
     said = objections((ADA, "2026-02-01", "objection"))
     with pytest.raises(lc.RefusedError, match="key 'two' version 1, which is not given"):
         run(folders, said, keys=[KEYS["one"]])
