@@ -1,43 +1,43 @@
-"""Every error that linkcore raises on purpose, each with the exit code of the command line.
+"""The errors that linkcore raises on purpose, and the exit code of the command line for each.
 
 ::
 
     LinkcoreError                 1
     ├── ProgrammeError            2   wrong usage, wrong settings or a wrong programme file
     ├── SourceError               3   input data that cannot be used
-    └── RefusedError              4   something that must not happen: a rule, an agreement, a role
+    └── RefusedError              4   an action that a rule, an agreement or a role forbids
         └── KeyMaterialError      4   a key that cannot be used
 
 A message says what is wrong, where (source, file, column, row) and what to do next. It never holds the value of an
-identifier or of a key, and never quotes another library's message, which might.
+identifier or a key. It never quotes the message of another library, which might hold one.
 """
 
 __all__ = ["KeyMaterialError", "LinkcoreError", "ProgrammeError", "RefusedError", "SourceError"]
 
 
 class LinkcoreError(Exception):
-    """The root of all errors that linkcore raises on purpose."""
+    """The base of all errors that linkcore raises on purpose."""
 
     exit_code = 1
 
 
 class ProgrammeError(LinkcoreError):
-    """A setting, an argument or a programme file that makes no sense."""
+    """A setting, an argument or a programme file that is wrong."""
 
     exit_code = 2
 
 
 class SourceError(LinkcoreError):
-    """Input data that cannot be used: a missing file or column, an unreadable row, a duplicate record id."""
+    """Input data that cannot be used: a file or column is missing, a row is unreadable, a record id is not unique."""
 
     exit_code = 3
 
 
 class RefusedError(LinkcoreError):
-    """An action that the rules forbid: an identifier in a release, a release of real data without an agreement."""
+    """An action that the rules forbid, such as a release with identifiers, or of real data without an agreement."""
 
     exit_code = 4
 
 
 class KeyMaterialError(RefusedError):
-    """A key that cannot be used: too short, destroyed, or asked to leave the process."""
+    """A key that cannot be used: it is too short or destroyed, or code tried to send it to another process."""

@@ -1,4 +1,4 @@
-"""Some things at a time: while one source is read from its file by one core, the other core is not idle."""
+"""Run work for several items at the same time, so that no core idles while another reads a file."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final, TypeVar
@@ -8,14 +8,14 @@ __all__ = ["side_by_side"]
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# Polars has threads of its own for each; more at a time would want more memory, and no core would do more.
+# Polars runs threads of its own for each item. More items at a time would take more memory and no less time.
 _AT_ONCE: Final = 2
 
 
 def side_by_side(
     function: Callable[[_Item], _Result], items: Iterable[_Item], *, at_once: int = _AT_ONCE
 ) -> Iterator[_Result]:
-    """Do for each of some items what uses several cores only now and then, two at a time unless otherwise asked.
+    """Apply a function to each item, two at a time by default, and yield the results in the order of the items.
 
     Examples
     --------

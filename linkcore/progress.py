@@ -1,4 +1,4 @@
-"""Progress: how long-running work tells whoever watches where it is."""
+"""Report the progress of long work, and measure how long each step takes."""
 
 import time
 from collections.abc import Callable
@@ -6,25 +6,25 @@ from collections.abc import Callable
 __all__ = ["Progress", "Stopwatch", "silent"]
 
 Progress = Callable[[str, int, int], None]
-"""Called with the step that begins or has just been done, how many steps are done, and how many there are."""
+"""Called with the name of the step that begins or ends, the number of steps done, and the number of all steps."""
 
 
 def silent(step: str, done: int, steps: int) -> None:
-    """Tell nobody."""
+    """Report nothing."""
 
 
 class Stopwatch:
-    """Progress that also measures how long each step takes, from when it begins to when the next one does.
+    """Progress that measures how long each step takes, until the next one begins.
 
     Parameters
     ----------
     progress : Progress
-        Told of each step as well.
+        Called at each step.
 
     Attributes
     ----------
     seconds : dict of str to float
-        By step, in order; the one that has begun last is not in it.
+        Seconds of each step, in order. The step that began last is missing.
 
     Examples
     --------
@@ -42,7 +42,7 @@ class Stopwatch:
         self._began = time.perf_counter()
 
     def __call__(self, step: str, done: int, steps: int) -> None:
-        """Take the time, and tell of the step that begins."""
+        """Measure the step that ends, and report the step that begins."""
         now = time.perf_counter()
         if self._step is not None:
             self.seconds[self._step] = self.seconds.get(self._step, 0.0) + now - self._began

@@ -1,12 +1,12 @@
-"""The three tables of linkcore, RECORDS, PERSONS and LINKS: their columns, dtypes and what each means.
+"""The columns and dtypes of the tables. The three main tables are RECORDS, PERSONS and LINKS.
 
 RECORDS
-    One table a source, one row a record: identifiers only, in standard form. A null means that there is nothing to
-    compare: the value was missing, a filler, or not usable; how many of which reason is counted in ``SET_ASIDE``.
+    One table for each source, one row for each record: only identifiers, in standard form. A null means that there is
+    nothing to compare: the value was missing, a filler, or not usable. ``SET_ASIDE`` counts the reasons.
 PERSONS
-    One row a person, with the best identifiers known of that person.
+    One row for each person, with the best identifiers that are known.
 LINKS
-    One row a record of every source: which person it is of, how that is known, and how strongly.
+    One row for each record of every source: its person, how the link was made, and how strong it is.
 """
 
 from typing import Final
@@ -38,30 +38,30 @@ NHS_NUMBER_STATUS: Final = pl.Enum(
         "missing",
         "malformed",  # not ten digits
         "check_digit",  # fails Modulus 11
-        "placeholder",  # passes Modulus 11 but is known to stand for nobody
+        "placeholder",  # passes Modulus 11 but belongs to nobody
         "out_of_range",  # passes Modulus 11 but was never issued
-        "test",  # the ranges set aside for testing; usable only where the programme says so
+        "test",  # in a range for testing; usable only if the programme says so
     ]
 )
-"""What an NHS Number turned out to be."""
+"""The kinds of NHS Number."""
 
 USABLE_STATUSES: Final = ("valid", "scotland", "northern_ireland")
-"""The statuses of numbers that name a real person, and so may link."""
+"""The statuses of numbers that belong to a real person, and so can make links."""
 
 METHOD: Final = pl.Enum(
     [
         "spine",  # the record that defines its person
         "nhs_number",  # carries the person's NHS Number
-        "local_patient_id",  # shares a local patient identifier with records that carry the number
-        "probabilistic",  # scored and accepted by the fallback
-        "new_person",  # nobody it could be: stands as a person, alone or with other such records
-        "unlinked",  # too little to say anything: a person of its own
+        "local_patient_id",  # shares a local patient identifier with records that carry the person's NHS Number
+        "probabilistic",  # the fallback scored and accepted it
+        "new_person",  # matches nobody: becomes a person of its own, alone or with other such records
+        "unlinked",  # says too little to be linked: becomes a person of its own
     ]
 )
-"""How a record came to its person."""
+"""How a record was linked to its person."""
 
 GENDER: Final = pl.Enum(["male", "female"])
-"""PERSON STATED GENDER CODE 1 and 2; every other code is no evidence and is null."""
+"""PERSON STATED GENDER CODE 1 and 2. Any other code is no evidence and becomes null."""
 
 IDENTIFIERS: Final = (
     "nhs_number",
@@ -73,28 +73,29 @@ IDENTIFIERS: Final = (
     "address",
     "local_patient_id",
 )
-"""The standard identifiers, by the names that a source's columns are mapped to."""
+"""The names of the standard identifiers, to which the columns of a source are mapped."""
 
 FURTHER: Final = "further_"
-"""Prefix, in RECORDS and PERSONS, of the further identifiers that a source names."""
+"""Prefix of columns with further identifiers, in RECORDS and PERSONS."""
 
 ATTRIBUTE: Final = "attribute_"
-"""Prefix, in RECORDS, of the attributes that a source names for reporting by subgroup."""
+"""Prefix of columns with attributes for reporting by subgroup, in RECORDS."""
 
 STAGE_ONE_CODE: Final = "stage_one_code"
-"""In RECORDS of a source that comes pseudonymised at stage 1: the code of each record, 32 hex digits. Its
-``nhs_number`` is then an integer above all NHS Numbers, made of the code; in PERSONS ``token`` holds the code, too."""
+"""Column of RECORDS with the stage-1 code, 32 hex digits, if the source holds codes instead of NHS Numbers.
+
+Then ``nhs_number`` is an integer made of the code, above all NHS Numbers, and ``token`` of PERSONS holds the code."""
 
 RECORDS: Final = pl.Schema(
     {
-        "row": pl.UInt32(),  # position in the source, from 0: how the payload finds its link
+        "row": pl.UInt32(),  # position in the source, from 0: connects the payload to its link
         "record_id": pl.String(),
-        "nhs_number": pl.Int64(),  # null unless usable
+        "nhs_number": pl.Int64(),  # null unless its status is usable
         "nhs_number_status": NHS_NUMBER_STATUS,
-        "given_name": pl.String(),  # A-Z and single spaces, or its own script where that has no A-Z
-        "family_name": pl.String(),  # likewise
+        "given_name": pl.String(),  # A-Z and single spaces; a name without letters in A-Z keeps its own script
+        "family_name": pl.String(),  # the same
         "birth_date": pl.Date(),
-        # YYYY or YYYY-MM of a partial date; YYYY-MM-DD of one that cannot be (31 February), for edit distance only
+        # YYYY or YYYY-MM of a partial date; YYYY-MM-DD of an impossible date (31 February), for edit distance only
         "birth_date_text": pl.String(),
         "gender": GENDER,
         "postcode": pl.String(),  # "EX1 2AB"
@@ -102,15 +103,15 @@ RECORDS: Final = pl.Schema(
         "local_patient_id": pl.String(),
     }
 )
-"""Columns of RECORDS; ``further_*`` and ``attribute_*`` columns follow where a source names them."""
+"""Columns of RECORDS; the ``further_*`` and ``attribute_*`` columns of the source follow."""
 
 PERSONS: Final = pl.Schema(
     {
-        "person_id": pl.UInt32(),  # internal to one run
-        "nhs_number": pl.Int64(),  # null where the person has none
-        "source": pl.String(),  # of the record that defines the person
-        "record_id": pl.String(),  # that record
-        # names a person without a number, or known by a stage-1 code; null where there is a number
+        "person_id": pl.UInt32(),  # valid in one run only
+        "nhs_number": pl.Int64(),  # null if the person has none
+        "source": pl.String(),  # source of the record that defines the person
+        "record_id": pl.String(),  # record id of this record
+        # names a person who has no NHS Number, or is known by a stage-1 code; otherwise null
         "token": pl.String(),
         "given_name": pl.String(),
         "family_name": pl.String(),
@@ -129,13 +130,13 @@ LINKS: Final = pl.Schema(
         "record_id": pl.String(),
         "person_id": pl.UInt32(),  # never null
         "method": METHOD,
-        "match_weight": pl.Float64(),  # Splink's, in bits; null unless probabilistic
-        "match_probability": pl.Float64(),  # 1.0 for exact methods; null for new_person and unlinked
+        "match_weight": pl.Float64(),  # Splink's match weight, in bits; null unless probabilistic
+        "match_probability": pl.Float64(),  # 1.0 for exact links; null for new_person and unlinked
         "nhs_number_status": NHS_NUMBER_STATUS,
-        "conflict": pl.Boolean(),  # the number agrees, name and birth date say it is somebody else
+        "conflict": pl.Boolean(),  # the NHS Number agrees, but name and birth date belong to somebody else
     }
 )
-"""Columns of LINKS, exactly."""
+"""Columns of LINKS, in this order."""
 
 SET_ASIDE: Final = pl.Schema(
     {
@@ -145,18 +146,18 @@ SET_ASIDE: Final = pl.Schema(
         "records": pl.UInt32(),
     }
 )
-"""How many records of a source have which status of an identifier: every value is accounted for."""
+"""How many records of a source have each status of an identifier; every value is counted."""
 
 LABELS: Final = pl.Schema(
     {
         "source": pl.String(),
         "record_id": pl.String(),
-        "person_source": pl.String(),  # source of one record of the person
-        "person_record_id": pl.String(),  # that record
-        "match": pl.Boolean(),  # whether the two records are of the same person
+        "person_source": pl.String(),  # source of a record of the person
+        "person_record_id": pl.String(),  # record id of this record
+        "match": pl.Boolean(),  # whether both records belong to the same person
     }
 )
-"""What reviewers said of pairs of records."""
+"""Reviewers' answers about pairs of records."""
 
 ALL: Final = "all"
-"""In a column ``source``, ``dimension`` or ``group``: everything together. No source may have this name."""
+"""Value of a column ``source``, ``dimension`` or ``group`` that means all together. No source may have this name."""

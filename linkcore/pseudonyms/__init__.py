@@ -1,1 +1,1 @@
-"""Pseudonyms: keyed hashes of identifiers, and the keys they are made under."""
+"""Pseudonyms: keyed hashes of identifiers."""

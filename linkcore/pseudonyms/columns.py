@@ -1,4 +1,4 @@
-"""Arrow columns through the hash kernel: buffers, threads, and the proof that the kernel is right."""
+"""Hash Arrow columns with the kernel: pass it the buffers, run it in threads, and test that its answers are right."""
 
 import functools
 import hmac
@@ -20,20 +20,20 @@ from linkcore.pseudonyms.kernels import INLINE, Column, Pseudonyms, Stages, hash
 __all__ = ["LANES", "MOST_ROWS", "hash_array", "lanes_of_host"]
 
 LANES: Final = (4, 8, 16)
-"""How many messages may be hashed side by side."""
+"""Numbers of messages that can be hashed side by side."""
 
 MOST_ROWS: Final = 1 << 24
-"""How many rows an array may have: offsets are 32-bit, and a row of output is up to 64 bytes."""
+"""Most rows of one array: offsets have 32 bits, and a row of output has up to 64 bytes."""
 
-_SLICE: Final = 1 << 16  # rows that a thread takes at once: a few milliseconds of work
-_FEW: Final = 3  # slices that are not worth a thread; a streaming engine's pieces are no larger, and it has threads
+_SLICE: Final = 1 << 16  # rows that a thread hashes at a time: a few milliseconds of work
+_FEW: Final = 3  # slices that are not worth a thread; a streaming engine sends no larger pieces and has its own threads
 
 Midstates = Secret[tuple[int, ...]]
 
 
 @functools.cache
 def lanes_of_host() -> int:
-    """Return how many messages this processor hashes side by side.
+    """Return how many messages this processor can hash side by side.
 
     Examples
     --------
@@ -56,13 +56,13 @@ def hash_array(
     threads: int = 1,
     lanes: int | None = None,
 ) -> pa.Array:
-    """Hash each row of an Arrow array, under one key after another.
+    """Hash each row of an Arrow array under several keys in turn.
 
-    Between two keys, what is hashed is the 32 lower-case hex digits of the leftmost 128 bits.
+    Each further key hashes the 32 lower-case hex digits of the leftmost 128 bits that the key before it returned.
 
     Examples
     --------
-    The second test case of RFC 4231, its leftmost 128 bits:
+    The second test case of RFC 4231, cut to its leftmost 128 bits:
 
     >>> text = pa.array(["what do ya want for nothing?", None], pa.string_view())
     >>> hash_array(text, [midstates(Secret(b"Jefe"))]).to_pylist()
@@ -86,22 +86,22 @@ def _hash_array(
     words = Secret(np.array([secret.reveal() for secret in stages], np.uint32))
     if array.null_count == 0:
         validity = None
-    elif array.offset:  # the rows' bits from the first bit of a byte on
+    elif array.offset:  # shift the bitmap so that the first row is the first bit of a byte
         validity = array.is_valid().buffers()[1]
     data = [pa.allocate_buffer(rows * width)] if width > INLINE else []
     views = pa.allocate_buffer(rows * 16)
-    # Addresses only, since a traceback may show what a frame holds.
+    # Only addresses: a traceback may show the local variables of a frame.
     column = Column(
         values=values.address + array.offset * (8 if numeric else 16),
         numeric=numeric,
         validity=validity.address if validity else 0,
         buffers=addresses.ctypes.data,
     )
-    under = Stages(words.reveal().ctypes.data, len(stages))
+    keys = Stages(words.reveal().ctypes.data, len(stages))
     pseudonyms = Pseudonyms(data[0].address if data else 0, views.address, width, hexadecimal)
 
     def hash_slice(begin: int) -> None:
-        hash_rows((None,) * lanes, column, under, pseudonyms, begin, min(begin + _SLICE, rows))
+        hash_rows((None,) * lanes, column, keys, pseudonyms, begin, min(begin + _SLICE, rows))
 
     begins = range(0, rows, _SLICE)
     if threads == 1 or len(begins) <= _FEW:
@@ -128,8 +128,8 @@ _ANSWERS: Final = (
 
 @functools.cache
 def _check_answers(lanes: int, _process: int) -> None:
-    """Refuse to run if the kernel is wrong, which would break every join without a sign; once a process."""
-    rows, newest = lanes + 1, pl.CompatLevel.newest()  # a full group of lanes, and one that is not
+    """Refuse to run if the kernel is wrong, which would break every join unnoticed; checked once in each process."""
+    rows, newest = lanes + 1, pl.CompatLevel.newest()  # one full group of lanes, and one that is not full
     answer = functools.partial(_hash_array, threads=1, lanes=lanes)
     wrong = 0
     for key, text, digest in _ANSWERS:
@@ -144,5 +144,5 @@ def _check_answers(lanes: int, _process: int) -> None:
     if wrong:
         raise LinkcoreError(
             "the hash kernel gives wrong answers on this machine, so nothing was pseudonymised: clear Numba's cache "
-            "(__pycache__, NUMBA_CACHE_DIR) and try again; if that does not help, report it"
+            "(__pycache__, NUMBA_CACHE_DIR) and try again; if it fails again, report it"
         )

@@ -1,21 +1,23 @@
 """HMAC-SHA-256 of a column of short texts, in vector registers.
 
-SHA-256 is one long chain of operations, so a processor that hashes one message waits most of the time. Here several
-are hashed side by side: a value in the code below is an LLVM vector that holds one 32-bit word of each of 4, 8 or 16
-messages, a *lane* each. LLVM lowers the same code to AVX-512, AVX2, SSE or NEON. All 64 rounds are unrolled, so that
-state and schedule stay in registers; plain loops over arrays LLVM did not vectorise, and they ran thirty times slower.
+SHA-256 is one long chain of operations, so a processor that hashes one message mostly waits. This code hashes several
+messages side by side: a value is an LLVM vector with one 32-bit word of each of 4, 8 or 16 messages. The place of a
+message in the vector is its *lane*. LLVM translates the same code to AVX-512, AVX2, SSE or NEON. All 64 rounds are
+unrolled, so state and schedule stay in registers. LLVM did not vectorise plain loops over arrays, and they ran thirty
+times slower.
 
-HMAC (RFC 2104) is SHA-256 twice, an inner hash and an outer, and the first block of each is made of the key alone. The
-states after those two blocks, the *midstates*, are worked out once a key. A text of up to 55 bytes then costs two
-compressions. Polars keeps a text of up to 12 bytes inside its 16-byte string view, so a column of NHS Numbers is hashed
-where it lies; of longer texts the blocks are laid out first. What comes out of one stage is the text of the next
-without being written to a column.
+HMAC (RFC 2104) applies SHA-256 twice, as an inner and an outer hash. The first block of each depends on the key alone.
+The states after these two blocks, the *midstates*, are computed once for each key. A text of up to 55 bytes then takes
+two compressions. Polars keeps a text of up to 12 bytes inside its 16-byte string view, so the kernel reads a column of
+NHS Numbers in place; for longer texts it copies the blocks first. The next stage hashes the result of a stage without
+writing it to a column.
 
-Everything is passed by address: nothing is copied, an Arrow buffer may be read-only, and no Python frame holds a key's
-words. Nor does the compiled code that Numba keeps on disk, which it would if they were a global. That cache notices
-changes to the file of the kernel only, hence all that is compiled is here.
+The kernel receives addresses only. So nothing is copied, an Arrow buffer may be read-only, and no Python frame holds
+the words of a key. The machine code that Numba keeps on disk holds none either; it would if they were a global. Numba
+notices changes only in the file of the kernel, so everything that is compiled is in this file.
 
-This module takes a third of a second to import, and seconds to compile once an installation: import it in functions.
+This module takes a third of a second to import, and some seconds to compile after an installation: import it inside
+functions.
 """
 # ruff: noqa: PLR0917 -- kernels hand each other addresses
 
@@ -35,43 +37,43 @@ from linkcore.keys.sha256 import ROUND_CONSTANTS
 __all__ = ["INLINE", "Column", "Pseudonyms", "Stages", "hash_rows"]
 
 INLINE: Final = 12
-"""How many bytes a string view holds itself; of a longer text it says where it is."""
+"""Most bytes of a text inside a string view; the view of a longer text points to it."""
 
 Lanes = tuple[None, ...]
-"""As many None as messages are hashed side by side: 4, 8 or 16. The length is part of the type."""
+"""One None for each message that is hashed side by side: 4, 8 or 16. Numba sees the length as part of the type."""
 
 
 class Column(NamedTuple):
-    """What to hash."""
+    """The column to hash."""
 
     values: int
-    """Address of string views (16 bytes each), or of 64-bit numbers below 10 :sup:`10`, hashed as ten digits."""
+    """Address of string views (16 bytes each) or of 64-bit numbers below 10 :sup:`10`, hashed as ten digits."""
     numeric: bool
-    """Whether they are numbers."""
+    """Whether the values are numbers."""
     validity: int
-    """Address of the validity bitmap; 0 where no row is null."""
+    """Address of the validity bitmap; 0 if no row is null."""
     buffers: int
-    """Address of the addresses of the string views' data buffers."""
+    """Address of the list of addresses of the data buffers."""
 
 
 class Stages(NamedTuple):
-    """Under what to hash."""
+    """The keys to hash under, one for each stage."""
 
     midstates: int
-    """Address of 16 words a stage: eight of the inner midstate, eight of the outer."""
+    """Address of 16 words for each stage: eight of the inner midstate, eight of the outer."""
     total: int
-    """How many stages."""
+    """Number of stages."""
 
 
 class Pseudonyms(NamedTuple):
-    """Where to write."""
+    """The buffers to write to."""
 
     data: int
-    """Address of the data buffer, ``width`` bytes a row; not written to where views hold it all."""
+    """Address of the data buffer, ``width`` bytes for each row; unused if the views hold the pseudonyms."""
     views: int
     """Address of the string views."""
     width: int
-    """Bytes a row, leftmost: up to 64 of hex, up to 32 of bytes."""
+    """Bytes of a pseudonym: up to 64 as hex, up to 32 as binary."""
     hexadecimal: bool
     """Whether to write hex digits."""
 
@@ -109,7 +111,7 @@ class _Vectors:
         return [self.builder.load(at, align=4, typ=self.type) for at in self._places(address, self.type, count)]
 
     def load_words(self, address: Any, count: int) -> list[Any]:
-        """Load ``count`` words, each the same for all lanes."""
+        """Load ``count`` words, and give each to all lanes."""
         words = [self.builder.load(at, align=4, typ=_WORD) for at in self._places(address, _WORD, count)]
         return [self.broadcast(word) for word in words]
 
@@ -184,16 +186,16 @@ def _compress(v: _Vectors, state: list[Any], block: list[Any]) -> list[Any]:
 
 
 def _end_text(v: _Vectors, words: Sequence[Any], length: Any) -> list[Any]:
-    """Put the bit 1 after the end of a text and zeros from there on; ``length`` is in bytes, negative if long over."""
+    """Put the bit 1 after the end of a text, then zeros. ``length`` is in bytes, negative if the text ended before."""
     builder, ended = v.builder, []
     for index, word in enumerate(words):
         rest = builder.sub(length, v.constant(4 * index))
         within = builder.shl(builder.and_(rest, v.constant(3)), v.constant(3))
-        kept = builder.and_(word, builder.not_(builder.lshr(v.constant(0xFFFFFFFF), within)))
-        closed = builder.or_(kept, builder.lshr(v.constant(0x80000000), within))
+        text = builder.and_(word, builder.not_(builder.lshr(v.constant(0xFFFFFFFF), within)))
+        closed = builder.or_(text, builder.lshr(v.constant(0x80000000), within))
         inside = builder.icmp_unsigned("<", rest, v.constant(4))
         over = builder.icmp_signed("<", rest, v.constant(0))
-        # Where the end is the one from the block before, nothing but zeros is left.
+        # If the text and its end were in an earlier block, only zeros are left.
         ended.append(builder.select(inside, closed, builder.select(over, v.constant(0), word)))
     return ended
 
@@ -219,8 +221,8 @@ def _hex_digits(v: _Vectors, word: Any) -> list[Any]:
 
 # --- The vector code, callable from the kernel -----------------------------------------------------------------------
 #
-# Each takes the lanes, then addresses and integers, and returns an integer or nothing of use. A `state` is eight
-# vectors; a `midstate` is eight words that all lanes start from.
+# Each takes the lanes, then addresses and integers. It returns an integer, which is 0 if there is nothing to return.
+# A `state` is eight vectors; a `midstate` is eight words from which all lanes start.
 
 
 def _vector_code(emit: Callable[..., Any]) -> Any:
@@ -232,7 +234,7 @@ def _vector_code(emit: Callable[..., Any]) -> Any:
 
         return types.int64(lanes, *[types.int64 for _ in arguments]), generate
 
-    # Numba wants every parameter by name.
+    # Numba needs the name of every parameter.
     fixed, parameters = inspect.signature(typed).parameters, inspect.signature(emit).parameters
     typed.__signature__ = inspect.Signature([*fixed.values()][:2] + [*parameters.values()][1:])  # type: ignore[attr-defined]
     typed.__name__ = emit.__name__
@@ -241,7 +243,7 @@ def _vector_code(emit: Callable[..., Any]) -> Any:
 
 @_vector_code
 def _tile(v: _Vectors) -> Any:
-    """Set aside 64 bytes a lane on the stack of the kernel."""
+    """Reserve 64 bytes for each lane on the stack of the kernel."""
     tile = cgutils.alloca_once(v.builder, ir.ArrayType(ir.IntType(8), 64 * v.lanes))
     tile.align = 64
     return v.builder.ptrtoint(tile, ir.IntType(64))
@@ -308,7 +310,7 @@ def _view_numbers(v: _Vectors, numbers: Any, views: Any) -> None:
 
 @_vector_code
 def _hash_views(v: _Vectors, views: Any, midstate: Any, state: Any) -> None:
-    """Hash one text of up to 12 bytes a lane, as it lies inside its string view."""
+    """Hash one text of up to 12 bytes in each lane, inside its string view."""
     length, *text = v.columns(v.load(views, 4))
     text = _end_text(v, [*map(v.swap_bytes, text), v.constant(0)], length)
     bits = v.builder.shl(v.builder.add(length, v.constant(64)), v.constant(3))
@@ -322,7 +324,7 @@ def _start(v: _Vectors, midstate: Any, state: Any) -> None:
 
 @_vector_code
 def _hash_blocks(v: _Vectors, blocks: Any, start: Any, views: Any, state: Any) -> None:
-    """Hash one more block a lane, the bytes from ``start`` of a text of any length, unless the text ended before."""
+    """Hash one more block in each lane, from byte ``start`` of a text of any length, unless the text ended before."""
     length = v.columns(v.load(views, 4))[0]
     start = v.broadcast(v.builder.trunc(start, _WORD))
     rest = v.builder.sub(length, start)
@@ -339,26 +341,26 @@ def _hash_blocks(v: _Vectors, blocks: Any, start: Any, views: Any, state: Any) -
 
 @_vector_code
 def _hash_words(v: _Vectors, text: Any, midstate: Any, state: Any) -> None:
-    """Hash 32 bytes a lane: an inner hash for the outer one, or the pseudonym of the stage before."""
+    """Hash 32 bytes in each lane: the inner hash, or the pseudonym of the stage before."""
     padding = [v.constant(0x80000000), *[v.constant(0)] * 6, v.constant(8 * (64 + 32))]
     v.store(_compress(v, v.load_words(midstate, 8), v.load(text, 8) + padding), state)
 
 
 @_vector_code
 def _spell(v: _Vectors, words: Any, text: Any) -> None:
-    """Spell four words a lane as 32 hex digits, which are eight words."""
+    """Write four words of each lane as 32 hex digits, which take eight words."""
     v.store([characters for word in v.load(words, 4) for characters in _hex_digits(v, word)], text)
 
 
 @_vector_code
 def _lay_out(v: _Vectors, words: Any, rows: Any) -> None:
-    """Write eight words a lane as 32 bytes a row."""
+    """Write eight words of each lane as the 32 bytes of a row."""
     v.store(v.rows([v.swap_bytes(word) for word in v.load(words, 8)]), rows)
 
 
 @_vector_code
 def _point(v: _Vectors, words: Any, width: Any, row: Any, views: Any) -> None:
-    """Write string views of ``width`` bytes a row, from ``row`` on, in data buffer 0."""
+    """Write string views that point to data buffer 0, ``width`` bytes for each row, beginning with ``row``."""
     width, row = (v.broadcast(v.builder.trunc(value, _WORD)) for value in (width, row))
     row = v.builder.add(row, ir.Constant(v.type, [ir.Constant(_WORD, lane) for lane in range(v.lanes)]))
     prefix = v.swap_bytes(v.load(words, 1)[0])
@@ -373,7 +375,7 @@ _inlined: Final[Callable[[Callable[_P, _R]], Callable[_P, _R]]] = njit(inline="a
 
 @_inlined
 def _nulls(lanes: Lanes, validity: int, first: int, count: int) -> int:
-    """Return a bit a lane: 1 where the row is null."""
+    """Return one bit for each lane: 1 if the row is null."""
     if validity == 0:
         return 0
     bits = 0
@@ -384,7 +386,7 @@ def _nulls(lanes: Lanes, validity: int, first: int, count: int) -> int:
 
 @_inlined
 def _gather(lanes: Lanes, column: Column, nulls: int, first: int, count: int, group: int) -> None:
-    """Make string views of numbers, or of fewer rows than lanes; a null, or no row, is the empty text."""
+    """Make string views of numbers, or of fewer rows than lanes; a null or a missing row becomes an empty text."""
     _clear(lanes, group, 64 * len(lanes))
     if column.numeric:
         numbers = group + 16 * len(lanes)
@@ -399,7 +401,7 @@ def _gather(lanes: Lanes, column: Column, nulls: int, first: int, count: int, gr
 
 @_inlined
 def _hash_texts(lanes: Lanes, column: Column, views: int, longest: int, blocks: int, state: int) -> None:
-    """Hash texts of any length, a block of each at a time."""
+    """Hash texts of any length, one block of each at a time."""
     for start in range(0, longest + 9, 64):
         for lane in range(len(lanes)):
             view = views + 16 * lane
@@ -414,13 +416,13 @@ def _hash_texts(lanes: Lanes, column: Column, views: int, longest: int, blocks: 
 
 @_inlined
 def _write(lanes: Lanes, pseudonyms: Pseudonyms, rows: int, group: int, nulls: int, first: int, count: int) -> None:
-    """Write the first ``width`` bytes of each row, and its string view; of a null, zeros."""
+    """Write the first ``width`` bytes of each row, and its string view; zeros for a null."""
     width = pseudonyms.width
     _copy(lanes, group, 16 * count, pseudonyms.views + 16 * first)
     for lane in range(count):
         row, view = rows + 32 * lane, pseudonyms.views + 16 * (first + lane)
         target = pseudonyms.data + width * (first + lane)
-        if width <= INLINE:  # the view holds it all
+        if width <= INLINE:  # the view holds the whole pseudonym
             _clear(lanes, view + 4, 12)
             target = view + 4
         _copy(lanes, row, min(width, 32), target)
@@ -449,7 +451,7 @@ def hash_rows(lanes: Lanes, column: Column, stages: Stages, pseudonyms: Pseudony
         else:
             _start(lanes, stages.midstates, state)
             _hash_texts(lanes, column, message, longest, blocks, state)
-        for step in range(1, 2 * stages.total):  # outer hash, inner hash of the next stage, its outer hash, ...
+        for step in range(1, 2 * stages.total):  # outer hash, inner hash of the next stage, its outer hash ...
             message = state
             if step % 2 == 0:
                 _spell(lanes, state, text)

@@ -1,4 +1,4 @@
-"""Pseudonyms of persons: what names a person, and from one key's pseudonyms to another's."""
+"""Pseudonyms of persons: the text that is hashed for a person, and the change from one key to another."""
 
 from typing import Final
 
@@ -13,14 +13,14 @@ from linkcore.pseudonyms.stage_one import CODE_TOKEN
 __all__ = ["PERSON_PREFIX", "person_name", "pseudonym_mapping", "repseudonymise"]
 
 PERSON_PREFIX: Final = "linkcore:person:"
-"""Before a person's token, so that no token can be hashed as if it were an NHS Number."""
+"""Prefix of a person's token, so that no token is hashed like an NHS Number."""
 
 
 def person_name() -> pl.Expr:
-    """Name each of PERSONS: what a person's pseudonym is the pseudonym of.
+    """Return the text of each of PERSONS that is hashed to the person's pseudonym.
 
-    Returns String: the stage-1 code in ``token`` where there is one, else the ten digits of ``nhs_number``, else
-    `PERSON_PREFIX` and ``token``; null where there is none of them.
+    It is the stage-1 code in ``token``, else the ten digits of ``nhs_number``, else `PERSON_PREFIX` and ``token``; null
+    if there is none of these.
 
     Examples
     --------
@@ -35,29 +35,29 @@ def person_name() -> pl.Expr:
 
 
 def pseudonym_mapping(persons: pl.DataFrame | pl.LazyFrame, old: Key, new: Key) -> pl.DataFrame:
-    """Say which pseudonym under one key is of the same person as which under another.
+    """Pair each person's pseudonym under one key with the pseudonym under another.
 
-    For a recipient whose key was rotated, so that what it has under the old version and what it gets under the new one
-    still join. Only who holds both keys and PERSONS can make it. With it alone nobody finds a key or an NHS Number;
-    but whoever has it can join what was released under the two keys, so never make one for two recipients.
+    A recipient whose key was rotated needs this table to join earlier releases with later ones. Only someone with both
+    keys and PERSONS can make it. The table reveals neither a key nor an NHS Number. But whoever has it can join data
+    released under the two keys, so never make one between two recipients.
 
     Parameters
     ----------
     persons : polars.DataFrame or polars.LazyFrame
-        PERSONS of :mod:`linkcore.schema`; ``nhs_number`` and ``token`` are read.
+        PERSONS of :mod:`linkcore.schema`. Only ``nhs_number`` (Int64) and ``token`` (String) are read.
     old, new : Key
         Two versions of one key, or two keys.
 
     Returns
     -------
     polars.DataFrame
-        ``old`` and ``new`` (String, 32 hex characters), a row a person, in the order of ``new``: nothing of the order
-        of ``persons`` is left.
+        ``old`` and ``new`` (String, 32 hex digits), one row for each person, in order of ``new``, so that the order of
+        ``persons`` is lost.
 
     Raises
     ------
     ProgrammeError
-        A column is missing.
+        A column is missing from ``persons``.
 
     Examples
     --------
@@ -69,7 +69,7 @@ def pseudonym_mapping(persons: pl.DataFrame | pl.LazyFrame, old: Key, new: Key) 
     lazy = persons.lazy()
     missing = {"nhs_number", "token"} - set(lazy.collect_schema().names())
     if missing:
-        raise ProgrammeError(f"PERSONS lacks {', '.join(sorted(missing))}: give the persons of a linkage")
+        raise ProgrammeError(f"persons lacks the columns {', '.join(sorted(missing))}: give the persons of a linkage")
     names = lazy.select(person_name()).drop_nulls().unique()
     return (
         names.select(pseudonymise("name", old).alias("old"), pseudonymise("name", new).alias("new"))
@@ -81,33 +81,34 @@ def pseudonym_mapping(persons: pl.DataFrame | pl.LazyFrame, old: Key, new: Key) 
 def repseudonymise(
     frame: pl.DataFrame, persons: pl.DataFrame | pl.LazyFrame, old: Key, new: Key, *, column: str = "pseudonym"
 ) -> pl.DataFrame:
-    """Turn one recipient's pseudonyms into another's, with no NHS Number outside this process.
+    """Replace the pseudonyms under one key by those under another, without any NHS Number leaving this process.
 
-    A pseudonym cannot be reversed, so this goes through PERSONS: each person's pseudonym under both keys.
+    A pseudonym cannot be reversed. So this computes the pseudonyms of all PERSONS under both keys and looks them up.
 
     Parameters
     ----------
     frame : polars.DataFrame
-        What was released to the one.
+        Data with pseudonyms under the old key.
     persons : polars.DataFrame or polars.LazyFrame
-        PERSONS of :mod:`linkcore.schema`; everybody in ``frame`` must be among them.
+        PERSONS of :mod:`linkcore.schema`. Everyone in ``frame`` must be among them. Only ``nhs_number`` (Int64) and
+        ``token`` (String) are read.
     old, new : Key
-        The key that ``frame`` is under, and the one that it shall be under.
+        The key of the pseudonyms in ``frame``, and the key that replaces it.
     column : str
-        The pseudonyms, String of 32 hex characters; null stays null.
+        Name of the column with the pseudonyms: String, 32 hex digits. A null stays null.
 
     Returns
     -------
     polars.DataFrame
-        The same columns and rows, in the order of the new pseudonyms, so that the two frames cannot be laid side by
-        side; rows of one person keep their order. Payload that is the same in both still joins them.
+        The same columns and rows, sorted by the new pseudonyms, so that the position of a row reveals nothing. The rows
+        of one person keep their order. Payload that is the same in both frames can still join them.
 
     Raises
     ------
     ProgrammeError
-        A column is missing or no text.
+        ``frame`` has no such column of text, or ``persons`` lacks a column.
     SourceError
-        A pseudonym is of nobody among PERSONS under the old key.
+        A pseudonym belongs to nobody in ``persons`` under the old key.
 
     Examples
     --------
@@ -119,7 +120,7 @@ def repseudonymise(
     True
     """
     if frame.schema.get(column) != pl.String:
-        raise ProgrammeError(f"there is no column {column!r} of text: name the one that holds pseudonyms")
+        raise ProgrammeError(f"frame has no column {column!r} of text: give the name of the column with the pseudonyms")
     mapping = pseudonym_mapping(persons, old, new)
     renamed = frame.select(pl.col(column).alias("old")).join(mapping, on="old", how="left", maintain_order="left")[
         "new"
@@ -127,7 +128,7 @@ def repseudonymise(
     unknown = renamed.null_count() - frame[column].null_count()
     if unknown:
         raise SourceError(
-            f"column {column!r}: {unknown} of {frame.height} pseudonyms are of nobody among PERSONS under key "
-            f"{old.id!r} version {old.version}: give the PERSONS and the key that they were made with"
+            f"column {column!r}: {unknown} of {frame.height} pseudonyms belong to nobody in persons under key "
+            f"{old.id!r} version {old.version}: give the persons and the key that they were made with"
         )
     return frame.with_columns(renamed.alias(column)).sort(column, nulls_last=True, maintain_order=True)

@@ -1,4 +1,4 @@
-"""Turn a column of identifiers into pseudonyms: HMAC-SHA-256 under one key, or under one after another."""
+"""Turn a column of identifiers into pseudonyms: HMAC-SHA-256 under one key, or under several in turn."""
 
 import functools
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from linkcore.keys.key import Key
 
 __all__ = ["pseudonymise"]
 
-_MOST: Final = 9_999_999_999
+_LARGEST_NUMBER: Final = 9_999_999_999
 
 
 @overload
@@ -29,42 +29,42 @@ def pseudonymise(
 def pseudonymise(
     column: str | pl.Expr | pl.Series, *keys: Key, length: int = 128, output: Literal["hex", "binary"] = "hex"
 ) -> pl.Expr | pl.Series:
-    """Replace each value by its pseudonym.
+    """Replace each value by its pseudonym under a key.
 
-    The pseudonym of a text is HMAC-SHA-256 (RFC 2104, FIPS 198-1) of its UTF-8 bytes, exactly as they stand, cut to
-    its leftmost bits (NIST SP 800-107). With several keys, several *stages*: the 32 hex digits that come out under one
-    key are the text that is hashed under the next. It is `nhs_number` that makes "943 476 5919" and "9434765919" the
-    same beforehand.
+    The pseudonym of a text is the HMAC-SHA-256 (RFC 2104, FIPS 198-1) of its UTF-8 bytes, cut to its leftmost bits
+    (NIST SP 800-107). The text is hashed exactly as it is: use `nhs_number` first, so that "943 476 5919" and
+    "9434765919" become the same text. A null stays null. An empty text has a pseudonym like any other text.
 
-    Null stays null. The empty text is a text like any other and has a pseudonym.
+    With several keys there are several *stages*: the 32 hex digits that one stage returns are the text that the next
+    stage hashes.
 
     Parameters
     ----------
     column : str, polars.Expr or polars.Series
-        The column's name, an expression, or a series: of text (String, Categorical, Enum), or of whole numbers, which
-        are hashed as ten digits, zeros in front.
+        The name of a column, an expression, or a series. It holds text (String, Categorical or Enum) or whole numbers,
+        which are hashed as ten digits with leading zeros.
     *keys : Key
-        The key of each stage, first stage first; at least one.
+        One key for each stage, in the order of the stages; at least one.
     length : int
-        Bits of the pseudonym that comes out of the last stage: a multiple of 8 from 64 to 256. Among 60 million people
-        two share a pseudonym with probability 5e-24 at 128 bits, 1e-4 at 64. Between stages it is always 128.
+        Bits of the pseudonym: a multiple of 8 from 64 to 256. Among 60 million people, two have the same pseudonym with
+        probability 5e-24 at 128 bits, and 1e-4 at 64 bits. Between two stages it is always 128 bits.
     output : {"hex", "binary"}
-        ``"hex"`` for String, two lower-case hex digits a byte; ``"binary"`` for Binary.
+        ``"hex"`` returns String, two lower-case hex digits for each byte; ``"binary"`` returns Binary.
 
     Returns
     -------
     polars.Expr or polars.Series
-        What was given: an expression, elementwise, for a name or an expression; a series for a series. No key shows in
-        the plan, and a plan with a key in it cannot be serialised.
+        An elementwise expression for a name or an expression; a series for a series. A query plan shows no key, and a
+        plan that holds a key cannot be serialised.
 
     Raises
     ------
     ProgrammeError
-        No key, a wrong length or output, or a column that is neither text nor whole numbers.
+        There is no key, ``length`` or ``output`` has a wrong value, or the column holds neither text nor whole numbers.
     SourceError
         A number is negative or has more than ten digits.
     LinkcoreError
-        The kernel gave a wrong answer to a question whose answer is published, so nothing was hashed.
+        The compiled kernel failed its self-test against published answers. Nothing was hashed.
 
     Examples
     --------
@@ -76,11 +76,11 @@ def pseudonymise(
     ['dd5c602eeb31d60c', None]
     """
     if not keys or not all(isinstance(key, Key) for key in keys):
-        raise ProgrammeError("pseudonymise needs one key or more: each a Key, the first stage's first")
+        raise ProgrammeError("pseudonymise needs one key or more, each a Key, in the order of the stages")
     if not isinstance(length, int) or length not in range(64, 257, 8):
-        raise ProgrammeError(f"the length of a pseudonym is a multiple of 8 from 64 to 256 bits, not {length!r}")
+        raise ProgrammeError(f"length must be a multiple of 8 from 64 to 256 bits, not {length!r}")
     if output not in ("hex", "binary"):
-        raise ProgrammeError(f'output is "hex" or "binary", not {output!r}')
+        raise ProgrammeError(f'output must be "hex" or "binary", not {output!r}')
     function = functools.partial(_pseudonyms, keys=keys, length=length, output=output)
     if isinstance(column, pl.Series):
         return function(column)
@@ -89,7 +89,7 @@ def pseudonymise(
 
 
 def _pseudonyms(series: pl.Series, *, keys: Sequence[Key], length: int, output: str) -> pl.Series:
-    # Imported here: Numba costs a third of a second.
+    # Imported here because Numba takes a third of a second.
     from linkcore.pseudonyms.columns import MOST_ROWS, hash_array
 
     hexadecimal = output == "hex"
@@ -113,19 +113,19 @@ def _pseudonyms(series: pl.Series, *, keys: Sequence[Key], length: int, output: 
 
 
 def _canonical(series: pl.Series) -> pl.Series:
-    """Return the series as text, or as numbers of up to ten digits."""
+    """Return the series as text, or as whole numbers of up to ten digits."""
     if series.dtype == pl.String:
         return series
     if isinstance(series.dtype, pl.Categorical | pl.Enum | pl.Null):
         return series.cast(pl.String)
     if not series.dtype.is_integer():
         raise ProgrammeError(
-            f"column {series.name!r} is {series.dtype}: only text and whole numbers have pseudonyms; cast it first"
+            f"column {series.name!r} is {series.dtype}: only text and whole numbers can be pseudonymised; cast it first"
         )
-    wrong = series.to_frame().select((~pl.first().is_between(0, _MOST)).sum()).item()
+    wrong = series.to_frame().select((~pl.first().is_between(0, _LARGEST_NUMBER)).sum()).item()
     if wrong:
         raise SourceError(
-            f"column {series.name!r} has {wrong} numbers that are negative or of more than ten digits: use nhs_number "
-            "to set them aside first"
+            f"column {series.name!r} has {wrong} numbers that are negative or have more than ten digits: use "
+            "nhs_number first to set them aside"
         )
     return series if series.dtype in (pl.Int64, pl.UInt64) else series.cast(pl.Int64)

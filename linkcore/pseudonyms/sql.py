@@ -1,4 +1,4 @@
-"""Pseudonyms in SQL: `pseudonymise` as a function of DuckDB."""
+"""Pseudonyms in SQL: `pseudonymise` as a DuckDB function."""
 
 from typing import TYPE_CHECKING
 
@@ -17,27 +17,28 @@ __all__ = ["register_duckdb"]
 def register_duckdb(
     connection: "duckdb.DuckDBPyConnection", *keys: Key, name: str = "pseudonymise", length: int = 128
 ) -> None:
-    """Give a DuckDB connection a function that turns text into pseudonyms.
+    """Add a function to a DuckDB connection that turns text into pseudonyms.
 
-    It does what `pseudonymise` does, and takes VARCHAR only: DuckDB refuses a number, which it could not write as ten
-    digits. The key stays in this process: the catalogue, ``EXPLAIN`` and a database file hold the function's name at
-    most. Whoever may run SQL on the connection can pseudonymise whatever they like, so treat it as you treat the key.
+    The function does what `pseudonymise` does, and takes VARCHAR only: a number would lose its leading zeros, so DuckDB
+    refuses it. The key stays in this process: the catalogue, ``EXPLAIN`` and a database file show at most the name of
+    the function. Anyone who can run SQL on the connection can pseudonymise any text, so protect it like the key.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        The function is there until the connection is closed.
+        The connection; it has the function until it is closed.
     *keys : Key
-        The key of each stage, first stage first; at least one.
+        One key for each stage, in the order of the stages; at least one.
     name : str
-        What the function is called in SQL.
+        Name of the function in SQL.
     length : int
         Bits of the pseudonym: a multiple of 8 from 64 to 256.
 
     Raises
     ------
     ProgrammeError
-        No key, a wrong length, or the connection has a function of that name.
+        There is no key, ``length`` has a wrong value, or DuckDB refuses the name: the connection may already have a
+        function of this name.
 
     Examples
     --------
@@ -47,19 +48,21 @@ def register_duckdb(
     ...     connection.sql("SELECT pseudonymise('9434765919')").fetchall()
     [('dd5c602eeb31d60c7c0d662c897231dd',)]
     """
-    # DuckDB looks up what the function's annotations mean.
+    # DuckDB evaluates the annotations of the function, so these modules must be here.
     import duckdb
     import pyarrow as pa
     from duckdb.func import PythonUDFType
 
-    hashed = pseudonymise(pl.Series("text", [], pl.String), *keys, length=length)  # refuses what cannot be
+    hashed = pseudonymise(pl.Series("text", [], pl.String), *keys, length=length)  # checks keys and length
     assert hashed.is_empty()
 
     def function(texts: pa.ChunkedArray) -> pa.Array:
-        # DuckDB may quote an error's message: none of ours holds a value.
+        # DuckDB may quote the message of an error; no message of linkcore holds a value.
         return pseudonymise(pl.Series("text", texts), *keys, length=length).to_arrow()
 
     try:
         connection.create_function(name, function, ["VARCHAR"], "VARCHAR", type=PythonUDFType.ARROW)
     except (duckdb.Error, ValueError, TypeError):
-        raise ProgrammeError(f"DuckDB does not take a function {name!r}: has the connection one already?") from None
+        raise ProgrammeError(
+            f"DuckDB refuses a function {name!r}: check whether the connection already has one, and give another name"
+        ) from None

@@ -1,8 +1,8 @@
-"""Stage 1: the codes that a supplier puts in place of NHS Numbers, before anything comes to the trusted team.
+"""Stage 1: the codes that suppliers put in place of NHS Numbers before they send data to the trusted team.
 
-A code is HMAC-SHA-256 under the suppliers' key. In a two-stage programme every source comes with such codes, all under
-one key, and persons are linked by them; a recipient's pseudonym is the second stage, over the code's 32 hex digits. The
-trusted team never holds the first key, and cannot tell which NHS Number a code is of.
+A code is HMAC-SHA-256 under the suppliers' key. In a two-stage programme all sources come with such codes, under one
+key, and records are linked by their codes. The second stage hashes the 32 hex digits of a code to a recipient's
+pseudonym. The trusted team never has the suppliers' key, so it cannot find the NHS Number behind a code.
 """
 
 from dataclasses import dataclass
@@ -19,37 +19,40 @@ from linkcore.schema import NHS_NUMBER_STATUS
 
 __all__ = ["CODE_TOKEN", "StageOne"]
 
-CODE_TOKEN: Final = "stage1:"  # noqa: S105 -- a token of ours, no password
-"""What the token of a person begins with who is known by a stage-1 code; the 32 hex digits follow."""
+CODE_TOKEN: Final = "stage1:"  # noqa: S105 -- no password
+"""Beginning of the token of a person who is known by a stage-1 code; the 32 hex digits of the code follow."""
 
-# Where an NHS Number stands in a table as an integer, 62 bits of a code stand: above all NHS Numbers, in 63 bits.
+# A table holds 62 bits of a code where it would hold an NHS Number: an integer above all NHS Numbers, in 63 bits.
 _ABOVE_NUMBERS: Final = 1 << 62
 _DIGITS_OF_INTEGER: Final = 16
 
 
 @dataclass(frozen=True)
 class StageOne:
-    """How a supplier makes and writes its codes; all sources of a programme must be of the same ``text`` and key.
+    """How a supplier makes and writes its stage-1 codes.
+
+    All sources of a programme must use the same key and the same ``text``, or their codes do not match.
 
     Parameters
     ----------
     encoding : {"hex", "base64"}
-        How the bytes are written; upper and lower case of hex do not matter.
+        How the bytes of a code are written. Hex may be in upper or lower case.
     bits : int
-        How many bits a code has, the leftmost of HMAC-SHA-256: a multiple of 8 from 128 to 256. The first 128 count.
+        Length of a code: the leftmost bits of HMAC-SHA-256, a multiple of 8 from 128 to 256. Only the first 128 are
+        used.
     text : {"digits", "spaced"}
-        Of which text: the ten digits, or as they are shown, ``"943 476 5919"``.
+        The text that was hashed: ``"9434765919"`` or ``"943 476 5919"``.
 
     Raises
     ------
     ProgrammeError
-        If it cannot be.
+        A parameter has a value that it cannot have.
 
     Examples
     --------
     >>> StageOne(bits=64)
     Traceback (most recent call last):
-    linkcore.errors.ProgrammeError: stage 1: bits is a multiple of 8 from 128 to 256, not 64
+    linkcore.errors.ProgrammeError: stage 1: bits must be a multiple of 8 from 128 to 256, not 64
     """
 
     encoding: Literal["hex", "base64"] = "hex"
@@ -58,26 +61,26 @@ class StageOne:
 
     def __post_init__(self) -> None:
         if self.encoding not in ("hex", "base64"):
-            raise ProgrammeError(f"stage 1: encoding is 'hex' or 'base64', not {self.encoding!r}")
+            raise ProgrammeError(f"stage 1: encoding must be 'hex' or 'base64', not {self.encoding!r}")
         if self.bits not in range(128, 257, 8):
-            raise ProgrammeError(f"stage 1: bits is a multiple of 8 from 128 to 256, not {self.bits}")
+            raise ProgrammeError(f"stage 1: bits must be a multiple of 8 from 128 to 256, not {self.bits}")
         if self.text not in ("digits", "spaced"):
-            raise ProgrammeError(f"stage 1: text is 'digits' or 'spaced', not {self.text!r}")
+            raise ProgrammeError(f"stage 1: text must be 'digits' or 'spaced', not {self.text!r}")
 
     def write(self, number: pl.Expr, key: Key) -> pl.Expr:
-        """Make codes of NHS Numbers, as the holder of the first key does.
+        """Turn NHS Numbers into codes, as the suppliers do.
 
         Parameters
         ----------
         number : polars.Expr
-            Int64, such as :func:`linkcore.nhs_number` gives.
+            NHS Numbers as Int64.
         key : Key
-            The suppliers'.
+            The suppliers' key.
 
         Returns
         -------
         polars.Expr
-            String, null where there is no number.
+            String: the codes; null where the number is null.
 
         Examples
         --------
@@ -98,16 +101,16 @@ class StageOne:
         Parameters
         ----------
         column : polars.Expr
-            Codes, as a source holds them.
+            Codes as the source writes them.
         dtype : polars.DataType, optional
-            Its dtype, where it is known.
+            Dtype of the column; if it is not given, Polars finds it when the query runs.
 
         Returns
         -------
         polars.Expr
-            Struct with ``value`` (Int64: what stands for the code where an NHS Number would be, above all of these),
-            ``code`` (String: 32 lower-case hex digits), both null unless valid; and ``status``
-            (``schema.NHS_NUMBER_STATUS``: valid, missing or malformed).
+            Struct of ``value`` (Int64, made of the code, above all NHS Numbers; it takes their place in RECORDS),
+            ``status`` (``schema.NHS_NUMBER_STATUS``: valid, missing or malformed) and ``code`` (String, 32 lower-case
+            hex digits). ``value`` and ``code`` are null unless the status is valid.
 
         Examples
         --------
@@ -123,7 +126,7 @@ class StageOne:
             sound = text.str.contains(f"^[0-9A-Fa-f]{{{2 * length}}}$")
             whole = pl.when(sound).then(text.str.to_lowercase()).otherwise(None)
         else:
-            # Of what is no base64, the decoder's message would quote the value.
+            # The decoder would quote a value that is not base64 in its error.
             sound = text.str.contains(f"^[A-Za-z0-9+/]{{{-(-length * 4 // 3)}}}={{0,2}}$")
             decoded = pl.when(sound).then(text).otherwise(None).str.decode("base64", strict=False).bin.encode("hex")
             whole = pl.when(decoded.str.len_bytes() == 2 * length).then(decoded).otherwise(None)

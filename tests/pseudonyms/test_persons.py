@@ -76,7 +76,7 @@ def test_another_name_of_the_column_and_back_again() -> None:
 def test_a_pseudonym_of_nobody_is_refused_unseen() -> None:
     stranger = pseudonym("9999999999", OLD_MATERIAL)
     released = pl.DataFrame({"pseudonym": [stranger, pseudonym(NAMES[0], OLD_MATERIAL), None]})
-    with pytest.raises(SourceError, match="1 of 3 pseudonyms are of nobody among PERSONS") as caught:
+    with pytest.raises(SourceError, match="1 of 3 pseudonyms belong to nobody in persons") as caught:
         repseudonymise(released, FRAME, OLD, NEW)
     assert stranger not in str(caught.value)
     with pytest.raises(SourceError, match="under key 'optum-2026' version 2"):
@@ -88,5 +88,5 @@ def test_frames_that_are_something_else_are_refused() -> None:
         repseudonymise(pl.DataFrame({"other": ["x"]}), FRAME, OLD, NEW)
     with pytest.raises(ProgrammeError, match="no column 'pseudonym' of text"):
         repseudonymise(pl.DataFrame({"pseudonym": [1]}), FRAME, OLD, NEW)
-    with pytest.raises(ProgrammeError, match="PERSONS lacks token"):
+    with pytest.raises(ProgrammeError, match="persons lacks the columns token"):
         pseudonym_mapping(FRAME.drop("token"), OLD, NEW)

@@ -65,7 +65,7 @@ def test_what_cannot_be_is_refused(connection: Any) -> None:
         register_duckdb(connection, name="none")
     with pytest.raises(ProgrammeError, match="multiple of 8"):
         register_duckdb(connection, KEY, name="short", length=7)
-    with pytest.raises(ProgrammeError, match="has the connection one already") as caught:
+    with pytest.raises(ProgrammeError, match="check whether the connection already has one") as caught:
         register_duckdb(connection, SECOND)
     assert not shows(report(caught.value), OTHER)
     assert connection.execute("SELECT pseudonymise('a')").fetchall() == [(pseudonym("a", MATERIAL),)]
