@@ -322,7 +322,7 @@ def _summary(run: ProgrammeRun) -> Iterator[str]:
         f"linked: {_shown(linkage.links.height)} records of {len(linkage.sources)} sources, "
         f"{_shown(linkage.persons.height)} persons"
     )
-    # What the report tells, too, is as it is there: two ways to suppress would give away what each keeps to itself.
+    # Counts that the report shows too are taken from it: two different suppressions could reveal what each hides.
     of_practices = run.quality.not_read.filter(pl.col("practice") != ALL)
     for source, practice, rows in of_practices.select("source", "practice", "records").iter_rows():
         yield f"left out when read, Type 1: {source}, practice {practice}: {_written(rows)} rows"
