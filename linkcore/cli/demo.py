@@ -70,7 +70,7 @@ class Demonstration:
 
 
 def accuracy(judged: pl.DataFrame) -> pl.DataFrame:
-    """Return precision and recall for each source and for all: ``source``, the counts, ``precision``, ``recall``."""
+    """Return precision and recall for each source and for all: ``source``, counts, ``precision``, ``recall``."""
     counts = judged.group_by("source", maintain_order=True).agg(pl.exclude("method").sum())
     counts = pl.concat([counts, counts.select(pl.lit("all").alias("source"), pl.exclude("source").sum())])
     return counts.with_columns(
