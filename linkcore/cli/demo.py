@@ -87,8 +87,8 @@ def _share(part: str, whole: str) -> pl.Expr:
 def _conflicts_text(conflicts: pl.DataFrame) -> str:
     wrong, found, true, alarms = conflicts.select(pl.col("wrong", "found", "true", "false_alarms").sum()).row(0)
     return (
-        f"Conflicts: {found:,} of {wrong:,} records with another person's NHS Number were found; {alarms:,} of {true:,} "
-        "links by number to the right person were wrongly called a conflict."
+        f"Conflicts: {found:,} of {wrong:,} records with another person's NHS Number were found. {alarms:,} of "
+        f"{true:,} links by number to the right person were called a conflict by mistake."
     )
 
 
