@@ -1,4 +1,4 @@
-"""The demonstration: a synthetic ICS, made, linked, released to one recipient, judged by its truth and reported."""
+"""The demonstration: a synthetic ICS is made, linked, released, compared with the truth and reported."""
 
 import resource
 import sys
@@ -29,26 +29,11 @@ _LEFT_TO_THE_FALLBACK: Final = ("probabilistic", "new_person", "unlinked")
 
 @dataclass(frozen=True, eq=False)
 class Demonstration:
-    """What the demonstration did.
+    """Result of the demonstration.
 
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where everything is.
-    linkage : Linkage
-        Of the twelve sources.
-    released : Release
-        To the one recipient.
-    report : pathlib.Path
-        The linkage-quality report.
-    judged : polars.DataFrame
-        What :func:`linkcore.quality.truth.compare_with_truth` found.
-    conflicts : polars.DataFrame
-        What :func:`linkcore.quality.truth.conflicts_found` found.
-    seconds : dict of str to float
-        By step.
-    peak_bytes : int
-        The most memory the process ever held.
+    ``judged`` is the result of :func:`linkcore.quality.truth.compare_with_truth`, ``conflicts`` that of
+    :func:`linkcore.quality.truth.conflicts_found`. ``seconds`` holds the time of each step, ``peak_bytes`` the most
+    memory that the process used.
     """
 
     folder: Path
@@ -61,19 +46,19 @@ class Demonstration:
     peak_bytes: int
 
     def text(self) -> str:
-        """Say it all in plain text."""
+        """Describe the result in plain text."""
         records, persons = self.linkage.links.height, self.linkage.persons.height
         times = pl.DataFrame({"step": list(self.seconds), "seconds": list(self.seconds.values())})
         return "\n\n".join(
             [
-                f"{records:,} records in, {persons:,} persons. How each record came to its person:",
+                f"{records:,} records in, {persons:,} persons. How records were linked to persons:",
                 as_text(self.linkage.quality.by_method()),
-                "Against the truth (precision: linked to the right person, of those linked; recall: of those that have "
-                "another record to be linked to):",
+                "Compared with the truth (precision: the share of linked records that are linked to the right person; "
+                "recall: the share of records with another record of the same person that are linked to it):",
                 as_text(accuracy(self.judged)),
-                "Of these, what was left to the fallback: records without a usable number, and conflicts:",
+                "The part of these for the fallback (records without a usable number, and conflicts):",
                 as_text(accuracy(self.judged.filter(pl.col("method").is_in(_LEFT_TO_THE_FALLBACK)))),
-                _of_conflicts(self.conflicts),
+                _conflicts_text(self.conflicts),
                 "" if self.linkage.quality.fallback is None else self.linkage.quality.fallback.text(),
                 as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
                 f"sources and programme file  {self.folder / 'ics'}\n"
@@ -85,10 +70,7 @@ class Demonstration:
 
 
 def accuracy(judged: pl.DataFrame) -> pl.DataFrame:
-    """Turn counts of right and wrong links into precision and recall, by source and in all.
-
-    Returns ``source``, the counts, ``precision`` and ``recall``.
-    """
+    """Return precision and recall for each source and for all: ``source``, counts, ``precision``, ``recall``."""
     counts = judged.group_by("source", maintain_order=True).agg(pl.exclude("method").sum())
     counts = pl.concat([counts, counts.select(pl.lit("all").alias("source"), pl.exclude("source").sum())])
     return counts.with_columns(
@@ -102,16 +84,16 @@ def _share(part: str, whole: str) -> pl.Expr:
     return pl.when(pl.col(whole) > 0).then(pl.col(part) / pl.col(whole))
 
 
-def _of_conflicts(conflicts: pl.DataFrame) -> str:
+def _conflicts_text(conflicts: pl.DataFrame) -> str:
     wrong, found, true, alarms = conflicts.select(pl.col("wrong", "found", "true", "false_alarms").sum()).row(0)
     return (
-        f"Conflicts: of {wrong:,} records that carry another person's NHS Number {found:,} were found out; of {true:,} "
-        f"links by number to the right person {alarms:,} were called a conflict."
+        f"Conflicts: {found:,} of {wrong:,} records with another person's NHS Number were found. {alarms:,} of "
+        f"{true:,} links by number to the right person were called a conflict by mistake."
     )
 
 
 def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Progress = silent) -> Demonstration:
-    """Make a synthetic ICS, link it, release it to one recipient, judge it and write its report."""
+    """Make a synthetic ICS, link it, release it to one recipient, compare it with the truth, and write its report."""
     seconds: dict[str, float] = {}
 
     with _timed(seconds, "synthesise"):
@@ -136,7 +118,7 @@ def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Pro
 
 
 def _key(file: Path) -> Key:
-    """Give the key of an earlier demonstration, so that a second one releases the same pseudonyms, or a new one."""
+    """Return the key of an earlier demonstration, which then gives the same pseudonyms, or a new key."""
     if file.exists():
         return Key.read(file)
     key = Key.generate(file.stem)

@@ -32,9 +32,13 @@ def add(commands: "Commands") -> None:
         commands, "reidentify", _reidentify, "find which of a requester's own patients some pseudonyms stand for"
     )
     _lookup_options(reidentify)
-    reidentify.add_argument("--pseudonyms", type=Path, required=True, metavar="FILE", help="pseudonyms to look up")
+    reidentify.add_argument(
+        "--pseudonyms", type=Path, required=True, metavar="FILE", help="file with the pseudonyms to look up"
+    )
     reidentify.add_argument("--requester", required=True, metavar="ODS", help="ODS code of the requester")
-    reidentify.add_argument("--list", type=Path, required=True, metavar="FILE", help="the requester's own patient list")
+    reidentify.add_argument(
+        "--list", type=Path, required=True, metavar="FILE", help="file with the requester's own patient list"
+    )
     reidentify.add_argument("--source", help="the provider's own source; without it, the requester is a GP practice")
     reidentify.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write (mode 0600)")
 
@@ -45,7 +49,9 @@ def add(commands: "Commands") -> None:
         "write a recipient's scores for the practices and providers whose patients were scored",
     )
     _lookup_options(back)
-    back.add_argument("--scores", type=Path, required=True, metavar="FILE", help="scores that the recipient sent")
+    back.add_argument(
+        "--scores", type=Path, required=True, metavar="FILE", help="file with the scores that the recipient sent"
+    )
     back.add_argument(
         "--score",
         action="append",

@@ -30,7 +30,7 @@ def add(commands: "Commands") -> None:
         commands,
         "withdrawals",
         _withdrawals,
-        "write, for each recipient, the pseudonyms to remove since people objected",
+        "write, for each recipient, the pseudonyms that it must remove because people have objected",
     )
     options.programme(withdrawals)
     options.day(withdrawals)

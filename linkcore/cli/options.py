@@ -85,7 +85,7 @@ def one_key(parser: argparse.ArgumentParser) -> None:
 def held_keys(parser: argparse.ArgumentParser, *, required: bool = True) -> "argparse._MutuallyExclusiveGroup":
     """Add the options for keys in all their versions."""
     place = parser.add_mutually_exclusive_group(required=required)
-    place.add_argument("--keyring", type=Path, help="encrypted file with the keys; all their versions are used")
+    place.add_argument("--keyring", type=Path, help="encrypted file with the keys of one role (mode 0600)")
     place.add_argument(
         "--key-file", type=Path, action="append", help="file with one key, not encrypted; can be given several times"
     )

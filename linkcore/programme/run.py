@@ -313,15 +313,15 @@ def _refuse_if_nobody_is_left(agreements: list[Agreement], refused: Mapping[str,
 def _summary(run: ProgrammeRun) -> Iterator[str]:
     linkage = run.linkage
     yield f"programme: {run.programme}, for {run.on}"
-    yield f"counts: 1 to {SMALLEST_COUNT - 1} are shown as *, others to the nearest 5"
+    yield f"counts from 1 to {SMALLEST_COUNT - 1} are shown as *, and others are rounded to the nearest 5"
     yield (
         f"linked: {_shown(linkage.links.height)} records of {len(linkage.sources)} sources, "
         f"{_shown(linkage.persons.height)} persons"
     )
-    # What the report tells, too, is as it is there: two ways to suppress would give away what each keeps to itself.
+    # Counts that the report shows too are taken from it: two different suppressions could reveal what each hides.
     of_practices = run.quality.not_read.filter(pl.col("practice") != ALL)
     for source, practice, rows in of_practices.select("source", "practice", "records").iter_rows():
-        yield f"left out when read, Type 1: {source}, practice {practice}: {_written(rows)} rows"
+        yield f"GP rows with a Type 1 opt-out, left out when read: {source}, practice {practice}: {_written(rows)} rows"
     withheld = run.quality.withheld
     counts_of = {(purpose, source, reason): count for purpose, source, reason, count in withheld.iter_rows()}
     for purpose in run.withholdings:

@@ -1,4 +1,4 @@
-"""Commands, run in this process as ``main`` runs them, and one small programme for them all to work on."""
+"""Runs commands in this process, as ``main`` does, and writes the small programme that they work on."""
 
 import contextlib
 import csv
@@ -28,7 +28,7 @@ class Done(NamedTuple):
 
 
 def run(*arguments: object, passphrase: str | None = None, stdin: str = "") -> Done:
-    """Run a command; nobody sits at a terminal. Whatever it says, it says nothing of a person."""
+    """Run a command without a terminal, and check that its output says nothing about a person."""
     said, errors = io.StringIO(), io.StringIO()
     environment = {name: value for name, value in os.environ.items() if name != "LINKCORE_PASSPHRASE"}
     if passphrase is not None:
@@ -43,13 +43,13 @@ def run(*arguments: object, passphrase: str | None = None, stdin: str = "") -> D
             code = main([str(each) for each in arguments])
         except SystemExit as left:  # argparse
             code = int(str(left.code))
-    told = said.getvalue() + errors.getvalue()
-    assert not [one for one in (*PEOPLE, "Surname") if one in told]
+    output = said.getvalue() + errors.getvalue()
+    assert not [identifier for identifier in (*PEOPLE, "Surname") if identifier in output]
     return Done(code, said.getvalue(), errors.getvalue())
 
 
 def done(*arguments: object, passphrase: str | None = None, stdin: str = "") -> str:
-    """Run a command that must do what it is told, and say nothing on stderr."""
+    """Run a command that must succeed and write nothing to stderr."""
     ran = run(*arguments, passphrase=passphrase, stdin=stdin)
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
@@ -70,7 +70,7 @@ def process(*arguments: object, cwd: Path | None = None, stdin: str | None = Non
 
 
 def actions(log: Path) -> list[str]:
-    """What an audit log tells of."""
+    """The actions that an audit log records."""
     return [line["action"] for line in lines(log)]
 
 
@@ -79,21 +79,21 @@ def lines(log: Path) -> list[dict[str, Any]]:
 
 
 def rows(file: Path) -> list[dict[str, str]]:
-    """What a CSV file holds."""
+    """The rows of a CSV file."""
     return list(csv.DictReader(io.StringIO(file.read_text("utf-8-sig"))))
 
 
 # --- The programme ---------------------------------------------------------------------------------------------------
 
 
-def number(at: int) -> str:
-    """An NHS Number of the range that is set aside for testing."""
-    nine = f"9990{at:05d}"
+def number(serial: int) -> str:
+    """An NHS Number of the test range."""
+    nine = f"9990{serial:05d}"
     digit = 11 - sum(int(each) * weight for each, weight in zip(nine, range(10, 1, -1), strict=True)) % 11
-    return number(at + 500) if digit == 10 else f"{nine}{digit % 11}"
+    return number(serial + 500) if digit == 10 else f"{nine}{digit % 11}"
 
 
-PEOPLE = [number(at) for at in range(1, 21)]
+PEOPLE = [number(serial) for serial in range(1, 21)]
 NATIONAL, TYPE_ONE, OBJECTOR = PEOPLE[0], PEOPLE[1], PEOPLE[2]
 PRACTICES = {"A81001": PEOPLE[:12], "B82002": PEOPLE[12:]}
 

@@ -37,7 +37,7 @@ def release(programme: Path, *more: object, on: str = DAY, out: Path | None = No
     )
 
 
-def test_a_release_holds_whoever_did_not_opt_out_and_is_written_down(
+def test_a_release_has_everybody_who_did_not_opt_out_and_is_recorded(
     programme: Path, key: lc.Key, tmp_path: Path
 ) -> None:
     object_to(programme, OBJECTOR)
@@ -65,7 +65,7 @@ def test_a_release_holds_whoever_did_not_opt_out_and_is_written_down(
         ('key = "partner-2026"', 'key = "another"', DAY, "no key 'another'"),
     ],
 )
-def test_what_may_not_leave_is_refused_and_the_earlier_release_stays(
+def test_a_refused_release_leaves_the_earlier_release_and_the_audit_log_unchanged(
     programme: Path, old: str, new: str, on: str, says: str
 ) -> None:
     before = (programme / "release" / "manifest.json").read_bytes()
@@ -78,7 +78,7 @@ def test_what_may_not_leave_is_refused_and_the_earlier_release_stays(
     assert (programme / "audit.jsonl").read_bytes() == log
 
 
-def test_of_real_people_nothing_leaves_unsigned_or_unwritten(programme: Path) -> None:
+def test_data_of_real_people_are_released_only_signed_and_audited(programme: Path) -> None:
     state(programme, "synthetic = true", "synthetic = false")
     unsigned = release(programme, "--apart-from", programme / "release")
     state(programme, '[audit]\nfile = "audit.jsonl"', "")
@@ -93,13 +93,13 @@ def test_of_real_people_nothing_leaves_unsigned_or_unwritten(programme: Path) ->
     assert actions(programme / "other.jsonl") == ["release"]
 
 
-def test_the_programme_s_audit_log_is_the_only_one(programme: Path, tmp_path: Path) -> None:
+def test_a_second_audit_log_is_refused(programme: Path, tmp_path: Path) -> None:
     refused = release(programme, "--audit", tmp_path / "other.jsonl")
     assert (refused.returncode, "take --audit away" in refused.stderr) == (2, True)
     assert not (tmp_path / "other.jsonl").exists()
 
 
-def test_two_recipients_under_one_key_are_found_out(programme: Path, tmp_path: Path) -> None:
+def test_two_recipients_with_one_key_are_refused(programme: Path, tmp_path: Path) -> None:
     manifest = programme / "release" / "manifest.json"
     stated = json.loads(manifest.read_text()) | {"recipient": "Somebody else"}
     manifest.write_text(json.dumps(stated))
@@ -107,7 +107,7 @@ def test_two_recipients_under_one_key_are_found_out(programme: Path, tmp_path: P
     assert (refused.returncode, "the same key" in refused.stderr) == (4, True)
 
 
-def test_an_unknown_recipient_is_wrong_usage(programme: Path, tmp_path: Path) -> None:
+def test_an_unknown_recipient_is_refused_as_wrong_usage(programme: Path, tmp_path: Path) -> None:
     refused = run(
         *("release", programme, "--recipient", "nobody", "--key-file", tmp_path / "k", "--actor", "a"),
         *("--on", DAY, "--out", tmp_path / "out"),
@@ -125,7 +125,7 @@ def public(signing_key: Path, tmp_path: Path) -> Path:
     return file
 
 
-def test_verify_tells_a_whole_release_from_one_that_was_touched(programme: Path, public: Path, tmp_path: Path) -> None:
+def test_verify_finds_a_changed_release(programme: Path, public: Path, tmp_path: Path) -> None:
     said = done("verify", programme / "release", "--verify-key", public)
     assert "release to Partner: whole; signed by key" in said
     assert "was not checked" in done("verify", programme / "release")
@@ -141,7 +141,7 @@ def test_verify_tells_a_whole_release_from_one_that_was_touched(programme: Path,
 # --- Run -------------------------------------------------------------------------------------------------------------
 
 
-def test_run_does_all_that_an_example_programme_states(tmp_path: Path) -> None:
+def test_run_does_everything_that_an_example_programme_states(tmp_path: Path) -> None:
     folder = tmp_path / "somerset"
     shutil.copytree(FIXTURES / "somerset", folder, ignore=shutil.ignore_patterns("run-*", "audit.jsonl*"))
     said = done("run", folder, "--synthetic", "--on", DAY, "--actor", "team", "--out", tmp_path / "run")
@@ -154,7 +154,7 @@ def test_run_does_all_that_an_example_programme_states(tmp_path: Path) -> None:
     assert actions(folder / "audit.jsonl") == ["programme_run", "release", "release"]
 
 
-def test_run_takes_a_keyring_or_key_files_and_ends_with_4_where_somebody_got_nothing(
+def test_run_takes_a_keyring_or_key_files_and_exits_with_4_if_a_recipient_got_nothing(
     programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
 ) -> None:
     arguments = ("run", programme, "--on", DAY, "--actor", "team")
@@ -175,7 +175,7 @@ def test_run_takes_a_keyring_or_key_files_and_ends_with_4_where_somebody_got_not
     assert [path.name for path in (tmp_path / "three" / "releases").iterdir()] == ["partner-2026"]
 
 
-def test_run_makes_no_keys_for_a_programme_of_real_people(programme: Path, tmp_path: Path) -> None:
+def test_run_makes_no_keys_for_a_programme_that_is_not_synthetic(programme: Path, tmp_path: Path) -> None:
     state(programme, "synthetic = true", "synthetic = false")
     refused = run("run", programme, "--synthetic", "--on", DAY, "--actor", "team", "--out", tmp_path / "run")
     assert (refused.returncode, "does not say that it is synthetic" in refused.stderr) == (4, True)

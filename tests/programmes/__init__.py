@@ -1,4 +1,4 @@
-"""The five example programmes, each linked and run once, in a file of tests of its own."""
+"""The five example programmes: each is linked and run once, and has its own file of tests."""
 
 import pytest
 

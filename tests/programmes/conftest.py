@@ -1,4 +1,4 @@
-"""Each programme is linked and run once, however many tests look at it; what is said meanwhile is kept."""
+"""Runs each programme once for all tests, and keeps everything that is printed or logged meanwhile."""
 
 from collections.abc import Callable
 from functools import cache
@@ -13,7 +13,7 @@ from tests.programmes.running import Running, start
 
 @pytest.fixture(scope="session")
 def overheard(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where everything goes that is printed, logged, or left among temporary files."""
+    """The folder for everything that is printed, logged, or left among temporary files."""
     return tmp_path_factory.mktemp("overheard")
 
 

@@ -1,4 +1,4 @@
-"""What must hold for every programme: the tests of each are these, under its name, and some of its own."""
+"""The tests that each of the five programmes must pass; each has some of its own as well."""
 
 import json
 import os
@@ -64,7 +64,7 @@ def looked_for(left: Exits) -> Wanted:
 
 
 def given(left: Exits) -> set[Path]:
-    """What came from the providers, and is no exit."""
+    """The files that came from the providers."""
     folders = [left.folder / name for name in ("sources", "opt_outs")]
     files = {file for folder in folders for file in folder.rglob("*")}
     return files | {left.folder / name for name in ("superseded.csv", "small_areas.csv")}
@@ -73,7 +73,7 @@ def given(left: Exits) -> set[Path]:
 class EveryProgramme:
     name: str
 
-    def test_what_leaves_and_what_is_withheld_is_what_the_truth_says(self, running: Runner) -> None:
+    def test_released_and_withheld_records_are_those_of_the_truth(self, running: Runner) -> None:
         ran = running(self.name)
         purposes = {each.recipient: each.purpose for each in ran.programme.agreements()}
         found = {
@@ -82,10 +82,10 @@ class EveryProgramme:
         }
         assert found == ran.expected["recipients"]
         assert sorted(ran.run.refused) == ran.expected.get("refused", [])
-        # And it is not for want of opt-outs that the counts agree.
+        # The counts do not agree only because there are no opt-outs.
         assert sum(len(each["withheld"]) for sources in found.values() for each in sources.values()) > 3
 
-    def test_the_files_hold_as_many_rows_as_are_counted(self, running: Runner) -> None:
+    def test_the_files_have_the_counted_rows(self, running: Runner) -> None:
         ran = running(self.name)
         for recipient, sources in ran.expected["recipients"].items():
             folder = ran.run.releases[recipient].folder
@@ -101,7 +101,7 @@ class EveryProgramme:
             if practice != "all"
         } == ran.expected["type_one_rows"]
 
-    def test_pseudonyms_are_those_of_the_people_under_each_recipients_own_key(self, running: Runner) -> None:
+    def test_pseudonyms_are_made_under_each_recipients_own_key(self, running: Runner) -> None:
         ran = running(self.name)
         everybody = set(ran.numbers_in("gp").cast(pl.String))
         seen: list[set[str]] = []
@@ -113,11 +113,11 @@ class EveryProgramme:
             seen.append({one for source in each.rows for one in released(each.folder, source)["pseudonym"]})
         assert all(not one & other for at, one in enumerate(seen) for other in seen[at + 1 :])
 
-    def test_releases_are_signed_and_the_audit_log_tells_of_them(self, running: Runner) -> None:
+    def test_releases_are_signed_and_recorded_in_the_audit_log(self, running: Runner) -> None:
         ran = running(self.name)
         for each in ran.run.releases.values():
             manifest = verify_release(each.folder, ran.signing_key.verify_key)
-            # Of codes nobody can tell whether they are of numbers of the test range: they count as real people's.
+            # Nobody can tell whether codes stand for test numbers, so they count as those of real people.
             assert (manifest["on"], manifest["synthetic"]) == (str(DAY), ran.programme.two_stage is None)
             file = each.folder / manifest["files"][0]["file"]
             content = file.read_bytes()
@@ -147,7 +147,7 @@ class EveryProgramme:
             assert ("exempt" in basis and stated in basis) if stated else basis.startswith("applied:")
             assert basis in (ran.run.folder / "summary.txt").read_text("utf-8")
 
-    def test_the_report_tells_of_what_is_withheld_and_on_what_basis(self, running: Runner) -> None:
+    def test_the_report_shows_what_is_withheld_and_on_what_basis(self, running: Runner) -> None:
         ran = running(self.name)
         told = read_quality(ran.run.folder / "quality.json")
         assert told.withheld["purpose"].unique(maintain_order=True).to_list() == list(ran.run.withholdings)
@@ -159,7 +159,7 @@ class EveryProgramme:
             counts |= {(source, reason): records for source, reason, records in each.counts.iter_rows()}
             for (source, reason), true in counts.items():
                 count = shown[purpose, source, reason]
-                # Of a second purpose, nothing is counted.
+                # For a second purpose, no count is shown.
                 of_first = purpose == next(iter(ran.run.withholdings))
                 assert count == round(true / 5) * 5 if count is not None else true > 0 or not of_first
                 assert count is None or not 0 < true < 8
@@ -168,7 +168,7 @@ class EveryProgramme:
             {"gp", "all"} if ran.expected["type_one_rows"] else set()
         )
 
-    def test_everything_that_is_written_is_for_its_owner_only(self, running: Runner) -> None:
+    def test_only_the_owner_can_read_what_is_written(self, running: Runner) -> None:
         ran = running(self.name)
         made = [*ran.run.folder.rglob("*"), ran.run.folder, ran.audit.path, ran.audit.head_path, ran.keyring.path]
         wrong = {path.name for path in made if stat.S_IMODE(path.stat().st_mode) != (0o700 if path.is_dir() else 0o600)}
@@ -183,7 +183,7 @@ class EveryProgramme:
         assert len(shown) > 10
         assert "*" in counts
 
-    def test_the_plan_says_who_gets_what_on_what_basis(self, running: Runner) -> None:
+    def test_the_plan_describes_who_gets_what_on_what_basis(self, running: Runner) -> None:
         ran = running(self.name)
         described = plan(ran.programme, DAY)
         for agreement in ran.programme.agreements():
@@ -192,7 +192,7 @@ class EveryProgramme:
             assert agreement.terms.approval in described
         assert described.count("REFUSED") == len(ran.expected.get("refused", []))
 
-    def test_after_all_of_it_the_audit_log_is_whole_and_tells_of_each_exit(self, exits: Leaver) -> None:
+    def test_the_audit_log_is_whole_and_records_each_exit(self, exits: Leaver) -> None:
         left = exits(self.name)
         assert verify_audit(left.running.audit.path).faults == ()
         done = {line["action"] for line in actions(left.running.audit.path)}
@@ -203,32 +203,32 @@ class EveryProgramme:
             "somerset": {"score_return"},
             "herefordshire_worcestershire": {"subject_access", "reidentification"},
         }[self.name]
-        # A re-identification that was refused is told of, too.
+        # A refused re-identification is recorded too.
         assert done == {"programme_run", "release", "reidentification"} | wanted
 
-    def test_what_the_exits_write_is_for_its_owner_only(self, exits: Leaver) -> None:
+    def test_only_the_owner_can_read_what_exits_write(self, exits: Leaver) -> None:
         left = exits(self.name)
         places = [path for pattern in ("run-*", "returned", "withdrawals-*") for path in left.folder.glob(pattern)]
         made = [*left.carriers, *(each for place in places for each in place.rglob("*"))]
         modes = {path: stat.S_IMODE(path.stat().st_mode) for path in made if path.is_file()}
         assert set(modes.values()) == {0o600}
-        # A folder above an output is made as any other is; one that is an output is private.
+        # A folder that is an output is private; a folder above an output is made like any other.
         assert all(stat.S_IMODE(path.parent.stat().st_mode) == 0o700 for path in modes.keys() - left.carriers)
 
-    def test_what_is_refused_is_refused(self, exits: Leaver) -> None:
+    def test_forbidden_requests_are_refused(self, exits: Leaver) -> None:
         left = exits(self.name)
         too_many, another_name, somebody = left.refusals
         assert too_many.startswith("RefusedError: 2 pseudonyms in one request, and at most 1")
         kind = "NHS Numbers"
         if self.name == "herefordshire_worcestershire":
-            # Codes are no numbers; that the column is the one they are in is not known of a copy of it.
+            # Codes are not numbers, and nothing shows that a copied column has them.
             assert "two-stage" in another_name or "stage-1" in another_name or kind in another_name
         else:
             assert kind in another_name
         assert somebody.startswith("ProgrammeError")
         assert not list(left.folder.glob("never*"))
 
-    def test_nothing_of_anybody_gets_out_of_a_programme(self, exits: Leaver, overheard: Path) -> None:
+    def test_no_identifier_leaks_from_a_programme(self, exits: Leaver, overheard: Path) -> None:
         left = exits(self.name)
         files = {file for file in left.folder.rglob("*") if file.is_file()} - given(left) - left.carriers
         if left.destroyed is not None:
@@ -237,7 +237,7 @@ class EveryProgramme:
         said = overheard / f"refusals-{self.name}.txt"
         said.write_text("\n".join(left.refusals), "utf-8")
         files |= {file for file in overheard.rglob("*") if file.is_file()}
-        # Where numba keeps compiled kernels.
+        # The folders in which numba keeps compiled kernels.
         caches = [Path(lc.__file__).parent, *map(Path, filter(None, [os.environ.get("NUMBA_CACHE_DIR")]))]
         files |= {file for cache in caches for file in cache.rglob("*.nb?")}
         kinds = {file.suffix for file in files}
@@ -245,7 +245,7 @@ class EveryProgramme:
         assert {".parquet", ".csv", ".duckdb"} & kinds
         assert leaks(sorted(files), looked_for(left)) == []
 
-    def test_no_pseudonym_stands_outside_what_is_for_its_recipient(self, exits: Leaver, overheard: Path) -> None:
+    def test_pseudonyms_are_only_in_files_for_their_recipient(self, exits: Leaver, overheard: Path) -> None:
         left = exits(self.name)
         theirs = {
             each.folder: {one for source in each.rows for one in released(each.folder, source)["pseudonym"]}
@@ -260,8 +260,8 @@ class EveryProgramme:
         assert leaks(sorted(others), sought) == []
         assert leaks(sorted(next(iter(theirs)).iterdir()), sought) != []
 
-    def test_what_is_looked_for_is_in_what_came_in(self, exits: Leaver) -> None:
-        """Else nothing would be proved by its not being found."""
+    def test_what_is_searched_for_is_in_the_extracts(self, exits: Leaver) -> None:
+        """Otherwise the search for leaks would prove nothing."""
         left = exits(self.name)
         files = [file for file in given(left) if file.is_file()]
         found = {line.split("): ")[1] for line in leaks(files, looked_for(left))}
@@ -271,11 +271,11 @@ class EveryProgramme:
             kinds = {"number", "birth date", "given_name", "family_name", "postcode", "address", "record_id"}
             assert kinds | {"somebody else's number or id"} <= found
 
-    def test_nothing_is_left_in_the_folder_for_temporary_files(self, exits: Leaver, overheard: Path) -> None:
+    def test_no_temporary_file_is_left(self, exits: Leaver, overheard: Path) -> None:
         exits(self.name)
         assert [path for path in (overheard / "tmp").rglob("*") if path.is_file()] == []
 
-    def test_keys_are_those_that_the_leak_test_looks_for(self, exits: Leaver) -> None:
+    def test_keys_are_those_that_the_leak_tests_look_for(self, exits: Leaver) -> None:
         running = exits(self.name).running
         for agreement in running.programme.agreements():
             said = pl.select(lc.pseudonymise(pl.lit("x"), running.keyring[agreement.key])).item()
@@ -283,11 +283,11 @@ class EveryProgramme:
 
 
 class Returning:
-    """Whose recipient's scores come back."""
+    """Tests of a programme whose recipient returns scores."""
 
     name: str
 
-    def test_scores_come_back_to_each_practice_and_hospital_for_its_own_patients(self, exits: Leaver) -> None:
+    def test_each_practice_and_hospital_gets_scores_of_its_own_patients(self, exits: Leaver) -> None:
         left = exits(self.name)
         assert left.returned is not None
         found = {
@@ -296,16 +296,16 @@ class Returning:
         }
         assert found == left.running.expected["returned"]
         assert any(found.values())
-        # The one pseudonym of nobody was not returned to anybody, and is only counted.
+        # The pseudonym that stands for nobody is counted, and returned to nobody.
         assert left.returned.of_nobody == (1 if self.name == "optum_south_central" else 0)
 
-    def test_returned_scores_carry_numbers_and_scores_and_nothing_else(self, exits: Leaver) -> None:
+    def test_returned_files_have_numbers_and_scores_and_nothing_else(self, exits: Leaver) -> None:
         left = exits(self.name)
         for file in left.carriers:
             rows = pl.read_csv(file, infer_schema=False)
             assert rows.columns == ["nhs_number", "NEED" if self.name == "optum_south_central" else "RISK"]
             assert sorted(rows["nhs_number"]) == left.running.expected["returned"][file.stem]
-        # And nothing of these people beside their numbers.
+        # Nothing about these people but their numbers.
         without_numbers = Wanted()
         for sentinel in left.running.expected["sentinels"]:
             for what in ("given_name", "family_name", "postcode", "address", "local_patient_id", "record_id"):
@@ -316,11 +316,11 @@ class Returning:
 
 
 class Destroyed:
-    """Which has come to its end."""
+    """Tests of a programme that is destroyed at its end."""
 
     name: str
 
-    def test_every_practice_and_provider_gets_a_certificate(self, exits: Leaver) -> None:
+    def test_each_practice_and_provider_gets_a_certificate(self, exits: Leaver) -> None:
         left = exits(self.name)
         assert left.destroyed is not None
         wanted = left.running.expected.get("certificates", ["GP-practices", "ZA1"])
@@ -332,14 +332,14 @@ class Destroyed:
             assert stated["files"]
             attested = {each["recipient"]: len(each["attested"]) for each in stated["recipients"]}
             assert attested == {
-                # Only of one programme have attestations come in.
+                # Only one programme has received attestations.
                 each.name: int(self.name == "cambridgeshire_peterborough")
                 for each in left.running.programme.recipient
             }
             assert left.running.programme.destruction.known_copies[0] in stated["may_survive"]
             assert provider in place.with_suffix(".html").read_text("utf-8")
 
-    def test_after_destruction_nothing_of_the_data_and_no_key_is_left(self, exits: Leaver) -> None:
+    def test_after_destruction_no_data_and_no_key_are_left(self, exits: Leaver) -> None:
         left = exits(self.name)
         assert left.destroyed is not None
         folder = left.destroyed_folder

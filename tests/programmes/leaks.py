@@ -1,4 +1,4 @@
-"""The search for leaks: whether anything of a person, or of a key, stands in any file, in whatever form."""
+"""The search for leaks: whether any file holds something of a person or of a key, in any form."""
 
 import base64
 import datetime as dt

@@ -1,4 +1,4 @@
-"""Listening: whatever is printed, logged, or left among temporary files meanwhile, by whatever way, is kept."""
+"""Keeps everything that is printed, logged, or left among temporary files, whichever library does it."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ __all__ = ["listening"]
 
 @contextmanager
 def listening(folder: Path) -> Iterator[None]:
-    """Keep all of it in a folder: ``log.txt``, ``printed.txt`` and ``tmp``."""
+    """Keep everything in a folder: ``log.txt``, ``printed.txt`` and ``tmp``."""
     temporary = folder / "tmp"
     temporary.mkdir(exist_ok=True)
     with ExitStack() as stack:

@@ -16,27 +16,27 @@ class TestCambridgeshirePeterborough(Destroyed, EveryProgramme):
     name = "cambridgeshire_peterborough"
 
 
-def test_the_file_for_the_national_check_holds_every_number_and_nothing_else(exits: Leaver) -> None:
+def test_the_national_check_file_has_every_number_and_nothing_else(exits: Leaver) -> None:
     left = exits("cambridgeshire_peterborough")
     content = (left.folder / "check.dat").read_bytes().decode("ascii")
-    every = {
+    all_numbers = {
         number.replace(" ", "")
         for source in left.linkage_sources
         for number in left.running.numbers_in(source).cast(pl.String)
         if number
     }
-    gone = {
+    left_out = {
         number
         for number in left.running.numbers_in("gp").cast(pl.String)
-        if number not in content  # a Type 1 opt-out whose other records, too, have no number
+        if number not in content  # people with a Type 1 opt-out and no other record with a number
     }
-    assert content == "".join(f"{number},\n" for number in sorted(every - gone))
-    assert left.asked == len(every - gone)
+    assert content == "".join(f"{number},\n" for number in sorted(all_numbers - left_out))
+    assert left.asked == len(all_numbers - left_out)
     listed = set((left.folder / "opt_outs" / "type_one.csv").read_text("utf-8").split()[1:])
-    assert gone <= listed
+    assert left_out <= listed
 
 
-def test_an_altered_certificate_or_audit_log_is_found_out(exits: Leaver, tmp_path: Path) -> None:
+def test_an_altered_certificate_or_audit_log_is_detected(exits: Leaver, tmp_path: Path) -> None:
     left = exits("cambridgeshire_peterborough")
     folder = left.destroyed_folder
     for part in ("json", "json.sig"):

@@ -1,4 +1,4 @@
-"""Devon: people object after a release, and one of them takes it back."""
+"""Devon: people object after a release, and one of them withdraws the objection."""
 
 import shutil
 from pathlib import Path
@@ -19,7 +19,7 @@ class TestDevon(EveryProgramme):
 
 
 @pytest.mark.parametrize("day", ["2026-04-21", "2026-04-28"])
-def test_the_recipient_is_told_which_pseudonyms_to_remove_and_of_nobody_else(exits: Leaver, day: str) -> None:
+def test_the_recipient_gets_the_pseudonyms_to_remove_and_no_others(exits: Leaver, day: str) -> None:
     left = exits("devon")
     key_id = "devon-analysts-2026"
     told = pl.read_csv(left.folder / f"withdrawals-{day}" / f"{key_id}.csv", infer_schema=False)
@@ -32,13 +32,13 @@ def test_the_recipient_is_told_which_pseudonyms_to_remove_and_of_nobody_else(exi
 
 
 @pytest.mark.parametrize("day", ["2026-04-21", "2026-04-28"])
-def test_the_next_release_leaves_them_out_with_records_that_have_no_number(exits: Leaver, day: str) -> None:
+def test_the_next_release_leaves_out_objectors_and_their_records_without_a_number(exits: Leaver, day: str) -> None:
     left = exits("devon")
     done, withheld = left.later[day]
     assert {done.manifest["recipient"]: counted(done.counts, withheld)} == left.running.expected["later"][day]
 
 
-def test_an_objection_taken_back_brings_the_person_back_under_the_same_pseudonym(exits: Leaver) -> None:
+def test_after_a_withdrawn_objection_the_person_is_back_under_the_same_pseudonym(exits: Leaver) -> None:
     left = exits("devon")
     first, gone, back = (
         set(released(each.folder, "gp")["pseudonym"])
@@ -51,7 +51,7 @@ def test_an_objection_taken_back_brings_the_person_back_under_the_same_pseudonym
     assert (one in first, one in gone, one in back) == (True, False, True)
 
 
-def test_a_record_without_a_number_is_withheld_with_the_person_that_the_fallback_links_it_to(exits: Leaver) -> None:
+def test_a_record_without_a_number_is_withheld_if_the_fallback_links_it_to_an_objector(exits: Leaver) -> None:
     """The objector rang NHS 111, and no number was written down."""
     running = exits("devon").running
     objectors = OptOuts.from_statements(running.folder / "opt_outs" / "objections.csv", as_of=DAY)
@@ -65,7 +65,7 @@ def test_a_record_without_a_number_is_withheld_with_the_person_that_the_fallback
     assert not (withholding.kept["nhs_111"] & theirs.fill_null(False)).any()
 
 
-def test_where_nobody_may_have_anything_nothing_is_linked(running: Runner, tmp_path: Path) -> None:
+def test_if_every_recipient_is_refused_nothing_is_linked(running: Runner, tmp_path: Path) -> None:
     ran = running("devon")
     steps: list[str] = []
     folder = tmp_path / "devon"

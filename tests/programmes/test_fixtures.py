@@ -1,4 +1,4 @@
-"""The fixtures: made by their script, and of nobody."""
+"""The fixtures: their script makes them, and no person in them exists."""
 
 import json
 import shutil
@@ -24,14 +24,14 @@ def test_the_script_makes_the_fixtures_again(tmp_path: Path) -> None:
     for path in sorted(made):
         before, again = FIXTURES / "programmes" / path, tmp_path / path
         if path.suffix == ".parquet":
-            # Whose bytes are as the version of the library that wrote them.
+            # The bytes depend on the version of the library that wrote them.
             assert_frame_equal(pl.read_parquet(before), pl.read_parquet(again))
         else:
             assert before.read_bytes() == again.read_bytes(), path
 
 
 def _committed() -> list[str]:
-    """All but what a run may have left there."""
+    """All files except what a run may have left there."""
     ignored = shutil.ignore_patterns("run-*", "audit.jsonl*", "returned", "withdrawals-*", "certificates", "*.tmp")
     root = FIXTURES / "programmes"
     files = [path.relative_to(root) for path in root.rglob("*") if path.is_file()]

@@ -1,4 +1,4 @@
-"""Herefordshire and Worcestershire: two stages, partners, sensitive records, subject access."""
+"""Herefordshire and Worcestershire: two stages, several partners, sensitive records, subject access."""
 
 import json
 
@@ -14,9 +14,9 @@ class TestHerefordshireWorcestershire(EveryProgramme):
     name = "herefordshire_worcestershire"
 
 
-def test_no_extract_of_a_two_stage_programme_holds_a_number_and_pseudonyms_are_the_second_stage(exits: Leaver) -> None:
+def test_extracts_have_codes_instead_of_numbers_and_pseudonyms_are_the_second_stage(exits: Leaver) -> None:
     running = exits("herefordshire_worcestershire").running
-    assert running.linkage.persons["nhs_number"].drop_nulls().min() > 1 << 60  # codes, above all numbers
+    assert running.linkage.persons["nhs_number"].drop_nulls().min() > 1 << 60  # codes are above all numbers
     code = running.expected["subject"]["code"]
     gp = set(released(running.run.releases["University of Worcester"].folder, "gp")["pseudonym"])
     council = set(released(running.run.releases["Herefordshire Council"].folder, "gp")["pseudonym"])
@@ -24,7 +24,7 @@ def test_no_extract_of_a_two_stage_programme_holds_a_number_and_pseudonyms_are_t
     assert council <= {pseudonym("council-2026", each) for each in running.numbers_in("gp")}
 
 
-def test_a_partner_whose_registration_expired_gets_nothing_and_the_others_theirs(exits: Leaver) -> None:
+def test_a_partner_with_an_expired_registration_gets_nothing_and_the_others_get_theirs(exits: Leaver) -> None:
     running = exits("herefordshire_worcestershire").running
     assert set(running.run.refused) == {"Analytics Start-up Ltd"}
     assert "its ICO registration expired on 2026-03-31" in running.run.refused["Analytics Start-up Ltd"]
@@ -32,7 +32,7 @@ def test_a_partner_whose_registration_expired_gets_nothing_and_the_others_theirs
     assert "REFUSED: agreement with 'Analytics Start-up Ltd'" in running.run.text()
 
 
-def test_the_pilot_is_of_12_practices(exits: Leaver) -> None:
+def test_the_pilot_has_12_practices(exits: Leaver) -> None:
     running = exits("herefordshire_worcestershire").running
     lists = {code: set(each) for code, each in running.practices().items()}
     assert len(lists) == 15
@@ -41,7 +41,7 @@ def test_the_pilot_is_of_12_practices(exits: Leaver) -> None:
     assert present == {f"Z9{number:04}" for number in range(1, 13)}
 
 
-def test_no_sensitive_code_leaves_nor_the_appointment_at_which_it_was_coded(exits: Leaver) -> None:
+def test_no_sensitive_code_leaves_and_no_row_of_its_appointment(exits: Leaver) -> None:
     running = exits("herefordshire_worcestershire").running
     listed = pl.read_csv(running.folder / "sensitive_codes.csv", infer_schema=False)["code"].str.replace(r"\.", "")
     folder = running.run.releases["University of Worcester"].folder
@@ -54,11 +54,11 @@ def test_no_sensitive_code_leaves_nor_the_appointment_at_which_it_was_coded(exit
     hidden = {pseudonym("uow-2026", f"linkcore:column:APPOINTMENT_ID:{one}") for one in bad}
     assert len(hidden) > 10
     assert not hidden & {*entries["APPOINTMENT_ID"], *appointments["APPOINTMENT_ID"]}
-    # The other appointments are there, under the same pseudonym in both.
+    # The other appointments are there, with the same pseudonym in both sources.
     assert set(entries["APPOINTMENT_ID"]) <= set(appointments["APPOINTMENT_ID"])
 
 
-def test_a_person_is_told_all_that_is_held_and_where_it_went(exits: Leaver) -> None:
+def test_subject_access_shows_everything_that_is_held_and_released(exits: Leaver) -> None:
     left = exits("herefordshire_worcestershire")
     assert left.subject is not None
     assert dict(left.subject.records) == left.running.expected["subject"]["records"]
@@ -75,7 +75,7 @@ def test_a_person_is_told_all_that_is_held_and_where_it_went(exits: Leaver) -> N
     assert answer["opt_outs"]["objections"]["in_force"] is False
 
 
-def test_the_answer_is_of_that_person_alone(exits: Leaver) -> None:
+def test_subject_access_shows_no_other_persons_code(exits: Leaver) -> None:
     left = exits("herefordshire_worcestershire")
     text = (left.folder / "subject-access.json").read_text("utf-8")
     mine = left.running.expected["subject"]["code"]
@@ -83,7 +83,7 @@ def test_the_answer_is_of_that_person_alone(exits: Leaver) -> None:
     assert {code for code in everybody if code in text} == {mine}
 
 
-def test_at_a_practices_request_only_its_own_patients_are_named_by_their_codes(exits: Leaver) -> None:
+def test_a_practice_is_told_the_codes_of_its_own_patients_only(exits: Leaver) -> None:
     left = exits("herefordshire_worcestershire")
     assert left.reidentified is not None
     practice = left.running.expected["practice"]
@@ -94,7 +94,7 @@ def test_at_a_practices_request_only_its_own_patients_are_named_by_their_codes(e
     assert NOBODY not in set(left.reidentified["pseudonym"])
 
 
-def test_the_subject_access_file_carries_one_person(exits: Leaver) -> None:
+def test_subject_access_shows_no_other_persons_identifiers(exits: Leaver) -> None:
     left = exits("herefordshire_worcestershire")
     (file,) = left.carriers
     answer = json.loads(file.read_text("utf-8"))

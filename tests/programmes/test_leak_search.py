@@ -1,4 +1,4 @@
-"""The search for leaks finds what is planted, in every kind of file and in every form."""
+"""The search for leaks finds planted values in every kind of file and in every form."""
 
 import datetime as dt
 import hashlib
@@ -77,7 +77,7 @@ def _log(file: Path, value: str) -> None:
     ("suffix", "write"),
     [(".parquet", _parquet), (".csv", _csv), (".json", _json), (".html", _html), (".txt", _log), (".nbc", _log)],
 )
-def test_the_search_finds_what_is_planted(tmp_path: Path, suffix: str, write: Callable[[Path, str], None]) -> None:
+def test_the_search_finds_planted_values(tmp_path: Path, suffix: str, write: Callable[[Path, str], None]) -> None:
     for at, value in enumerate(PLANTED.values()):
         write(tmp_path / f"{at}{suffix}", value)
     write(tmp_path / f"nobody{suffix}", "nothing of anybody")
@@ -85,7 +85,7 @@ def test_the_search_finds_what_is_planted(tmp_path: Path, suffix: str, write: Ca
     assert {line.split(" ")[0] for line in found} == {f"{at}{suffix}" for at in range(len(PLANTED))}
 
 
-def test_the_search_finds_what_is_planted_in_a_database(tmp_path: Path) -> None:
+def test_the_search_finds_planted_values_in_a_database(tmp_path: Path) -> None:
     import duckdb
 
     with duckdb.connect(tmp_path / "a.duckdb") as connection:
@@ -109,14 +109,14 @@ def test_the_search_finds_what_is_planted_in_a_database(tmp_path: Path) -> None:
         "999 000 0018".encode("utf-16-be"),
     ],
 )
-def test_the_search_finds_what_is_planted_as_bytes(tmp_path: Path, raw: bytes) -> None:
+def test_the_search_finds_planted_bytes(tmp_path: Path, raw: bytes) -> None:
     sought = wanted([SENTINEL], [material("k")])
     (tmp_path / "a.nbc").write_bytes(b"\x00\x01" + raw + b"\x02")
     pl.DataFrame({"a": [b"\x00" + raw]}).write_parquet(tmp_path / "b.parquet")
     assert {line.split(" ")[0] for line in leaks(sorted(tmp_path.iterdir()), sought)} == {"a.nbc", "b.parquet"}
 
 
-def test_the_search_finds_numbers_and_dates_of_their_own_dtypes(tmp_path: Path) -> None:
+def test_the_search_finds_numbers_and_dates_in_typed_columns(tmp_path: Path) -> None:
     pl.DataFrame({"a": [9990000018]}).write_parquet(tmp_path / "a.parquet")
     pl.DataFrame({"a": [dt.date(1931, 2, 11)]}).write_parquet(tmp_path / "b.parquet")
     pl.DataFrame({"a": [[{"b": "QUENBYX"}]]}).write_parquet(tmp_path / "c.parquet")
@@ -135,7 +135,7 @@ def test_the_search_finds_numbers_and_dates_of_their_own_dtypes(tmp_path: Path) 
         pytest.param(lambda: Path(tempfile.mkdtemp(), "left.csv").write_text("999 000 0018"), id="temporary file"),
     ],
 )
-def test_whatever_is_said_meanwhile_is_overheard(tmp_path: Path, say: Callable[[], object]) -> None:
+def test_everything_printed_or_logged_is_kept(tmp_path: Path, say: Callable[[], object]) -> None:
     with listening(tmp_path):
         say()
     files = [file for file in tmp_path.rglob("*") if file.is_file()]

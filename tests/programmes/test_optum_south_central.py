@@ -1,4 +1,4 @@
-"""South Central and West: scores come back, and all is destroyed after 20 weeks."""
+"""South Central and West: scores are returned, and everything is destroyed after 20 weeks."""
 
 import datetime as dt
 import shutil
@@ -16,7 +16,7 @@ class TestOptumSouthCentral(Returning, Destroyed, EveryProgramme):
     name = "optum_south_central"
 
 
-def test_a_practice_that_lists_everybody_is_told_of_its_own_patients_only(exits: Leaver) -> None:
+def test_a_practice_that_lists_everybody_is_told_about_its_own_patients_only(exits: Leaver) -> None:
     left = exits("optum_south_central")
     assert left.reidentified is not None
     assert sorted(left.reidentified["nhs_number"]) == left.running.expected["returned"]["Z90002"]
@@ -24,14 +24,14 @@ def test_a_practice_that_lists_everybody_is_told_of_its_own_patients_only(exits:
     assert all(pseudonym(key_id, number) == one for one, number in left.reidentified.iter_rows())
 
 
-def test_those_in_need_of_care_were_in_the_release(exits: Leaver) -> None:
-    """Else the partner could not have found them, and the test of the return would prove nothing."""
+def test_the_people_in_need_of_care_are_in_the_release(exits: Leaver) -> None:
+    """Otherwise the test of returned scores would prove nothing."""
     running = exits("optum_south_central").running
     gp = set(released(running.run.releases["Optum"].folder, "gp")["pseudonym"])
     assert {pseudonym("optum-2026", number) for number in running.expected["in_need_of_care"]} <= gp
 
 
-def test_a_run_that_is_refused_leaves_what_was_there(running: Runner, tmp_path: Path) -> None:
+def test_a_refused_run_leaves_the_earlier_run_unchanged(running: Runner, tmp_path: Path) -> None:
     ran = running("optum_south_central")
     out = tmp_path / "out"
     shutil.copytree(ran.run.folder, out)
@@ -46,7 +46,7 @@ def test_a_run_that_is_refused_leaves_what_was_there(running: Runner, tmp_path: 
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-def test_a_folder_that_holds_anything_else_is_not_replaced(running: Runner, tmp_path: Path) -> None:
+def test_a_folder_with_other_files_is_not_replaced(running: Runner, tmp_path: Path) -> None:
     ran = running("optum_south_central")
     shutil.copytree(ran.run.folder, tmp_path / "out")
     (tmp_path / "out" / "releases" / "optum-2026" / "mine.txt").write_text("mine")

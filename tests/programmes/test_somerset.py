@@ -1,4 +1,4 @@
-"""Somerset: a standing platform, and risk scores that come back."""
+"""Somerset: a permanent platform, and risk scores that are returned."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def test_the_national_opt_out_holds_for_section_251_and_not_for_the_patients_own
     assert not {pseudonym("risk-stratification-2026", number) for number in opted_out} & stratified
 
 
-def test_of_whoever_is_excluded_nothing_leaves_at_all(running: Runner) -> None:
+def test_no_record_of_an_excluded_person_leaves(running: Runner) -> None:
     ran = running("somerset")
     (excluded,) = pl.read_csv(ran.folder / "opt_outs" / "excluded.csv", infer_schema=False)["nhs_number"]
     for each in ran.run.releases.values():
@@ -39,7 +39,7 @@ def test_of_whoever_is_excluded_nothing_leaves_at_all(running: Runner) -> None:
         assert all(one not in set(released(each.folder, source)["pseudonym"]) for source in each.rows)
 
 
-def test_the_same_again_gives_the_same_bytes_but_for_times(running: Runner, tmp_path: Path) -> None:
+def test_a_second_run_gives_the_same_bytes_except_for_times(running: Runner, tmp_path: Path) -> None:
     ran = running("somerset")
     again = run_programme(
         ran.programme,
@@ -62,7 +62,7 @@ def test_the_same_again_gives_the_same_bytes_but_for_times(running: Runner, tmp_
     assert qualities[0] == qualities[1]
 
 
-def test_keys_are_refused_before_anything_is_read(running: Runner, tmp_path: Path) -> None:
+def test_missing_or_shared_keys_are_refused_before_anything_is_read(running: Runner, tmp_path: Path) -> None:
     ran = running("somerset")
     keys = {each.key: ran.keyring[each.key] for each in ran.programme.agreements()}
     lines = ran.audit.head.lines
@@ -80,7 +80,7 @@ def test_keys_are_refused_before_anything_is_read(running: Runner, tmp_path: Pat
     assert not (tmp_path / "out").exists()
 
 
-def test_only_a_synthetic_programme_gets_keys_made_for_it_or_runs_unsigned(tmp_path: Path) -> None:
+def test_only_a_synthetic_programme_runs_unsigned_or_with_generated_keys(tmp_path: Path) -> None:
     folder = tmp_path / "somerset"
     shutil.copytree(FIXTURES / "programmes" / "somerset", folder)
     synthetic = Programme.load(folder / "programme.toml")
