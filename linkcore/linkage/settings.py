@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.model.read import read_models
+from linkcore.linkage.model.model import Model
+from linkcore.linkage.model.splink_json import read_models
 from linkcore.schema import LABELS
 
 __all__ = ["Fallback"]
@@ -51,7 +52,7 @@ class Fallback:
 
     max_false_link_rate: float = 0.002
     accept: float | None = None
-    model: Path | str | Mapping[Any, Any] | None = field(default=None, repr=False)
+    model: Path | str | Model | Mapping[Any, Any] | None = field(default=None, repr=False)
     memory: str = "3GB"
     threads: int | None = None
     labels: pl.DataFrame | None = field(default=None, repr=False)

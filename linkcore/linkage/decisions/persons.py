@@ -11,6 +11,8 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.model.significant_digits import significant
+
 __all__ = [
     "Assignment",
     "Evidence",
@@ -20,7 +22,6 @@ __all__ = [
     "group",
     "pair_odds",
     "probabilities",
-    "significant",
     "weigh",
 ]
 
@@ -470,17 +471,6 @@ def _joined(links: pl.DataFrame) -> pl.DataFrame:
         .group_by("a", "b")
         .agg(pl.col("total").sum(), pl.col("seen").sum())
     )
-
-
-def significant(value: float) -> float:
-    """Round to six significant digits, so that the order in which something was summed cannot show.
-
-    Examples
-    --------
-    >>> significant(0.000123456789)
-    0.000123457
-    """
-    return float(f"{value:.6g}")
 
 
 def _log2_odds(probability: float) -> float:

@@ -14,26 +14,24 @@ import polars as pl
 
 from linkcore.errors import LinkcoreError, ProgrammeError
 from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
-from linkcore.linkage.comparisons.comparisons import (
-    BIRTH_DATES,
-    average_frequencies,
-    comparable,
-    compared_columns,
-    comparisons,
-)
-from linkcore.linkage.decisions.persons import significant
+from linkcore.linkage.comparisons.birth_date import BIRTH_DATES
+from linkcore.linkage.comparisons.comparable import comparable
+from linkcore.linkage.comparisons.comparisons import comparisons
 from linkcore.linkage.learning.expectation_maximisation import ONE_PERSON, begin, maximise
-from linkcore.linkage.learning.labels import Shares, counts_of_levels, shares_of_levels, with_probabilities
+from linkcore.linkage.learning.levels import Shares, counts_of_levels, shares_of_levels, with_probabilities
 from linkcore.linkage.learning.relatives import NEEDED as RELATIVES_NEED
 from linkcore.linkage.learning.relatives import (
     OTHER_BIRTH_DATE,
     SAME_BIRTH_DATE,
     Relatives,
-    learn_relatives,
+    count_relatives,
+    relatives_of_counts,
     relatives_of_shares,
 )
 from linkcore.linkage.model.by_source import level_shifts, shifted, source_models
-from linkcore.linkage.model.splink_json import as_splink_saves
+from linkcore.linkage.model.model import Comparison, Model, compared_columns
+from linkcore.linkage.model.significant_digits import significant
+from linkcore.linkage.model.splink_json import settings_of_one_table
 from linkcore.linkage.model.weights import levels_of_pairs, match_weight
 from linkcore.linkage.settings import Fallback
 from linkcore.private_database import draw_rows, make_table, private_connection
@@ -152,8 +150,8 @@ class Scorer:
         further: Mapping[str, FurtherKind],
         listed: int | None = None,
     ) -> None:
-        self.model: dict[str, Any] = {}
-        self.source_models: dict[int, dict[str, Any]] = {}
+        self.model: Model | None = None
+        self.source_models: dict[int, Model] = {}
         self.relatives = Relatives()
         self.compared, self.left_out = 0, dict[str, int]()
         self.proposed = pl.DataFrame(schema={"record": pl.UInt32, "person": pl.UInt32})
@@ -178,8 +176,14 @@ class Scorer:
     @property
     def prior_weight(self) -> float:
         """What Splink adds to the weight of a pair: log2 of the prior odds that are in the model."""
-        prior = self.model["probability_two_random_records_match"]
-        return math.log2(prior / (1 - prior))
+        return self.known_model.prior_weight
+
+    @property
+    def known_model(self) -> Model:
+        """The model, once it was learned or given."""
+        if self.model is None:
+            raise ProgrammeError("no model was learned or given")
+        return self.model
 
     def learn_from_labels(self, labelled: pl.DataFrame, seed: int) -> None:
         """Learn m from records and their persons, of all sources and of each; u from random pairs of such records.
@@ -192,23 +196,23 @@ class Scorer:
         records = comparable(labelled).with_columns(labelled["label"], labelled["order"])
         absent = [pl.lit(None).alias(name) for name in self._columns if name not in records.columns]
         make_table(self._connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
-        counts = self._count("people", "labelled", "l.unique_id = r.label", by="r.order")
+        counts = self._count("people", "labelled", "l.unique_id = r.label", group="r.order")
         m = shares_of_levels(self._comparisons, counts)
         self._draw("some_people", "people", (0, self._listed), generator)
         self._draw("some_records", "labelled", (0, labelled.height), generator)
         u = self._shares_of("some_people", "some_records", "TRUE", but="l.unique_id = r.label")
         self.use(self._settings(with_probabilities(self._comparisons, m=m, u=u)))
-        self.use_of_sources(source_models(self.model, counts, self._orders))
+        self.use_of_sources(source_models(self.known_model, counts, self._orders))
         self.learn_relatives(seed)
 
     @property
     def _orders(self) -> list[int]:
         return sorted(set(self._sources)) or [0]
 
-    def use_of_sources(self, models: Mapping[int, Mapping[str, Any]]) -> None:
+    def use_of_sources(self, models: Mapping[int, Model]) -> None:
         """Score records of these sources by models of their own from now on."""
-        self.source_models = {order: dict(model) for order, model in models.items()}
-        self._shifts = level_shifts(self.source_models, self.model)
+        self.source_models = dict(models)
+        self._shifts = level_shifts(self.source_models, self.known_model)
 
     def learn_relatives(self, seed: int) -> None:
         """Learn from the persons how two of one household differ."""
@@ -219,14 +223,14 @@ class Scorer:
         generator = np.random.default_rng(seed)
         ids = (0, self._listed)
         draw_rows(self._connection, "some_people", table="people", ids=ids, size=_KIN, generator=generator)
-        self.relatives = learn_relatives(
+        counted = count_relatives(
             self._connection,
-            self.model,
+            self.known_model.comparisons,
             self._columns,
-            sources=self._orders,
             some_people="some_people",
             people=f"(SELECT * FROM people WHERE unique_id < {self._listed})",
         )
+        self.relatives = relatives_of_counts(self.known_model, counted, self._orders)
 
     def learn_without_labels(self, seed: int) -> None:
         """Learn u from random pairs, and begin with an m from which expectation maximisation finds its way."""
@@ -249,21 +253,21 @@ class Scorer:
         """
         there_are = max(self.pairs_there_are, 2)
         known = self._kin()
-        learned = maximise(pairs, self.model, there_are, known)
+        learned = maximise(pairs, self.known_model, there_are, known)
         if known and learned.kin_pairs[OTHER_BIRTH_DATE] < _FEWEST_RELATED * self._records:
             known = {}
-            learned = maximise(pairs, self.model, there_are)
+            learned = maximise(pairs, self.known_model, there_are)
         born = {name: learned.m[name] for name in BIRTH_DATES if name in learned.m}
         # Records of one person differ in the birth date seldom. If most of what was found does, there are no such
         # pairs to find, or too few, and it is something else: then that much is given.
         if _share_far_apart(self._comparisons, born) > 0.5:
             begun = begin(self._comparisons)
             one_person = {name: begun[name].of_level for name in born}
-            learned = maximise(pairs, self.model, there_are, known | {ONE_PERSON: one_person})
+            learned = maximise(pairs, self.known_model, there_are, known | {ONE_PERSON: one_person})
         share = learned.matches / there_are
         self.use(self._settings(with_probabilities(self._comparisons, m=learned.m, u=self._u, matches=share)))
         per_pair = {kind: significant(size / there_are) for kind, size in learned.kin_pairs.items()}
-        self.relatives = relatives_of_shares(self.model, learned.kin, per_pair, self._orders)
+        self.relatives = relatives_of_shares(self.known_model, learned.kin, per_pair, self._orders)
 
     def _kin(self) -> dict[str, dict[str, Mapping[int, float]]]:
         """Say what is known of relatives beforehand: of one family name, they are as different as any two people are.
@@ -285,9 +289,9 @@ class Scorer:
             kinds[SAME_BIRTH_DATE] = {"name": names.of_level, **one, "gender": self._u["gender"].of_level}
         return kinds
 
-    def _count(self, left: str, right: str, on: str, by: str = "0") -> pl.DataFrame:
+    def _count(self, left: str, right: str, on: str, group: str = "0") -> pl.DataFrame:
         return counts_of_levels(
-            self._connection, self._comparisons, self._columns, left=left, right=right, on=on, by=by
+            self._connection, self._comparisons, self._columns, left=left, right=right, on=on, group=group
         )
 
     def _shares_of(self, left: str, right: str, on: str, but: str | None = None) -> dict[str, Shares]:
@@ -302,23 +306,22 @@ class Scorer:
         size = math.isqrt(_RANDOM_PAIRS)
         draw_rows(self._connection, into, table=table, ids=ids, size=size, generator=generator)
 
-    def _settings(self, learned: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return {
-            "link_type": "link_and_dedupe" if self._persons else "dedupe_only",
-            "comparisons": list(learned),
-            "blocking_rules_to_generate_predictions": [rule.sql for rule in self._rules],
-            "probability_two_random_records_match": significant(1 / max(self._listed, self._records, 2)),
-        }
+    def _settings(self, learned: Sequence[Comparison]) -> Model:
+        return Model(
+            comparisons=tuple(learned),
+            prior=significant(1 / max(self._listed, self._records, 2)),
+            blocking_rules=tuple(rule.sql for rule in self._rules),
+            link_type="link_and_dedupe" if self._persons else "dedupe_only",
+        )
 
-    def use(self, model: Mapping[str, Any]) -> None:
+    def use(self, model: Model) -> None:
         """Score by this model from now on."""
-        absent = sorted(compared_columns(model["comparisons"]) - set(self._columns))
+        absent = sorted(compared_columns(model.comparisons) - set(self._columns))
         if absent:
             raise ProgrammeError(f"the model compares {', '.join(absent)}, which no source has")
-        self.model = as_splink_saves(model)
+        self.model = model
         self._frequencies = {
-            column: self._make_frequencies(column, share)
-            for column, share in average_frequencies(self.model["comparisons"]).items()
+            column: self._make_frequencies(column, share) for column, share in model.average_frequencies.items()
         }
 
     def _make_frequencies(self, column: str, share: float) -> pl.Series:
@@ -461,8 +464,8 @@ class Scorer:
         """Score the table ``pairs``."""
         (count,) = self._connection.sql("SELECT count(*) FROM pairs").fetchall()[0]
         self.compared += count
-        pairs = levels_of_pairs(self._connection, self.model["comparisons"], people="people", pairs="pairs")
-        weight = match_weight(pairs, self.model["comparisons"], self._frequencies)
+        pairs = levels_of_pairs(self._connection, self.known_model.comparisons, people="people", pairs="pairs")
+        weight = match_weight(pairs, self.known_model.comparisons, self._frequencies)
         # A billionth of a bit is more than what the order of a sum can change.
         return pairs.select("a", "b", weight.round(9), "^gamma_.*$")
 
@@ -482,8 +485,7 @@ class Scorer:
             return api.table_to_splink_dataframe(name, name)
 
         # All are in one table, and pairs are chosen here: to Splink it is one table without duplicates between tables.
-        settings = self.model | {"link_type": "dedupe_only", "retain_matching_columns": True}
-        settings |= {"retain_intermediate_calculation_columns": True}
+        settings = settings_of_one_table(self.known_model)
         linker = Linker(table("people"), settings, log_level=None, validate_settings=False)
         for column in self._frequencies:
             linker.table_management.register_term_frequency_lookup(table(_frequencies_of(column)), column)
@@ -502,11 +504,11 @@ def _frequencies_of(column: str) -> str:
     return f"frequency_of_{column}"
 
 
-def _share_far_apart(comparisons: Sequence[Mapping[str, Any]], born: Mapping[str, Shares]) -> float:
-    """Give the share of pairs on the last two levels of birth dates: within a year, or nearly, and further apart."""
-    levels = {each["output_column_name"]: len(each["comparison_levels"]) for each in comparisons}
+def _share_far_apart(comparisons: Sequence[Comparison], born: Mapping[str, Shares]) -> float:
+    """Return the share of pairs on the last two levels of birth dates: within a year, or nearly, and further apart."""
+    levels = {each.name: len(each.levels) for each in comparisons}
     far = sum(
-        shares.pairs * sum(shares.of_level.get(levels[name] - at, 0.0) for at in (1, 2))
+        shares.pairs * sum(shares.of_level.get(levels[name] - last, 0.0) for last in (1, 2))
         for name, shares in born.items()
     )
     return far / max(sum(shares.pairs for shares in born.values()), 1.0)

@@ -8,7 +8,7 @@ identifiers (:mod:`~linkcore.linkage.comparisons.comparisons`), by weights that 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -17,6 +17,7 @@ from linkcore.linkage.exact.link_exactly import Exact
 from linkcore.linkage.fallback.open_records import further_kinds, make_persons, open_records, place, tells_enough
 from linkcore.linkage.fallback.rounds import ENOUGH_LABELS, NO_CANDIDATES, Rounds
 from linkcore.linkage.learning.relatives import Relatives
+from linkcore.linkage.model.model import Model
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
 from linkcore.linkage.self_test.outcomes import Outcomes
@@ -76,8 +77,8 @@ class Probabilistic:
     ----------
     placement : Placement
         With the records that it placed, and the new persons that several records make.
-    model : mapping
-        By which it compared, as Splink saves it; empty where nothing was open.
+    model : Model, optional
+        The model by which it compared; None where nothing was open.
     learned_from : str
         ``"labels"``, ``"expectation maximisation"``, ``"given"``, or ``"nothing"``.
     thresholds : mapping of str to Threshold
@@ -94,8 +95,8 @@ class Probabilistic:
     records : polars.DataFrame
         RECORDS of the open records that were compared, ``source`` (String), and ``unseen`` (Float64: the chance that
         its person, being listed, is none of its candidates).
-    source_models : mapping of str to mapping
-        By source: the model with m of its own, as Splink saves it.
+    source_models : mapping of str to Model
+        By source: the model with m of its own.
     relatives : Relatives
         What it learned of how relatives differ.
     listed : int
@@ -105,7 +106,7 @@ class Probabilistic:
     """
 
     placement: Placement
-    model: Mapping[str, Any] = field(repr=False)
+    model: Model | None = field(repr=False)
     learned_from: str
     thresholds: Mapping[str, Threshold]
     pi: Mapping[str, float]
@@ -113,7 +114,7 @@ class Probabilistic:
     counts: Mapping[str, int]
     records: pl.DataFrame = field(repr=False)
     findings: Findings | None = field(default=None, repr=False)
-    source_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    source_models: Mapping[str, Model] = field(default_factory=dict, repr=False)
     relatives: Relatives = field(default_factory=Relatives, repr=False)
     listed: int = 0
 
@@ -151,7 +152,7 @@ def link_probabilistically(
     counts = {"open": every.height, "compared": unknown.height}
     if unknown.is_empty():
         named = _named(sources, unknown, NO_CANDIDATES, 0.0)
-        return Probabilistic(placement, {}, "nothing", {}, {}, named, counts, _with_source(sources, unknown))
+        return Probabilistic(placement, None, "nothing", {}, {}, named, counts, _with_source(sources, unknown))
     tested = [
         order
         for order in sorted(every["order"].unique())

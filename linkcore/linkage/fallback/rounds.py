@@ -277,7 +277,7 @@ class Rounds:
 
     def departures(self, pi: Mapping[int, float]) -> pl.DataFrame:
         """Compare the open records that have no number with what was learned of those that have one."""
-        models = self.scorer.source_models or dict.fromkeys(self._orders, self.scorer.model)
+        models = self.scorer.source_models or dict.fromkeys(self._orders, self.scorer.known_model)
         numberless = self.unknown["nhs_number"].is_null().arg_true()
         some = numberless.gather_every(max(math.ceil(numberless.len() / _MANY_RECORDS), 1))
         evidence = self._weighed(self.scored.filter(pl.col("record").is_in(some.implode())))

@@ -17,7 +17,6 @@ from linkcore.linkage.decisions.persons import (
     group,
     pair_odds,
     probabilities,
-    significant,
     weigh,
 )
 
@@ -247,9 +246,3 @@ def test_there_is_nothing_to_group_in_nothing() -> None:
     odds, _ = pair_odds(pl.DataFrame(schema=PAIRS), records_of([0, 0]))
     assert group(odds, accept=0.9, unknown=-1.0, exclusive=pl.DataFrame(schema=RECORDS)).is_empty()
     assert components(pl.DataFrame(schema=PAIRS)).is_empty()
-
-
-@given(st.floats(1e-12, 1.0))
-def test_six_significant_digits(value: float) -> None:
-    assert significant(value) == pytest.approx(value, rel=5e-6)
-    assert significant(significant(value) * (1 + 1e-12)) == significant(value)

@@ -1,13 +1,11 @@
 """The scorer: what it leaves behind (nothing), what it says (nothing), and that its model is plain Splink's."""
 
-import json
 import logging
 import re
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import polars as pl
@@ -16,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from splink import DuckDBAPI, Linker
 
-import linkcore
 from linkcore.errors import LinkcoreError, ProgrammeError
-from linkcore.linkage.comparisons.comparisons import average_frequencies, comparable
+from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.engine.native import Scorer, with_scorer
+from linkcore.linkage.model.model import Comparison, Level, Model
+from linkcore.linkage.model.splink_json import model_json
 from linkcore.linkage.settings import Fallback
 from linkcore.schema import RECORDS
 
@@ -124,19 +123,20 @@ def test_every_record_finds_its_person() -> None:
 
 def test_u_is_of_all_pairs_but_those_of_one_person() -> None:
     model = with_scorer(Fallback(threads=2), PERSONS, UNKNOWN, {}, lambda scorer: taught(scorer).model)
-    gender = next(each for each in model["comparisons"] if each["output_column_name"] == "gender")
+    assert model is not None
+    gender = next(each for each in model.comparisons if each.name == "gender")
     ids, genders = range(PERSONS.height), PERSONS["gender"].to_list()
     agree = [genders[i] == genders[label] for i in ids for label in ids[1::4] if i != label]
-    u = [level["u_probability"] for level in gender["comparison_levels"] if not level.get("is_null_level")]
+    u = [level.u for _, level in gender.judging]
     assert u == pytest.approx([sum(agree) / len(agree), 1 - sum(agree) / len(agree)], rel=1e-5)
 
 
 def test_the_model_is_plain_splinks_and_gives_the_same_weights(tmp_path: Path) -> None:
     """An analyst opens the saved model in Splink, blocks by its rules, and gets the weights that linkcore used."""
 
-    def score(scorer: Scorer) -> tuple[pl.DataFrame, dict[str, Any], float]:
+    def score(scorer: Scorer) -> tuple[pl.DataFrame, Model, float]:
         taught(scorer)
-        return scorer.score_with_persons(), scorer.model, scorer.prior_weight
+        return scorer.score_with_persons(), scorer.known_model, scorer.prior_weight
 
     ours, model, prior_weight = with_scorer(Fallback(), PERSONS, UNKNOWN, {}, score)
     connection = duckdb.connect()
@@ -146,11 +146,11 @@ def test_the_model_is_plain_splinks_and_gives_the_same_weights(tmp_path: Path) -
         connection.register(f"{name}_frame", comparable(frame).with_row_index("unique_id"))
         connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_frame")
         tables.append(api.register(name, table_name=name))
-    (tmp_path / "model.json").write_text(json.dumps(model))
+    (tmp_path / "model.json").write_text(model_json(model))
     linker = Linker(tables, str(tmp_path / "model.json"), log_level=None)
     linker._settings_obj._link_type = "link_only"
     # The frequency of a value is that among persons, and one more of each of 1/u values.
-    for column, u in average_frequencies(model["comparisons"]).items():
+    for column, u in model.average_frequencies.items():
         frequencies = connection.sql(
             f"SELECT {column}, count(*) / ((SELECT count({column}) FROM persons) - 1 + {1 / u}) AS tf_{column} "
             f"FROM persons WHERE {column} IS NOT NULL GROUP BY {column}"
@@ -170,8 +170,8 @@ def test_the_model_is_plain_splinks_and_gives_the_same_weights(tmp_path: Path) -
 
 
 def test_a_model_given_back_scores_the_same() -> None:
-    def score(scorer: Scorer) -> tuple[pl.DataFrame, dict[str, object]]:
-        return taught(scorer).score_with_persons(), scorer.model
+    def score(scorer: Scorer) -> tuple[pl.DataFrame, Model]:
+        return taught(scorer).score_with_persons(), scorer.known_model
 
     def score_again(scorer: Scorer) -> pl.DataFrame:
         scorer.use(model)
@@ -213,11 +213,8 @@ def test_records_that_are_kept_apart_are_not_compared() -> None:
 
 
 def test_a_model_that_compares_what_is_not_there_is_refused() -> None:
-    level = {"sql_condition": "first_name_l = first_name_r", "m_probability": 0.9, "u_probability": 0.1}
-    model = {
-        "comparisons": [{"output_column_name": "first_name", "comparison_levels": [level]}],
-        "probability_two_random_records_match": 0.01,
-    }
+    level = Level("first_name_l = first_name_r", "Agrees", m=0.9, u=0.1)
+    model = Model((Comparison("first_name", (level,)),), prior=0.01)
     with pytest.raises(ProgrammeError, match="first_name"):
         with_scorer(Fallback(model=model), PERSONS, UNKNOWN, {}, lambda scorer: scorer.use(model))
 
@@ -234,13 +231,3 @@ def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) ->
 @given(st.floats(0.5, 1.0, exclude_max=True))
 def test_settings_that_make_sense_are_taken(accept: float) -> None:
     assert Fallback(accept=accept, memory="1.5 GiB", threads=2).accept == accept
-
-
-def test_splink_is_imported_in_one_module() -> None:
-    root = Path(linkcore.__file__).parent
-    importing = [
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*.py")
-        if re.search(r"^\s*(from|import) splink", path.read_text("utf-8"), re.MULTILINE)
-    ]
-    assert importing == ["linkage/scorer.py"]
