@@ -117,7 +117,7 @@ def test_no_module_is_a_drawer_for_everything(module: str) -> None:
 
 def test_splink_is_imported_in_one_module_only() -> None:
     importers = {name for name, path in modules().items() if any(i.split(".")[0] == "splink" for i in imports_of(path))}
-    assert importers <= {"linkcore.linkage.engine.native"}
+    assert importers <= {"linkcore.linkage.engine.splink"}
 
 
 @pytest.mark.parametrize(

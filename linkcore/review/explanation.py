@@ -13,7 +13,8 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
-from linkcore.linkage.engine.native import Scorer, with_scorer
+from linkcore.linkage.engine.splink import weigh_fields
+from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.fallback.probabilistic import Probabilistic
 from linkcore.linkage.model.by_source import level_shifts, shifted
 from linkcore.linkage.model.model import Comparison, Model
@@ -186,13 +187,10 @@ def _weighed(
     model = probabilistic.source_models.get(source, pooled)
     pairs = candidates.select(pl.lit(0, pl.UInt32).alias("record"), pl.col("person_id").alias("person"))
 
-    def weigh(scorer: Scorer) -> tuple[pl.DataFrame, str]:
-        scorer.use(model)
-        return scorer.weigh_fields(pairs)
-
     known = linkage.persons[: probabilistic.listed]
-    kinds = {name: kind for each in linkage.sources for name, kind in (each.further or {}).items()}
-    scored, page = with_scorer(linkage.fallback or Fallback(), known, record, kinds, weigh)
+    scored, page = with_people_table(
+        linkage.fallback or Fallback(), known, record, lambda people: weigh_fields(people, model, pairs)
+    )
     prior = model.prior_weight
     weight = candidates["match_weight"] if "match_weight" in candidates.columns else scored["match_weight"]
     relative = _relative(scored, probabilistic, model, pooled) + prior

@@ -2,7 +2,7 @@
 
 Each open record is compared with those persons with whom it shares enough (:mod:`~linkcore.linkage.blocking`), on all
 identifiers (:mod:`~linkcore.linkage.comparisons.comparisons`), by weights that the exact links have taught
-(:mod:`~linkcore.linkage.learning.labels`, :mod:`~linkcore.linkage.engine.native`); then it is decided whose it is
+(:mod:`~linkcore.linkage.learning.labels`, :mod:`~linkcore.linkage.engine.engine`); then it is decided whose it is
 (:mod:`~linkcore.linkage.decisions.persons`). What is nobody's is compared with each other, and makes new persons.
 """
 
@@ -12,7 +12,8 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.engine.native import Scorer, with_scorer
+from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.tables import PeopleTable, with_people_table
 from linkcore.linkage.exact.link_exactly import Exact
 from linkcore.linkage.fallback.open_records import further_kinds, make_persons, open_records, place, tells_enough
 from linkcore.linkage.fallback.rounds import ENOUGH_LABELS, NO_CANDIDATES, Rounds
@@ -161,24 +162,26 @@ def link_probabilistically(
     # Also where a model is given and nothing is learned: the thresholds are then those of the run that learned it.
     hidden = hide_numbers(sources, placement, exact or Exact(), tested=tested, keep=ENOUGH_LABELS, seed=seed)
 
-    def run(scorer: Scorer) -> Probabilistic:
-        rounds = Rounds(scorer, sources, placement, fallback, every=every, told=told, hidden=hidden)
+    def run(people: PeopleTable) -> Probabilistic:
+        rounds = Rounds(
+            NativeEngine.of(people, kinds), sources, placement, fallback, every=every, told=told, hidden=hidden
+        )
         progress("learn how records of one person differ", 0, _STEPS)
-        learned_from = rounds.learn(fallback.model, seed)
+        learned = rounds.learn(fallback.model, seed)
         progress("compare open records with persons", 1, _STEPS)
         found = rounds.find_persons()
         progress("compare open records with each other", 2, _STEPS)
         groups = rounds.find_groups(found.accepted["record"])
-        linked = place(sources, placement, _placed(unknown, found.accepted, scorer.prior_weight))
+        linked = place(sources, placement, _placed(unknown, found.accepted, learned.model.prior_weight))
         progress("estimate false and missed links", 3, _STEPS)
         names = [each.source.name for each in sources]
         return Probabilistic(
             placement=make_persons(sources, linked, unknown, groups),
-            model=scorer.model,
-            learned_from=learned_from,
+            model=learned.model,
+            learned_from=learned.learned_from,
             thresholds={names[order]: threshold for order, threshold in rounds.thresholds.items()},
             pi={names[order]: share for order, share in found.pi.items()},
-            candidates=_named(sources, unknown, found.candidates, scorer.prior_weight),
+            candidates=_named(sources, unknown, found.candidates, learned.model.prior_weight),
             counts=counts | rounds.counts,
             records=_with_source(sources, unknown).with_columns(rounds.unseen),
             findings=Findings(
@@ -191,15 +194,15 @@ def link_probabilistically(
                 left_out=rounds.left_out,
                 departures=rounds.departures(found.pi),
             ),
-            source_models={names[order]: model for order, model in scorer.source_models.items()},
-            relatives=scorer.relatives,
+            source_models={names[order]: model for order, model in learned.source_models.items()},
+            relatives=learned.relatives,
             listed=placement.persons.height,
         )
 
     persons = pl.concat([placement.persons, hidden.stand_ins], how="diagonal")
     compared = pl.concat([unknown, hidden.records.filter(tells_enough(hidden.records))], how="diagonal")
     kinds = further_kinds(sources)
-    return with_scorer(fallback, persons, compared, kinds, run, listed=placement.persons.height)
+    return with_people_table(fallback, persons, compared, run, listed=placement.persons.height)
 
 
 def _with_source(sources: Sequence[Records], records: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,8 @@ from linkcore.linkage.decisions.persons import (
     probabilities,
     weigh,
 )
-from linkcore.linkage.engine.native import Scorer
+from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels, use_given_models
 from linkcore.linkage.fallback.open_records import tells_enough
 from linkcore.linkage.learning.departures import departures
 from linkcore.linkage.learning.labels import labelled_records, reviewed_records
@@ -57,7 +58,7 @@ class Rounds:
 
     Parameters
     ----------
-    scorer : Scorer
+    engine : Engine
         Of the persons, then of those who stand in for some of them, and of the open records, then the hidden ones.
     sources : sequence of Records
         RECORDS of each source.
@@ -90,7 +91,7 @@ class Rounds:
 
     def __init__(
         self,
-        scorer: Scorer,
+        engine: Engine,
         sources: Sequence[Records],
         placement: Placement,
         fallback: Fallback,
@@ -99,7 +100,7 @@ class Rounds:
         told: pl.Series,
         hidden: HiddenNumbers,
     ) -> None:
-        self.scorer, self.sources, self.placement, self.fallback = scorer, sources, placement, fallback
+        self.engine, self.sources, self.placement, self.fallback = engine, sources, placement, fallback
         self.every, self.told, self.hidden = every, told, hidden
         self.unknown = every.filter(told)
         self.records = self.unknown.select(
@@ -117,30 +118,25 @@ class Rounds:
         self.left_out: Mapping[str, int] = {}
         self.unseen = pl.repeat(0.0, self.unknown.height, eager=True).alias("unseen")
 
-    def learn(self, model: Any, seed: int) -> str:
-        """Give the scorer its model; say what it was learned from."""
+    def learn(self, model: Any, seed: int) -> Learned:
+        """Learn, or take the model that is given."""
+        self.learned = self._learned(model, seed)
+        return self.learned
+
+    def _learned(self, model: Any, seed: int) -> Learned:
         if model is not None:
-            self.scorer.use(model[None])
             names = {each.source.name: order for order, each in enumerate(self.sources)}
             of_sources = {names[name]: own for name, own in model.items() if name in names}
-            self.scorer.use_of_sources(dict.fromkeys(self._orders, model[None]) | of_sources)
-            self.scorer.learn_relatives(seed)
-            return "given"
+            of_sources = dict.fromkeys(self._orders, model[None]) | of_sources
+            return use_given_models(self.engine, model[None], of_sources, seed)
         labelled = labelled_records(self.sources, self.placement, self.unknown, seed, hidden=self.hidden.records)
         if self.fallback.labels is not None:
             labelled = self._with_reviewed(labelled, self.fallback.labels)
         self.counts["labels"] = labelled.height
         if labelled.height >= ENOUGH_LABELS:
-            self.scorer.learn_from_labels(labelled, seed)
-            return "labels"
+            return learn_from_labels(self.engine, labelled, seed)
         self.accept_in_groups = self.fallback.accept or _ACCEPT_WITHOUT_LABELS
-        self.scorer.learn_without_labels(seed)
-        if self.placement.persons.height:
-            pairs = self.scorer.score_with_persons(all_pairs=True)
-        else:
-            pairs = self.scorer.score_among(self.records["record"], self._ranges(), all_pairs=True)
-        self.scorer.learn_from_pairs(pairs)
-        return "expectation maximisation"
+        return learn_without_labels(self.engine, self._ranges(), seed)
 
     def _with_reviewed(self, labelled: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
         """Put what people have said before what numbers say; still at most one record a person."""
@@ -158,7 +154,7 @@ class Rounds:
         if not self.placement.persons.height:
             return Assignment(NO_CANDIDATES, NO_CANDIDATES, {})
         of_hidden = self._score()
-        self.counts |= {"pairs_with_persons": self.scorer.compared, "left_out": sum(self.left_out.values())}
+        self.counts |= {"left_out": sum(self.left_out.values())}
         trial = Trial(
             hidden=self.hidden,
             candidates=of_hidden,
@@ -199,9 +195,10 @@ class Rounds:
         watched = watched.join(ids.rename({"own": "person", "person": "id"}), on="person", how="left").select(
             "record", person="id"
         )
-        scored = self.scorer.score_with_persons(watched)
-        self.left_out = self.scorer.left_out
-        self.scored = scored.filter((pl.col("record") < first) & (pl.col("person") < listed))
+        scored = self.engine.score_with_persons(self.learned, watched)
+        self.left_out = scored.left_out
+        self.counts["pairs_with_persons"] = scored.compared
+        self.scored = scored.pairs.filter((pl.col("record") < first) & (pl.col("person") < listed))
         replaced = pl.concat([stood_in, self.hidden.gone]).cast(pl.UInt32).implode()
 
         def of_hidden(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -210,8 +207,8 @@ class Rounds:
                 names[found["person"]].alias("person"), asked[found["record"] - first].alias("record")
             )
 
-        self.proposed = of_hidden(self.scorer.proposed)
-        return of_hidden(scored)
+        self.proposed = of_hidden(scored.proposed)
+        return of_hidden(scored.pairs)
 
     def _unseen(self, of_hidden: pl.DataFrame) -> pl.Series:
         """Learn how often a listed person is no candidate; say so of the open records, and give it of the hidden."""
@@ -257,7 +254,7 @@ class Rounds:
         spines = [each.source.name for each in self.sources if each.source.spine]
         of_spine = persons["source"].is_in(spines)
         possible = ~(of_spine[pairs["own"]] & of_spine[pairs["person"]])
-        scored = self.scorer.score_persons(pairs.filter(possible).select(a="own", b="person"))
+        scored = self.engine.score_persons(self.learned, pairs.filter(possible).select(a="own", b="person"))
         # As if the one were a record of which it is even odds that its person is listed.
         size = math.log2(persons.height)
         unlisted = (1 + 2.0 ** pl.col("relative").clip(None, 1000)).log(2)
@@ -277,7 +274,7 @@ class Rounds:
 
     def departures(self, pi: Mapping[int, float]) -> pl.DataFrame:
         """Compare the open records that have no number with what was learned of those that have one."""
-        models = self.scorer.source_models or dict.fromkeys(self._orders, self.scorer.known_model)
+        models = self.learned.source_models or dict.fromkeys(self._orders, self.learned.model)
         numberless = self.unknown["nhs_number"].is_null().arg_true()
         some = numberless.gather_every(max(math.ceil(numberless.len() / _MANY_RECORDS), 1))
         evidence = self._weighed(self.scored.filter(pl.col("record").is_in(some.implode())))
@@ -293,8 +290,9 @@ class Rounds:
         alone = self.records.filter(~pl.col("record").is_in(found.implode()))
         if alone.height < 2:
             return pl.DataFrame(schema={"record": pl.UInt32, "group": pl.UInt32})
-        pairs = self._completed(self.scorer.score_among(alone["record"], self._ranges()), alone)
-        self.counts["pairs_among_records"] = self.scorer.compared
+        scored = self.engine.score_among_records(self.learned, alone["record"], self._ranges())
+        pairs = self._completed(scored.pairs, alone)
+        self.counts["pairs_among_records"] = scored.compared
         odds, unknown = pair_odds(pairs, alone, exclusive=self.exclusive)
         kept_apart = alone.filter(pl.col("source").is_in(list(self.exclusive)))
         return group(odds, accept=self.accept_in_groups, unknown=unknown, exclusive=kept_apart)
@@ -310,7 +308,9 @@ class Rounds:
             .filter((pl.col("record") < pl.col("record_right")) & ~apart)
             .select(pl.col("record").alias("a"), pl.col("record_right").alias("b"))
         )
-        return pl.concat([pairs, self.scorer.score(within.join(pairs, on=["a", "b"], how="anti"))]).sort("a", "b")
+        return pl.concat(
+            [pairs, self.engine.score_records(self.learned, within.join(pairs, on=["a", "b"], how="anti"))]
+        ).sort("a", "b")
 
     def _ranges(self) -> list[tuple[int, int]]:
         """First and last record of each source that has one record a person."""
