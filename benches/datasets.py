@@ -20,7 +20,7 @@ import polars as pl
 
 from linkcore import Linkage, Source, link
 from linkcore.linkage.exact.link_exactly import link_exactly
-from linkcore.linkage.fallback.open_records import open_records
+from linkcore.linkage.fallback.open_records import gather_open_records
 from linkcore.programme.programme import Programme
 from linkcore.sources.records import standardise
 from linkcore.sources.source import FurtherKind
@@ -215,7 +215,7 @@ def system(folder: Path, quality: str, people: int = 20_000) -> System:
     placement = link_exactly(records, programme.exact())
     truth = pl.read_parquet(made.truth).select("source", "record_id", "entity")
     names = dict(enumerate(each.source.name for each in records))
-    unknown = open_records(records, placement).with_columns(
+    unknown = gather_open_records(records, placement).with_columns(
         pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source")
     )
     persons, unknown = (

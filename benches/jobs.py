@@ -29,11 +29,11 @@ _STEPS: Final = {
 }
 # The code tells of the fallback's first step when its sides are ready; what makes them is in the exact step's time.
 _PARTS: Final = {
-    "linking on the number": "linkcore.link:link_exactly",
+    "linking on the number": "linkcore.linkage.link_records:link_exactly",
     "preparing the self-test": "linkcore.linkage.fallback.probabilistic:hide_numbers",
     "conflicts": "linkcore.linkage.exact.link_exactly:contradict",
     "score": "linkcore.linkage.engine.native:Scorer._score_pairs",
-    "assign": "linkcore.linkage.fallback.rounds:decide",
+    "assign": "linkcore.linkage.fallback.find_persons:decide",
 }
 _AGAIN: Final = " again"
 

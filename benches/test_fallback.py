@@ -15,11 +15,12 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
 from linkcore.linkage.comparisons.comparisons import comparable
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
-from linkcore.linkage.fallback.open_records import open_records
-from linkcore.linkage.fallback.probabilistic import Probabilistic, link_probabilistically
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.linkage.fallback.open_records import gather_open_records
+from linkcore.linkage.fallback.probabilistic import link_probabilistically
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import Placement
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.private_database import make_table
 from linkcore.programme.programme import Programme
 from linkcore.sources.records import Records, standardise
@@ -41,7 +42,7 @@ def unknown(ics: Path, exactly: Exactly) -> pl.DataFrame:
     records, placement = exactly
     truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
     names = dict(enumerate(each.source.name for each in records))
-    found = open_records(records, placement).with_columns(
+    found = gather_open_records(records, placement).with_columns(
         pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source")
     )
     persons = entities(placement.persons, truth)

@@ -35,8 +35,7 @@ from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey, VerifyKey
 from linkcore.link import Linkage, link
-from linkcore.linkage.exact.link_exactly import Exact
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.pseudonyms.persons import pseudonym_mapping, repseudonymise
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.pseudonyms.sql import register_duckdb

@@ -9,11 +9,10 @@ from typing import Final
 
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file, new_folder
-from linkcore.linkage.exact.link_exactly import Exact
 from linkcore.linkage.link_records import STEPS, link_records
 from linkcore.linkage.model.splink_json import model_json
 from linkcore.linkage.result import LinkageResult
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.parallel import side_by_side
 from linkcore.progress import Progress, Stopwatch, silent
 from linkcore.quality.measure_linkage import measure_linkage
@@ -68,7 +67,7 @@ class Linkage(MeasuredLinkage):
         """Put a result and its quality together, and let go of what only the quality was measured from."""
         kept = {each.name: getattr(result, each.name) for each in fields(result)}
         if result.probabilistic is not None:
-            kept["probabilistic"] = replace(result.probabilistic, findings=None)
+            kept["probabilistic"] = replace(result.probabilistic, quality_inputs=None)
         return cls(**kept | {"run": quality.run}, quality=quality)
 
     def __str__(self) -> str:

@@ -1,8 +1,8 @@
-"""A slow and obvious linker by NHS Number, one record at a time."""
+"""A slow and obvious linker by NHS Number, which takes one record at a time."""
 
 
 def ten_digits(nine: int) -> str:
-    """Append the Modulus 11 check digit; the nine digits must have one."""
+    """Append the Modulus 11 check digit to nine digits that have one."""
     digits = f"{nine:09d}"
     check = 11 - sum(int(digit) * weight for digit, weight in zip(digits, range(10, 1, -1), strict=True)) % 11
     assert check != 10
@@ -10,14 +10,14 @@ def ten_digits(nine: int) -> str:
 
 
 def numbers(count: int) -> list[str]:
-    """Give so many numbers, each with its check digit."""
+    """Return as many different numbers, each with its check digit."""
     found: list[str] = []
     nine = 400_000_000
     while len(found) < count:
         nine += 1
         try:
             found.append(ten_digits(nine))
-        except AssertionError:  # that one has no check digit
+        except AssertionError:  # these nine digits have no check digit
             continue
     return found
 
@@ -25,7 +25,7 @@ def numbers(count: int) -> list[str]:
 def link_by_number(
     sources: dict[str, list[str | None]], first_is_spine: bool
 ) -> dict[str, list[tuple[int | None, str | None]]]:
-    """Place each record by its number, in order of record id, one record at a time."""
+    """Return person and method of each record, placed by its number, in order of record id."""
     person_of: dict[str, int] = {}
     persons = 0
     links: dict[str, list[tuple[int | None, str | None]]] = {}

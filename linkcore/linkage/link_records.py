@@ -1,16 +1,16 @@
-"""The linkage, from RECORDS to links: first on the NHS Number, then by the fallback; the rest stands alone."""
+"""The linkage, from RECORDS to links: first on the NHS Number, then by the fallback; each record left is a person."""
 
 import datetime as dt
 from collections.abc import Sequence
 
 import polars as pl
 
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback.probabilistic import link_probabilistically
 from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.run import describe_run
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.progress import Progress
 from linkcore.schema import LINKS
 from linkcore.sources.records import Records
@@ -18,7 +18,7 @@ from linkcore.sources.records import Records
 __all__ = ["STEPS", "link_records"]
 
 STEPS = 6
-"""How many steps it tells its progress of."""
+"""Number of steps that :func:`link_records` reports, after the reading of the sources."""
 
 
 def link_records(

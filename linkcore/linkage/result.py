@@ -1,4 +1,4 @@
-"""The result of a linkage: all that quality, review and releases may know of it."""
+"""The result of a linkage: what quality, review and releases read."""
 
 import datetime as dt
 from collections.abc import Mapping
@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.exact.link_exactly import Exact
-from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import PLACED, Placement
 from linkcore.linkage.run import Run
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.sources.source import Source
 
 __all__ = ["LinkageResult"]
@@ -19,27 +18,27 @@ __all__ = ["LinkageResult"]
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class LinkageResult:
-    """Which records are of the same person, and how that is known.
+    """The persons that were found, and the person of each record.
 
     Parameters
     ----------
     links : polars.DataFrame
-        LINKS of :mod:`linkcore.schema`: one row for each record of every source.
+        LINKS of :mod:`linkcore.schema`: one row for each record of each source.
     persons : polars.DataFrame
         PERSONS of :mod:`linkcore.schema`. They hold identifiers and stay with the trusted team.
     sources : tuple of Source
-        What was linked, in the order given.
+        The linked sources, in the order given.
     rows : mapping of str to polars.DataFrame
-        For each source, in the order of its links: ``row`` (UInt32), the position of the record, and ``raw_row_hash``
-        (UInt64), a hash of the whole row. With them payload finds its person.
+        By source, in the order of its links: ``row`` (UInt32), the position of the record in the source, and
+        ``raw_row_hash`` (UInt64), a hash of the whole row. They join the payload to its person.
     probabilistic : Probabilistic, optional
-        What the fallback did: the model, the thresholds, and every candidate of each record. None without a fallback.
+        What the fallback did: its model, thresholds, and all candidates of each record. None without a fallback.
     exact, fallback, reference_date
         The settings of the linkage, as :func:`linkcore.link` got them.
     run : Run
         Settings, versions and times, as plain values.
     synthetic : bool
-        Whether the caller declared that the data are synthetic. Data of real people leave by stricter rules.
+        Whether the caller declared the data to be synthetic. Stricter rules hold for releasing data of real people.
     """
 
     links: pl.DataFrame
@@ -54,12 +53,12 @@ class LinkageResult:
     synthetic: bool = False
 
     def __repr__(self) -> str:
-        """Show no count and no identifier, because a notebook stores it."""
+        """Show neither counts nor identifiers, because a notebook stores its output."""
         return f"{type(self).__name__}({', '.join(source.name for source in self.sources)})"
 
     @property
     def placement(self) -> Placement:
-        """The persons, and the person of each record, source by source. Nothing is copied."""
+        """The persons, and the person of each record by source; a view that copies nothing."""
         placed = self.links.select(*PLACED)
         links, start = {}, 0
         for name, rows in self.rows.items():
@@ -68,14 +67,11 @@ class LinkageResult:
         return Placement(self.persons, links)
 
     def links_of(self, source: str) -> pl.DataFrame:
-        """Give the links of one source, in the order of its rows.
-
-        Returns ``row`` (UInt32) and ``raw_row_hash`` (UInt64), then the columns of LINKS.
-        """
+        """Return ``row``, ``raw_row_hash`` and the columns of LINKS of one source, in the order of its rows."""
         if source not in self.rows:
             raise ProgrammeError(f"no source {source!r} was linked; there are {', '.join(self.rows)}")
         names, rows = list(self.rows), self.rows[source]
         before = sum(self.rows[name].height for name in names[: names.index(source)])
-        # Links are in the order of the sources: a part of them need not be copied, unless its rows lie otherwise.
+        # A slice of the links copies nothing; only links in another order than the rows must be sorted.
         found = pl.concat([rows, self.links.slice(before, rows.height)], how="horizontal")
         return found if rows["row"].is_sorted() else found.sort("row")

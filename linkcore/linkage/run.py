@@ -1,4 +1,4 @@
-"""What a run was: settings, versions and times, as plain values that a report can show."""
+"""Settings, versions and times of a run, as plain values for the report."""
 
 import datetime as dt
 import platform
@@ -7,36 +7,35 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
 
-from linkcore.linkage.exact.link_exactly import Exact
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.sources.source import Source
 
 __all__ = ["Run", "describe_run"]
 
-# Those on which links and numbers depend.
+# Links and quality values depend on the versions of these.
 _LIBRARIES: Final = ("polars", "splink", "duckdb", "numpy")
 
 
 @dataclass(frozen=True)
 class Run:
-    """The run that a Quality is of: with what, by which settings, and how long it took.
+    """Settings, versions and times of the run that a Quality describes.
 
     Parameters
     ----------
     version : str
-        Of linkcore.
+        Version of linkcore.
     libraries : mapping of str to str
-        Their versions.
+        Versions of Python and of the libraries on which the links depend.
     seed : int
-        Of whatever was sampled.
+        Seed of every random sample.
     reference_date : str, optional
-        The date by which ages were judged, as YYYY-MM-DD.
+        The date on which ages were calculated, as YYYY-MM-DD.
     settings : mapping of str to JSON value
-        Of the sources and of each step: names of columns, and no value of any.
+        Settings of the sources and of each step. They name columns and hold no value of any column.
     seconds : mapping of str to float
-        By step, in order.
+        Seconds that each step took, in order.
     previous : str, optional
-        What this run is compared with, in words.
+        The run that this run is compared with, in words.
     """
 
     version: str = ""
@@ -56,7 +55,7 @@ def describe_run(
     seed: int,
     reference_date: dt.date | None,
 ) -> Run:
-    """Say by which settings, with which versions and in what time sources were linked.
+    """Describe the settings and versions with which sources are linked.
 
     Examples
     --------
@@ -77,13 +76,13 @@ def describe_run(
                 "conflicts": exact.conflicts,
                 "superseded": 0 if exact.superseded is None else exact.superseded.lazy().collect().height,
             },
-            "probabilistic": None if fallback is None else _of_fallback(fallback),
-            "sources": {source.name: _of_source(source) for source in sources},
+            "probabilistic": None if fallback is None else _fallback_settings(fallback),
+            "sources": {source.name: _source_settings(source) for source in sources},
         },
     )
 
 
-def _of_fallback(fallback: Fallback) -> dict[str, Any]:
+def _fallback_settings(fallback: Fallback) -> dict[str, Any]:
     return {
         "max_false_link_rate": fallback.max_false_link_rate,
         "accept": fallback.accept,
@@ -94,7 +93,7 @@ def _of_fallback(fallback: Fallback) -> dict[str, Any]:
     }
 
 
-def _of_source(source: Source) -> dict[str, Any]:
+def _source_settings(source: Source) -> dict[str, Any]:
     return {
         "spine": source.spine,
         "one_record_per_person": source.one_record_per_person,

@@ -1,19 +1,67 @@
-"""Settings of the fallback: how what the exact linkage leaves open is linked."""
+"""Settings of the linkage: of the exact linkage on the NHS Number, and of the fallback."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.model.splink_json import read_models
-from linkcore.schema import LABELS
+from linkcore.linkage.superseded import current_numbers
+from linkcore.schema import LABELS, USABLE_STATUSES
 
-__all__ = ["Fallback"]
+__all__ = ["Exact", "Fallback"]
+
+ConflictPolicy = Literal["fallback", "keep"]
+
+
+@dataclass(frozen=True, eq=False)
+class Exact:
+    """Settings of the exact linkage on the NHS Number.
+
+    Parameters
+    ----------
+    usable : sequence of str
+        Statuses of the NHS Numbers that may link; add ``"test"`` for a synthetic programme.
+    superseded : polars.DataFrame or polars.LazyFrame, optional
+        Numbers that were merged into others: columns ``old`` and ``new``, in any written form. A new number must have
+        a usable status. The frame is read when the settings are made, and kept as integers.
+    conflicts : {"fallback", "keep"}
+        What happens to a record whose name and birth date contradict the person with its number. ``"fallback"`` looks
+        for its person by the other identifiers; ``"keep"`` links it by its number. Either way the record is flagged.
+
+    Raises
+    ------
+    ProgrammeError
+        If a setting makes no sense.
+
+    Examples
+    --------
+    >>> Exact(usable=("valid", "test")).conflicts
+    'fallback'
+    """
+
+    usable: Sequence[str] = USABLE_STATUSES
+    superseded: pl.DataFrame | pl.LazyFrame | None = field(default=None, repr=False)
+    conflicts: ConflictPolicy = "fallback"
+
+    def __post_init__(self) -> None:
+        possible = (*USABLE_STATUSES, "test")
+        if isinstance(self.usable, str):
+            # Each letter of a string would be taken for a status.
+            raise ProgrammeError(f"usable is the text {self.usable!r}; give a sequence, as in ('valid',)")
+        wrong = sorted(set(self.usable) - set(possible))
+        if wrong or not self.usable:
+            raise ProgrammeError(f"usable holds {wrong or 'nothing'}; it may hold {', '.join(possible)}")
+        if self.conflicts not in get_args(ConflictPolicy):
+            raise ProgrammeError(f"conflicts is {self.conflicts!r}; it is 'fallback' or 'keep'")
+        object.__setattr__(self, "usable", tuple(status for status in possible if status in self.usable))
+        if self.superseded is not None:
+            object.__setattr__(self, "superseded", current_numbers(self.superseded, self.usable))
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,21 +71,23 @@ class Fallback:
     Parameters
     ----------
     max_false_link_rate : float
-        The most of the accepted links of a source that may be wrong. The probability from which a record is linked is
-        the lowest at which a test, on records whose numbers are hidden, says so with 95 % confidence; where no record
-        has a number, it is 0.5.
+        The greatest share of a source's accepted links that may be wrong. A test on records whose numbers are hidden
+        finds the lowest probability at which this holds with 95 % confidence, and records are linked from that
+        probability on. Where no record has a number, they are linked from 0.5 on.
     accept : float, optional
-        Probability from which a record is linked, in place of the one that the test chooses: a half or more, so that
-        no two persons are both accepted.
-    model : path or mapping, optional
-        A model that was learned before, as ``Linkage.save_model`` or Splink saves it; nothing is learned then.
+        Probability from which a record is linked, instead of the one that the test finds. It is at least a half, so
+        that a record is never linked to two persons.
+    model : path, mapping or Model, optional
+        A model that was learned before: a file as ``Linkage.save_model`` or Splink saves it, what such a file states,
+        or the model of a linkage, ``linkage.probabilistic.model``. With a model, nothing is learned.
     labels : polars.DataFrame, optional
-        What people have said of single records, as :func:`linkcore.read_review` gives it: matches are learned from as
-        NHS Numbers are, where the records are still open and the persons still there.
+        What reviewers said of single records, as :func:`linkcore.read_review` returns it. The fallback learns from
+        matches as it does from NHS Numbers, where the records are still open and the persons still listed.
     memory : str
-        The most that Splink may hold in memory, as DuckDB writes it; beyond it, it uses a private temporary directory.
+        The most memory that DuckDB may use, written as DuckDB writes it. Beyond it, DuckDB uses a private temporary
+        directory.
     threads : int, optional
-        How many threads Splink may use; with none given, all there are. The links are the same.
+        Number of threads that DuckDB may use; all, if not given. The links do not depend on it.
 
     Raises
     ------

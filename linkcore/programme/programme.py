@@ -21,8 +21,7 @@ from linkcore.governance.withholding.sensitive import SensitiveRule
 from linkcore.governance.withholding.type_one import without_type_one
 from linkcore.governance.withholding.withholding import Withholding, withhold
 from linkcore.link import Linkage, link
-from linkcore.linkage.exact.link_exactly import Exact
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.programme.lists import read_opt_outs, read_rule
 from linkcore.programme.plan import plan
 from linkcore.programme.tables import (

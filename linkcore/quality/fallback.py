@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from linkcore.linkage.fallback.probabilistic import Findings, Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic, QualityInputs
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.self_test.outcomes import Outcomes
@@ -25,53 +25,53 @@ __all__ = ["fallback_quality"]
 def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
     """Lay out what the fallback did, and what its test says of it; None where no record was open."""
     probabilistic = result.probabilistic
-    if probabilistic is None or probabilistic.findings is None:
+    if probabilistic is None or probabilistic.quality_inputs is None:
         return None
-    findings = probabilistic.findings
+    inputs = probabilistic.quality_inputs
     names = dict(enumerate(source.name for source in result.sources))
     numbers = {name: number for number, name in names.items()}
-    tested = _tested(findings, probabilistic, names)
-    left_out = findings.left_out
+    tested = _tested(inputs, probabilistic, names)
+    left_out = inputs.left_out
     of_all = {} if probabilistic.model is None else {None: probabilistic.model}
     models = of_all | {numbers[name]: model for name, model in probabilistic.source_models.items()}
     return FallbackQuality(
-        sources=_sources(findings, tested),
-        rates=rates_table(tested, groups(findings.hidden.records, result.reference_date)),
+        sources=_sources(inputs, tested),
+        rates=rates_table(tested, groups(inputs.hidden.records, result.reference_date)),
         calibration=calibration_table(tested),
         curve=curve_table(tested),
         candidates=candidates_table(
-            findings.hidden.records.with_row_index("record"), findings.hidden.gone, findings.proposed, names
+            inputs.hidden.records.with_row_index("record"), inputs.hidden.removed_persons, inputs.proposed, names
         ),
         left_out=pl.DataFrame(
             {"rule": list(left_out), "persons": list(left_out.values())}, schema=FALLBACK_TABLES["left_out"]
         ),
         model=_model(models, names),
-        departures=findings.departures,
+        departures=inputs.departures,
         counts=dict(probabilistic.counts),
     )
 
 
-def _tested(findings: Findings, probabilistic: Probabilistic, names: Mapping[int, str]) -> Tested:
-    every, comparable = findings.open_records, findings.comparable
+def _tested(inputs: QualityInputs, probabilistic: Probabilistic, names: Mapping[int, str]) -> Tested:
+    open_records, comparable = inputs.open_records, inputs.comparable
     numbers = {name: number for number, name in names.items()}
-    numberless = every["nhs_number"].is_null()
-    is_linked = pl.repeat(False, every.height, eager=True)
-    is_linked = is_linked.scatter(comparable.arg_true()[findings.accepted], True)
+    numberless = open_records["nhs_number"].is_null()
+    is_linked = pl.repeat(False, open_records.height, eager=True)
+    is_linked = is_linked.scatter(comparable.arg_true()[inputs.accepted], True)
     return Tested(
-        findings.outcomes or Outcomes.none(),
+        inputs.outcomes or Outcomes.none(),
         names,
         {numbers[name]: threshold for name, threshold in probabilistic.thresholds.items()},
-        _count(every["order"].filter(numberless)),
-        _count(every["order"].filter(numberless & is_linked)),
+        _count(open_records["order"].filter(numberless)),
+        _count(open_records["order"].filter(numberless & is_linked)),
         {numbers[name]: pi for name, pi in probabilistic.pi.items()},
     )
 
 
-def _sources(findings: Findings, tested: Tested) -> pl.DataFrame:
-    open_of = _count(findings.open_records["order"])
-    compared = findings.open_records["order"].filter(findings.comparable)
-    compared_of, linked = _count(compared), _count(compared[findings.accepted])
-    hidden_of = _count(findings.hidden.records["order"])
+def _sources(inputs: QualityInputs, tested: Tested) -> pl.DataFrame:
+    open_of = _count(inputs.open_records["order"])
+    compared = inputs.open_records["order"].filter(inputs.comparable)
+    compared_of, linked = _count(compared), _count(compared[inputs.accepted])
+    hidden_of = _count(inputs.hidden.records["order"])
     rows = [
         (
             tested.names[order],
@@ -94,8 +94,8 @@ def _count(orders: pl.Series) -> dict[int, int]:
 
 def _model(models: Mapping[int | None, Model], names: Mapping[int, str]) -> pl.DataFrame:
     rows = [
-        ("all" if order is None else names[order], comparison.name, level.label, level.m, level.u, level.bits)
-        for order, model in models.items()
+        ("all" if source is None else names[source], comparison.name, level.label, level.m, level.u, level.bits)
+        for source, model in models.items()
         for comparison in model.comparisons
         for _, level in comparison.judging
     ]

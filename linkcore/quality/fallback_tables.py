@@ -1,7 +1,7 @@
 """The self-test as plain tables: what a report shows of how good the fallback is."""
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
@@ -9,10 +9,11 @@ from typing import Final, Literal
 
 import polars as pl
 
+from linkcore.linkage.enough_identifiers import enough_to_be_found
 from linkcore.linkage.self_test.outcomes import Outcomes
 from linkcore.linkage.self_test.rates import Rate, calibration, false_links, missed_links, threshold_curve
 from linkcore.linkage.self_test.thresholds import Threshold
-from linkcore.schema import ATTRIBUTE, FURTHER, IDENTIFIERS
+from linkcore.schema import ATTRIBUTE
 
 __all__ = ["Tested", "calibration_table", "candidates_table", "curve_table", "groups", "rates_table"]
 
@@ -22,9 +23,6 @@ Weighting = Literal["raw", "reweighted"]
 _WEIGHTINGS: Final[Mapping[Weighting, str]] = {"raw": "weight", "reweighted": "reweighted"}
 
 _AGES: Final = (1, 5, 15, 20, 30, 45, 65, 75, 85)
-
-# From so many identifiers on, a record is one that blocking must find.
-_USABLE_IDENTIFIERS: Final = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,29 +209,26 @@ def curve_table(tested: Tested) -> pl.DataFrame:
 
 
 def candidates_table(
-    hidden: pl.DataFrame, gone: pl.Series, proposed: pl.DataFrame, names: Mapping[int, str]
+    hidden: pl.DataFrame, removed_persons: pl.Series, proposed: pl.DataFrame, names: Mapping[int, str]
 ) -> pl.DataFrame:
     """Say how many records blocking brings together with their person.
 
-    ``hidden``: RECORDS, ``order``, ``own``, and ``record`` (UInt32) by which ``proposed`` names them.
+    ``hidden``: RECORDS, ``order``, ``true_person``, and ``record`` (UInt32) by which ``proposed`` names them.
     ``proposed``: ``record``, ``person``: pairs of a hidden record and its own person that some rule proposed.
     Returns ``source``, ``usable_identifiers`` (``"three and more"``, ``"fewer"``), ``records`` (hidden, with their
     person listed), ``found``, ``recall``.
     """
-    kinds: Sequence[str] = [name for name in IDENTIFIERS if name in hidden.columns and name != "nhs_number"]
-    kinds = [name for name in kinds if name != "local_patient_id"]
-    kinds = [*kinds, *(name for name in hidden.columns if name.startswith(FURTHER))]
-    usable = pl.sum_horizontal(pl.col(name).is_not_null().cast(pl.UInt8) for name in kinds) >= _USABLE_IDENTIFIERS
-    pairs = proposed.select("record", own="person", found=True)
+    usable = enough_to_be_found(hidden.columns)
+    pairs = proposed.select("record", true_person="person", found=True)
     return (
-        hidden.filter(~pl.col("own").is_in(gone.implode()))
+        hidden.filter(~pl.col("true_person").is_in(removed_persons.implode()))
         .select(
             pl.col("order").replace_strict(dict(names), return_dtype=pl.String).alias("source"),
             pl.when(usable).then(pl.lit("three and more")).otherwise(pl.lit("fewer")).alias("usable_identifiers"),
             "record",
-            "own",
+            "true_person",
         )
-        .join(pairs, on=["record", "own"], how="left", maintain_order="left")
+        .join(pairs, on=["record", "true_person"], how="left", maintain_order="left")
         .group_by("source", "usable_identifiers", maintain_order=True)
         .agg(pl.len().cast(pl.Int64).alias("records"), pl.col("found").is_not_null().sum().cast(pl.Int64))
         .with_columns((pl.col("found") / pl.col("records")).alias("recall"))

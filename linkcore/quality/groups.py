@@ -1,11 +1,11 @@
 """For whom linkage is less complete: how many of each group's records are linked, and how the linked differ."""
 
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.self_test.intervals import wilson
 from linkcore.quality.tables import QUALITY_TABLES
 from linkcore.schema import ALL
 
@@ -16,7 +16,6 @@ __all__ = [
     "count_groups",
     "group_rates",
     "pool_rare",
-    "wilson",
     "with_all_sources",
 ]
 
@@ -26,7 +25,6 @@ UNKNOWN: Final = "unknown"
 FLAGGED_ABOVE: Final = 0.1
 """Standardised differences beyond it, either way, are flagged: guidance for linked data (GUILD), after Austin 2009."""
 
-_DEVIATIONS: Final = NormalDist().inv_cdf(0.975)
 _CELL: Final = ("source", "dimension")
 
 OTHER: Final = "other"
@@ -88,9 +86,9 @@ def group_rates(counts: pl.DataFrame) -> pl.DataFrame:
     share, other_share = (_of(part, part.sum().over(_CELL)) for part in (linked, unlinked))
     variance = (share * (1 - share) + other_share * (1 - other_share)) / 2
     difference = _of(share - other_share, variance.sqrt())
-    low, high = wilson(linked, pl.col("records"))
+    low, high = wilson(counts["linked"], counts["records"])
     return (
-        counts.with_columns(_of(linked, pl.col("records")).alias("rate"), low.alias("low"), high.alias("high"))
+        counts.with_columns(_of(linked, pl.col("records")).alias("rate"), low, high)
         .with_columns(difference.alias("standardised_difference"))
         .with_columns((pl.col("standardised_difference").abs() > FLAGGED_ABOVE).alias("flagged"))
         .select(*QUALITY_TABLES["groups"])
@@ -120,23 +118,6 @@ def with_all_sources(counts: pl.DataFrame, dimensions: Sequence[str] | None = No
     at = pl.col("dimension").replace_strict(order, range(len(order)), return_dtype=pl.Int64)
     together = together.sort(at, *_ORDER)
     return pl.concat([together.select(pl.lit(ALL).alias("source"), pl.all()), counts])
-
-
-def wilson(events: pl.Expr, trials: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
-    """Give the 95 % score interval of a probability (Wilson 1927).
-
-    Examples
-    --------
-    >>> pl.select(*wilson(pl.lit(5), pl.lit(100))).row(0)  # 5 of 100: 2.2 % to 11.2 %
-    (0.02154..., 0.11175...)
-    """
-    square = _DEVIATIONS**2
-    # Squares of counts are more than whole numbers of 32 bits hold.
-    events, trials = events.cast(pl.Float64), trials.cast(pl.Float64)
-    rate = _of(events, trials)
-    middle = (rate + square / (2 * trials)) / (1 + square / trials)
-    spread = _DEVIATIONS / (1 + square / trials) * (rate * (1 - rate) / trials + square / (4 * trials**2)).sqrt()
-    return (middle - spread).clip(0, 1).alias("low"), (middle + spread).clip(0, 1).alias("high")
 
 
 def _of(part: pl.Expr, whole: pl.Expr) -> pl.Expr:

@@ -7,7 +7,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
-from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.result import LinkageResult
 from linkcore.schema import FURTHER
 from linkcore.sources.formats.csv_files import CsvFile

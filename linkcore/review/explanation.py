@@ -15,7 +15,7 @@ from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
 from linkcore.linkage.engine.splink import weigh_fields
 from linkcore.linkage.engine.tables import with_people_table
-from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.model.by_source import level_shifts, shifted
 from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.result import LinkageResult

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 if TYPE_CHECKING:
-    from linkcore.linkage.fallback.probabilistic import Probabilistic
+    from linkcore.linkage.fallback.result import Probabilistic
     from linkcore.linkage.self_test.thresholds import Basis
 
 __all__ = ["reason_of_exact", "reason_of_open"]

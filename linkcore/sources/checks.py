@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from linkcore.errors import ProgrammeError
 from linkcore.sources.events import check_events
-from linkcore.sources.source import Source
+from linkcore.sources.source import FurtherKind, Source
 
-__all__ = ["check_sources"]
+__all__ = ["check_sources", "further_kinds"]
 
 
 def check_sources(sources: Sequence[Source]) -> None:
@@ -34,14 +34,30 @@ def check_sources(sources: Sequence[Source]) -> None:
     spines = [source.name for source in sources if source.spine]
     if len(spines) > 1:
         raise ProgrammeError(f"{', '.join(spines)} are all the spine; at most one source defines who exists")
-    kinds: dict[str, tuple[str, str]] = {}
     for source in sources:
         if source.events:
             check_events(source)
+    further_kinds(sources)
+
+
+def further_kinds(sources: Sequence[Source]) -> dict[str, FurtherKind]:
+    """Return the further identifiers of all sources, and the one kind by which each is compared.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> gp = Source("gp", pl.DataFrame({"telephone": ["01392 000000"]}), further={"telephone": "exact"})
+    >>> further_kinds([gp])
+    {'telephone': 'exact'}
+    """
+    kinds: dict[str, FurtherKind] = {}
+    first_named_by: dict[str, str] = {}
+    for source in sources:
         for name, kind in (source.further or {}).items():
-            first, known = kinds.setdefault(name, (source.name, kind))
-            if kind != known:
+            first = first_named_by.setdefault(name, source.name)
+            if kinds.setdefault(name, kind) != kind:
                 raise ProgrammeError(
-                    f"further identifier {name!r} is {known!r} in source {first!r} and {kind!r} in source "
+                    f"further identifier {name!r} is {kinds[name]!r} in source {first!r} and {kind!r} in source "
                     f"{source.name!r}; give it one kind"
                 )
+    return kinds

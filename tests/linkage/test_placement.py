@@ -1,4 +1,4 @@
-"""Placement: whatever is still open stands as a person, and everybody can be named."""
+"""Placement: each record still open becomes a person, and each person has a number or a token."""
 
 import datetime as dt
 import hashlib
@@ -7,8 +7,9 @@ import hmac
 import polars as pl
 import pytest
 
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.placement import stand_alone, unplaced
+from linkcore.linkage.settings import Exact
 from linkcore.schema import PERSONS
 from linkcore.sources.records import Records, standardise
 from linkcore.sources.source import Source
@@ -32,15 +33,15 @@ def records(name: str, *rows: dict[str, object], spine: bool = False) -> Records
         ({}, "unlinked"),
     ],
 )
-def test_a_record_that_could_be_recognised_is_a_new_person(row: dict[str, object], method: str) -> None:
+def test_a_record_with_enough_identifiers_is_a_new_person(row: dict[str, object], method: str) -> None:
     seen = [records("seen", row)]
     placement = stand_alone(seen, link_exactly(seen, Exact()))
     assert placement.links["seen"].select("person_id", "method", "match_probability").rows() == [(0, method, None)]
 
 
 def test_a_spine_record_without_a_number_is_a_person_of_the_spine_with_a_token() -> None:
-    every = [records("gp", {}, {"nhs_number": "4010232137"}, spine=True), records("seen", {}, {})]
-    placement = stand_alone(every, link_exactly(every, Exact()))
+    sources = [records("gp", {}, {"nhs_number": "4010232137"}, spine=True), records("seen", {}, {})]
+    placement = stand_alone(sources, link_exactly(sources, Exact()))
     assert placement.persons.schema == PERSONS
     assert placement.links["gp"]["method"].to_list() == ["spine", "spine"]
     assert placement.links["gp"]["match_probability"].to_list() == [1.0, 1.0]
@@ -49,12 +50,12 @@ def test_a_spine_record_without_a_number_is_a_person_of_the_spine_with_a_token()
     assert placement.persons["token"].drop_nulls().n_unique() == 3
 
 
-def test_unplaced_gives_positions_in_records() -> None:
+def test_unplaced_records_have_their_positions() -> None:
     seen = records("seen", {}, {"nhs_number": "4010232137"}, {})
     assert unplaced(seen, link_exactly([seen], Exact()))["at"].to_list() == [0, 2]
 
 
-def test_the_token_of_a_named_record_depends_on_source_and_record_id_alone() -> None:
+def test_a_token_depends_on_source_and_record_id_alone() -> None:
     def token(source: str, record_id: str, family_name: str) -> str:
         frame = pl.DataFrame({"ID": [record_id], "NAME": [family_name]})
         each = [standardise(Source(source, frame, columns={"family_name": "NAME"}, record_id="ID"))]
@@ -65,7 +66,7 @@ def test_the_token_of_a_named_record_depends_on_source_and_record_id_alone() -> 
 
 
 @pytest.mark.parametrize("records", [3, 1_001])
-def test_tokens_are_of_hmac_whether_they_are_few_or_many(records: int) -> None:
+def test_tokens_are_hmac_digests_whether_few_or_many(records: int) -> None:
     ids = [f"É{number}" for number in range(records)]
     each = [standardise(Source("seen", pl.DataFrame({"ID": ids, "postcode": "EX1 2AB"}), record_id="ID"))]
     placement = stand_alone(each, link_exactly(each, Exact()))

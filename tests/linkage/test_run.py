@@ -1,4 +1,4 @@
-"""What is told of a run: all that decides it, and nothing of what the sources hold or where they lie."""
+"""The description of a run: everything that decides it, and neither values nor places of the sources."""
 
 import datetime as dt
 import json
@@ -9,7 +9,7 @@ import polars as pl
 import linkcore as lc
 
 
-def test_settings_versions_and_times_are_told_and_no_place_or_value(tmp_path: Path) -> None:
+def test_a_run_has_settings_versions_and_times_and_no_place_or_value(tmp_path: Path) -> None:
     file = tmp_path / "gp.csv"
     pl.DataFrame({"NHS": ["4010232137"], "SURNAME": ["Okafor"]}).write_csv(file)
     gp = lc.Source("gp", file, columns={"nhs_number": "NHS", "family_name": "SURNAME"}, spine=True)
@@ -21,7 +21,7 @@ def test_settings_versions_and_times_are_told_and_no_place_or_value(tmp_path: Pa
     assert run.settings["sources"]["gp"]["columns"] == {"nhs_number": "NHS", "family_name": "SURNAME"}
     assert list(run.seconds) == ["read gp", "link on the NHS Number", "count"]
     assert all(seconds >= 0 for seconds in run.seconds.values())
-    told = json.dumps([run.settings, run.libraries])
-    assert "Okafor" not in told
-    assert "4010232137" not in told
-    assert str(tmp_path) not in told
+    described = json.dumps([run.settings, run.libraries])
+    assert "Okafor" not in described
+    assert "4010232137" not in described
+    assert str(tmp_path) not in described

@@ -29,7 +29,7 @@ def rows() -> pl.DataFrame:
     made: list[dict[str, Any]] = [
         {
             "record": record,
-            "own": record // 3,
+            "true_person": record // 3,
             "source": 1 + record % 2,
             "chooses": record % 4 < 2,
             "listed": listed,
@@ -42,7 +42,7 @@ def rows() -> pl.DataFrame:
         for record in range(40)
         for listed in (True, False)
     ]
-    alone = {"record": 43, "own": 1003, "source": 1, "chooses": False, "listed": True, "probability": 0.97}
+    alone = {"record": 43, "true_person": 1003, "source": 1, "chooses": False, "listed": True, "probability": 0.97}
     made.append(alone | {"right": True, "doubtful": False, "weight": 0.0, "reweighted": 3.0})
     return pl.DataFrame(made, schema=Outcomes.none().rows.schema, orient="row")
 
@@ -241,13 +241,13 @@ def test_how_many_of_the_hidden_records_are_candidates_of_their_persons() -> Non
     full = {"given_name": "ANNA", "family_name": "NG", "postcode": "EX1 2AB"}
     bare = {"family_name": "NG", "further_telephone": "01392", "local_patient_id": "H1"}
     hidden = [
-        full | {"order": 1, "own": 10},  # found
-        full | {"order": 1, "own": 11},  # not
-        full | {"order": 1, "own": 12},  # not there without this record
-        bare | {"order": 1, "own": 13},  # another person was found
-        bare | {"order": 2, "own": 10, "birth_date": dt.date(1980, 2, 3)},  # found, by three identifiers
+        full | {"order": 1, "true_person": 10},  # found
+        full | {"order": 1, "true_person": 11},  # not
+        full | {"order": 1, "true_person": 12},  # not there without this record
+        bare | {"order": 1, "true_person": 13},  # another person was found
+        bare | {"order": 2, "true_person": 10, "birth_date": dt.date(1980, 2, 3)},  # found, by three identifiers
     ]
-    schema = dict(RECORDS) | {"order": pl.Int32, "own": pl.UInt32, "further_telephone": pl.String}
+    schema = dict(RECORDS) | {"order": pl.Int32, "true_person": pl.UInt32, "further_telephone": pl.String}
     frame = pl.DataFrame(hidden, schema=schema).with_columns(nhs_number=pl.lit(4_010_232_137))
     proposed = pl.DataFrame(
         [(0, 10), (3, 10), (4, 10), (2, 12)], schema={"record": pl.UInt32, "person": pl.UInt32}, orient="row"

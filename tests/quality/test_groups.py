@@ -1,25 +1,14 @@
-"""Rates by group: equal to a loop over records, to SciPy's intervals, and to Austin's formula written out."""
+"""Rates by group: equal to a loop over records, and to Austin's formula written out."""
 
 import math
 from collections import Counter
 
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import binomtest
 
 import linkcore as lc
-from linkcore.quality.groups import OTHER, UNKNOWN, count_groups, group_rates, pool_rare, wilson, with_all_sources
+from linkcore.quality.groups import OTHER, UNKNOWN, count_groups, group_rates, pool_rare, with_all_sources
 from linkcore.sources.records import standardise
-
-
-@given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
-def test_intervals_are_those_of_scipy(of: tuple[int, int]) -> None:
-    low, high = pl.select(*wilson(pl.lit(of[0]), pl.lit(of[1]))).row(0)
-    expected = binomtest(*of).proportion_ci(method="wilson")
-    assert low == pytest.approx(expected.low, abs=1e-9)
-    assert high == pytest.approx(expected.high, abs=1e-9)
 
 
 def test_standardised_difference_is_that_of_the_shares_written_out() -> None:

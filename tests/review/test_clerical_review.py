@@ -12,9 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import linkcore as lc
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
-from linkcore.linkage.fallback import rounds
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.linkage.fallback import learn
 from linkcore.linkage.learning.labels import reviewed_records
+from linkcore.linkage.settings import Exact
 from linkcore.schema import LABELS
 from linkcore.sources.records import standardise
 from linkcore.spreadsheets import guarded, unguarded
@@ -286,7 +287,7 @@ def test_labels_count_and_teach(ics: ICS, monkeypatch: pytest.MonkeyPatch) -> No
         .select("source", "record_id", "person_source", "person_record_id", match=True)
     )
     assert labels.height > 100
-    monkeypatch.setattr(rounds, "ENOUGH_LABELS", 50)
+    monkeypatch.setattr(learn, "ENOUGH_LABELS", 50)
     lost = labels.head(1).with_columns(record_id=pl.lit("gone"))
     learned = lc.link(numbers, fallback=lc.Fallback(labels=pl.concat([labels, lost]))).probabilistic
     assert learned is not None

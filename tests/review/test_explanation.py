@@ -12,7 +12,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.linkage.fallback import probabilistic as fallback_module
-from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.review.explanation import Explanation
@@ -126,7 +126,7 @@ def test_the_probabilities_follow_from_the_weights_by_hand(
     linkage: lc.Linkage, explained: Explained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With every candidate kept, however unlikely, decision 9 can be worked out from what is shown."""
-    monkeypatch.setattr(fallback_module, "_THINKABLE", 0.0)
+    monkeypatch.setattr(fallback_module, "_LEAST_PROBABILITY_KEPT", 0.0)
     learned = probabilistic_of(linkage)
     model = lc.Fallback(model={None: learned.model} | dict(learned.source_models))
     again = lc.link(linkage.sources, exact=linkage.exact, fallback=model)

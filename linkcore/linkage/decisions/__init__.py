@@ -1,1 +1,1 @@
-"""From scores to decisions: which person a record is of."""
+"""Decisions: from scored pairs to the person of each record, and to groups of records that nobody listed explains."""

@@ -1,8 +1,9 @@
-"""Conflicts: a record carries a person's NHS Number, but its name and birth date say that it is of somebody else.
+"""Conflicts: a record carries the NHS Number of a person, but its name and birth date are those of somebody else.
 
-A check digit is not an identity: a mistyped number may be another's, and a mother's is sometimes given for her baby. So
-every link by number is held against the demographics of its person. What one person's records really disagree on, over
-years and providers, is no conflict: a swapped or mistyped date, a nickname, a married name, a move.
+A check digit does not identify anybody: a mistyped number may be the number of another person, and a baby is sometimes
+given the number of its mother. So every link by number is compared with the demographics of its person. Some
+disagreements occur between records of one person, over years and providers: a swapped or mistyped date, a nickname, a
+married name, a move. They are no conflicts.
 """
 
 from collections.abc import Iterator
@@ -13,23 +14,24 @@ import polars as pl
 __all__ = ["COMPARED", "contradict"]
 
 COMPARED: Final = ("given_name", "family_name", "birth_date", "birth_date_text", "gender", "postcode")
-"""Identifiers that :func:`contradict` reads, of the record and, with the suffix ``_person``, of the person."""
+"""The identifiers that :func:`contradict` compares: of the record, and of the person with the suffix ``_person``."""
 
-# NHS England's linkage counts two names as agreeing above a Jaro-Winkler similarity of 0.88, where a disagreement only
-# lowers a score. Here it would break a link, so the bar to call names different is higher.
+# The linkage of NHS England counts two names as agreeing above a Jaro-Winkler similarity of 0.88; below it, a score is
+# lower. Here a disagreement breaks a link, so names count as different only below a lower similarity.
 _SIMILAR: Final = 0.80
 
 
 def contradict(pairs: pl.DataFrame) -> pl.Series:
-    """Say of each record whether its demographics contradict those of the person whose number it carries.
+    """Return whether the demographics of each record contradict those of the person whose number it carries.
 
-    Birth dates *differ* when fewer than two of year, month and day agree and day and month are not swapped. Then the
-    record is of somebody else unless both its names agree with the person's or, where it has no name, its postcode does
-    and its gender does not differ. A birth date without its day differs if its year does: what is missing says nothing.
-    Where a birth date is missing, both names must differ. With too little to compare, nothing is contradicted.
+    Birth dates differ if fewer than two of year, month and day agree, and day and month are not swapped. A record with
+    another birth date is of somebody else, unless both its names agree with those of the person. If it has no name, its
+    postcode must agree and its gender must not differ. A birth date without a day differs if its year does. Where a
+    birth date is missing, a record is of somebody else only if both names differ. With too little to compare, nothing
+    is contradicted.
 
-    ``pairs``: one row a record: the columns of ``COMPARED`` as the record has them, and with the suffix ``_person`` as
-    the person does.
+    ``pairs``: one row a record: the columns of ``COMPARED`` of the record and, with the suffix ``_person``, of the
+    person.
 
     Examples
     --------
@@ -55,13 +57,13 @@ def contradict(pairs: pl.DataFrame) -> pl.Series:
 
 
 def _names_agree(pairs: pl.DataFrame) -> Iterator[pl.Expr]:
-    """Say whether given names agree, family names agree, and the two are swapped; null where one is missing."""
+    """Yield whether given names agree, family names agree, and the two are swapped; null where one is missing."""
     similarities = _jaro_winkler(pairs)
     for kind in ("given", "family"):
         record, person = pl.col(f"{kind}_name"), pl.col(f"{kind}_name_person")
         agree = [
             pl.lit(similarities[kind]) >= _SIMILAR,
-            # ANNE and ANNA MARIE: the one may have been asked for a first name, the other for all of them.
+            # ANNE and ANNA MARIE: one form may ask for a first name, another for all given names.
             pl.lit(similarities[f"first_{kind}"]) >= _SIMILAR,
             # An initial or a truncated name, and one part of a double name.
             record.str.starts_with(person),
@@ -75,13 +77,13 @@ def _names_agree(pairs: pl.DataFrame) -> Iterator[pl.Expr]:
 
 
 def _jaro_winkler(pairs: pl.DataFrame) -> pl.DataFrame:
-    """Give the Jaro-Winkler similarity of given and family names, whole and of their first words, by DuckDB's own."""
+    """Return the Jaro-Winkler similarity, by DuckDB, of given and family names, and of their first words."""
     import duckdb
 
     similarity = "jaro_winkler_similarity({0}_name, {0}_name_person) AS {0}"
     of_first = "jaro_winkler_similarity(split_part({0}_name, ' ', 1), split_part({0}_name_person, ' ', 1)) AS first_{0}"
-    columns = ", ".join(each.format(kind) for kind in ("given", "family") for each in (similarity, of_first))
-    # No temporary directory: names must not be spilled to disk.
+    columns = ", ".join(sql.format(kind) for kind in ("given", "family") for sql in (similarity, of_first))
+    # Without a temporary directory, names are never spilled to disk.
     with duckdb.connect(config={"temp_directory": ""}) as connection:
         connection.register("pairs", pairs.select("^(given|family)_name.*$").with_row_index("i"))
         similarities: pl.DataFrame = connection.sql(f"SELECT {columns} FROM pairs ORDER BY i").pl()
@@ -101,9 +103,9 @@ def _contradiction() -> pl.Expr:
 
 
 def _birth_dates_differ() -> pl.Expr:
-    """Fewer than two parts agree, and day and month are not swapped; null where either date is missing.
+    """Whether fewer than two parts agree, and day and month are not swapped; null where either date is missing.
 
-    Of a month alone it cannot be said whether it is another or was swapped with the day.
+    A month without a day is not compared, since it may have been swapped with the day.
     """
     year, month, day = _parts("birth_date", "birth_date_text")
     year_person, month_person, day_person = _parts("birth_date_person", "birth_date_text_person")
@@ -114,6 +116,6 @@ def _birth_dates_differ() -> pl.Expr:
 
 
 def _parts(date: str, text: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
-    # A date that cannot be (31 February) still has parts to compare.
+    # The text of an impossible date (31 February) still has parts to compare.
     full = pl.coalesce(pl.col(date).dt.to_string("%Y-%m-%d"), pl.col(text))
     return full.str.slice(0, 4), full.str.slice(5, 2), full.str.slice(8, 2)

@@ -1,77 +1,26 @@
-"""Exact linkage: PERSONS from the spine and from numbers seen elsewhere, LINKS by one hash join on the NHS Number."""
+"""Exact linkage: PERSONS from the spine and from numbers seen elsewhere, links by a hash join on the NHS Number."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from typing import Final, Literal, get_args
+from dataclasses import replace
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError, SourceError
-from linkcore.identifiers.nhs_number import standardise as standardise_number
 from linkcore.linkage.exact.conflicts import COMPARED, contradict
 from linkcore.linkage.exact.number_index import NumberIndex
 from linkcore.linkage.placement import PLACED, Placement, of_persons
+from linkcore.linkage.settings import Exact
 from linkcore.pseudonyms.stage_one import CODE_TOKEN
-from linkcore.schema import FURTHER, METHOD, PERSONS, STAGE_ONE_CODE, USABLE_STATUSES
+from linkcore.schema import FURTHER, METHOD, PERSONS, STAGE_ONE_CODE
 from linkcore.sources.records import Records
 
-__all__ = ["Exact", "link_exactly", "with_current_numbers"]
-
-ConflictPolicy = Literal["fallback", "keep"]
-
-# A longer chain of supersessions than this is a cycle.
-_LONGEST_CHAIN: Final = 16
-
-
-@dataclass(frozen=True, eq=False)
-class Exact:
-    """Settings of the exact linkage.
-
-    Parameters
-    ----------
-    usable : sequence of str
-        Statuses of NHS Numbers that may link; add ``"test"`` for a synthetic programme.
-    superseded : polars.DataFrame or polars.LazyFrame, optional
-        Numbers that were merged into others: columns ``old`` and ``new``, in any written form. A new number has a
-        usable status. It is read, and kept as integers, when the settings are made.
-    conflicts : {"fallback", "keep"}
-        What becomes of a record whose name and birth date say that its number is somebody else's: ``"fallback"`` looks
-        for its person by the other identifiers, ``"keep"`` links it by number all the same. Either way it is flagged.
-
-    Raises
-    ------
-    ProgrammeError
-        If a setting makes no sense.
-
-    Examples
-    --------
-    >>> Exact(usable=("valid", "test")).conflicts
-    'fallback'
-    """
-
-    usable: Sequence[str] = USABLE_STATUSES
-    superseded: pl.DataFrame | pl.LazyFrame | None = field(default=None, repr=False)
-    conflicts: ConflictPolicy = "fallback"
-
-    def __post_init__(self) -> None:
-        possible = (*USABLE_STATUSES, "test")
-        if isinstance(self.usable, str):
-            # Of a string, each letter would be taken for a status.
-            raise ProgrammeError(f"usable is the text {self.usable!r}; give a sequence, as in ('valid',)")
-        wrong = sorted(set(self.usable) - set(possible))
-        if wrong or not self.usable:
-            raise ProgrammeError(f"usable holds {wrong or 'nothing'}; it may hold {', '.join(possible)}")
-        if self.conflicts not in get_args(ConflictPolicy):
-            raise ProgrammeError(f"conflicts is {self.conflicts!r}; it is 'fallback' or 'keep'")
-        object.__setattr__(self, "usable", tuple(status for status in possible if status in self.usable))
-        if self.superseded is not None:
-            object.__setattr__(self, "superseded", _resolve(self.superseded, self.usable))
+__all__ = ["link_exactly", "persons_of", "with_current_numbers"]
 
 
 def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
-    """Link records by NHS Number, and number-less ones by local patient identifiers that point to one person.
+    """Link records by NHS Number, and records without one by a local patient identifier that points to one person.
 
-    Returns PERSONS with a number or on the spine; records that are still to be placed have a null ``person_id``.
+    The persons are those with a number and those on the spine. Records still to be placed have a null ``person_id``.
 
     Examples
     --------
@@ -98,7 +47,7 @@ def link_exactly(sources: Sequence[Records], exact: Exact) -> Placement:
 
 
 def persons_of(sources: Sequence[Records]) -> pl.DataFrame:
-    """Give the PERSONS of :func:`link_exactly` alone, by numbers that are current.
+    """Return the PERSONS that :func:`link_exactly` makes, from records with current numbers.
 
     Examples
     --------
@@ -117,7 +66,7 @@ def _as_persons(found: pl.DataFrame) -> pl.DataFrame:
 
 
 def _check_stages(sources: Sequence[Records], exact: Exact) -> None:
-    """Refuse numbers beside stage-1 codes of them, which would link nobody, and two codes that stand for one number."""
+    """Refuse NHS Numbers beside stage-1 codes, which would never link, and two codes that stand for one number."""
     coded = [records for records in sources if records.source.stage_one is not None]
     if not coded:
         return
@@ -142,44 +91,8 @@ def _check_stages(sources: Sequence[Records], exact: Exact) -> None:
         )
 
 
-def _resolve(superseded: pl.DataFrame | pl.LazyFrame, usable: Sequence[str]) -> pl.DataFrame:
-    """Give old → current as integers, following chains of supersessions to their end."""
-    if not isinstance(superseded, pl.DataFrame | pl.LazyFrame):
-        raise ProgrammeError(f"superseded is a {type(superseded).__name__}; give a Polars frame")
-    try:
-        superseded = superseded.lazy().collect()
-    except pl.exceptions.PolarsError:
-        raise ProgrammeError("superseded cannot be read; give a frame that can be collected") from None
-    if set(superseded.columns) != {"old", "new"}:
-        raise ProgrammeError(f"superseded must have the columns old and new; it has {', '.join(superseded.columns)}")
-    parsed = superseded.select(standardise_number(pl.col(side)).alias(side) for side in ("old", "new"))
-    numbers = parsed.select(pl.col("old", "new").struct.field("value").name.keep())
-    no_number = numbers.select(pl.any_horizontal(pl.all().is_null())).to_series()
-    _refuse_rows(no_number, "hold something that is no NHS Number")
-    # Its own status will not be looked at again: who is linked by it has the old number, and that one's status.
-    not_usable = ~parsed["new"].struct.field("status").is_in(usable)
-    _refuse_rows(not_usable, f"have a new number that is not {' or '.join(usable)}")
-    numbers = numbers.unique(maintain_order=True)
-    if numbers["old"].is_duplicated().any():
-        raise ProgrammeError("superseded: a number is superseded by two different ones; keep one of them")
-    for _ in range(_LONGEST_CHAIN):
-        onward = numbers.join(
-            numbers.rename({"old": "new", "new": "newer"}), on="new", how="left", maintain_order="left"
-        )
-        if onward["newer"].null_count() == onward.height:
-            return numbers
-        numbers = onward.select("old", pl.coalesce("newer", "new").alias("new"))
-    raise ProgrammeError("superseded: numbers supersede each other in a circle; take one of them out")
-
-
-def _refuse_rows(wrong: pl.Series, what: str) -> None:
-    if wrong.any():
-        first = wrong.arg_true()[0] + 1
-        raise ProgrammeError(f"superseded: {wrong.sum()} rows {what}, the first in row {first}; take them out")
-
-
 def with_current_numbers(records: Records, exact: Exact) -> Records:
-    """Replace the superseded numbers of a source's records by those that link."""
+    """Replace superseded numbers in the records of a source by their current numbers."""
     if exact.superseded is None:
         return records
     current = (
@@ -192,36 +105,39 @@ def with_current_numbers(records: Records, exact: Exact) -> Records:
 
 
 def _persons(sources: Sequence[Records]) -> pl.DataFrame:
-    """PERSONS: one for each spine record (for each number on the spine), then one for each number seen elsewhere.
+    """Return PERSONS: first of each spine record (of each number on the spine), then of each number seen elsewhere.
 
-    With ``order`` and ``at``: the source and the position in it of the record that defines the person.
+    ``source_index`` and ``position`` name the record that defines the person: its source, and its position in RECORDS.
     """
-    every = [_candidates(records, order) for order, records in enumerate(sources)]
-    elsewhere = [frame["nhs_number"].is_not_null() for frame in every]
-    groups = []
-    for records, frame in zip(sources, every, strict=True):
+    candidates = [_candidates(records, source_index) for source_index, records in enumerate(sources)]
+    unlisted = [frame["nhs_number"].is_not_null() for frame in candidates]
+    persons = []
+    for records, frame in zip(sources, candidates, strict=True):
         if records.source.spine:
-            groups.append(_listed(frame, every))
-            listed = NumberIndex(groups[-1]["nhs_number"])
-            elsewhere = [
+            persons.append(_listed(frame, candidates))
+            listed = NumberIndex(persons[-1]["nhs_number"])
+            unlisted = [
                 numbered & listed.find(frame["nhs_number"]).is_null()
-                for frame, numbered in zip(every, elsewhere, strict=True)
+                for frame, numbered in zip(candidates, unlisted, strict=True)
             ]
-    unlisted = pl.concat([frame.filter(of) for frame, of in zip(every, elsewhere, strict=True)], how="diagonal")
-    groups.append(_most_agreed(unlisted, unlisted))
-    return pl.concat(groups, how="diagonal").with_row_index("person_id")
+    elsewhere = pl.concat(
+        [frame.filter(chosen) for frame, chosen in zip(candidates, unlisted, strict=True)], how="diagonal"
+    )
+    persons.append(_most_agreed(elsewhere, elsewhere))
+    return pl.concat(persons, how="diagonal").with_row_index("person_id")
 
 
-def _candidates(records: Records, order: int) -> pl.DataFrame:
-    named = of_persons(records.frame).with_row_index("at")
+def _candidates(records: Records, source_index: int) -> pl.DataFrame:
+    """Return the records of a source as persons that they might define."""
+    persons = of_persons(records.frame).with_row_index("position")
     coded = STAGE_ONE_CODE in records.frame.columns
     token = CODE_TOKEN + records.frame[STAGE_ONE_CODE] if coded else pl.lit(None, pl.String)
     source = pl.lit(records.source.name).alias("source")
-    return named.with_columns(source, pl.lit(order, pl.UInt32).alias("order"), token.alias("token"))
+    return persons.with_columns(source, pl.lit(source_index, pl.UInt32).alias("source_index"), token.alias("token"))
 
 
-def _listed(spine: pl.DataFrame, every: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Give the spine's records, only one of each number."""
+def _listed(spine: pl.DataFrame, candidates: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the records of the spine, only one of each number."""
     repeated = pl.col("nhs_number").is_duplicated() & pl.col("nhs_number").is_not_null()
     doubtful = spine.filter(repeated)
     if doubtful.is_empty():
@@ -229,48 +145,48 @@ def _listed(spine: pl.DataFrame, every: Sequence[pl.DataFrame]) -> pl.DataFrame:
     numbers = doubtful["nhs_number"].unique().implode()
     evidence = [
         frame.lazy().select("nhs_number", "birth_date").filter(pl.col("nhs_number").is_in(numbers)).collect()
-        for frame in every
+        for frame in candidates
     ]
-    chosen = _most_agreed(doubtful, pl.concat(evidence))["at"]
-    left_out = doubtful["at"].filter(~doubtful["at"].is_in(chosen.implode()))
+    defining = _most_agreed(doubtful, pl.concat(evidence))["position"]
+    left_out = doubtful["position"].filter(~doubtful["position"].is_in(defining.implode()))
     return spine.filter(pl.repeat(True, spine.height, eager=True).scatter(left_out, False))
 
 
 def _most_agreed(candidates: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
-    """Choose one record of each number: the first of those with the birth date that most of its records have.
+    """Choose one record of each number: the first with the birth date that most records of the number have.
 
-    A single record with a wrong number must not define the person to whom all the others belong.
+    A single record with a wrong number must not define the person of all the other records.
     """
     agreeing = evidence.group_by("nhs_number", "birth_date").len("agreeing")
     return (
         candidates.join(agreeing, on=["nhs_number", "birth_date"], how="left", nulls_equal=True)
-        .sort("nhs_number", "agreeing", "order", "at", descending=[False, True, False, False])
+        .sort("nhs_number", "agreeing", "source_index", "position", descending=[False, True, False, False])
         .unique("nhs_number", keep="first", maintain_order=True)
-        .sort("order", "at")
+        .sort("source_index", "position")
         .drop("agreeing")
     )
 
 
 def _by_number(sources: Sequence[Records], persons: pl.DataFrame) -> list[pl.DataFrame]:
-    """Give each source's records with the ``person_id`` of their number, and whether each *defines* that person."""
-    # A person's id is its position in PERSONS.
+    """Add to the records of each source the ``person_id`` of their number, and whether each ``defines`` that person."""
+    # The id of a person is its position in PERSONS.
     of_number = NumberIndex(persons["nhs_number"])
-    defined_by = persons.select("order", "at", "person_id")
+    defined_by = persons.select("source_index", "position", "person_id")
     placed = []
-    for order, records in enumerate(sources):
+    for source_index, records in enumerate(sources):
         person_id = of_number.find(records.frame["nhs_number"])
-        defining = defined_by.filter(pl.col("order") == order)
-        defines = pl.repeat(False, records.frame.height, eager=True).scatter(defining["at"], True)
-        person_id = person_id.scatter(defining["at"], defining["person_id"])
+        defining = defined_by.filter(pl.col("source_index") == source_index)
+        defines = pl.repeat(False, records.frame.height, eager=True).scatter(defining["position"], True)
+        person_id = person_id.scatter(defining["position"], defining["person_id"])
         placed.append(records.frame.with_columns(person_id.alias("person_id"), defines.alias("defines")))
     return placed
 
 
 def _conflicts(placed: Sequence[pl.DataFrame], persons: pl.DataFrame) -> list[pl.Series]:
-    """Say of each record of each source whether it contradicts the person that it would be linked to by number."""
+    """Return, by source, whether each record contradicts the person that its number would link it to."""
     doubtful, pairs = [], []
     for frame in placed:
-        # Nearly all records agree on the birth date to the day, which settles it; only the rest are held side by side.
+        # Nearly all records have the birth date of their person, and so contradict nothing; only the rest are compared.
         same_day = frame["birth_date"] == persons["birth_date"].gather(frame["person_id"])
         doubt = (frame["person_id"].is_not_null() & ~frame["defines"] & ~same_day.fill_null(False)).arg_true()
         doubtful.append(doubt)
@@ -284,7 +200,7 @@ def _conflicts(placed: Sequence[pl.DataFrame], persons: pl.DataFrame) -> list[pl
 
 
 def _beside_persons(records: pl.DataFrame, person_ids: pl.Series, persons: pl.DataFrame) -> pl.DataFrame:
-    # A person's id is its position in PERSONS, so this is a gather and no join.
+    # The id of a person is its position in PERSONS, so this is a gather and not a join.
     beside = persons.select(COMPARED)[person_ids].rename(lambda name: f"{name}_person")
     return pl.concat([records.select(COMPARED), beside], how="horizontal")
 
@@ -297,7 +213,7 @@ def _link(
     links = pl.col("person_id").is_not_null()
     if exact.conflicts == "fallback":
         links &= ~conflict
-    # Narrow from here on: beside a new column, Polars copies all that lies in other parts.
+    # Only these columns from here on: Polars copies every column of a frame in several chunks when one is added.
     found = placed.select(
         pl.when(links).then("person_id").alias("person_id"), pl.when(links).then(method).alias("method")
     )
@@ -311,24 +227,25 @@ def _link(
 
 
 def _by_local_patient_id(records: pl.DataFrame, placed: pl.DataFrame, persons: pl.DataFrame) -> pl.DataFrame:
-    """Place a record by its local patient identifier, where that stands on records of one person and no other.
+    """Place a record by its local patient identifier, where all placed records with that identifier are of one person.
 
-    Not where the record's own name and birth date contradict that person: a hospital re-uses identifiers, and mixes up
-    labels, as it does with NHS Numbers.
+    The name and birth date of the record must not contradict that person: hospitals re-use identifiers and mix up
+    labels.
     """
     wanted = (placed["person_id"].is_null() & records["local_patient_id"].is_not_null()).arg_true()
-    open_records = records[wanted].with_columns(wanted.alias("at"))
+    open_records = records[wanted].with_columns(wanted.alias("position"))
     known = (
         pl.DataFrame([records["local_patient_id"], placed["person_id"]])
         .filter(pl.col("person_id").is_not_null())
         .join(open_records.select("local_patient_id"), on="local_patient_id", how="semi")
         .group_by("local_patient_id")
-        .agg(pl.col("person_id").min().alias("of"), pl.col("person_id").n_unique().alias("persons"))
+        .agg(pl.col("person_id").min(), pl.col("person_id").n_unique().alias("persons"))
         .filter(pl.col("persons") == 1)
     )
-    candidates = open_records.join(known, on="local_patient_id").sort("at")
-    sound = candidates.filter(~contradict(_beside_persons(candidates, candidates["of"], persons)))
+    candidates = open_records.join(known, on="local_patient_id").sort("position")
+    sound = candidates.filter(~contradict(_beside_persons(candidates, candidates["person_id"], persons)))
     method = pl.repeat("local_patient_id", sound.height, dtype=METHOD, eager=True)
     return placed.with_columns(
-        placed["person_id"].scatter(sound["at"], sound["of"]), placed["method"].scatter(sound["at"], method)
+        placed["person_id"].scatter(sound["position"], sound["person_id"]),
+        placed["method"].scatter(sound["position"], method),
     )

@@ -1,4 +1,4 @@
-"""Which of many persons has an NHS Number: the join that the exact linkage is made of."""
+"""An index of NHS Numbers: the join of the exact linkage."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -10,20 +10,20 @@ if TYPE_CHECKING:
 
 __all__ = ["NumberIndex"]
 
-# To join so few takes less time than to load the compiled loops: most of a second, and in a new installation three.
+# Joining so few takes less time than loading the compiled loops: most of a second, and three in a new installation.
 _FEW: Final = 50_000
 
 
 class NumberIndex:
-    """Where each NHS Number stands in a column, built once and asked for every source.
+    """The position of each NHS Number in a column; built once, and used for every source.
 
-    A hash join that keeps the order of rows builds as much for each source, and costs fifteen times as much
+    A hash join that keeps the order of rows builds its table again for each source, and takes fifteen times as long
     (``benches/test_number_index.py``).
 
     Parameters
     ----------
     numbers : polars.Series
-        Int64; nulls are nobody's. Of equal numbers, the first counts.
+        Int64; nulls are never found. Of equal numbers, the first counts.
 
     Examples
     --------
@@ -44,13 +44,13 @@ class NumberIndex:
 
         bits = max(2 * numbers.len() - 1, 1).bit_length()
         self._numbers = _as_array(numbers)
-        # A shift by all 64 bits would be none at all.
+        # A shift by 64 bits would shift nothing.
         self._shift = np.uint64(min(64 - bits, 63))
         self._table = np.full(1 << max(bits, 1), EMPTY, dtype=np.uint32)
         fill(self._numbers, numbers.is_not_null().to_numpy(), self._table, self._shift)
 
     def find(self, numbers: pl.Series) -> pl.Series:
-        """Say where numbers stand."""
+        """Return the position of each number; null where it is not in the index."""
         if self._positions is not None:
             wanted = pl.DataFrame([numbers.cast(pl.Int64).alias("number")])
             joined = wanted.join(self._positions, on="number", how="left", maintain_order="left")
@@ -67,6 +67,6 @@ class NumberIndex:
 
 
 def _as_array(numbers: pl.Series) -> "NDArray[np.int64]":
-    # No number is negative: what stands in place of a null is found nowhere.
+    # No NHS Number is negative, so a null is found nowhere.
     array: NDArray[np.int64] = numbers.cast(pl.Int64).fill_null(-1).to_numpy()
     return array

@@ -1,80 +1,49 @@
-"""The records that the exact linkage leaves open: as one table, and back to their places."""
+"""The records that the exact linkage leaves open: gathered as one table, and placed with the persons found for them."""
 
 from collections.abc import Sequence
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError
 from linkcore.linkage.placement import Placement, unplaced
 from linkcore.schema import FURTHER, METHOD, PERSONS
 from linkcore.sources.records import Records
-from linkcore.sources.source import FurtherKind
 
-__all__ = ["further_kinds", "make_persons", "open_records", "place", "tells_enough"]
+__all__ = ["gather_open_records", "make_persons", "name_sources", "place"]
 
 
-def open_records(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
-    """Give all records that are still to be placed, of all sources, as one table.
+def gather_open_records(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
+    """Gather the unplaced records of all sources in one table.
 
-    Returns RECORDS, ``order`` (Int32, of the source) and ``at`` (UInt32, the position in its RECORDS); in order of
-    both.
+    Returns RECORDS, ``order`` (Int32, the position of the source) and ``at`` (UInt32, the position in the RECORDS of
+    that source); in order of both.
     """
     return pl.concat(
         [
-            unplaced(records, placement).with_columns(pl.lit(order, pl.Int32).alias("order"))
-            for order, records in enumerate(sources)
+            unplaced(records, placement).with_columns(pl.lit(source_index, pl.Int32).alias("order"))
+            for source_index, records in enumerate(sources)
         ],
         how="diagonal",
     )
 
 
-def tells_enough(records: pl.DataFrame) -> pl.Series:
-    """Say whether records have two identifiers at least: no link, however rare the value, hangs on one alone.
-
-    Examples
-    --------
-    >>> from linkcore.schema import RECORDS
-    >>> frame = pl.DataFrame([{"family_name": "NG"}, {"family_name": "NG", "gender": "male"}], schema=RECORDS)
-    >>> tells_enough(frame).to_list()
-    [False, True]
-    """
-    identifiers: list[tuple[str, ...]] = [
-        ("given_name",),
-        ("family_name",),
-        ("birth_date", "birth_date_text"),
-        ("gender",),
-        ("postcode", "address"),
-    ]
-    identifiers += [(name,) for name in records.columns if name.startswith(FURTHER)]
-    given = [pl.any_horizontal(pl.col(*names).is_not_null()).cast(pl.UInt8) for names in identifiers]
-    return records.select(pl.sum_horizontal(given) >= 2).to_series()
+def name_sources(sources: Sequence[Records]) -> pl.Expr:
+    """Turn ``order`` into ``source``, the name of the source."""
+    names = dict(enumerate(records.source.name for records in sources))
+    return pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source")
 
 
-def further_kinds(sources: Sequence[Records]) -> dict[str, FurtherKind]:
-    """Give the further identifiers of all sources, and how each is compared."""
-    kinds: dict[str, FurtherKind] = {}
-    for records in sources:
-        for name, kind in (records.source.further or {}).items():
-            if kinds.setdefault(name, kind) != kind:
-                raise ProgrammeError(
-                    f"further identifier {name!r} is {kinds[name]!r} in one source and {kind!r} in source "
-                    f"{records.source.name!r}; give it one kind"
-                )
-    return kinds
+def place(sources: Sequence[Records], placement: Placement, linked: pl.DataFrame) -> Placement:
+    """Place open records with their persons.
 
-
-def place(sources: Sequence[Records], placement: Placement, records: pl.DataFrame) -> Placement:
-    """Put open records to the persons that were found for them.
-
-    ``records``: ``order`` and ``at`` of :func:`open_records`, each once, and what they get: ``person_id``, ``method``,
-    ``match_weight`` and ``match_probability``.
+    ``linked``: each placed record once, as ``order`` and ``at`` of :func:`gather_open_records`; with ``person_id``,
+    ``method``, ``match_weight`` and ``match_probability``.
     """
     links = dict(placement.links)
-    for order, source in enumerate(sources):
-        found = records.filter(pl.col("order") == order)
-        name = source.source.name
+    for source_index, records in enumerate(sources):
+        of_source = linked.filter(pl.col("order") == source_index)
+        name = records.source.name
         links[name] = links[name].with_columns(
-            links[name][column].scatter(found["at"], found[column])
+            links[name][column].scatter(of_source["at"], of_source[column])
             for column in ("person_id", "method", "match_weight", "match_probability")
         )
     return Placement(placement.persons, links)
@@ -83,28 +52,27 @@ def place(sources: Sequence[Records], placement: Placement, records: pl.DataFram
 def make_persons(
     sources: Sequence[Records], placement: Placement, records: pl.DataFrame, groups: pl.DataFrame
 ) -> Placement:
-    """Make one new person of each group of open records that belong together.
+    """Make one new person of each group of open records.
 
-    The first record of the group defines the person; where there is one of the spine, that one.
+    The first record of the spine defines the person; in a group without one, the first record.
 
     ``groups``: ``record`` (position in ``records``) and ``group`` (any integer).
     """
-    spine = pl.col("order").is_in([order for order, each in enumerate(sources) if each.source.spine])
-    members = records[groups["record"]].hstack(groups).with_columns(spine.alias("spine"))
+    on_spine = pl.col("order").is_in([index for index, each in enumerate(sources) if each.source.spine])
+    members = records[groups["record"]].hstack(groups).with_columns(on_spine.alias("spine"))
     defining = (
         members.sort("spine", "record", descending=[True, False])
         .unique("group", keep="first", maintain_order=True)
         .sort("record")
         .with_row_index("person_id", offset=placement.persons.height)
     )
-    names = dict(enumerate(each.source.name for each in sources))
     new = defining.select(
-        # A conflict carries another person's number: the person that it defines has none.
+        # A conflict carries the number of another person, so the person that it defines has none.
         *(name for name in records.columns if name in PERSONS and name not in {"nhs_number", "record_id"}),
         pl.col(f"^{FURTHER}.*$"),
         "person_id",
         "record_id",
-        pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source"),
+        name_sources(sources),
     )
     placed = members.join(defining.select("group", "person_id"), on="group", how="left", maintain_order="left").select(
         "order",

@@ -66,7 +66,8 @@ def reviewed_records(sources: Sequence[Records], placement: Placement, labels: p
 
     Examples
     --------
-    >>> from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+    >>> from linkcore.linkage.exact.link_exactly import link_exactly
+    >>> from linkcore.linkage.settings import Exact
     >>> from linkcore.schema import LABELS
     >>> from linkcore.sources.source import Source
     >>> from linkcore.sources.records import standardise

@@ -1,1 +1,1 @@
-"""The fallback tests itself, in every run, on records whose person is known by a number that it does not see."""
+"""The self-test of the fallback: in every run, it links records with known persons, whose numbers it does not see."""

@@ -1,4 +1,4 @@
-"""Records of which the person is known, to be linked with their numbers hidden, and the persons as if they had none."""
+"""Records with a known person, whose numbers are hidden for the self-test; and the persons as they are without them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -6,17 +6,18 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.exact.link_exactly import Exact, persons_of, with_current_numbers
+from linkcore.linkage.exact.link_exactly import persons_of, with_current_numbers
 from linkcore.linkage.exact.number_index import NumberIndex
 from linkcore.linkage.placement import Placement
+from linkcore.linkage.settings import Exact
 from linkcore.schema import PERSONS
 from linkcore.sources.records import Records
 
 __all__ = ["HiddenNumbers", "hide_numbers"]
 
 _MOST_OF_A_SOURCE: Final = 8_000
-"""To certify 0.2 % takes 1,920 accepted links without an error (3.84 / 0.002), in each half; and not all are accepted,
-nor does each count in full once they are re-weighted."""
+"""To certify 0.2 % takes 1,920 accepted links without an error (3.84 / 0.002) in each half. More are drawn, because not
+all are accepted, and re-weighted links do not count in full."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,19 +27,20 @@ class HiddenNumbers:
     Parameters
     ----------
     records : polars.DataFrame
-        RECORDS, ``order`` (Int32, of the source), ``at`` (UInt32, the position in its RECORDS), ``own`` (UInt32, the
-        person of the number), ``conflict`` (Boolean) and ``chooses`` (Boolean: of the half that chooses the threshold;
-        the other half reports). One record a person and source; all of a person are of the same half.
+        RECORDS, ``order`` (Int32, the position of the source), ``at`` (UInt32, the position in its RECORDS),
+        ``true_person`` (UInt32, the person with the number), ``conflict`` (Boolean) and ``chooses`` (Boolean: whether
+        it is in the half that chooses the threshold; the other half reports). One record a person and source; all
+        records of a person are in the same half.
     stand_ins : polars.DataFrame
-        PERSONS as they would be without these records, of those whom that changes. ``person_id`` is that of the person
-        for whom each stands in.
-    gone : polars.Series
-        UInt32: persons who would not be there at all without these records.
+        PERSONS as they would be without these records, where that changes them. ``person_id`` is the person for whom
+        each stands in.
+    removed_persons : polars.Series
+        UInt32: persons who would not exist without these records.
     """
 
     records: pl.DataFrame = field(repr=False)
     stand_ins: pl.DataFrame = field(repr=False)
-    gone: pl.Series = field(repr=False)
+    removed_persons: pl.Series = field(repr=False)
 
 
 def hide_numbers(
@@ -50,10 +52,11 @@ def hide_numbers(
     keep: int,
     seed: int,
 ) -> HiddenNumbers:
-    """Draw records that carry a usable number, and say what PERSONS would be without them.
+    """Draw records that carry a usable number, and work out what PERSONS would be without them.
 
-    Conflicts are drawn like all others: to leave them out would leave out the records whose other identifiers are the
-    worst.
+    Conflicts are drawn like all other records. Without them, the records with the worst identifiers would be missing.
+
+    ``tested``: positions of the sources to draw from. ``keep``: number of persons whose records must not all be drawn.
 
     Examples
     --------
@@ -63,68 +66,76 @@ def hide_numbers(
     >>> frames = [pl.DataFrame({"nhs_number": ["4010232137"], "family_name": [name]}) for name in ("SMITH", "SMYTH")]
     >>> sources = [standardise(Source(f"{name}", frame)) for name, frame in zip("ab", frames)]
     >>> hidden = hide_numbers(sources, link_exactly(sources, Exact()), Exact(), tested=[0], keep=2, seed=0)
-    >>> hidden.records.select("family_name", "own").rows(), hidden.stand_ins.select("person_id", "family_name").rows()
-    ([('SMITH', 0)], [(0, 'SMYTH')])
+    >>> hidden.records.select("family_name", "true_person").rows()
+    [('SMITH', 0)]
+    >>> hidden.stand_ins.select("person_id", "family_name").rows()
+    [(0, 'SMYTH')]
     """
     import numpy as np
 
     generator = np.random.default_rng(seed)
-    # The numbers that superseded ones stand for are the ones that link.
+    # A superseded number links by the current number that it stands for.
     current = [with_current_numbers(records, exact) for records in sources]
     known = _known(current, placement, tested)
-    persons = known["own"].n_unique()
+    persons = known["true_person"].n_unique()
     share = 1.0 if persons < keep else min(0.5, 1 - keep / max(persons, 1))
-    # Persons, not records, choose or report: what two sources know of one person is no independent proof.
+    # The halves are of persons, not of records: what two sources know of one person is no independent proof.
     chooses = generator.random(placement.persons.height) < 0.5
     drawn = [known.clear().with_columns(pl.lit(False).alias("chooses"))]
-    for order in tested:
-        of_source = known.filter(pl.col("order") == order)
+    for source_index in tested:
+        of_source = known.filter(pl.col("order") == source_index)
         shuffled = generator.permutation(of_source.height)
-        first_of_person = of_source["own"][shuffled].arg_unique().sort()
+        first_of_person = of_source["true_person"][shuffled].arg_unique().sort()
         size = min(_MOST_OF_A_SOURCE, int(first_of_person.len() * share))
         of_source = of_source[shuffled[first_of_person[:size].to_numpy()]]
-        drawn.append(of_source.with_columns(pl.Series("chooses", chooses[of_source["own"]])))
+        drawn.append(of_source.with_columns(pl.Series("chooses", chooses[of_source["true_person"]])))
     taken = pl.concat(drawn)
-    records = pl.concat([_rows_of(each, order, taken) for order, each in enumerate(current)], how="diagonal")
-    stand_ins, gone = _without(current, placement.persons, records)
-    return HiddenNumbers(records, stand_ins, gone)
+    records = pl.concat(
+        [_rows_of(each, source_index, taken) for source_index, each in enumerate(current)], how="diagonal"
+    )
+    stand_ins, removed_persons = _without(current, placement.persons, records)
+    return HiddenNumbers(records, stand_ins, removed_persons)
 
 
 def _known(sources: Sequence[Records], placement: Placement, tested: Sequence[int]) -> pl.DataFrame:
-    """All records with a number: ``order``, ``at``, ``own``, ``conflict``."""
+    """Return all records with a number: ``at``, ``conflict``, ``true_person`` and ``order``."""
     # A person's id is its position in PERSONS.
     of_number = NumberIndex(placement.persons["nhs_number"])
-    known = [pl.DataFrame(schema={"at": pl.UInt32, "conflict": pl.Boolean, "own": pl.UInt32, "order": pl.Int32})]
-    for order in tested:
-        records = sources[order]
+    known = [
+        pl.DataFrame(schema={"at": pl.UInt32, "conflict": pl.Boolean, "true_person": pl.UInt32, "order": pl.Int32})
+    ]
+    for source_index in tested:
+        records = sources[source_index]
         conflicts = placement.links[records.source.name]["conflict"]
         known.append(
             conflicts.alias("conflict")
             .to_frame()
             .with_row_index("at")
-            .with_columns(of_number.find(records.frame["nhs_number"]).alias("own"), order=pl.lit(order, pl.Int32))
-            .filter(pl.col("own").is_not_null())
-            .select("at", "conflict", "own", "order")
+            .with_columns(
+                of_number.find(records.frame["nhs_number"]).alias("true_person"), order=pl.lit(source_index, pl.Int32)
+            )
+            .filter(pl.col("true_person").is_not_null())
+            .select("at", "conflict", "true_person", "order")
         )
     return pl.concat(known)
 
 
-def _rows_of(records: Records, order: int, taken: pl.DataFrame) -> pl.DataFrame:
-    of_source = taken.filter(pl.col("order") == order).sort("at")
+def _rows_of(records: Records, source_index: int, taken: pl.DataFrame) -> pl.DataFrame:
+    of_source = taken.filter(pl.col("order") == source_index).sort("at")
     rows = records.frame[of_source["at"]]
-    return rows.hstack(of_source.select("order", "at", "own", "conflict", "chooses"))
+    return rows.hstack(of_source.select("order", "at", "true_person", "conflict", "chooses"))
 
 
 def _without(sources: Sequence[Records], persons: pl.DataFrame, hidden: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """Give whom the other records of the same numbers make other than they are, and whom not at all."""
+    """Return the persons whom the other records of the same numbers define differently, and those whom none defines."""
     affected = hidden.select("nhs_number").unique()
-    numbers, left = NumberIndex(affected["nhs_number"]), []
-    for order, records in enumerate(sources):
-        at = hidden.filter(pl.col("order") == order)["at"]
-        others = numbers.find(records.frame["nhs_number"]).is_not_null().scatter(at, False)
-        left.append(replace(records, frame=records.frame.filter(others)))
+    numbers, remaining = NumberIndex(affected["nhs_number"]), []
+    for source_index, records in enumerate(sources):
+        hidden_rows = hidden.filter(pl.col("order") == source_index)["at"]
+        others = numbers.find(records.frame["nhs_number"]).is_not_null().scatter(hidden_rows, False)
+        remaining.append(replace(records, frame=records.frame.filter(others)))
     as_they_were = persons.join(affected, on="nhs_number", how="semi", maintain_order="left")
-    without = persons_of(left)
+    without = persons_of(remaining)
     identified = [name for name in persons.columns if name not in {"person_id", "token"} and name in without.columns]
     changed = without.filter(pl.col("nhs_number").is_not_null()).join(
         as_they_were.select(identified), on=identified, how="anti", nulls_equal=True, maintain_order="left"
@@ -134,5 +145,5 @@ def _without(sources: Sequence[Records], persons: pl.DataFrame, hidden: pl.DataF
         .join(as_they_were.select("nhs_number", "person_id"), on="nhs_number", maintain_order="left")
         .select(name for name in persons.columns if name in without.columns or name in PERSONS)
     )
-    gone = as_they_were.join(without, on="nhs_number", how="anti", maintain_order="left")["person_id"]
-    return stand_ins, gone
+    removed_persons = as_they_were.join(without, on="nhs_number", how="anti", maintain_order="left")["person_id"]
+    return stand_ins, removed_persons

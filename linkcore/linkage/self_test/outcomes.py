@@ -1,4 +1,4 @@
-"""What the fallback makes of records whose numbers are hidden: each once with its person listed, and once without."""
+"""Outcomes of the self-test: hidden records, decided once with their person listed and once without."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -9,13 +9,13 @@ from typing import Final
 import polars as pl
 
 from linkcore.linkage.decisions.persons import Evidence, probabilities, weigh
+from linkcore.linkage.enough_identifiers import fields_present
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.self_test.reweighting import rake
-from linkcore.linkage.self_test.unseen import fields_present
 
 __all__ = ["Outcomes", "Trial", "best_candidates"]
 
-# Where a best candidate's probability is sorted in, for re-weighting: what is accepted, what might be, what is not.
+# Bands of the best candidate's probability, for re-weighting: what is accepted, what might be, and what is not.
 _BANDS: Final = (0.01, 0.5, 0.9, 0.99, 0.999)
 _NO_CANDIDATE: Final = -2
 
@@ -27,30 +27,36 @@ class Outcomes:
     Parameters
     ----------
     rows : polars.DataFrame
-        ``record`` (UInt32), ``own`` (UInt32, its person), ``source`` (Int32), ``chooses`` (Boolean), ``listed``
-        (Boolean: the record's person was among the persons), ``probability`` (Float64, of its best candidate; 0 without
-        one), ``right`` (Boolean: that is its person), ``doubtful`` (Boolean: its number is doubtful itself), ``weight``
-        and ``reweighted`` (Float64: of how many number-less records of the source the row stands).
+        ``record`` (UInt32); ``true_person`` (UInt32), the person of its number; ``source`` (Int32); ``chooses``
+        (Boolean); ``listed`` (Boolean), whether that person was among the persons; ``probability`` (Float64) of the
+        best candidate, 0 without one; ``right`` (Boolean), whether the best candidate is that person; ``doubtful``
+        (Boolean), whether the number itself is in doubt; ``weight`` and ``reweighted`` (Float64), for how many records
+        of the source without a number the row stands.
     """
 
     rows: pl.DataFrame = field(repr=False)
 
     @classmethod
     def none(cls) -> "Outcomes":
-        """Give the outcomes of a test without records."""
+        """Return the outcomes of a test without records."""
         flags = pl.DataFrame(schema=dict.fromkeys(("chooses", "listed", "right", "doubtful"), pl.Boolean))
         numbers = pl.DataFrame(schema=dict.fromkeys(("probability", "weight", "reweighted"), pl.Float64))
-        records = pl.DataFrame(schema={"record": pl.UInt32, "own": pl.UInt32, "source": pl.Int32})
+        records = pl.DataFrame(schema={"record": pl.UInt32, "true_person": pl.UInt32, "source": pl.Int32})
         return cls(pl.concat([records, flags, numbers], how="horizontal"))
 
     def half(self, *, chooses: bool) -> pl.DataFrame:
-        """Give the rows of the half that chooses thresholds, or of the one that reports."""
+        """Return the rows of the half that chooses thresholds, or of the half that reports."""
         return self.rows.filter(pl.col("chooses") == chooses)
+
+    def weights_of_listed(self, records: int) -> pl.Series:
+        """Return the new weight of each hidden record with its person listed; 1 where it has no such row."""
+        rows = self.rows.filter(pl.col("listed") & (pl.col("record") < records))
+        return pl.repeat(1.0, records, eager=True).scatter(rows["record"], rows["reweighted"])
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Lets the fallback decide about hidden records as it does about those without a number.
+    """Hidden records and their candidates, about which the fallback decides as about records without a number.
 
     Parameters
     ----------
@@ -59,79 +65,91 @@ class Trial:
     candidates : polars.DataFrame
         ``record`` (position among the hidden records), ``person``, ``weight``, ``relative`` and ``gamma_*``.
     persons : int
-        How many there are.
-    exclusive : frozenset of int
-        Sources in which no two records are of one person.
+        Number of persons listed.
     taken : polars.DataFrame
-        ``source`` and ``person``: who has a record there already.
+        ``source`` and ``person``: persons who already have a record in a source of one record a person.
     same_person : callable
-        Says of pairs of persons, ``own`` and ``person``, whether they are one person who is listed twice: somebody of
-        whom a wrong number has made another. Such a one is taken out of the list too, and who finds it is right.
+        Returns of pairs of persons, ``true_person`` and ``person``, whether the two are one person who is listed twice
+        because of a wrong number. Such a person is taken out of the list too, and finding it is right.
     """
 
     hidden: HiddenNumbers
     candidates: pl.DataFrame = field(repr=False)
     persons: int
-    exclusive: frozenset[int]
     taken: pl.DataFrame = field(repr=False)
     same_person: Callable[[pl.DataFrame], pl.Series]
-    _own: list[tuple[pl.DataFrame, Evidence]] = field(default_factory=list, init=False, repr=False)
+
+    def true_pairs(self, pi: Mapping[int, float], unseen: pl.Series) -> pl.DataFrame:
+        """Return ``record`` and ``person`` of each hidden record and its person, whether that is listed once or twice.
+
+        ``pi`` and ``unseen``: as of :meth:`outcomes`.
+        """
+        true_pairs = self._records.select("record", person="true_person")
+        first = self._decided(true_pairs, pi, unseen)
+        another = (pl.col("probability") > 0.5) & (pl.col("person") != pl.col("true_person"))
+        found = first.filter(another).select("record", "true_person", "person").unique(maintain_order=True)
+        return pl.concat([true_pairs, found.filter(self.same_person(found)).select("record", "person")])
 
     def outcomes(
-        self, unknown: pl.DataFrame, best_of_unknown: pl.DataFrame, *, pi: Mapping[int, float], unseen: pl.Series
+        self,
+        open_records: pl.DataFrame,
+        best_of_open: pl.DataFrame,
+        true_pairs: pl.DataFrame,
+        *,
+        pi: Mapping[int, float],
+        unseen: pl.Series,
     ) -> Outcomes:
-        """Decide.
+        """Decide about every hidden record, and weight the decisions to stand for the records without a number.
 
-        Each record stands in two rows: with its person listed, which weighs π of its source, and with its person taken
-        out of the list, which weighs 1-π: so they are mixed as they are among the records without a number. Then the
-        rows of each half of each source are weighted again, until they are distributed over fields that are there, over
-        levels of agreement with the best candidate and over its probability as the records without a number are. Where
-        nobody among them has just the fields that a record without a number has, nothing can be seen of its like: it
-        stands for itself, by the probabilities that it was given.
+        Each record has two rows. In one its person is listed; these rows together weigh π of the source. In the other
+        its person is taken out of the list; these rows weigh 1-π. So they are mixed as they are among the records
+        without a number. Then the rows of each half of each source are weighted again, until they are distributed as
+        the records without a number are: over the fields that are present, over the levels of agreement with the best
+        candidate, and over its probability. A record without a number whose fields no hidden record has cannot be
+        represented. It stands for itself, by the probabilities that it was given.
 
-        ``unknown``: RECORDS and ``order`` of the open records.
-        ``best_of_unknown``: of :func:`best_candidates`, with a row for each of them; and ``listed``, the chance that
-        its person is.
+        ``open_records``: RECORDS and ``order``.
+        ``best_of_open``: :func:`best_candidates` of the open records, a row for each; and ``listed``, the chance that
+        its person is listed.
+        ``pi``: by source; ``unseen``: by hidden record, the chance that its person, being listed, is no candidate.
         """
-        if not self._own:
-            of_own = self._of_own(pi, unseen)
-            self._own.append((of_own, self._without(of_own)))
-        ((of_own, without_own),) = self._own
-        rows = self._decided(self._evidence, without_own, pi, unseen)
+        rows = self._decided(true_pairs, pi, unseen)
         rows = rows.join(
-            of_own.with_columns(is_own=True), on=["record", "person"], how="left", maintain_order="left"
+            true_pairs.with_columns(is_true=True), on=["record", "person"], how="left", maintain_order="left"
         ).with_columns(
-            (pl.col("listed") & pl.col("is_own").fill_null(False)).alias("right"), _mixed(pi).alias("weight")
+            (pl.col("listed") & pl.col("is_true").fill_null(False)).alias("right"), _mixed(pi).alias("weight")
         )
         rows = rows.with_columns(_doubtful(rows, self.persons).alias("doubtful"))
-        # A conflict has a number: it is not what these stand for.
-        numberless = unknown["nhs_number"].is_null()
-        target, best = unknown.filter(numberless), best_of_unknown.filter(numberless)
+        # A conflict has a number: the hidden records do not stand for it.
+        numberless = open_records["nhs_number"].is_null()
+        target, best = open_records.filter(numberless), best_of_open.filter(numberless)
         unlike = self._unlike(target)
         reweighted = _reweighted(rows, self.hidden.records, target, best, unlike)
-        kept = ["record", "own", "source", "chooses", "listed", "probability", "right", "doubtful", "weight"]
-        rows = pl.concat([rows.select(*kept, reweighted), self._stand_for_themselves(target, best, unlike)])
+        columns = ["record", "true_person", "source", "chooses", "listed", "probability", "right", "doubtful", "weight"]
+        rows = pl.concat([rows.select(*columns, reweighted), self._stand_for_themselves(target, best, unlike)])
         return Outcomes(rows.sort("record", "listed", "right", descending=[False, True, True]))
 
     def _unlike(self, target: pl.DataFrame) -> pl.DataFrame:
-        """For each half, records (by position) whose fields no hidden record of their source and that half has."""
-        fields = fields_present(target).with_columns(target["order"]).with_row_index("at")
+        """Return the records (by position) with fields that no hidden record of their source and half has, by half."""
+        fields = fields_present(target).with_columns(target["order"]).with_row_index("position")
         tested = fields_present(self.hidden.records).hstack(self.hidden.records.select("order", "chooses"))
         halves = fields.select("order").unique().join(pl.DataFrame({"chooses": [True, False]}), how="cross")
         # A source or half of which nothing was tested has no outcomes.
         halves = halves.join(tested.select("order", "chooses").unique(), on=["order", "chooses"], how="semi")
+        compared = [name for name in fields.columns if name != "position"] + ["chooses"]
         return (
             fields.join(halves, on="order")
-            .join(tested.unique(), on=[name for name in fields.columns if name != "at"] + ["chooses"], how="anti")
-            .select("at", "order", "chooses")
-            .sort("chooses", "at")
+            .join(tested.unique(), on=compared, how="anti")
+            .select("position", "order", "chooses")
+            .sort("chooses", "position")
         )
 
     def _stand_for_themselves(self, target: pl.DataFrame, best: pl.DataFrame, unlike: pl.DataFrame) -> pl.DataFrame:
-        # In the measure of a half: its hidden records stand for all records without a number of their source.
+        """Return the rows of records that no hidden record is like: right, another person, nobody listed."""
+        # They are measured as their half is, whose hidden records stand for all records of the source without a number.
         tested = self._records.group_by("source", "chooses").len("tested")
         sizes = target.group_by(pl.col("order").alias("source")).len("numberless")
-        found = best.select("probability", "listed")[unlike["at"]]
+        found = best.select("probability", "listed")[unlike["position"]]
         alone = (
             unlike.rename({"order": "source"})
             .hstack(found)
@@ -140,14 +158,14 @@ class Trial:
         )
         parts = [
             (True, True, pl.col("probability")),
-            (True, False, (pl.col("of_listed") - pl.col("probability")).clip(0.0)),
-            (False, False, 1 - pl.col("of_listed")),
+            (True, False, (pl.col("chance_listed") - pl.col("probability")).clip(0.0)),
+            (False, False, 1 - pl.col("chance_listed")),
         ]
         first, persons = self.hidden.records.height, self.persons
         return pl.concat(
-            alone.rename({"listed": "of_listed"}).select(
-                (pl.col("at") + first).cast(pl.UInt32).alias("record"),
-                (pl.col("at") + persons).cast(pl.UInt32).alias("own"),
+            alone.rename({"listed": "chance_listed"}).select(
+                (pl.col("position") + first).cast(pl.UInt32).alias("record"),
+                (pl.col("position") + persons).cast(pl.UInt32).alias("true_person"),
                 "source",
                 "chooses",
                 pl.lit(listed).alias("listed"),
@@ -162,61 +180,47 @@ class Trial:
 
     @cached_property
     def _records(self) -> pl.DataFrame:
-        of_own = self.candidates.select("record", own="person", of_own="weight")
+        weight_of_true = self.candidates.select("record", true_person="person", weight_of_true="weight")
         return self.hidden.records.select(
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"),
             pl.col("order").alias("source"),
-            "own",
+            "true_person",
             "conflict",
             "chooses",
-        ).join(of_own, on=["record", "own"], how="left", maintain_order="left")
+        ).join(weight_of_true, on=["record", "true_person"], how="left", maintain_order="left")
 
     @cached_property
     def _evidence(self) -> Evidence:
         records = self._records
-        # Of a source with one record a person, it was the hidden record itself by which its own person was taken.
+        # In a source of one record a person, it was the hidden record itself by which its person was taken.
         taken = self.taken.filter(pl.col("source").is_in(records["source"].unique().implode()))
-        others = taken.join(records.select("source", person="own"), on=["source", "person"], how="anti")
+        others = taken.join(records.select("source", person="true_person"), on=["source", "person"], how="anti")
         return weigh(self.candidates, records, persons=self.persons, taken=others)
 
-    def _without(self, of_own: pl.DataFrame) -> Evidence:
-        """Take the person out of the list."""
-        candidates = self._evidence.candidates
-        others = candidates.join(of_own, on=["record", "person"], how="anti", maintain_order="left")
-        return replace(self._evidence, candidates=others)
-
-    def _of_own(self, pi: Mapping[int, float], unseen: pl.Series) -> pl.DataFrame:
-        """Pairs of a record and a person who is its own, once or twice listed."""
-        own = self._records.select("record", person="own")
-        first = self._decided(self._evidence, self._without(own), pi, unseen)
-        found = first.filter((pl.col("probability") > 0.5) & (pl.col("person") != pl.col("own")))
-        found = found.select("record", "own", "person").unique(maintain_order=True)
-        return pl.concat([own, found.filter(self.same_person(found)).select("record", "person")])
-
-    def _decided(
-        self, listed: Evidence, without_own: Evidence, pi: Mapping[int, float], unseen: pl.Series
-    ) -> pl.DataFrame:
-        """Give each record with its best candidate: where its person is listed, then where it is not."""
-        # Who is not there without the record cannot be found.
-        tried = self._records.filter(~pl.col("own").is_in(self.hidden.gone.implode()))
+    def _decided(self, true_pairs: pl.DataFrame, pi: Mapping[int, float], unseen: pl.Series) -> pl.DataFrame:
+        """Return each record with its best candidate: first with its person listed, then without ``true_pairs``."""
+        others = self._evidence.candidates.join(true_pairs, on=["record", "person"], how="anti", maintain_order="left")
+        without_person = replace(self._evidence, candidates=others)
+        # A person who would not exist without the record cannot be found.
+        possible = self._records.filter(~pl.col("true_person").is_in(self.hidden.removed_persons.implode()))
         shares = {source: pi.get(source, 0.5) for source in self._records["source"].unique()}
         decided = []
-        for records, evidence, is_listed in ((tried, listed, True), (self._records, without_own, False)):
+        for records, evidence, listed in ((possible, self._evidence, True), (self._records, without_person, False)):
             candidates = evidence.candidates.with_columns(
                 probabilities(evidence, shares, unseen), pl.col("weight").alias("bits")
             )
             best = best_candidates(candidates, records["record"])
-            decided.append(records.hstack(best.drop("record")).with_columns(pl.lit(is_listed).alias("listed")))
+            decided.append(records.hstack(best.drop("record")).with_columns(pl.lit(listed).alias("listed")))
         return pl.concat(decided)
 
 
 def best_candidates(candidates: pl.DataFrame, records: pl.Series) -> pl.DataFrame:
-    """Give the best candidate of each record, and how it compares.
+    """Return the best candidate of each record, and how it compares; of equals, the first.
 
-    ``candidates``: ``record``, ``person``, ``probability``, ``gamma_*``, and perhaps ``bits``; in order of record and
-    person.
-    Returns ``record``, ``person`` (null without a candidate), ``probability`` (then 0), ``gamma_*`` (then -2) and
-    ``bits``, one row a record.
+    ``candidates``: ``record``, ``person``, ``probability``, ``gamma_*``, and ``bits`` where there are any; in order of
+    record and person.
+    Returns one row a record: ``record``, ``person`` (null without a candidate), ``probability`` (then 0), ``gamma_*``
+    (then -2) and ``bits``.
     """
     best = (
         candidates.select("record", "person", "probability", "^gamma_.*$", "^bits$")
@@ -232,17 +236,17 @@ def best_candidates(candidates: pl.DataFrame, records: pl.Series) -> pl.DataFram
 
 
 def _doubtful(rows: pl.DataFrame, persons: int) -> pl.Series:
-    """Say whose number is no proof against the person who was found.
+    """Return which rows are no proof that a wrong person was found, because the number itself may be wrong.
 
-    A record that was found to be of j carries the number of i. Its number is wrong with probability w, and then i's
-    with probability 1/N; so j is the likelier if BF_j / BF_i > N·(1-w)/w. It is for w that conflicts are counted. And
-    what name and birth date contradict is no proof either.
+    A record that was found to be of j carries the number of i. Its number is wrong with probability w, and is then the
+    number of i with probability 1/N. So j is likelier than i if BF_j / BF_i > N·(1-w)/w. The share of conflicts
+    estimates w. A number that name and birth date contradict is no proof either.
     """
-    # Of n records, half a conflict more might be.
+    # However many conflicts were seen, half a conflict more might be among the records.
     wrong = (pl.col("conflict").sum().over("source") + 0.5) / (pl.len().over("source") + 1)
     bar = math.log2(max(persons, 1)) + ((1 - wrong) / wrong).log(2)
-    # A pair that is not there is of negligible odds: no better than a stranger's.
-    outweighed = pl.col("bits") - pl.col("of_own").fill_null(0.0) > bar
+    # A pair that was not scored has negligible odds: no better than those of a stranger.
+    outweighed = pl.col("bits") - pl.col("weight_of_true").fill_null(0.0) > bar
     return rows.select(
         (~pl.col("right") & pl.col("person").is_not_null() & (pl.col("conflict") | outweighed.fill_null(False))).alias(
             "doubtful"
@@ -251,7 +255,7 @@ def _doubtful(rows: pl.DataFrame, persons: int) -> pl.Series:
 
 
 def _mixed(pi: Mapping[int, float]) -> pl.Expr:
-    """π of the source to all its rows with the person listed together, 1-π to those without, for each half."""
+    """Weights by which, in each half of a source, the rows with the person listed weigh π and the others 1-π."""
     share = pl.col("source").replace_strict(dict(pi), default=0.5, return_dtype=pl.Float64)
     part = pl.when("listed").then(share).otherwise(1 - share)
     half = pl.col("record").n_unique().over("source", "chooses")
@@ -261,36 +265,37 @@ def _mixed(pi: Mapping[int, float]) -> pl.Expr:
 def _reweighted(
     rows: pl.DataFrame, hidden: pl.DataFrame, target: pl.DataFrame, best: pl.DataFrame, unlike: pl.DataFrame
 ) -> pl.Series:
+    """Return the weights that make the rows of each half like the records of its source without a number."""
     halves = rows.select("source", "chooses").unique(maintain_order=True).with_row_index("half")
     half = rows.join(halves, on=["source", "chooses"], how="left", maintain_order="left")["half"]
-    of_source = target.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("at"), source="order")
-    # What stands for itself is not stood for.
-    stood_for = of_source.join(halves, on="source").join(
-        unlike.rename({"order": "source"}), on=["at", "source", "chooses"], how="anti"
+    of_source = target.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("position"), source="order")
+    # Records that stand for themselves are not represented by others.
+    represented = of_source.join(halves, on="source").join(
+        unlike.rename({"order": "source"}), on=["position", "source", "chooses"], how="anti"
     )
     weights = rake(
         _pattern(rows, hidden[rows["record"]]),
         rows["weight"].to_numpy(),
-        _pattern(best, target)[stood_for["at"]],
+        _pattern(best, target)[represented["position"]],
         rows["listed"],
-        (half, stood_for["half"]),
+        (half, represented["half"]),
     )
     counts = halves.join(of_source.group_by("source").len("all"), on="source", how="left").join(
-        stood_for.group_by("half").len("alike"), on="half", how="left"
+        represented.group_by("half").len("alike"), on="half", how="left"
     )
     shares = counts.sort("half").select((pl.col("alike") / pl.col("all")).fill_null(0.0)).to_series()
     return (pl.Series("reweighted", weights) * shares[half]).alias("reweighted")
 
 
 def _pattern(best: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
-    """Give what two sets of records must be alike in: fields that are there, agreement, and how sure it makes."""
-    there = fields_present(records)
+    """Return the columns in which two sets of records must be alike: fields, agreement, and band of probability."""
+    present = fields_present(records)
     band = pl.sum_horizontal((pl.col("probability") >= edge).cast(pl.Int64) for edge in _BANDS)
-    # The two together: of which records it is that so many are not recognised.
-    pattern = there.select(
-        pl.sum_horizontal(pl.col(name).cast(pl.Int64) * 2**at for at, name in enumerate(there.columns))
+    # The two together too: records of some fields are recognised less often than others.
+    pattern = present.select(
+        pl.sum_horizontal(pl.col(name).cast(pl.Int64) * 2**bit for bit, name in enumerate(present.columns))
     )
     both = best.select(band.alias("band")).with_columns(
         (pl.col("band") + (len(_BANDS) + 1) * pattern.to_series()).alias("fields_and_band")
     )
-    return pl.concat([there, both, best.select("^gamma_.*$")], how="horizontal")
+    return pl.concat([present, both, best.select("^gamma_.*$")], how="horizontal")

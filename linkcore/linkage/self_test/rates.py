@@ -21,16 +21,14 @@ _CALIBRATION: Final = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 
 
 @dataclass(frozen=True)
 class Rate:
-    """A share of cases that was estimated.
+    """An estimated share of cases.
 
     Parameters
     ----------
     rate : float or None
         The share; None where there were no cases.
     cases : float
-        Of how many: their effective number, where they weigh differently (Kish 1965, "Survey sampling").
-    events : float
-        ``rate`` times ``cases``.
+        The effective number of cases, since they may weigh differently (Kish 1965, "Survey sampling").
 
     Examples
     --------
@@ -43,22 +41,22 @@ class Rate:
 
     @property
     def events(self) -> float:
-        """How many of the cases, in effect."""
+        """The effective number of events: ``rate`` times ``cases``."""
         return (self.rate or 0.0) * self.cases
 
     def interval(self, links: int) -> tuple[float, float]:
-        """Give the 95 % interval of the rate among some other cases."""
+        """Return the 95 % interval of the rate among so many links."""
         return among_links(self.events, self.cases, links)
 
 
 def false_links(rows: pl.DataFrame, accept: float | Mapping[int, float], weight: str) -> Rate:
-    """Estimate what share of the accepted links is to the wrong person."""
+    """Estimate the share of accepted links that are to the wrong person."""
     accepted = rows.filter(_accepted(accept) & ~pl.col("doubtful"))
     return _rate(accepted, ~accepted["right"], weight)
 
 
 def missed_links(rows: pl.DataFrame, accept: float | Mapping[int, float], weight: str) -> Rate:
-    """Estimate what share of the records whose person is listed is not linked to that person."""
+    """Estimate the share of records with a listed person that are not linked to that person."""
     listed = rows.filter(pl.col("listed") & ~pl.col("doubtful"))
     return _rate(listed, ~listed.select(_accepted(accept) & pl.col("right")).to_series(), weight)
 
@@ -79,20 +77,20 @@ def _rate(rows: pl.DataFrame, events: pl.Series, weight: str) -> Rate:
     total = float(weights.sum())
     if total <= 0:
         return Rate(None, 0.0)
-    # All rows of a person are one case: it is persons who were drawn.
-    persons = np.unique(rows["own"].to_numpy(), return_inverse=True)[1]
+    # All rows of a person are one case, because persons were drawn.
+    persons = np.unique(rows["true_person"].to_numpy(), return_inverse=True)[1]
     of_person = np.bincount(persons, weights)
     return Rate(float(weights[events.to_numpy()].sum()) / total, total**2 / float((of_person**2).sum()))
 
 
 def threshold_curve(rows: pl.DataFrame, chosen: float, weight: str) -> Iterator[tuple[float, Rate, Rate]]:
-    """Give false and missed links at many thresholds."""
+    """Yield each threshold with the rates of false and of missed links."""
     for threshold in sorted({*_CURVE, chosen}):
         yield threshold, false_links(rows, threshold, weight), missed_links(rows, threshold, weight)
 
 
 def calibration(rows: pl.DataFrame, weight: str) -> Iterator[tuple[float, float, float, Rate]]:
-    """Compare predicted probabilities with how often they were right."""
+    """Yield, by band of probability: its ends, the mean predicted probability, and the rate of right candidates."""
     certain = rows.filter(~pl.col("doubtful") & (pl.col("probability") > 0))
     for low, high in pairwise(_CALIBRATION):
         within = pl.col("probability").is_between(low, high, closed="both" if high == 1 else "left")

@@ -1,4 +1,4 @@
-"""Re-weighting: to make records that have a number stand for those that have none."""
+"""Re-weighting: weights with which records that have a number stand for those that have none."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 __all__ = ["rake"]
 
 _ROUNDS: Final = 100
-_CONVERGED: Final = 1e-6  # of the whole weight
+_CONVERGED: Final = 1e-6  # as a share of the whole weight
 
 _FEWEST_ROWS: Final = 10
-"""A value that fewer rows of the sample have is put with the other rare ones: weights that hang on so few are noise."""
+"""Values that fewer rows of the sample have are counted as one rare value: weights based on so few rows are noise."""
 
 _GREATEST_FACTOR: Final = 10.0
-"""No row stands for more than so many times what it stood for before: a usual bound where survey weights are trimmed,
-and it shows in the effective number of rows where it is not enough."""
+"""No weight grows or shrinks by more than this factor: a usual bound on survey weights. Where it is not enough, the
+effective number of rows shows it."""
 
 
 def rake(
@@ -32,8 +32,11 @@ def rake(
 ) -> "NDArray[np.float64]":
     """Change the weights of a sample until each of its columns is distributed as in the target.
 
-    One column after the other, again and again (iterative proportional fitting: Deming and Stephan 1940, "On a least
-    squares adjustment of a sampled frequency table when the expected marginal totals are known").
+    The columns are fitted one after the other, again and again (iterative proportional fitting: Deming and Stephan
+    1940, "On a least squares adjustment of a sampled frequency table when the expected marginal totals are known").
+
+    ``kept``: Boolean column of the sample, whose distribution does not change. ``strata``: the stratum (an integer) of
+    each row of the sample and of the target. Each stratum is fitted by itself, and its total weight does not change.
 
     Examples
     --------
@@ -54,21 +57,21 @@ def rake(
     rows = sample.cast(pl.Int64).with_columns(
         strata[0].cast(pl.Int64).alias("stratum"), part.cast(pl.Int64).alias("kept"), pl.Series("weight", weights)
     )[order]
-    # Rows that are alike in everything stay alike: one of each kind is weighted, by as much as all of them weigh.
-    alike, of_row = _kinds(rows)
-    alike = alike.with_columns(pl.Series("rows", np.bincount(of_row)))
+    # Equal rows keep equal weights: one of each kind is weighted, with the weight of all of them.
+    distinct, of_row = _kinds(rows)
+    distinct = distinct.with_columns(pl.Series("rows", np.bincount(of_row)))
     wanted = target.cast(pl.Int64).with_columns(strata[1].cast(pl.Int64).alias("stratum"))
     wanted = wanted.group_by(wanted.columns).len("rows")
     in_order, of_stratum = rows["weight"].to_numpy(), _split(rows["stratum"].to_numpy())
     totals = np.array([float(in_order[each].sum()) for each in of_stratum])
     margins = [
-        _margin(alike.select("stratum", "rows", name), wanted.select("stratum", "rows", name), totals)
+        _margin(distinct.select("stratum", "rows", name), wanted.select("stratum", "rows", name), totals)
         for name in sample.columns
     ]
-    codes = [pl.Series(f"code_{at}", code) for at, (code, _) in enumerate(margins)]
-    # What is rare in some column is alike now.
-    kinds, of_alike = _kinds(alike.select("stratum", "kept", "weight", *codes))
-    of_row = of_alike[of_row]
+    codes = [pl.Series(f"code_{number}", code) for number, (code, _) in enumerate(margins)]
+    # Rows that differed only in rare values are equal now.
+    kinds, of_distinct = _kinds(distinct.select("stratum", "kept", "weight", *codes))
+    of_row = of_distinct[of_row]
     begun = np.bincount(of_row, in_order).astype(np.float64)
     margins = [(kinds[code.name].to_numpy(), shares) for code, (_, shares) in zip(codes, margins, strict=True)]
     if kept is not None:
@@ -84,14 +87,14 @@ def rake(
 
 
 def _kinds(rows: pl.DataFrame) -> tuple[pl.DataFrame, "NDArray[np.int64]"]:
-    """Give the different rows, in order, and for each row which of them it is."""
+    """Return the distinct rows, in order, and for each row the position of its distinct row."""
     kinds = rows.unique(maintain_order=True).with_row_index("kind")
     of_row = rows.join(kinds, on=rows.columns, how="left", maintain_order="left")["kind"]
     return kinds.drop("kind"), of_row.to_numpy().astype("int64")
 
 
 def _split(strata: "NDArray[np.int64]") -> list[slice]:
-    """Give the rows of each stratum; they are in order of it."""
+    """Return the rows of each stratum, of rows in order of their stratum."""
     import numpy as np
 
     ends = np.flatnonzero(np.diff(strata, append=-1)) + 1
@@ -101,16 +104,17 @@ def _split(strata: "NDArray[np.int64]") -> list[slice]:
 def _margin(
     sample: pl.DataFrame, target: pl.DataFrame, totals: "NDArray[np.float64]"
 ) -> tuple["NDArray[np.int64]", "NDArray[np.float64]"]:
-    """Give each kind of the sample the code of its stratum and value, rare values of a stratum one together.
+    """Return the code of each row of the sample, and the weight that the rows of each code must have together.
 
-    And what the rows of each code shall weigh: the code's share of the stratum's target, of the stratum's total.
+    A code is a value in a stratum; all rare values of a stratum share one code. The weight of a code is the total of
+    the stratum times the share of that code in the target of the stratum.
     """
     import numpy as np
 
     first = sample.height
     stratum, rows, value = (column.to_numpy() for column in pl.concat([sample, target], how="vertical_relaxed"))
-    values, at = np.unique(value, return_inverse=True)
-    cell = stratum * values.size + at
+    values, which = np.unique(value, return_inverse=True)
+    cell = stratum * values.size + which
     rows_of_cell = np.bincount(cell[:first], rows[:first], minlength=totals.size * values.size)
     rare = totals.size * values.size + stratum
     cell = np.where(rows_of_cell[cell] >= _FEWEST_ROWS, cell, rare)
@@ -129,18 +133,18 @@ def _fit(
     margins: Sequence[tuple["NDArray[np.int64]", "NDArray[np.float64]"]],
     active: "NDArray[np.bool_]",
 ) -> "NDArray[np.float64]":
-    """Change weights, margin after margin, until each code of a margin weighs what it shall; in the active strata."""
+    """Change the weights, margin after margin, until each code of a margin has its weight; in the active strata."""
     import numpy as np
 
     least, most = begun / _GREATEST_FACTOR, begun * _GREATEST_FACTOR
     of_stratum = _split(strata)
     raked, fitted = begun.copy(), begun.copy()
-    # All strata at once: one by one, there would be more of calling than of calculating.
+    # All strata at once: one by one, function calls would take longer than the arithmetic.
     for _ in range(_ROUNDS):
         before = raked.copy()
         for code, wanted in margins:
             now = np.bincount(code, raked, minlength=wanted.size)
-            # What the sample lacks cannot be weighted up, and what is to have nothing keeps a trace.
+            # A code that the sample lacks cannot get weight, and one that the target lacks keeps what it has.
             factor = np.divide(wanted, now, out=np.ones_like(now), where=(now > 0) & (wanted > 0))
             raked = np.minimum(np.maximum(raked * factor[code], least), most)
             raked *= (totals / [raked[each].sum() for each in of_stratum])[strata]

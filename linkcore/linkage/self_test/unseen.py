@@ -1,41 +1,27 @@
-"""How likely it is that a listed person is not among a record's candidates, by what the record has to be found by."""
+"""How likely a listed person is to be missing from a record's candidates, by the fields that the record has."""
 
 import polars as pl
 
-from linkcore.schema import FURTHER
+from linkcore.linkage.enough_identifiers import fields_present
 
-__all__ = ["fields_present", "unseen_shares"]
-
-
-def fields_present(records: pl.DataFrame) -> pl.DataFrame:
-    """Say which fields records have.
-
-    Returns Boolean columns ``has_*``, no nulls.
-
-    Examples
-    --------
-    >>> fields_present(pl.DataFrame({"family_name": ["NG", None], "gender": [None, "male"]})).rows()
-    [(True, False), (False, True)]
-    """
-    names = ["given_name", "family_name", "birth_date", "gender", "postcode", "address"]
-    names += [name for name in records.columns if name.startswith(FURTHER)]
-    return records.select(pl.col(name).is_not_null().alias(f"has_{name}") for name in names if name in records.columns)
+__all__ = ["unseen_shares"]
 
 
 def unseen_shares(tested: pl.DataFrame, weights: pl.Series, found: pl.Series, wanted: pl.DataFrame) -> pl.Series:
-    """Give the share of records whose own person is no candidate, by source and by which fields are there.
+    """Return the share of records whose true person is not among their candidates, by source and fields present.
 
-    A pattern of fields leans by one record's worth on its source, and a source on all of them. Where no record of the
-    source with just these fields was tested, nothing is known, and its person may be anybody: the share is 1.
+    A pattern of fields leans by one record's worth on its source, and a source on all sources. Where no record of the
+    source with exactly these fields was tested, nothing is known, and the share is 1: the person may be anybody.
 
-    ``tested``: RECORDS and ``order`` of hidden records whose person is listed.
-    ``wanted``: RECORDS and ``order`` of the records of which it is wanted.
+    ``tested``: RECORDS and ``order`` of hidden records whose person is listed; ``weights``: for how many records each
+    stands; ``found``: whether its person is a candidate.
+    ``wanted``: RECORDS and ``order`` of the records for which the share is wanted.
 
     Examples
     --------
     >>> tested = pl.DataFrame({"order": [0, 0, 0, 0], "family_name": ["NG", "NG", None, None]})
-    >>> found, each = pl.Series([True, True, True, False]), pl.Series([1.0] * 4)
-    >>> unseen_shares(tested, each, found, tested[1:3]).round(3).to_list()
+    >>> found, weights = pl.Series([True, True, True, False]), pl.Series([1.0] * 4)
+    >>> unseen_shares(tested, weights, found, tested[1:3]).round(3).to_list()
     [0.087, 0.42]
     """
     if tested.is_empty():
@@ -45,7 +31,7 @@ def unseen_shares(tested: pl.DataFrame, weights: pl.Series, found: pl.Series, wa
     counted = [tested.select("order"), fields_present(tested), unseen, weights.alias("len").to_frame()]
     of_tested = pl.concat(counted, how="horizontal")
     of_all = (float(unseen["unseen"].sum()) + 0.5) / (float(weights.sum()) + 1)
-    # Rounded, so that the order of a sum cannot show.
+    # Rounded, so that the order of summation cannot show.
     sums = pl.col("unseen", "len").sum().round(6)
     source = (
         of_tested.group_by("order")
@@ -58,7 +44,7 @@ def unseen_shares(tested: pl.DataFrame, weights: pl.Series, found: pl.Series, wa
         .join(source, on="order", how="left", maintain_order="left")
         .join(by_pattern, on=["order", *pattern], how="left", maintain_order="left")
         .select(
-            # Of a source that was not tested, as much is known as of all; of fields that were not, nothing.
+            # A source that was not tested is like all sources; of fields that were not tested, nothing is known.
             pl.when(pl.col("of_source").is_null())
             .then(of_all)
             .otherwise(((pl.col("unseen") + pl.col("of_source")) / (pl.col("len") + 1)).fill_null(1.0))

@@ -15,7 +15,7 @@ from linkcore.governance.withholding.opt_out_policy import Exemption, OptOutPoli
 from linkcore.governance.withholding.opt_outs import STATEMENTS, OptOuts
 from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
 from linkcore.governance.withholding.withholding import REASONS, Withholding, withhold
-from linkcore.linkage.fallback.probabilistic import Probabilistic
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import Placement
 from linkcore.schema import PERSONS
 from tests.governance.withholding import naive_withholding as naive

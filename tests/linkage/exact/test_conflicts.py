@@ -1,4 +1,4 @@
-"""Conflicts: what one person's records disagree on, and what says that a number is somebody else's."""
+"""Conflicts: which disagreements occur between records of one person, and which show that a number is wrong."""
 
 import datetime as dt
 
@@ -68,14 +68,14 @@ BORN_ANOTHER_DAY = {"birth_date": ANOTHER["birth_date"]}
         (ANOTHER | {"given_name": None}, True),
     ],
 )
-def test_a_table_of_cases(record: dict[str, object], expected: bool) -> None:
+def test_records_contradict_their_person_as_listed(record: dict[str, object], expected: bool) -> None:
     columns = {name: RECORDS[name] for name in COMPARED}
     person = pl.DataFrame([PERSON], schema=columns).rename(lambda name: f"{name}_person")
     pairs = pl.concat([pl.DataFrame([record], schema=columns), person], how="horizontal")
     assert contradict(pairs).to_list() == [expected]
 
 
-def test_each_row_has_its_own_verdict() -> None:
+def test_each_row_is_judged_by_itself() -> None:
     columns = {name: RECORDS[name] for name in COMPARED}
     records = [PERSON, ANOTHER, PERSON | MARRIED, ANOTHER | NO_NAME, PERSON] * 3
     persons = pl.DataFrame([PERSON] * 15, schema=columns).rename(lambda name: f"{name}_person")

@@ -1,4 +1,4 @@
-"""Exact linkage: against a slow and obvious linker, and case by case."""
+"""Exact linkage, compared with a slow and obvious linker, and case by case."""
 
 import dataclasses
 import datetime as dt
@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly, with_current_numbers
+from linkcore.linkage.exact.link_exactly import link_exactly, with_current_numbers
+from linkcore.linkage.settings import Exact
 from linkcore.sources.records import standardise
 from linkcore.sources.source import Source
 from tests.naive_linkage import link_by_number, ten_digits
@@ -40,12 +41,12 @@ def test_persons_and_links_equal_those_of_a_slow_and_obvious_linker(
     numbers: list[list[str | None]], with_spine: bool
 ) -> None:
     sources = [
-        source(f"s{i}", *({"nhs_number": number} for number in of), spine=with_spine and i == 0)
-        for i, of in enumerate(numbers)
+        source(f"s{i}", *({"nhs_number": number} for number in written), spine=with_spine and i == 0)
+        for i, written in enumerate(numbers)
     ]
-    expected = link_by_number({each.name: of for each, of in zip(sources, numbers, strict=True)}, with_spine)
-    got = {name: [(person, method) for person, method, _ in rows] for name, rows in placed(*sources).items()}
-    assert got == expected
+    expected = link_by_number({each.name: written for each, written in zip(sources, numbers, strict=True)}, with_spine)
+    found = {name: [(person, method) for person, method, _ in rows] for name, rows in placed(*sources).items()}
+    assert found == expected
 
 
 def test_a_conflict_is_flagged_and_taken_from_its_number() -> None:
@@ -72,7 +73,7 @@ def test_a_number_twice_on_the_spine_is_one_person() -> None:
     assert placed(gp)["gp"] == [(0, "spine", False), (0, "nhs_number", False), (1, "spine", False)]
 
 
-def test_test_numbers_link_only_where_they_count() -> None:
+def test_test_numbers_link_only_where_they_are_usable() -> None:
     gp = source("gp", {"nhs_number": TEST}, spine=True)
     seen = source("seen", {"nhs_number": TEST})
     assert placed(gp, seen)["seen"] == [(None, None, False)]
@@ -84,27 +85,27 @@ class TestLocalPatientId:
         gp = source("gp", ANNA | {"nhs_number": ONE}, PETER | {"nhs_number": TWO}, spine=True)
         return placed(gp, source("hospital", *records))["hospital"]
 
-    def test_it_links_a_record_without_a_number(self) -> None:
+    def test_a_record_without_a_number_links_by_it(self) -> None:
         links = self.linked(ANNA | {"nhs_number": ONE, "local_patient_id": "H1"}, {"local_patient_id": " H1"})
         assert links[1] == (0, "local_patient_id", False)
 
-    def test_not_where_it_points_to_two_persons(self) -> None:
+    def test_it_links_nothing_if_it_points_to_two_persons(self) -> None:
         numbered = [
             ANNA | {"nhs_number": ONE, "local_patient_id": "H1"},
             PETER | {"nhs_number": TWO, "local_patient_id": "H1"},
         ]
         assert self.linked(*numbered, {"local_patient_id": "H1"})[2] == (None, None, False)
 
-    def test_not_where_the_record_says_it_is_somebody_else(self) -> None:
+    def test_it_does_not_link_a_record_that_contradicts_the_person(self) -> None:
         numbered = ANNA | {"nhs_number": ONE, "local_patient_id": "H1"}
         assert self.linked(numbered, PETER | {"local_patient_id": "H1"})[1] == (None, None, False)
 
-    def test_it_finds_the_person_of_a_conflict(self) -> None:
+    def test_a_conflict_can_link_by_it(self) -> None:
         numbered = ANNA | {"nhs_number": ONE, "local_patient_id": "H1"}
         conflict = ANNA | {"nhs_number": TWO, "local_patient_id": "H1"}
         assert self.linked(numbered, conflict)[1] == (0, "local_patient_id", True)
 
-    def test_an_empty_one_links_nobody(self) -> None:
+    def test_an_empty_identifier_links_nothing(self) -> None:
         numbered = ANNA | {"nhs_number": ONE, "local_patient_id": ""}
         assert self.linked(numbered, {"local_patient_id": " "})[1] == (None, None, False)
 
@@ -118,7 +119,7 @@ class TestSuperseded:
         exact = self.table((ONE, TWO), (TWO, THREE))
         assert placed(gp, source("seen", {"nhs_number": ONE}), exact=exact)["seen"] == [(0, "nhs_number", False)]
 
-    def test_a_merged_person_is_one_on_the_spine(self) -> None:
+    def test_two_spine_records_of_merged_numbers_are_one_person(self) -> None:
         gp = source("gp", {"nhs_number": ONE}, {"nhs_number": TWO}, spine=True)
         assert [row[0] for row in placed(gp, exact=self.table((ONE, TWO)))["gp"]] == [0, 0]
 
@@ -135,16 +136,16 @@ class TestSuperseded:
             ),
         ],
     )
-    def test_a_table_that_makes_no_sense_is_refused(self, pairs: list[tuple[str, str]], says: str) -> None:
+    def test_a_contradictory_table_is_refused(self, pairs: list[tuple[str, str]], says: str) -> None:
         with pytest.raises(ProgrammeError, match=says):
             self.table(*pairs)
 
-    def test_a_test_number_supersedes_where_test_numbers_count(self) -> None:
+    def test_a_test_number_may_supersede_where_test_numbers_are_usable(self) -> None:
         exact = Exact(usable=("valid", "test"), superseded=pl.DataFrame({"old": [ONE], "new": [TEST]}))
         gp = source("gp", {"nhs_number": TEST}, spine=True)
         assert placed(gp, source("seen", {"nhs_number": ONE}), exact=exact)["seen"] == [(0, "nhs_number", False)]
 
-    def test_a_lazy_frame_will_do(self) -> None:
+    def test_the_table_may_be_a_lazy_frame(self) -> None:
         table = pl.DataFrame({"old": [ONE], "new": [TWO]})
         resolved = [Exact(superseded=given).superseded for given in (table, table.lazy())]
         assert [frame.lazy().collect().rows() for frame in resolved if frame is not None] == [
@@ -152,13 +153,13 @@ class TestSuperseded:
             [(int(ONE), int(TWO))],
         ]
 
-    def test_what_is_no_frame_is_refused(self) -> None:
+    def test_anything_but_a_frame_is_refused(self) -> None:
         with pytest.raises(ProgrammeError, match="superseded is a str; give a Polars frame"):
             Exact(superseded="superseded.csv")  # type: ignore[arg-type]
         with pytest.raises(ProgrammeError, match="cannot be read"):
             Exact(superseded=pl.DataFrame({"old": [ONE]}).lazy().select("old", "new"))
 
-    def test_all_else_about_the_records_stays(self) -> None:
+    def test_only_the_numbers_of_the_records_change(self) -> None:
         records = standardise(source("seen", {"nhs_number": ONE}))
         exact = self.table((ONE, TWO))
         assert link_exactly([records], exact).persons["nhs_number"].to_list() == [int(TWO)]
@@ -174,12 +175,12 @@ class TestSuperseded:
 
 
 @pytest.mark.parametrize("settings", [{"usable": ()}, {"usable": ("valid", "placeholder")}, {"conflicts": "ignore"}])
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
+def test_invalid_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(ProgrammeError):
         Exact(**settings)
 
 
 @pytest.mark.parametrize("usable", ["valid", "test"])
-def test_one_status_is_no_list_of_them(usable: str) -> None:
+def test_a_string_is_refused_where_a_list_of_statuses_is_needed(usable: str) -> None:
     with pytest.raises(ProgrammeError, match=f"usable is the text '{usable}'; give a sequence"):
         Exact(usable=usable)

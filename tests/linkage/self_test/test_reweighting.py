@@ -1,4 +1,4 @@
-"""Re-weighting: against going through the rows one by one, and by the shares that come out."""
+"""Re-weighting, compared with a program that goes through the rows one by one, and by the resulting shares."""
 
 import random
 from collections import Counter
@@ -18,7 +18,7 @@ MOST = 10.0  # times what a row stood for before
 def slow_rake(
     sample: list[list[int]], weights: list[float], target: list[list[int]], kept: list[bool] | None
 ) -> list[float]:
-    """A column at a time, a row at a time. ``sample`` and ``target`` are lists of columns."""
+    """Rake one column and one row at a time; ``sample`` and ``target`` are lists of columns."""
     columns: list[tuple[list[int], dict[int, float]]] = []
     for of_sample, of_target in zip(sample, target, strict=True):
         common = {value for value, count in Counter(of_sample).items() if count >= FEWEST}
@@ -50,7 +50,7 @@ def slow_rake(
 
 
 def drawn(chance: random.Random, rows: int, leaning: float) -> list[list[int]]:
-    """Three columns: of two values, of two, and of a few of which some are rare."""
+    """Three columns: two of two values, and one of several values, some of them rare."""
     return [
         [int(chance.random() < leaning) for _ in range(rows)],
         [int(chance.random() < 1 - leaning / 2) for _ in range(rows)],
@@ -64,7 +64,7 @@ def framed(columns: list[list[int]]) -> pl.DataFrame:
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32), st.booleans())
-def test_it_is_what_going_through_the_rows_gives(seed: int, with_kept: bool) -> None:
+def test_weights_equal_those_of_going_through_the_rows(seed: int, with_kept: bool) -> None:
     chance = random.Random(seed)
     sample, target = drawn(chance, 120, 0.2), drawn(chance, 60, 0.7)
     weights = [chance.choice([0.5, 1.0, 2.0]) for _ in range(120)]
@@ -76,7 +76,7 @@ def test_it_is_what_going_through_the_rows_gives(seed: int, with_kept: bool) -> 
 
 @settings(max_examples=25)
 @given(st.integers(0, 2**32), st.booleans())
-def test_strata_at_once_are_strata_one_by_one(seed: int, with_kept: bool) -> None:
+def test_strata_together_get_the_weights_of_strata_one_by_one(seed: int, with_kept: bool) -> None:
     chance = random.Random(seed)
     of_sample = pl.Series([*range(3), *(chance.randrange(3) for _ in range(200))])
     of_target = pl.Series([chance.randrange(chance.choice([2, 3])) for _ in range(100)])
@@ -114,7 +114,7 @@ def test_columns_become_distributed_as_in_the_target(seed: int, leaning: float) 
     assert share(kept.cast(pl.Int64), found, 1) == pytest.approx(share(kept.cast(pl.Int64), weights, 1), abs=1e-3)
 
 
-def test_no_row_stands_for_more_than_ten_times_what_it_did() -> None:
+def test_no_weight_grows_more_than_tenfold() -> None:
     sample = pl.DataFrame({"named": [True] * 980 + [False] * 20})
     target = pl.DataFrame({"named": [True] * 10 + [False] * 90})
     found = rake(sample, np.ones(1000), target)
@@ -138,14 +138,14 @@ def test_rare_values_are_weighted_together() -> None:
     assert enough[100] == pytest.approx(0.1, rel=0.02)
 
 
-def test_what_the_sample_lacks_cannot_be_weighted_up() -> None:
+def test_a_value_that_the_sample_lacks_changes_no_weight() -> None:
     sample = pl.DataFrame({"level": [0] * 50 + [1] * 50})
     target = pl.DataFrame({"level": [0] * 30 + [1] * 10 + [7] * 60})
     found = rake(sample, np.ones(100), target)
     assert found[[0, 99]] == pytest.approx([1.5, 0.5])
 
 
-def test_rows_that_are_alike_keep_their_proportions() -> None:
+def test_equal_rows_keep_their_proportions() -> None:
     sample = pl.DataFrame({"named": [True, True, False] * 20})
     weights = np.array([1.0, 3.0, 2.0] * 20)
     found = rake(sample, weights, pl.DataFrame({"named": [True, False]}))

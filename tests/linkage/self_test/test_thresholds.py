@@ -1,4 +1,4 @@
-"""Thresholds: against going through all that were seen one by one, each rate counted anew."""
+"""Thresholds, compared with trying every probability seen and counting each rate anew."""
 
 import math
 import random
@@ -20,7 +20,7 @@ Z = NormalDist().inv_cdf(0.975)
 
 class Row(NamedTuple):
     record: int
-    own: int
+    true_person: int
     source: int
     listed: bool
     probability: float
@@ -40,17 +40,17 @@ def row(at: int, probability: float, *, right: bool = True, source: int = 0, wei
 
 
 def upper(events: float, trials: float) -> float:
-    """Of the score interval, as one finds it in books."""
+    """Upper end of the score interval, by its textbook formula."""
     centre = (events + Z**2 / 2) / (trials + Z**2)
     half = Z / (trials + Z**2) * math.sqrt(events * (trials - events) / trials + Z**2 / 4)
     return centre + half
 
 
 def in_all(accepted: Sequence[Row], weights: dict[Row, float]) -> tuple[float, float, float]:
-    """Sum of the weights, of the wrong ones', and effective number of persons."""
+    """Sum of all weights, sum of the weights of wrong links, and effective number of persons."""
     of_person: dict[int, float] = defaultdict(float)
     for each in accepted:
-        of_person[each.own] += weights[each]
+        of_person[each.true_person] += weights[each]
     total = sum(weights[each] for each in accepted)
     wrong = sum(weights[each] for each in accepted if not each.right)
     return total, wrong, total**2 / sum(weight**2 for weight in of_person.values())
@@ -113,14 +113,14 @@ def slow_choice(rows: Sequence[Row], numberless: dict[int, int], rate: float) ->
 
 @settings(max_examples=60)
 @given(st.integers(0, 400), st.integers(1, 3), st.floats(0.01, 0.3), st.integers(0, 2**32))
-def test_it_is_the_lowest_of_all_that_were_seen_at_which_the_bound_holds(
+def test_the_threshold_is_the_lowest_probability_seen_at_which_the_bound_holds(
     size: int, sources: int, rate: float, seed: int
 ) -> None:
     chance = random.Random(seed)
     rows = [
         Row(
             record=at,
-            own=chance.randrange(max(size // 2, 1)),
+            true_person=chance.randrange(max(size // 2, 1)),
             source=chance.randrange(sources),
             listed=chance.random() < 0.5,
             # Few values, so that several rows share one; and fewer wrong the higher it is.
@@ -139,13 +139,13 @@ def test_it_is_the_lowest_of_all_that_were_seen_at_which_the_bound_holds(
 
 
 @pytest.mark.parametrize(("clean", "basis"), [(1917, "pooled"), (1916, "not certified")])
-def test_one_in_500_needs_1917_links_without_an_error(clean: int, basis: str) -> None:
+def test_certifying_one_in_500_needs_1917_links_without_an_error(clean: int, basis: str) -> None:
     rows = frame([row(at, 0.9999) for at in range(clean)] + [row(5000 + at, 0.6, right=False) for at in range(9)])
     (found,) = choose_thresholds(rows, {0: 10}, max_false_link_rate=0.002).values()
     assert found == Threshold(0.9999, basis)  # type: ignore[arg-type]
 
 
-def test_a_source_with_a_threshold_of_its_own_keeps_it_where_that_of_all_is_higher() -> None:
+def test_a_source_keeps_its_own_threshold_if_that_of_all_sources_is_higher() -> None:
     good = [row(at, 0.9) for at in range(400)]
     bad = [row(1000 + at, 0.9, right=at % 4 > 0, source=1) for at in range(400)]
     bad += [row(2000 + at, 0.99, source=1) for at in range(400)]
@@ -153,14 +153,14 @@ def test_a_source_with_a_threshold_of_its_own_keeps_it_where_that_of_all_is_high
     assert found == {0: Threshold(0.5, "own"), 1: Threshold(0.99, "pooled")}
 
 
-def test_a_source_with_few_records_has_the_threshold_of_all() -> None:
+def test_a_source_with_few_records_gets_the_threshold_of_all_sources() -> None:
     many = [row(at, 0.9) for at in range(400)] + [row(1000 + at, 0.7, right=at % 4 > 0) for at in range(100)]
     few = [row(2000 + at, 0.8, source=1) for at in range(5)]
     found = choose_thresholds(frame(many + few), {0: 99, 1: 1, 2: 50}, max_false_link_rate=0.02)
     assert found[1] == found[2] == Threshold(0.8, "pooled")
 
 
-def test_the_threshold_of_all_is_raised_for_a_source_with_more_false_links_than_may_be() -> None:
+def test_the_threshold_of_all_sources_is_raised_for_a_source_with_too_many_false_links() -> None:
     many = [row(at, 0.9) for at in range(2000)]
     wrong = [row(5000 + at, 0.8, right=False, source=1) for at in range(20)]
     wrong += [row(6000 + at, 0.95, source=1) for at in range(400)]
@@ -168,7 +168,7 @@ def test_the_threshold_of_all_is_raised_for_a_source_with_more_false_links_than_
     assert found == {0: Threshold(0.5, "pooled"), 1: Threshold(0.95, "pooled")}
 
 
-def test_each_source_weighs_as_much_among_all_as_it_has_records_without_a_number() -> None:
+def test_each_source_counts_by_its_records_without_a_number() -> None:
     good = [row(at, 0.9) for at in range(1000)]
     bad = [row(1000 + at, 0.9, right=at % 2 > 0, source=1) for at in range(1000)]
     by_size = {
@@ -178,7 +178,7 @@ def test_each_source_weighs_as_much_among_all_as_it_has_records_without_a_number
     assert by_size == {1: "pooled", 1000: "own"}
 
 
-def test_where_too_few_were_seen_the_probabilities_must_say_it_too() -> None:
+def test_without_enough_links_the_predicted_rate_must_be_low_enough_too() -> None:
     rows = [row(0, 0.999), row(1, 0.99), row(2, 0.98), row(3, 0.6)]
     (found,) = choose_thresholds(frame(rows), {0: 10}, max_false_link_rate=0.01).values()
     assert found == Threshold(0.99, "not certified")
@@ -186,17 +186,17 @@ def test_where_too_few_were_seen_the_probabilities_must_say_it_too() -> None:
     assert found == Threshold(0.999, "not certified")
 
 
-def test_nothing_is_known_without_labels() -> None:
+def test_without_labels_every_threshold_is_a_half() -> None:
     nobody = Outcomes.none().rows
     assert choose_thresholds(nobody, {3: 5}, max_false_link_rate=0.002) == {3: Threshold(0.5, "no labels")}
 
 
-def test_where_nobody_was_found_there_is_nothing_to_certify() -> None:
+def test_without_candidates_nothing_is_certified() -> None:
     rows = frame([row(at, 0.0, right=False) for at in range(10)])
     assert choose_thresholds(rows, {0: 5}, max_false_link_rate=0.1) == {0: Threshold(0.5, "not certified")}
 
 
-def test_it_is_rounded_down_so_that_what_was_seen_is_accepted() -> None:
+def test_a_threshold_is_rounded_down_so_that_its_own_row_is_accepted() -> None:
     seen = 0.912345678
     rows = frame([row(at, seen) for at in range(100)] + [row(1000 + at, 0.6, right=False) for at in range(9)])
     (found,) = choose_thresholds(rows, {0: 5}, max_false_link_rate=0.05).values()
@@ -204,7 +204,7 @@ def test_it_is_rounded_down_so_that_what_was_seen_is_accepted() -> None:
     assert found.accept <= seen
 
 
-def test_rows_that_stand_for_nobody_do_not_matter() -> None:
+def test_rows_without_weight_change_nothing() -> None:
     rows = [row(at, 0.9) for at in range(100)] + [row(1000 + at, 0.6, right=False) for at in range(20)]
     for_nobody = [row(2000, 0.9999, right=False, weight=0.0)]
     with_and_without = [
@@ -216,8 +216,8 @@ def test_rows_that_stand_for_nobody_do_not_matter() -> None:
     assert with_and_without[2] == with_and_without[3]
 
 
-def test_a_source_whose_rows_stand_for_nobody_has_the_threshold_of_all() -> None:
-    """As where all its open records are conflicts: none of them is without a number."""
+def test_a_source_whose_rows_have_no_weight_gets_the_threshold_of_all_sources() -> None:
+    """All its open records are conflicts, and so none is without a number."""
     rows = [row(at, 0.9) for at in range(100)] + [row(1000 + at, 0.6, right=False) for at in range(20)]
     for_nobody = [row(2000 + at, 0.8, source=1, weight=0.0) for at in range(50)]
     found = choose_thresholds(frame(rows + for_nobody), {0: 5, 1: 0}, max_false_link_rate=0.05)

@@ -1,4 +1,4 @@
-"""Unseen persons: against counting the records of each kind one by one."""
+"""Unseen persons, compared with counting the records of each kind one by one."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkcore.linkage.self_test.unseen import fields_present, unseen_shares
+from linkcore.linkage.self_test.unseen import unseen_shares
 
 Record = tuple[int, bool, bool]  # source, whether it has a family name, and a telephone number
 RECORD = st.tuples(st.integers(0, 2), st.booleans(), st.booleans())
@@ -41,7 +41,7 @@ def slow_share(tested: Sequence[tuple[Record, float, bool]], wanted: Record) -> 
 
 
 @given(TESTED, st.lists(RECORD, min_size=1, max_size=12))
-def test_shares_are_those_of_counting(tested: list[tuple[Record, float, bool]], wanted: list[Record]) -> None:
+def test_shares_equal_those_of_counting(tested: list[tuple[Record, float, bool]], wanted: list[Record]) -> None:
     weights = pl.Series([weight for _, weight, _ in tested], dtype=pl.Float64)
     found = pl.Series([found for *_, found in tested], dtype=pl.Boolean)
     shares = unseen_shares(frame([record for record, *_ in tested]), weights, found, frame(wanted))
@@ -49,7 +49,7 @@ def test_shares_are_those_of_counting(tested: list[tuple[Record, float, bool]], 
     assert shares.is_between(0, 1).all()
 
 
-def test_a_kind_of_record_that_was_seen_often_is_known_by_itself() -> None:
+def test_a_frequent_pattern_of_fields_gets_its_own_share() -> None:
     named, nameless = (0, True, False), (0, False, False)
     tested = frame([named] * 900 + [nameless] * 100)
     found = pl.Series([True] * 900 + [False] * 50 + [True] * 50)
@@ -57,16 +57,8 @@ def test_a_kind_of_record_that_was_seen_often_is_known_by_itself() -> None:
     assert shares.to_list() == pytest.approx([0.0, 0.5], abs=0.01)
 
 
-def test_what_counts_more_weighs_more() -> None:
+def test_a_record_of_more_weight_counts_more() -> None:
     tested, found = frame([(0, True, True)] * 2), pl.Series([True, False])
     even, more = (unseen_shares(tested, pl.Series([1.0, weight]), found, tested[:1]).item() for weight in (1.0, 500.0))
     assert even == pytest.approx(0.5)
     assert more > 0.99
-
-
-def test_fields_are_there_where_they_are_not_null() -> None:
-    there = fields_present(frame([(0, True, False), (1, False, True)]).with_columns(nhs_number=pl.lit(1)))
-    assert there.rows(named=True) == [
-        {"has_family_name": True, "has_further_telephone": False},
-        {"has_family_name": False, "has_further_telephone": True},
-    ]

@@ -1,0 +1,107 @@
+"""What the open records and the hidden records of the self-test show together, before anything is linked."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import polars as pl
+
+from linkcore.linkage.decisions.listed_share import estimate_pi
+from linkcore.linkage.decisions.persons import Evidence, listed_chances, probabilities
+from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.fallback.inputs import FallbackInputs
+from linkcore.linkage.fallback.person_scores import PersonScores, same_person
+from linkcore.linkage.self_test.outcomes import Outcomes, Trial, best_candidates
+from linkcore.linkage.self_test.unseen import unseen_shares
+
+__all__ = ["Estimates", "estimate"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Estimates:
+    """What has to be known before records are linked.
+
+    Parameters
+    ----------
+    pi : mapping of int to float
+        By source, the share of its open records whose person is listed.
+    unseen : polars.Series
+        Float64, of each compared record: the chance that its person, being listed, is not among its candidates.
+    outcomes : Outcomes, optional
+        What became of the hidden records; None without any.
+    """
+
+    pi: Mapping[int, float]
+    unseen: pl.Series
+    outcomes: Outcomes | None
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class _Chances:
+    """π of each source, and the chance of an unseen person of each compared and of each hidden record."""
+
+    pi: Mapping[int, float]
+    unseen: pl.Series
+    unseen_of_hidden: pl.Series
+
+
+def estimate(
+    engine: Engine, learned: Learned, inputs: FallbackInputs, scores: PersonScores, evidence: Evidence
+) -> Estimates:
+    """Estimate π and unseen persons of the open records, and decide about the hidden records.
+
+    This takes two passes. The hidden records show how often a listed person is unseen, once they are weighted to stand
+    for the records without a number; and their weights depend on how often a listed person is unseen.
+    """
+    size = inputs.hidden.records.height
+    first = _chances(inputs, scores, evidence, pl.repeat(1.0, size, eager=True))
+    if not size:
+        return Estimates(first.pi, first.unseen, None)
+    trial = Trial(
+        hidden=inputs.hidden,
+        candidates=scores.hidden_candidates,
+        persons=inputs.persons,
+        taken=inputs.taken,
+        same_person=partial(same_person, engine, learned, inputs),
+    )
+    true_pairs = trial.true_pairs(first.pi, first.unseen_of_hidden)
+    weights = _outcomes(inputs, evidence, trial, true_pairs, first).weights_of_listed(size)
+    second = _chances(inputs, scores, evidence, weights)
+    return Estimates(second.pi, second.unseen, _outcomes(inputs, evidence, trial, true_pairs, second))
+
+
+def _chances(inputs: FallbackInputs, scores: PersonScores, evidence: Evidence, weights: pl.Series) -> _Chances:
+    """Learn from the hidden records, each of its weight, how often a listed person is unseen; and estimate π by it."""
+    records = inputs.hidden.records.with_row_index("record")
+    found_pairs = scores.hidden_candidates.select("record", true_person="person", found=True)
+    found = records.join(found_pairs, on=["record", "true_person"], how="left", maintain_order="left")["found"]
+    # The half that reports must not decide anything.
+    learned_from = records["chooses"] & ~records["true_person"].is_in(inputs.hidden.removed_persons.implode())
+    shares = partial(
+        unseen_shares,
+        records.filter(learned_from),
+        weights.filter(learned_from),
+        found.is_not_null().filter(learned_from),
+    )
+    unseen = shares(inputs.compared).alias("unseen")
+    return _Chances(estimate_pi(evidence.totals(unseen)), unseen, shares(records))
+
+
+def _outcomes(
+    inputs: FallbackInputs, evidence: Evidence, trial: Trial, true_pairs: pl.DataFrame, chances: _Chances
+) -> Outcomes:
+    best = _best_of_open(inputs, evidence, chances)
+    return trial.outcomes(inputs.open_records, best, true_pairs, pi=chances.pi, unseen=chances.unseen_of_hidden)
+
+
+def _best_of_open(inputs: FallbackInputs, evidence: Evidence, chances: _Chances) -> pl.DataFrame:
+    """Return the best candidate of every open record, and ``listed``: the chance that its person is listed."""
+    position = inputs.comparable.arg_true().cast(pl.UInt32)
+    candidates = evidence.candidates.with_columns(
+        position[evidence.candidates["record"]].alias("record"), probabilities(evidence, chances.pi, chances.unseen)
+    )
+    best = best_candidates(candidates, pl.int_range(inputs.open_records.height, dtype=pl.UInt32, eager=True))
+    # Of a record that was not compared, as much is known as of its source.
+    listed = inputs.open_records["order"].replace_strict(dict(chances.pi), default=0.5, return_dtype=pl.Float64)
+    compared = listed_chances(evidence, chances.pi, chances.unseen)
+    return best.with_columns(listed.scatter(position, compared).alias("listed"))

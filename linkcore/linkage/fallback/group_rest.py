@@ -1,0 +1,68 @@
+"""Third round: compare the open records whose person was not found with each other, and group them."""
+
+from dataclasses import dataclass, field
+from typing import Final
+
+import polars as pl
+
+from linkcore.linkage.decisions.groups import components, group
+from linkcore.linkage.decisions.pair_odds import pair_odds
+from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.fallback.inputs import FallbackInputs
+
+__all__ = ["Groups", "group_rest"]
+
+# Groups of records without a person are not tested, so the bar for them is high where the model is learned from labels.
+_ACCEPT: Final = 0.9
+_ACCEPT_WITHOUT_LABELS: Final = 0.5
+
+# In a larger cluster, pairs that no blocking rule proposed are not scored, and count as pairs without evidence.
+_LARGEST_COMPLETED: Final = 100
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Groups:
+    """Groups of open records, each of which is one new person.
+
+    Parameters
+    ----------
+    members : polars.DataFrame
+        ``record`` and ``group`` (UInt32), of groups of two and more.
+    counts : mapping of str to int
+        ``pairs_among_records``; empty where there was nothing to compare.
+    """
+
+    members: pl.DataFrame
+    counts: dict[str, int] = field(default_factory=dict)
+
+
+def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked: pl.Series) -> Groups:
+    """Group the compared records that are not among ``linked`` by who belongs together."""
+    rest = inputs.records.filter(~pl.col("record").is_in(linked.implode()))
+    if rest.height < 2:
+        return Groups(pl.DataFrame(schema={"record": pl.UInt32, "group": pl.UInt32}))
+    scored = engine.score_among_records(learned, rest["record"], inputs.exclusive_ranges)
+    pairs = _completed(engine, learned, scored.pairs, rest, inputs.exclusive)
+    odds, unknown = pair_odds(pairs, rest, exclusive=inputs.exclusive)
+    without_labels = learned.learned_from == "expectation maximisation"
+    accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
+    kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))
+    members = group(odds, accept=accept, unknown=unknown, exclusive=kept_apart)
+    return Groups(members, {"pairs_among_records": scored.compared})
+
+
+def _completed(
+    engine: Engine, learned: Learned, pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]
+) -> pl.DataFrame:
+    """Add the pairs that no blocking rule proposed, but that links connect through other records."""
+    odds, _ = pair_odds(pairs, rest, exclusive=exclusive)
+    connected = components(odds.filter(pl.col("odds") >= 0)).join(rest, on="record")
+    small = connected.filter(pl.len().over("component") <= _LARGEST_COMPLETED)
+    apart = pl.col("source").is_in(list(exclusive)) & (pl.col("source") == pl.col("source_right"))
+    within = (
+        small.join(small, on="component")
+        .filter((pl.col("record") < pl.col("record_right")) & ~apart)
+        .select(pl.col("record").alias("a"), pl.col("record_right").alias("b"))
+    )
+    missing = within.join(pairs, on=["a", "b"], how="anti")
+    return pl.concat([pairs, engine.score_records(learned, missing)]).sort("a", "b")

@@ -1,0 +1,96 @@
+"""What the fallback works on: sources, persons, open records, and the hidden records of its self-test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import polars as pl
+
+from linkcore.linkage.enough_identifiers import enough_to_compare
+from linkcore.linkage.placement import Placement
+from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
+from linkcore.linkage.settings import Fallback
+from linkcore.sources.records import Records
+
+__all__ = ["FallbackInputs"]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class FallbackInputs:
+    """What the fallback works on; nothing of it changes while the fallback runs.
+
+    Parameters
+    ----------
+    sources : sequence of Records
+        RECORDS of each source.
+    placement : Placement
+        The placement by the exact linkage.
+    settings : Fallback
+        The settings of the fallback.
+    open_records : polars.DataFrame
+        All open records, from :func:`linkcore.linkage.fallback.open_records.gather_open_records`.
+    comparable : polars.Series
+        Boolean: which open records have enough identifiers to be compared.
+    compared : polars.DataFrame
+        Those open records. In every table of the fallback, ``record`` is a position among them.
+    hidden : HiddenNumbers
+        The records of the self-test.
+    """
+
+    sources: Sequence[Records]
+    placement: Placement
+    settings: Fallback
+    open_records: pl.DataFrame
+    comparable: pl.Series
+    compared: pl.DataFrame
+    hidden: HiddenNumbers
+
+    @property
+    def persons(self) -> int:
+        """Number of persons listed."""
+        return self.placement.persons.height
+
+    @cached_property
+    def records(self) -> pl.DataFrame:
+        """``record`` (UInt32) and ``source`` (Int32) of the compared records."""
+        return self.compared.select(
+            pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"), pl.col("order").alias("source")
+        )
+
+    @cached_property
+    def source_indices(self) -> list[int]:
+        """The sources of the compared records, in order."""
+        return sorted(self.records["source"].unique())
+
+    @cached_property
+    def hidden_comparable(self) -> pl.Series:
+        """Boolean: which hidden records have enough identifiers to be compared."""
+        return enough_to_compare(self.hidden.records)
+
+    @cached_property
+    def exclusive(self) -> frozenset[int]:
+        """The sources in which no two records are of one person.
+
+        The spine is one: it lists who exists, so each of its records is another person.
+        """
+        return frozenset(
+            index
+            for index, records in enumerate(self.sources)
+            if records.source.one_record_per_person or records.source.spine
+        )
+
+    @cached_property
+    def exclusive_ranges(self) -> list[tuple[int, int]]:
+        """First and last compared record of each exclusive source."""
+        of_exclusive = self.records.filter(pl.col("source").is_in(list(self.exclusive)))
+        ends = of_exclusive.group_by("source").agg(first=pl.col("record").min(), last=pl.col("record").max())
+        return ends.sort("source").select("first", "last").rows()
+
+    @cached_property
+    def taken(self) -> pl.DataFrame:
+        """``source`` and ``person``: persons who already have a record in an exclusive source."""
+        taken = [pl.DataFrame(schema={"source": pl.Int32, "person": pl.UInt32})]
+        for index in sorted(self.exclusive):
+            links = self.placement.links[self.sources[index].source.name]
+            taken.append(links.select(pl.lit(index, pl.Int32).alias("source"), person="person_id").drop_nulls())
+        return pl.concat(taken)

@@ -1,0 +1,49 @@
+"""First round: the model, given or learned."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import polars as pl
+
+from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels, use_given_models
+from linkcore.linkage.fallback.inputs import FallbackInputs
+from linkcore.linkage.learning.labels import labelled_records, reviewed_records
+from linkcore.linkage.model.model import Model
+from linkcore.linkage.model.splink_json import read_models
+
+__all__ = ["ENOUGH_LABELS", "learn"]
+
+ENOUGH_LABELS: Final = 1_000
+"""The fallback learns from labels if at least so many persons have one. With fewer, a level on which one pair in a
+hundred stands would be known no better than to a third of itself."""
+
+
+def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, Mapping[str, int]]:
+    """Take the model of the settings, or else learn one from labels, or else from all pairs.
+
+    Returns what was learned, and the counts of the labels: ``labels``; and ``labels_lost``, where reviewers gave some,
+    whose record or person is not there any more.
+    """
+    if inputs.settings.model is not None:
+        return _use_given(engine, inputs, read_models(inputs.settings.model), seed), {}
+    labelled = labelled_records(inputs.sources, inputs.placement, inputs.compared, seed, hidden=inputs.hidden.records)
+    counts = {}
+    if inputs.settings.labels is not None:
+        reviewed = reviewed_records(inputs.sources, inputs.placement, inputs.settings.labels)
+        counts["labels_lost"] = int(inputs.settings.labels["match"].sum()) - reviewed.height
+        # What reviewers said comes before what numbers say; still at most one record a person.
+        both = pl.concat([reviewed, labelled], how="diagonal")
+        labelled = both.unique("label", keep="first", maintain_order=True)
+    counts["labels"] = labelled.height
+    if labelled.height >= ENOUGH_LABELS:
+        return learn_from_labels(engine, labelled, seed), counts
+    return learn_without_labels(engine, inputs.exclusive_ranges, seed), counts
+
+
+def _use_given(engine: Engine, inputs: FallbackInputs, models: Mapping[str | None, Model], seed: int) -> Learned:
+    """Use the given model for all sources, and a source's own model for that source."""
+    index_of = {records.source.name: index for index, records in enumerate(inputs.sources)}
+    of_sources = {index_of[name]: model for name, model in models.items() if name in index_of}
+    of_all = dict.fromkeys(inputs.source_indices, models[None])
+    return use_given_models(engine, models[None], of_all | of_sources, seed)
