@@ -31,6 +31,18 @@ STOREYS = [
     ["cli", "__main__"],
 ]
 
+# Inside the storey of linkage, from the ground up: a room imports from itself and from the rows below it.
+ROOMS_OF_LINKAGE = [
+    ["blocking", "model", "enough_identifiers", "superseded"],
+    ["comparisons", "decisions", "settings"],
+    ["placement", "run"],
+    ["exact", "learning"],
+    ["engine", "self_test"],
+    ["fallback"],
+    ["result"],
+    ["link_records"],
+]
+
 
 @cache
 def modules() -> dict[str, Path]:
@@ -77,6 +89,21 @@ def circles(imports: Mapping[str, set[str]]) -> set[str]:
 @pytest.mark.parametrize("module", sorted(modules().keys() - {"linkcore"}))
 def test_imports_go_downwards(module: str) -> None:
     assert {name for name in graph()[module] if name == "linkcore" or storey(name) > storey(module)} == set()
+
+
+def rooms_of_linkage() -> dict[str, int]:
+    return {name: number for number, names in enumerate(ROOMS_OF_LINKAGE) for name in names}
+
+
+@pytest.mark.parametrize("module", sorted(name for name in modules() if name.startswith("linkcore.linkage.")))
+def test_imports_inside_linkage_go_downwards(module: str) -> None:
+    rooms, own = rooms_of_linkage(), module.split(".")[2]
+    imported = {name.split(".")[2] for name in graph()[module] if name.startswith("linkcore.linkage.")} - {own}
+    assert {name for name in imported if rooms[name] >= rooms[own]} == set()
+
+
+def test_every_room_of_linkage_has_its_row() -> None:
+    assert {name.split(".")[2] for name in modules() if name.startswith("linkcore.linkage.")} == set(rooms_of_linkage())
 
 
 def test_no_module_imports_itself_by_way_of_others() -> None:
