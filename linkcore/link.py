@@ -1,7 +1,6 @@
 """The linkage, from sources to links."""
 
 import datetime as dt
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -11,6 +10,7 @@ from typing import Final
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file, new_folder
 from linkcore.linkage.link_records import STEPS, link_records
+from linkcore.linkage.model.splink_json import model_json
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.parallel import side_by_side
@@ -108,7 +108,7 @@ class Linkage(MeasuredLinkage):
         with new_folder(Path(folder), ours=_is_of_a_linkage) as partial:
             self.links.write_parquet(partial / LINKS_FILE)
             (partial / QUALITY_FILE).write_text(to_json(self.quality), "utf-8")
-            if self.probabilistic is not None and self.probabilistic.model:
+            if self.probabilistic is not None and self.probabilistic.model is not None:
                 self.save_model(partial / _MODEL_FILE)
 
     def save_model(self, path: str | Path) -> None:
@@ -127,7 +127,7 @@ class Linkage(MeasuredLinkage):
         ProgrammeError
             If nothing was learned.
         """
-        if self.probabilistic is None or not self.probabilistic.model:
+        if self.probabilistic is None or self.probabilistic.model is None:
             raise ProgrammeError("there is no model to save: no record was left for the probabilistic linkage")
         path = Path(path)
         models = {path: self.probabilistic.model}
@@ -135,7 +135,7 @@ class Linkage(MeasuredLinkage):
             models[path.with_name(f"{path.stem}.{source}.json")] = model
         for place, model in models.items():
             with new_file(place) as file:
-                file.write_text(json.dumps(model, indent=2) + "\n", "utf-8")
+                file.write_text(model_json(model), "utf-8")
 
     def explain(self, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
         """Say why a record is of its person: everyone it might be of, and what each field said for and against.

@@ -1,4 +1,4 @@
-"""The tables that the fallback works on: a database of its own, in memory, that leaves nothing behind."""
+"""A private database, in memory, that leaves nothing behind."""
 
 import tempfile
 from collections.abc import Iterator
@@ -16,26 +16,26 @@ __all__ = ["draw_rows", "make_table", "private_connection", "sample"]
 
 @contextmanager
 def private_connection(memory: str, threads: int | None) -> Iterator["DuckDBPyConnection"]:
-    """Open a database in memory that spills to a directory which nobody else can read, and which goes with it."""
+    """Open a database in memory; it spills to a directory that nobody else can read and that is removed with it."""
     import duckdb
 
-    # A directory made so is of mode 0700.
+    # Such a directory has mode 0700.
     with tempfile.TemporaryDirectory(prefix="linkcore-") as directory:
         config: dict[str, Any] = {"temp_directory": directory, "memory_limit": memory}
-        # What is not in the package is not fetched from the network.
+        # Nothing is fetched from the network.
         config |= {"autoinstall_known_extensions": False}
         if threads is not None:
             config["threads"] = threads
         with duckdb.connect(":memory:", config=config) as connection:
-            # The terminal is not ours to show anything on. Where the bar is off already, as in a notebook without
-            # ipywidgets, DuckDB may refuse to be told so.
+            # DuckDB must not draw a progress bar. Where the bar is off already, as in a notebook without ipywidgets,
+            # DuckDB may refuse to turn it off.
             if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() != [(False,)]:
                 connection.execute("SET enable_progress_bar = false")
             yield connection
 
 
 def make_table(connection: "DuckDBPyConnection", name: str, frame: pl.DataFrame) -> None:
-    """Copy a frame into a table: a view of it would be converted anew by each query."""
+    """Copy a frame into a table. Each query would convert a view of the frame anew."""
     connection.register("incoming", frame)
     connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608
     connection.unregister("incoming")
@@ -50,7 +50,7 @@ def draw_rows(
     size: int,
     generator: "np.random.Generator",
 ) -> None:
-    """Copy some rows, drawn without replacement, into a table."""
+    """Copy random rows, drawn without replacement, into the table ``into``; ``ids`` are the first id and the end."""
     drawn = sample(pl.int_range(*ids, eager=True), size, generator)
     make_table(connection, "drawn", drawn.alias("unique_id").to_frame())
     query = f"SELECT * FROM {table} SEMI JOIN drawn USING (unique_id)"  # noqa: S608
@@ -58,7 +58,7 @@ def draw_rows(
 
 
 def sample(values: pl.Series, size: int, generator: "np.random.Generator") -> pl.Series:
-    """Draw some values without replacement; they stay in order.
+    """Draw values without replacement, in order; all of them, if there are no more than ``size``.
 
     Examples
     --------

@@ -35,6 +35,18 @@ STOREYS = [
     ["cli", "__main__"],
 ]
 
+# Inside the storey of linkage, from the ground up: a room imports from itself and from the rows below it.
+ROOMS_OF_LINKAGE = [
+    ["blocking", "model", "enough_identifiers", "superseded"],
+    ["comparisons", "decisions", "settings"],
+    ["placement", "run"],
+    ["exact", "learning"],
+    ["engine", "self_test"],
+    ["fallback"],
+    ["result"],
+    ["link_records"],
+]
+
 
 @cache
 def modules() -> dict[str, Path]:
@@ -83,6 +95,21 @@ def test_imports_go_downwards(module: str) -> None:
     assert {name for name in graph()[module] if name == "linkcore" or storey(name) > storey(module)} == set()
 
 
+def rooms_of_linkage() -> dict[str, int]:
+    return {name: number for number, names in enumerate(ROOMS_OF_LINKAGE) for name in names}
+
+
+@pytest.mark.parametrize("module", sorted(name for name in modules() if name.startswith("linkcore.linkage.")))
+def test_imports_inside_linkage_go_downwards(module: str) -> None:
+    rooms, own = rooms_of_linkage(), module.split(".")[2]
+    imported = {name.split(".")[2] for name in graph()[module] if name.startswith("linkcore.linkage.")} - {own}
+    assert {name for name in imported if rooms[name] >= rooms[own]} == set()
+
+
+def test_every_room_of_linkage_has_its_row() -> None:
+    assert {name.split(".")[2] for name in modules() if name.startswith("linkcore.linkage.")} == set(rooms_of_linkage())
+
+
 def test_no_module_imports_itself_by_way_of_others() -> None:
     assert circles(graph()) == set()
 
@@ -121,7 +148,7 @@ def test_no_module_is_a_drawer_for_everything(module: str) -> None:
 
 def test_splink_is_imported_in_one_module_only() -> None:
     importers = {name for name, path in modules().items() if any(i.split(".")[0] == "splink" for i in imports_of(path))}
-    assert importers <= {"linkcore.linkage.engine.native"}
+    assert importers <= {"linkcore.linkage.engine.splink"}
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Blocking: which pairs of records are looked at, by equality on a few keys, and never by more than a bounded many.
+"""Blocking: which pairs of records are compared. They agree on a few keys, and few records share each key.
 
-A rule is a conjunction of equalities; a record that lacks one of its columns is not in any of its blocks (a null never
-equals), and another rule, of other columns, must find it. So the rules are many and narrow, each asking for two
-identifiers that seldom go wrong together, and their union is what is looked at. A record that lacks names, birth date
-or place has fewer of them; wider rules are for such records only.
+A rule asks for equality on all of its columns. A record that lacks one of them is in no block of the rule, because a
+null never equals, and a rule on other columns must find it. So the rules are many and narrow. Each asks for two
+identifiers that seldom go wrong together, and pairs that any rule proposes are compared. A record that lacks names,
+birth date or place meets fewer rules; wider rules are for such records only.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["LARGEST_BLOCK", "Rule", "blocking_rules", "make_blocks", "pairs_sql"]
 
 LARGEST_BLOCK: Final = 100
-"""A key that more records than this share is not used: with many such candidates, a record is no nearer to being told
-from others, and every block that is left out so has narrower ones of other rules beside it. It bounds the work for a
-record whatever the data: a default date, a prison's postcode and a name that thousands share cost nothing."""
+"""A key that more records share is not used: so many candidates hardly narrow down who a record is, and narrower blocks
+of other rules remain. This bounds the work for a record whatever the data: a default date, a prison's postcode and a
+name that thousands share cost nothing."""
 
 LARGEST_BLOCK_OF_ONE: Final = 10
-"""The same for rules that ask for one identifier only: that is enough where hardly anyone else has it."""
+"""The same for rules that ask for one identifier only, which is enough only if hardly anyone else has it."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Two records are looked at if they agree on all of these.
+    """Columns on which two records must agree to be compared.
 
     Parameters
     ----------
     equal : tuple of (str, str)
-        Pairs of columns of :func:`comparable`, of the one record and of the other.
+        Pairs of comparable columns: of the first record, and of the second.
     lacking : tuple of str
-        Columns that the other record must be without.
+        Columns that the second record must be without.
 
     Examples
     --------
@@ -59,20 +59,20 @@ class Rule:
         return " AND ".join(equal + [f'r."{column}" IS NULL' for column in self.lacking])
 
     def key(self, side: int) -> str:
-        """Give SQL of a number for each block of one side (0 or 1); null where a column is.
+        """Write SQL that numbers the block of a record of one side (0 or 1); null where a column is.
 
-        Two blocks that share a number by chance are one block: that costs a comparison, and loses nothing.
+        Two blocks that share a number by chance are one block, which costs a comparison and loses nothing.
         """
         columns = [f'"{pair[side]}"' for pair in self.equal]
-        there = " AND ".join(
+        is_in_a_block = " AND ".join(
             [f"{column} IS NOT NULL" for column in columns]
             + [f'"{column}" IS NULL' for column in self.lacking if side == 1]
         )
-        return f"CASE WHEN {there} THEN hash({', '.join(columns)}) END"
+        return f"CASE WHEN {is_in_a_block} THEN hash({', '.join(columns)}) END"
 
 
 def blocking_rules(present: Sequence[str]) -> list[Rule]:
-    """Give the rules that the identifiers that are there allow.
+    """Return the rules on the comparable columns that have values.
 
     Examples
     --------
@@ -82,25 +82,25 @@ def blocking_rules(present: Sequence[str]) -> list[Rule]:
     l."birth_date" = r."birth_date"
     l."postcode" = r."postcode"
     """
-    there = set(present)
+    columns = set(present)
     further = [name for name in present if name.startswith(FURTHER)]
-    rules = [*_all_rules(further), *(_rules_of_partial_dates(further) if "partial_birth_date" in there else [])]
-    return [rule for rule in rules if {column for pair in rule.equal for column in pair} <= there]
+    rules = [*_all_rules(further), *(_rules_of_partial_dates(further) if "partial_birth_date" in columns else [])]
+    return [rule for rule in rules if {column for pair in rule.equal for column in pair} <= columns]
 
 
 def _all_rules(further: Sequence[str]) -> Iterator[Rule]:
     given_is_family, family_is_given = ("given_sound", "family_sound"), ("family_sound", "given_sound")
-    # A name that is misspelt sounds the same mostly; a name that is right sounds the same always.
+    # A misspelt name mostly sounds the same; a right name always does.
     sounds = ("family_sound", "given_sound")
-    # The birth date is right; of names and place one part is, or the names begin as they should, or they are swapped.
+    # The birth date is right, and so is a part of the names or the place, or the initials; or the names are swapped.
     for other in (*sounds, "initials", "postcode", "address", *further):
         yield _same("birth_date", other)
     yield Rule((("birth_date", "birth_date"), given_is_family))
-    # The place is right, and one name is, or both begin as they should; the birth date may be missing.
+    # The place is right, and so is one name, or the initials; the birth date may be missing.
     for where in ("postcode", "address", *further):
         for name in (*sounds, "initials"):
             yield _same(where, name)
-    # Two identifiers that are neither names nor dates are right. Who shares an address line shares its postcode.
+    # Two identifiers that are neither names nor dates are right. An address line and its postcode count as one.
     for pair in combinations(("postcode", "address", *further), 2):
         if pair != ("postcode", "address"):
             yield _same(*pair)
@@ -108,8 +108,8 @@ def _all_rules(further: Sequence[str]) -> Iterator[Rule]:
     yield _same(*sounds, "birth_year")
     yield _same(*sounds, "birth_month", "birth_day")
     yield Rule((given_is_family, family_is_given))
-    # Without a birth date or a place the names must do, or one of them and two parts of the birth date; without names
-    # the birth date must.
+    # Without a birth date or a place, both names are enough, or one name and two parts of the birth date. Without
+    # names, the birth date and the gender are enough.
     place = ("postcode", "address")
     yield _same(*sounds, lacking=("birth_date",))
     yield _same(*sounds, lacking=place)
@@ -117,13 +117,13 @@ def _all_rules(further: Sequence[str]) -> Iterator[Rule]:
         for parts in (("birth_year", "birth_month"), ("birth_year", "birth_day"), ("birth_month", "birth_day")):
             yield _same(name, *parts, lacking=place)
     yield _same("birth_date", "gender", lacking=("given_name", "family_name"))
-    # Then what is right whatever else is wrong.
+    # One identifier is right, whatever else is wrong.
     for name in ("full_name", "birth_date", "postcode", "address", *further):
         yield _same(name)
 
 
 def _rules_of_partial_dates(further: Sequence[str]) -> Iterator[Rule]:
-    """Rules for records whose birth date lacks its day, or its month as well; other rules use the year, too."""
+    """Rules for records whose birth date lacks its day, or its month as well; other rules use the year too."""
     for name in ("family_sound", "given_sound"):
         yield _same(name, "birth_year", "birth_month", lacking=("birth_date",))
     for where in ("postcode", "address", *further):
@@ -135,11 +135,11 @@ def _same(*columns: str, lacking: tuple[str, ...] = ()) -> Rule:
 
 
 def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: str, right: str) -> Mapping[str, int]:
-    """Put the records of the left table into those blocks that the right table has records for.
+    """Put the records of the left table into the blocks for which the right table has records.
 
-    Returns By rule, how many records of ``left`` stood in blocks that were too large.
+    Returns, by rule, how many records of ``left`` were in blocks that were too large.
     """
-    too_many = {}
+    left_out = {}
     for number, rule in enumerate(rules):
         connection.execute(
             f"""
@@ -156,14 +156,14 @@ def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: s
         (dropped,) = connection.execute("SELECT sum(size) FROM too_large").fetchall()[0]
         if dropped:
             connection.execute(f"DELETE FROM block_{number} WHERE key IN (SELECT key FROM too_large)")
-            too_many[rule.sql] = int(dropped)
-    return too_many
+            left_out[rule.sql] = int(dropped)
+    return left_out
 
 
 def pairs_sql(rules: Sequence[Rule], right: str, where: str = "TRUE", *, ordered: bool = False) -> str:
-    """Give SQL of the pairs that any rule finds, each once.
+    """Write a query of ``unique_id_l`` and ``unique_id_r``: the pairs that any rule proposes, each once.
 
-    Returns A query of ``unique_id_l`` and ``unique_id_r``.
+    ``where``: SQL that the pairs must meet. ``ordered``: whether the lower id comes first.
     """
     ends = ("least(l.unique_id, r.unique_id)", "greatest(l.unique_id, r.unique_id)")
     first, second = ends if ordered else ("l.unique_id", "r.unique_id")

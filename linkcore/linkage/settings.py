@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.model.read import read_models
+from linkcore.linkage.model.model import Model
+from linkcore.linkage.model.splink_json import read_models
 from linkcore.linkage.superseded import current_numbers
 from linkcore.schema import LABELS, USABLE_STATUSES
 
@@ -76,8 +77,9 @@ class Fallback:
     accept : float, optional
         Probability from which a record is linked, instead of the one that the test finds. It is at least a half, so
         that a record is never linked to two persons.
-    model : path or mapping, optional
-        A model that was learned before, as ``Linkage.save_model`` or Splink saves it. With a model, nothing is learned.
+    model : path, mapping or Model, optional
+        A model that was learned before: a file as ``Linkage.save_model`` or Splink saves it, what such a file states,
+        or the model of a linkage, ``linkage.probabilistic.model``. With a model, nothing is learned.
     labels : polars.DataFrame, optional
         What reviewers said of single records, as :func:`linkcore.read_review` returns it. The fallback learns from
         matches as it does from NHS Numbers, where the records are still open and the persons still listed.
@@ -100,7 +102,7 @@ class Fallback:
 
     max_false_link_rate: float = 0.002
     accept: float | None = None
-    model: Path | str | Mapping[Any, Any] | None = field(default=None, repr=False)
+    model: Path | str | Model | Mapping[Any, Any] | None = field(default=None, repr=False)
     memory: str = "3GB"
     threads: int | None = None
     labels: pl.DataFrame | None = field(default=None, repr=False)

@@ -1,12 +1,11 @@
 """The quality of the fallback: everything that its rounds have shown, as the tables of a report."""
 
-import math
 from collections.abc import Mapping
-from typing import Any
 
 import polars as pl
 
 from linkcore.linkage.fallback.result import Probabilistic, QualityInputs
+from linkcore.linkage.model.model import Model
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.self_test.outcomes import Outcomes
 from linkcore.quality.fallback_tables import (
@@ -33,7 +32,8 @@ def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
     numbers = {name: number for number, name in names.items()}
     tested = _tested(inputs, probabilistic, names)
     left_out = inputs.left_out
-    models = {None: probabilistic.model} | {numbers[name]: model for name, model in probabilistic.source_models.items()}
+    of_all = {} if probabilistic.model is None else {None: probabilistic.model}
+    models = of_all | {numbers[name]: model for name, model in probabilistic.source_models.items()}
     return FallbackQuality(
         sources=_sources(inputs, tested),
         rates=rates_table(tested, groups(inputs.hidden.records, result.reference_date)),
@@ -92,19 +92,11 @@ def _count(orders: pl.Series) -> dict[int, int]:
     return {int(order): int(count) for order, count in orders.alias("order").value_counts().sort("order").iter_rows()}
 
 
-def _model(models: Mapping[int | None, Mapping[str, Any]], names: Mapping[int, str]) -> pl.DataFrame:
+def _model(models: Mapping[int | None, Model], names: Mapping[int, str]) -> pl.DataFrame:
     rows = [
-        (
-            "all" if order is None else names[order],
-            comparison["output_column_name"],
-            level.get("label_for_charts", level["sql_condition"]),
-            level["m_probability"],
-            level["u_probability"],
-            math.log2(level["m_probability"] / level["u_probability"]),
-        )
-        for order, model in models.items()
-        for comparison in model["comparisons"]
-        for level in comparison["comparison_levels"]
-        if not level.get("is_null_level", False)
+        ("all" if source is None else names[source], comparison.name, level.label, level.m, level.u, level.bits)
+        for source, model in models.items()
+        for comparison in model.comparisons
+        for _, level in comparison.judging
     ]
     return pl.DataFrame(rows, schema=FALLBACK_TABLES["model"], orient="row")

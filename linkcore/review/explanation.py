@@ -4,7 +4,6 @@ The persons are put before Splink once more, with the model by which the record 
 what counted: the weights of the comparisons sum to the weight of the link.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +13,11 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
-from linkcore.linkage.comparisons.comparisons import compared_columns
-from linkcore.linkage.engine.native import Scorer, with_scorer
+from linkcore.linkage.engine.splink import weigh_fields
+from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.fallback.result import Probabilistic
-from linkcore.linkage.model.by_source import level_numbers, level_shifts, shifted
+from linkcore.linkage.model.by_source import level_shifts, shifted
+from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Fallback
 from linkcore.review.reasons import reason_of_exact, reason_of_open
@@ -135,13 +135,14 @@ def explain(linkage: LinkageResult, source: str, record_id: str, *, identifiable
     defines = (person["source"], person["record_id"]) == (source, record_id)
     reason = reason_of_exact(link, defines=defines, fallback=probabilistic is not None)
     exactly = link["method"] in ("nhs_number", "local_patient_id") and not defines
-    if probabilistic is None or not probabilistic.model or not exactly:
+    if probabilistic is None or probabilistic.model is None or not exactly:
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
     candidate = pl.DataFrame(
         {"person_id": [link["person_id"]], "match_probability": [1.0], "accepted": [True]},
         schema_overrides=_CANDIDATES,
     )
-    return _weighed(linkage, probabilistic, _read_again(linkage, source, link), candidate, reason)
+    record = _read_again(linkage, source, link)
+    return _weighed(linkage, probabilistic, record, candidate, reason)
 
 
 def _of_open(
@@ -180,20 +181,19 @@ def _weighed(
     reason: str,
 ) -> Explanation:
     """Compare a record with its candidates once more, by the model of its source."""
-    source = record["source"][0]
-    model = probabilistic.source_models.get(source, probabilistic.model)
+    pooled, source = probabilistic.model, record["source"][0]
+    if pooled is None:
+        return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
+    model = probabilistic.source_models.get(source, pooled)
     pairs = candidates.select(pl.lit(0, pl.UInt32).alias("record"), pl.col("person_id").alias("person"))
 
-    def weigh(scorer: Scorer) -> tuple[pl.DataFrame, str]:
-        scorer.use(model)
-        return scorer.weigh_fields(pairs)
-
     known = linkage.persons[: probabilistic.listed]
-    kinds = {name: kind for each in linkage.sources for name, kind in (each.further or {}).items()}
-    scored, page = with_scorer(linkage.fallback or Fallback(), known, record, kinds, weigh)
-    prior = _prior(model)
+    scored, page = with_people_table(
+        linkage.fallback or Fallback(), known, record, lambda people: weigh_fields(people, model, pairs)
+    )
+    prior = model.prior_weight
     weight = candidates["match_weight"] if "match_weight" in candidates.columns else scored["match_weight"]
-    relative = _relative(scored, probabilistic, model) + prior
+    relative = _relative(scored, probabilistic, model, pooled) + prior
     # Where no relatives are told, they are infinitely unlikely.
     shown = candidates.with_columns(weight.alias("match_weight"), relative.alias("relative_weight")).with_columns(
         pl.when(pl.col("relative_weight").is_finite()).then("relative_weight")
@@ -201,22 +201,16 @@ def _weighed(
     return Explanation(reason, shown.select(*_CANDIDATES), _fields(scored, candidates["person_id"], model, prior), page)
 
 
-def _relative(scored: pl.DataFrame, probabilistic: Probabilistic, model: Mapping[str, Any]) -> pl.Series:
+def _relative(scored: pl.DataFrame, probabilistic: Probabilistic, model: Model, pooled: Model) -> pl.Series:
     """Weigh the thought that the record is of a relative; that begins from the weight by the model of all sources."""
     # All sources' relatives are the same, so that any of them will do.
     order = min(probabilistic.records["order"])
     named = scored.with_columns(pl.lit(order, pl.Int32).alias("source"))
-    shifts = level_shifts({order: model}, probabilistic.model)
-    pooled = named["match_weight"] - _prior(model) - shifted(named, shifts)
-    return probabilistic.relatives.factor(named.with_columns(pooled.alias("weight")))
+    weight = named["match_weight"] - model.prior_weight - shifted(named, level_shifts({order: model}, pooled))
+    return probabilistic.relatives.factor(named.with_columns(weight.alias("weight")))
 
 
-def _prior(model: Mapping[str, Any]) -> float:
-    prior = model["probability_two_random_records_match"]
-    return math.log2(prior / (1 - prior))
-
-
-def _fields(scored: pl.DataFrame, persons: pl.Series, model: Mapping[str, Any], prior: float) -> pl.DataFrame:
+def _fields(scored: pl.DataFrame, persons: pl.Series, model: Model, prior: float) -> pl.DataFrame:
     rows = scored.select(persons, pl.int_range(pl.len()).alias("candidate"))
     nothing = pl.lit(None, pl.String)
     first = rows.with_columns(
@@ -228,12 +222,9 @@ def _fields(scored: pl.DataFrame, persons: pl.Series, model: Mapping[str, Any], 
         pl.lit(0.0).alias("term_frequency"),
     )
     parts = [first]
-    for comparison in model["comparisons"]:
-        name = comparison["output_column_name"]
-        labels = {
-            number: level.get("label_for_charts", level["sql_condition"])
-            for number, level in zip(level_numbers(comparison), comparison["comparison_levels"], strict=True)
-        }
+    for comparison in model.comparisons:
+        name = comparison.name
+        labels = {number: level.label for number, level in zip(comparison.numbers, comparison.levels, strict=True)}
         looked_at = _looked_at(comparison)
         common = pl.col(f"mw_tf_adj_{name}") if f"mw_tf_adj_{name}" in scored.columns else pl.lit(0.0)
         found = scored.select(
@@ -251,9 +242,9 @@ def _fields(scored: pl.DataFrame, persons: pl.Series, model: Mapping[str, Any], 
     )
 
 
-def _looked_at(comparison: Mapping[str, Any]) -> list[str]:
+def _looked_at(comparison: Comparison) -> list[str]:
     """Name the identifiers that a comparison looks at, and nothing that is made from them."""
-    columns = compared_columns([comparison])
+    columns = comparison.columns
     further = sorted(name for name in columns if name.startswith(FURTHER))
     return [name for name in (*IDENTIFIERS, *further) if name in columns]
 

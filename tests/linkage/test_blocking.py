@@ -13,7 +13,7 @@ from linkcore.linkage.blocking import (
     make_blocks,
     pairs_sql,
 )
-from linkcore.linkage.comparisons.comparisons import COMPARABLE
+from linkcore.linkage.comparisons.comparable import COMPARABLE
 from linkcore.private_database import make_table
 
 COLUMNS = ["given_name", "family_name", "birth_date"]

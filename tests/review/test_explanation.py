@@ -13,6 +13,7 @@ import pytest
 import linkcore as lc
 from linkcore.linkage.fallback import probabilistic as fallback_module
 from linkcore.linkage.fallback.result import Probabilistic
+from linkcore.linkage.model.model import Model
 from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.review.explanation import Explanation
 from linkcore.review.reasons import reason_of_exact, reason_of_open
@@ -84,6 +85,7 @@ def test_each_field_has_the_weight_of_its_level_in_the_model_of_the_source(
     own = 0
     for link, explanation in explained:
         model = probabilistic.source_models[link["source"]]
+        assert probabilistic.model is not None
         of_level = bits_by_level(model)
         of_all = bits_by_level(probabilistic.model)
         for field in explanation.fields.filter(pl.col("comparison") != "prior").iter_rows(named=True):
@@ -95,21 +97,21 @@ def test_each_field_has_the_weight_of_its_level_in_the_model_of_the_source(
     assert own > 0
 
 
-def bits_by_level(model: Any) -> dict[tuple[str, str], float]:
+def bits_by_level(model: Model) -> dict[tuple[str, str], float]:
     return {
-        (comparison["output_column_name"], level["label_for_charts"]): math.log2(
-            level["m_probability"] / level["u_probability"]
-        )
-        for comparison in model["comparisons"]
-        for level in comparison["comparison_levels"]
-        if not level.get("is_null_level")
+        (comparison.name, level.label): math.log2(level.m / level.u)
+        for comparison in model.comparisons
+        for level in comparison.levels
+        if level.m is not None and level.u is not None
     }
 
 
 def test_a_common_birth_date_counts_less_by_how_common_it_is(linkage: lc.Linkage, explained: Explained) -> None:
     probabilistic = probabilistic_of(linkage)
-    (comparison,) = (c for c in probabilistic.model["comparisons"] if c["output_column_name"] == "birth_date")
-    (u,) = (each["u_probability"] for each in comparison["comparison_levels"] if each["label_for_charts"] == "Agrees")
+    assert probabilistic.model is not None
+    (comparison,) = (each for each in probabilistic.model.comparisons if each.name == "birth_date")
+    (u,) = (level.u for level in comparison.levels if level.label == "Agrees")
+    assert u is not None
     dates = linkage.persons[: probabilistic.listed]["birth_date"].drop_nulls().dt.to_string("%Y-%m-%d").to_list()
     seen = 0
     for _, explanation in explained:

@@ -1,1 +1,1 @@
-"""What is compared of two records, and how: one module a kind of identifier."""
+"""What is compared of two records, and how; one module a kind of identifier."""

@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.decisions.persons import significant
+from linkcore.linkage.model.significant_digits import significant
 
 __all__ = ["CONVERGED", "ROUNDS", "estimate_pi"]
 

@@ -6,7 +6,8 @@ import polars as pl
 
 from linkcore.linkage.decisions.bits import log2_odds
 from linkcore.linkage.decisions.listed_share import CONVERGED, ROUNDS, estimate_pi
-from linkcore.linkage.decisions.persons import significant, sum_candidates, with_total
+from linkcore.linkage.decisions.persons import sum_candidates, with_total
+from linkcore.linkage.model.significant_digits import significant
 
 __all__ = ["pair_odds"]
 

@@ -18,7 +18,6 @@ __all__ = [
     "decide",
     "listed_chances",
     "probabilities",
-    "significant",
     "sum_candidates",
     "weigh",
     "with_total",
@@ -199,17 +198,6 @@ def with_total(sums: pl.DataFrame, unseen: pl.Series | None = None) -> pl.DataFr
     """Add ``total``: ``seen`` and the ``unseen`` persons, in units of the record being of somebody unlisted."""
     chance = pl.lit(0.0) if unseen is None else pl.lit(unseen)
     return sums.with_columns((log2_added("seen", chance.log(2)) - pl.col("unlisted")).alias("total"))
-
-
-def significant(value: float) -> float:
-    """Round to six significant digits, so that the order in which something was summed cannot show.
-
-    Examples
-    --------
-    >>> significant(0.000123456789)
-    0.000123457
-    """
-    return float(f"{value:.6g}")
 
 
 def _log_odds(pi: Mapping[int, float]) -> pl.Expr:

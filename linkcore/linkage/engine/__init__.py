@@ -1,1 +1,1 @@
-"""Engines propose pairs of records and score them."""
+"""Engines: what proposes pairs, finds their levels, and weighs them."""

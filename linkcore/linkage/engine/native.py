@@ -1,53 +1,37 @@
-"""The fallback's scores: a model of Splink's, learned and applied in a private database. Splink is imported only here.
+"""linkcore's own engine: a private database finds the levels of pairs, and their weights are summed in memory."""
 
-It is loaded to explain a link. For the scores themselves see :mod:`linkcore.linkage.model.weights`.
-"""
-
-import logging
 import math
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from linkcore.errors import LinkcoreError, ProgrammeError
-from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
-from linkcore.linkage.comparisons.comparisons import (
-    BIRTH_DATES,
-    average_frequencies,
-    comparable,
-    compared_columns,
-    comparisons,
-)
-from linkcore.linkage.decisions.persons import significant
-from linkcore.linkage.learning.expectation_maximisation import ONE_PERSON, begin, maximise
-from linkcore.linkage.learning.labels import Shares, counts_of_levels, shares_of_levels, with_probabilities
-from linkcore.linkage.learning.relatives import NEEDED as RELATIVES_NEED
-from linkcore.linkage.learning.relatives import (
-    OTHER_BIRTH_DATE,
-    SAME_BIRTH_DATE,
-    Relatives,
-    learn_relatives,
-    relatives_of_shares,
-)
-from linkcore.linkage.model.by_source import level_shifts, shifted, source_models
-from linkcore.linkage.model.splink_json import as_splink_saves
+from linkcore.linkage.blocking import Rule, blocking_rules, make_blocks, pairs_sql
+from linkcore.linkage.comparisons.comparable import comparable
+from linkcore.linkage.comparisons.comparisons import comparisons
+from linkcore.linkage.engine.engine import NO_PAIRS, LabelledCounts, Learned, RandomCounts, Scored
+from linkcore.linkage.engine.frequencies import frequencies_of_people, make_frequency_tables
+from linkcore.linkage.engine.tables import PeopleTable
+from linkcore.linkage.learning.levels import counts_of_levels
+from linkcore.linkage.learning.relatives import RelativeCounts, count_relatives
+from linkcore.linkage.model.by_source import shifted
+from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.model.weights import levels_of_pairs, match_weight
-from linkcore.linkage.settings import Fallback
-from linkcore.private_database import draw_rows, make_table, private_connection
+from linkcore.private_database import draw_rows, make_table
 from linkcore.sources.source import FurtherKind
 
 if TYPE_CHECKING:
     import numpy as np
-    from duckdb import DuckDBPyConnection
 
-__all__ = ["Scorer", "with_scorer"]
+__all__ = ["NativeEngine"]
 
 # Splink's authors call ten million "often adequate"; a level that a random pair in a million stands on is then seen ten
 # times. The levels where agreement is rarer than that are those whose u is the frequency of the value itself.
 _RANDOM_PAIRS: Final = 10_000_000
+
+# Persons whose relatives are counted: of twins, the rarest, there are then some thousands.
+_PERSONS_WITH_RELATIVES: Final = 100_000
 
 # Bounds the memory for one round of scoring: this many records have at most a few million candidates.
 _RECORDS_AT_A_TIME: Final = 100_000
@@ -55,458 +39,213 @@ _RECORDS_AT_A_TIME: Final = 100_000
 # Candidates whose odds against N others are below this are forgotten: all of them together could not sway a link.
 _NEGLIGIBLE_ODDS: Final = 1e-6
 
-# Where fewer than one record in a hundred has a relative beside it, there are no households in the data, and what looks
-# like relatives is records of one person that differ in much.
-_FEWEST_RELATED: Final = 0.01
 
-# Persons whose relatives are counted: of twins, the rarest, there are then some thousands.
-_KIN: Final = 100_000
-
-_Result = TypeVar("_Result")
-
-
-def with_scorer(
-    fallback: Fallback,
-    persons: pl.DataFrame,
-    unknown: pl.DataFrame,
-    further: Mapping[str, FurtherKind],
-    run: Callable[["Scorer"], _Result],
-    *,
-    listed: int | None = None,
-) -> _Result:
-    """Do something with a scorer whose tables and temporary files are gone afterwards, whatever happens.
-
-    Returns What ``run`` returned.
-    """
-    import duckdb
-
-    try:
-        with private_connection(fallback.memory, fallback.threads) as connection, _silence():
-            return run(Scorer(connection, persons, unknown, further, listed))
-    except Exception as error:
-        # Splink is loaded where it is needed only, so its errors are known by where they come from.
-        if not isinstance(error, duckdb.Error) and not type(error).__module__.startswith("splink."):
-            raise
-        causes = (error, error.__cause__)
-        short = any(isinstance(cause, duckdb.OutOfMemoryException | duckdb.IOException) for cause in causes)
-    # Outside the except clause, so that nothing of the other error, which may quote values, hangs on this one.
-    if short:
-        raise LinkcoreError(
-            f"the probabilistic linkage needs more than {fallback.memory} of memory, or more room in the temporary "
-            "directory; raise Fallback(memory=...), or set TMPDIR to where there is room"
-        )
-    raise LinkcoreError(
-        "the probabilistic linkage failed in Splink; if a model was given, was it learned on such data?"
-    )
-
-
-@contextmanager
-def _silence() -> Iterator[None]:
-    """Keep Splink's messages, which may hold SQL and values, from every log while it runs."""
-    logger = logging.getLogger("splink")
-    kept = logger.handlers, logger.propagate
-    logger.handlers, logger.propagate = [logging.NullHandler()], False
-    try:
-        yield
-    finally:
-        logger.handlers, logger.propagate = kept
-
-
-class Scorer:
-    """Persons and records in one table, and the model that compares them; made by :func:`with_scorer`.
+@dataclass(frozen=True, eq=False)
+class NativeEngine:
+    """The persons and records of a table, with comparisons and blocking rules: an Engine.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        Of nobody else: Splink fails where somebody's result is half read.
-    persons, unknown : polars.DataFrame
-        PERSONS and RECORDS. ``order``, where the records have it, is the source of each.
-    further : mapping of str to {"exact", "text", "number", "date"}
-        How further identifiers are compared.
-    listed : int, optional
-        How many of the persons, from the first, there really are: the others are compared, and not learned from.
-
-    Attributes
-    ----------
-    model : dict
-        As Splink saves it; empty until learned or given.
-    source_models : dict of int to dict
-        The model of each source, by its order; that of all where it has none.
-    relatives : Relatives
-        What has been learned of them.
-    compared : int
-        How many pairs were scored last.
-    left_out : dict of str to int
-        By rule, how many times, then, a person (or record) stood in a block too large to be looked at.
-    proposed : polars.DataFrame
-        Of the pairs that :meth:`score_with_persons` was asked to watch for, those that some rule proposed.
+    people : PeopleTable
+        Persons and records.
+    comparisons : sequence of Comparison
+        What is compared.
+    rules : sequence of Rule
+        The blocking rules.
     """
 
-    # A person's unique_id is its id; a record's is its position, counted on after all persons.
+    people: PeopleTable
+    comparisons: Sequence[Comparison]
+    rules: Sequence[Rule]
 
-    def __init__(
-        self,
-        connection: "DuckDBPyConnection",
-        persons: pl.DataFrame,
-        unknown: pl.DataFrame,
-        further: Mapping[str, FurtherKind],
-        listed: int | None = None,
-    ) -> None:
-        self.model: dict[str, Any] = {}
-        self.source_models: dict[int, dict[str, Any]] = {}
-        self.relatives = Relatives()
-        self.compared, self.left_out = 0, dict[str, int]()
-        self.proposed = pl.DataFrame(schema={"record": pl.UInt32, "person": pl.UInt32})
-        self._connection = connection
-        self._persons, self._records = persons.height, unknown.height
-        self._listed = persons.height if listed is None else listed
-        self._sources = unknown["order"] if "order" in unknown.columns else pl.Series([0]).new_from_index(0, 0)
-        people = pl.concat([comparable(persons), comparable(unknown)], how="diagonal")
-        self._present = [name for name in people.columns if people[name].null_count() < people.height]
-        self._columns = people.columns
-        self._comparisons, self._rules = comparisons(self._present, further), blocking_rules(self._present)
-        make_table(connection, "people", people.with_row_index("unique_id"))
-        self._shifts: Mapping[str, pl.DataFrame] = {}
-        self._u: Mapping[str, Shares] = {}
-        self._frequencies: Mapping[str, pl.Series] = {}
+    @classmethod
+    def of(cls, people: PeopleTable, further: Mapping[str, FurtherKind]) -> "NativeEngine":
+        """Compare what the table has values of; ``further`` says how further identifiers are compared."""
+        return cls(people, comparisons(people.present, further), blocking_rules(people.present))
 
     @property
-    def pairs_there_are(self) -> int:
-        """How many pairs there are of a person and a record, or, where there are no persons, of two records."""
-        return self._listed * self._records or self._records * (self._records - 1) // 2
+    def present(self) -> Sequence[str]:
+        """The comparable columns that have values."""
+        return self.people.present
 
     @property
-    def prior_weight(self) -> float:
-        """What Splink adds to the weight of a pair: log2 of the prior odds that are in the model."""
-        prior = self.model["probability_two_random_records_match"]
-        return math.log2(prior / (1 - prior))
+    def columns(self) -> Sequence[str]:
+        """All comparable columns."""
+        return self.people.columns
 
-    def learn_from_labels(self, labelled: pl.DataFrame, seed: int) -> None:
-        """Learn m from records and their persons, of all sources and of each; u from random pairs of such records.
+    @property
+    def listed(self) -> int:
+        """How many persons there really are."""
+        return self.people.listed
 
-        ``labelled``: RECORDS, ``label``, the person, and ``order``, the source.
-        """
+    @property
+    def records(self) -> int:
+        """How many records there are."""
+        return self.people.records
+
+    @property
+    def sources(self) -> Sequence[int]:
+        """The sources of the records, in order."""
+        return self.people.sources
+
+    def count_labelled(self, labelled: pl.DataFrame, seed: int) -> LabelledCounts:
+        """Count levels of records beside their own persons, and of random pairs."""
         import numpy as np
 
         generator = np.random.default_rng(seed)
         records = comparable(labelled).with_columns(labelled["label"], labelled["order"])
-        absent = [pl.lit(None).alias(name) for name in self._columns if name not in records.columns]
-        make_table(self._connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
-        counts = self._count("people", "labelled", "l.unique_id = r.label", by="r.order")
-        m = shares_of_levels(self._comparisons, counts)
-        self._draw("some_people", "people", (0, self._listed), generator)
+        absent = [pl.lit(None).alias(name) for name in self.columns if name not in records.columns]
+        make_table(self.people.connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
+        one_person = self._count("people", "labelled", "l.unique_id = r.label", group="r.order")
+        self._draw("some_people", "people", (0, self.listed), generator)
         self._draw("some_records", "labelled", (0, labelled.height), generator)
-        u = self._shares_of("some_people", "some_records", "TRUE", but="l.unique_id = r.label")
-        self.use(self._settings(with_probabilities(self._comparisons, m=m, u=u)))
-        self.use_of_sources(source_models(self.model, counts, self._orders))
-        self.learn_relatives(seed)
+        # DuckDB compares one row with many at once if all pairs are wanted. With a condition that is an inequality it
+        # goes from pair to pair, and takes twice as long. So the pairs that are not wanted are counted, and taken out.
+        every = self._count("some_people", "some_records", "TRUE")
+        own = self._count("some_people", "some_records", "l.unique_id = r.label").with_columns(-pl.col("pairs"))
+        return LabelledCounts(one_person, two_persons=pl.concat([every, own]))
 
-    @property
-    def _orders(self) -> list[int]:
-        return sorted(set(self._sources)) or [0]
-
-    def use_of_sources(self, models: Mapping[int, Mapping[str, Any]]) -> None:
-        """Score records of these sources by models of their own from now on."""
-        self.source_models = {order: dict(model) for order, model in models.items()}
-        self._shifts = level_shifts(self.source_models, self.model)
-
-    def learn_relatives(self, seed: int) -> None:
-        """Learn from the persons how two of one household differ."""
-        import numpy as np
-
-        if not self._listed or not set(RELATIVES_NEED) <= set(self._present):
-            return
-        generator = np.random.default_rng(seed)
-        ids = (0, self._listed)
-        draw_rows(self._connection, "some_people", table="people", ids=ids, size=_KIN, generator=generator)
-        self.relatives = learn_relatives(
-            self._connection,
-            self.model,
-            self._columns,
-            sources=self._orders,
-            some_people="some_people",
-            people=f"(SELECT * FROM people WHERE unique_id < {self._listed})",
-        )
-
-    def learn_without_labels(self, seed: int) -> None:
-        """Learn u from random pairs, and begin with an m from which expectation maximisation finds its way."""
+    def count_random(self, seed: int) -> RandomCounts:
+        """Count levels of random pairs of records and persons or, without persons, of records."""
         import numpy as np
 
         generator = np.random.default_rng(seed)
-        everyone = self._persons + self._records
-        self._draw("some_records", "people", (self._persons, everyone), generator)
-        if self._persons:
-            self._draw("some_people", "people", (0, self._listed), generator)
-            self._u = self._shares_of("some_people", "some_records", "TRUE")
+        people = self.people
+        self._draw("some_records", "people", (people.persons, people.persons + people.records), generator)
+        if people.persons:
+            self._draw("some_people", "people", (0, people.listed), generator)
+            all_pairs = self._count("some_people", "some_records", "TRUE")
+            others, each_once = "some_people", ""
         else:
-            self._u = self._shares_of("some_records", "some_records", "l.unique_id < r.unique_id")
-        self.use(self._settings(with_probabilities(self._comparisons, m=begin(self._comparisons), u=self._u)))
+            all_pairs = self._count("some_records", "some_records", "l.unique_id < r.unique_id")
+            others, each_once = "some_records", " AND l.unique_id < r.unique_id"
+        names = [comparison for comparison in self.comparisons if comparison.name == "name"]
+        one_name = self._count("some_records", others, f"l.family_name = r.family_name{each_once}", compared=names)
+        return RandomCounts(all_pairs, one_name)
 
-    def learn_from_pairs(self, pairs: pl.DataFrame) -> None:
-        """Learn m from pairs of which it is not known who is who, and take pairs of one person out of u.
+    def count_relatives(self, comparisons: Sequence[Comparison], seed: int) -> RelativeCounts:
+        """Count levels of random persons beside those who may be their relatives."""
+        import numpy as np
 
-        ``pairs``: ``weight`` and ``gamma_*`` of all that some rule proposes.
-        """
-        there_are = max(self.pairs_there_are, 2)
-        known = self._kin()
-        learned = maximise(pairs, self.model, there_are, known)
-        if known and learned.kin_pairs[OTHER_BIRTH_DATE] < _FEWEST_RELATED * self._records:
-            known = {}
-            learned = maximise(pairs, self.model, there_are)
-        born = {name: learned.m[name] for name in BIRTH_DATES if name in learned.m}
-        # Records of one person differ in the birth date seldom. If most of what was found does, there are no such
-        # pairs to find, or too few, and it is something else: then that much is given.
-        if _share_far_apart(self._comparisons, born) > 0.5:
-            begun = begin(self._comparisons)
-            one_person = {name: begun[name].of_level for name in born}
-            learned = maximise(pairs, self.model, there_are, known | {ONE_PERSON: one_person})
-        share = learned.matches / there_are
-        self.use(self._settings(with_probabilities(self._comparisons, m=learned.m, u=self._u, matches=share)))
-        per_pair = {kind: significant(size / there_are) for kind, size in learned.kin_pairs.items()}
-        self.relatives = relatives_of_shares(self.model, learned.kin, per_pair, self._orders)
-
-    def _kin(self) -> dict[str, dict[str, Mapping[int, float]]]:
-        """Say what is known of relatives beforehand: of one family name, they are as different as any two people are.
-
-        Twins are told from records of one person by their gender; without it they cannot be.
-        """
-        if not set(RELATIVES_NEED) - {"postcode"} <= set(self._present):
-            return {}
-        right = "some_people" if self._persons else "some_records"
-        on = "l.family_name = r.family_name" + ("" if self._persons else " AND l.unique_id < r.unique_id")
-        names = self._shares_of("some_records", right, on)["name"]
-        if not names.pairs:
-            return {}
-        born = [name for name in BIRTH_DATES if name in self._u]
-        kinds = {OTHER_BIRTH_DATE: {"name": names.of_level} | {name: self._u[name].of_level for name in born}}
-        if "gender" in self._u:
-            begun = begin(self._comparisons)
-            one = {name: begun[name].of_level for name in born}
-            kinds[SAME_BIRTH_DATE] = {"name": names.of_level, **one, "gender": self._u["gender"].of_level}
-        return kinds
-
-    def _count(self, left: str, right: str, on: str, by: str = "0") -> pl.DataFrame:
-        return counts_of_levels(
-            self._connection, self._comparisons, self._columns, left=left, right=right, on=on, by=by
+        connection, size = self.people.connection, _PERSONS_WITH_RELATIVES
+        generator = np.random.default_rng(seed)
+        draw_rows(connection, "some_people", table="people", ids=(0, self.listed), size=size, generator=generator)
+        return count_relatives(
+            connection, comparisons, self.columns, some_people="some_people", people=self.people.listed_people
         )
 
-    def _shares_of(self, left: str, right: str, on: str, but: str | None = None) -> dict[str, Shares]:
-        counts = [self._count(left, right, on)]
-        # Of all pairs there are, DuckDB compares one row with many at once; with a condition that is an inequality it
-        # goes from pair to pair, and takes twice as long.
-        if but is not None:
-            counts.append(self._count(left, right, but).with_columns(-pl.col("pairs")))
-        return shares_of_levels(self._comparisons, pl.concat(counts))
+    def _count(
+        self, left: str, right: str, on: str, *, group: str = "0", compared: Sequence[Comparison] | None = None
+    ) -> pl.DataFrame:
+        compared = self.comparisons if compared is None else compared
+        return counts_of_levels(
+            self.people.connection, compared, self.columns, left=left, right=right, on=on, group=group
+        )
 
     def _draw(self, into: str, table: str, ids: tuple[int, int], generator: "np.random.Generator") -> None:
         size = math.isqrt(_RANDOM_PAIRS)
-        draw_rows(self._connection, into, table=table, ids=ids, size=size, generator=generator)
+        draw_rows(self.people.connection, into, table=table, ids=ids, size=size, generator=generator)
 
-    def _settings(self, learned: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return {
-            "link_type": "link_and_dedupe" if self._persons else "dedupe_only",
-            "comparisons": list(learned),
-            "blocking_rules_to_generate_predictions": [rule.sql for rule in self._rules],
-            "probability_two_random_records_match": significant(1 / max(self._listed, self._records, 2)),
-        }
+    def frequencies(self, model: Model) -> Mapping[str, pl.Series]:
+        """Return, by column that the model adjusts for, how common the value of each person and record is."""
+        return frequencies_of_people(self.people, make_frequency_tables(self.people, model))
 
-    def use(self, model: Mapping[str, Any]) -> None:
-        """Score by this model from now on."""
-        absent = sorted(compared_columns(model["comparisons"]) - set(self._columns))
-        if absent:
-            raise ProgrammeError(f"the model compares {', '.join(absent)}, which no source has")
-        self.model = as_splink_saves(model)
-        self._frequencies = {
-            column: self._make_frequencies(column, share)
-            for column, share in average_frequencies(self.model["comparisons"]).items()
-        }
-
-    def _make_frequencies(self, column: str, share: float) -> pl.Series:
-        """Make a table of how common each value of a column is among PERSONS; say how common that of each id is.
-
-        How common a value is that one person in a few has cannot be told from those few. So to the persons there are
-        added as many as there would be values if all were as common as the average one, and each of these once: with
-        ``count`` of N persons, (count-1 + 1) / (N-1 + 1/u), where the person that is compared does not count and u is
-        the chance that two persons agree. A value that only records have counts as if one person had it.
-        """
-        everyone = f"unique_id < {self._listed}" if self._persons else "TRUE"
-        name = _frequencies_of(column)
-        self._connection.execute(
-            f"""
-            CREATE OR REPLACE TABLE "{name}" AS
-            SELECT "{column}", greatest(count(*) FILTER ({everyone}), 1) / (
-                (SELECT greatest(count("{column}"), 1) - 1 FROM people WHERE {everyone}) + {1 / share}::DOUBLE
-            ) AS "tf_{column}"
-            FROM people WHERE "{column}" IS NOT NULL GROUP BY "{column}"
-            """
+    def score_with_persons(
+        self, learned: Learned, watched: pl.DataFrame = NO_PAIRS, *, all_pairs: bool = False
+    ) -> Scored:
+        """Propose and score pairs of records and persons, each by the model of the record's source."""
+        connection, first = self.people.connection, self.people.persons
+        persons, records = (f"(SELECT * FROM people WHERE unique_id {side} {first})" for side in ("<", ">="))
+        make_table(connection, "watched", watched.select(join_key_l="person", join_key_r=pl.col("record") + first))
+        left_out = make_blocks(connection, self.rules, persons, records)
+        least = -math.inf if all_pairs or not self.listed else math.log2(_NEGLIGIBLE_ODDS * self.listed)
+        scored, proposed, compared = [], [NO_PAIRS], 0
+        for pairs in self._score_blocks(learned, records, "TRUE"):
+            compared += pairs.height
+            found = connection.sql("FROM watched SEMI JOIN pairs USING (join_key_l, join_key_r)").pl()
+            record = (pl.col("join_key_r") - first).cast(pl.UInt32).alias("record")
+            proposed.append(found.select(record, pl.col("join_key_l").cast(pl.UInt32).alias("person")))
+            weighed = self._by_source(learned, pairs)
+            scored.append(weighed.filter(pl.max_horizontal("weight", "relative") >= least))
+        return Scored(
+            pl.concat(scored).sort("record", "person"),
+            compared,
+            left_out,
+            pl.concat(proposed).sort("record", "person"),
         )
-        frequencies: pl.Series = self._connection.sql(
-            f'SELECT "tf_{column}" FROM people LEFT JOIN "{name}" USING ("{column}") ORDER BY unique_id'
-        ).pl()[f"tf_{column}"]
-        return frequencies
 
-    def score_with_persons(self, watched: pl.DataFrame | None = None, *, all_pairs: bool = False) -> pl.DataFrame:
-        """Compare records with persons.
-
-        ``watched``: ``record`` and ``person``: pairs of which :attr:`proposed` shall tell whether a rule proposed them.
-        Returns ``record`` and ``person`` (UInt32), ``weight`` (Float64): log2 of the Bayes factor, by the model of the
-        record's source; ``relative`` (Float64): the same if the record is of a relative of the person; ``gamma_*``: the
-        level of each comparison; in order. Pairs that no rule proposes, or of negligible odds, are not there.
-        """
-        persons = f"(SELECT * FROM people WHERE unique_id < {self._persons})"
-        records = f"(SELECT * FROM people WHERE unique_id >= {self._persons})"
-        watch = pl.DataFrame(schema={"record": pl.UInt32, "person": pl.UInt32}) if watched is None else watched
-        make_table(
-            self._connection,
-            "watched",
-            watch.select(join_key_l="person", join_key_r=pl.col("record") + self._persons),
-        )
-        proposed = [self.proposed.clear()]
-        scored = []
-        for pairs in self._score_blocks(persons, records, "TRUE"):
-            found = self._connection.sql("FROM watched SEMI JOIN pairs USING (join_key_l, join_key_r)").pl()
-            proposed.append(
-                found.select(
-                    (pl.col("join_key_r") - self._persons).cast(pl.UInt32).alias("record"),
-                    pl.col("join_key_l").cast(pl.UInt32).alias("person"),
-                )
-            )
-            scored.append(self._of_sources(pairs, others=0 if all_pairs else self._listed))
-        self.proposed = pl.concat(proposed).sort("record", "person")
-        return pl.concat(scored).sort("record", "person")
-
-    def _of_sources(self, pairs: pl.DataFrame, *, others: int) -> pl.DataFrame:
-        """Name records and persons, weigh by the model of the record's source, and forget what is negligible."""
+    def _by_source(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Name records and persons, and weigh each pair by the model of the record's source."""
         named = pairs.select(
-            (pl.col("b") - self._persons).alias("record"), pl.col("a").alias("person"), "weight", "^gamma_.*$"
+            (pl.col("b") - self.people.persons).alias("record"), pl.col("a").alias("person"), "weight", "^gamma_.*$"
         )
-        sources = self._sources[named["record"]] if self._sources.len() else pl.repeat(0, named.height, eager=True)
-        named = named.with_columns(sources.alias("source"))
-        relative = self.relatives.factor(named).round(9)
-        weighed = named.with_columns((pl.col("weight") + shifted(named, self._shifts)).round(9), relative)
-        least = math.log2(_NEGLIGIBLE_ODDS * others) if others else -math.inf
-        return weighed.filter(pl.max_horizontal("weight", "relative") >= least).select(
-            "record", "person", "weight", "relative", "^gamma_.*$"
-        )
+        named = named.with_columns(self.people.source_of_record[named["record"]].alias("source"))
+        relative = learned.relatives.factor(named).round(9)
+        weight = (pl.col("weight") + shifted(named, learned.shifts)).round(9)
+        return named.with_columns(weight, relative).select("record", "person", "weight", "relative", "^gamma_.*$")
 
-    def score_among(
-        self, records: pl.Series, apart: Sequence[tuple[int, int]], *, all_pairs: bool = False
-    ) -> pl.DataFrame:
-        """Compare records with each other.
-
-        Returns ``a`` < ``b`` (UInt32), ``weight``, ``relative`` and ``gamma_*`` as of :meth:`score_with_persons`; in
-        order.
-        """
-        make_table(self._connection, "chosen", (records + self._persons).alias("unique_id").to_frame())
+    def score_among_records(
+        self, learned: Learned, records: pl.Series, apart: Sequence[tuple[int, int]], *, all_pairs: bool = False
+    ) -> Scored:
+        """Propose and score pairs of these records, by the model of all."""
+        connection, first = self.people.connection, self.people.persons
+        make_table(connection, "chosen", (records + first).alias("unique_id").to_frame())
         chosen = "(SELECT * FROM people SEMI JOIN chosen USING (unique_id))"
         conditions = ["l.unique_id <> r.unique_id"]
-        for first, last in apart:
-            ends = f"BETWEEN {first + self._persons} AND {last + self._persons}"
-            conditions.append(f"NOT (l.unique_id {ends} AND r.unique_id {ends})")
+        for start, end in apart:
+            within = f"BETWEEN {start + first} AND {end + first}"
+            conditions.append(f"NOT (l.unique_id {within} AND r.unique_id {within})")
+        left_out = make_blocks(connection, self.rules, chosen, chosen)
         least = -math.inf if all_pairs else math.log2(_NEGLIGIBLE_ODDS * max(records.len(), 1))
-        scored = [
-            self._with_relatives(pairs.filter(pl.col("weight") >= least))
-            for pairs in self._score_blocks(chosen, chosen, " AND ".join(conditions))
-        ]
+        scored, compared = [], 0
+        for pairs in self._score_blocks(learned, chosen, " AND ".join(conditions)):
+            compared += pairs.height
+            scored.append(self._with_relatives(learned, pairs.filter(pl.col("weight") >= least)))
         # Two records may have proposed each other in two rounds.
         pairs = pl.concat(scored).unique(["a", "b"])
-        return pairs.with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
+        return Scored(pairs.with_columns(pl.col("a", "b") - first).sort("a", "b"), compared, left_out)
 
-    def score(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Compare these records.
+    def score_records(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Score given pairs of records by the model of all."""
+        first = self.people.persons
+        asked = pairs.select((pl.col("a") + first).alias("join_key_l"), (pl.col("b") + first).alias("join_key_r"))
+        make_table(self.people.connection, "pairs", asked)
+        scored = self._with_relatives(learned, self._score_pairs(learned))
+        return scored.with_columns(pl.col("a", "b") - first).sort("a", "b")
 
-        ``pairs``: ``a`` < ``b`` (UInt32).
-        Returns With ``weight`` (Float64); in order.
-        """
-        shifted = pairs.select(
-            (pl.col("a") + self._persons).alias("join_key_l"), (pl.col("b") + self._persons).alias("join_key_r")
-        )
-        make_table(self._connection, "pairs", shifted)
-        scored = self._with_relatives(self._score_pairs())
-        return scored.with_columns(pl.col("a", "b") - self._persons).sort("a", "b")
-
-    def score_persons(self, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Compare persons with each other, as if the one were a record.
-
-        ``pairs``: ``a`` and ``b`` (UInt32), two persons each.
-        Returns ``a`` < ``b``, each pair once, ``weight`` and ``relative``, by the model of all; in order.
-        """
+    def score_persons(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Score given pairs of persons, as if the one were a record."""
         ordered = pairs.select(
             pl.min_horizontal("a", "b").alias("join_key_l"), pl.max_horizontal("a", "b").alias("join_key_r")
         ).unique()
-        make_table(self._connection, "pairs", ordered)
-        return self._with_relatives(self._score_pairs()).sort("a", "b").select("a", "b", "weight", "relative")
+        make_table(self.people.connection, "pairs", ordered)
+        scored = self._with_relatives(learned, self._score_pairs(learned))
+        return scored.sort("a", "b").select("a", "b", "weight", "relative")
 
-    def _with_relatives(self, pairs: pl.DataFrame) -> pl.DataFrame:
+    def _with_relatives(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
         """Add how well it would explain the agreement of two records if they were of relatives."""
-        first = pl.lit(self._orders[0], pl.Int32).alias("source")
-        return pairs.with_columns(self.relatives.factor(pairs.with_columns(first)).round(9))
+        # All sources' relatives are the same.
+        source = pl.lit(self.sources[0], pl.Int32).alias("source")
+        return pairs.with_columns(learned.relatives.factor(pairs.with_columns(source)).round(9))
 
-    def _score_blocks(self, left: str, right: str, where: str) -> Iterator[pl.DataFrame]:
-        """Score what the rules propose, in rounds of so many records of the right side."""
-        self.left_out = dict(make_blocks(self._connection, self._rules, left, right))
-        self.compared = 0
-        ids = self._connection.sql(f"SELECT unique_id FROM {right} ORDER BY unique_id").pl()["unique_id"]
+    def _score_blocks(self, learned: Learned, right: str, where: str) -> Iterator[pl.DataFrame]:
+        """Score the pairs of the blocks, some records of the right side at a time."""
+        connection = self.people.connection
+        ids = connection.sql(f"SELECT unique_id FROM {right} ORDER BY unique_id").pl()["unique_id"]
         for start in range(0, max(ids.len(), 1), _RECORDS_AT_A_TIME):
             chunk = ids[start : start + _RECORDS_AT_A_TIME]
             between = f"BETWEEN {chunk[0]} AND {chunk[-1]}" if chunk.len() else "IS NULL"
             some = f"(SELECT * FROM {right} WHERE unique_id {between})"
-            self._connection.execute(
+            connection.execute(
                 "CREATE OR REPLACE TABLE pairs AS SELECT unique_id_l AS join_key_l, unique_id_r AS join_key_r "
-                f"FROM ({pairs_sql(self._rules, some, where, ordered=True)})"
+                f"FROM ({pairs_sql(self.rules, some, where, ordered=True)})"
             )
-            yield self._score_pairs()
+            yield self._score_pairs(learned)
 
-    def _score_pairs(self) -> pl.DataFrame:
-        """Score the table ``pairs``."""
-        (count,) = self._connection.sql("SELECT count(*) FROM pairs").fetchall()[0]
-        self.compared += count
-        pairs = levels_of_pairs(self._connection, self.model["comparisons"], people="people", pairs="pairs")
-        weight = match_weight(pairs, self.model["comparisons"], self._frequencies)
+    def _score_pairs(self, learned: Learned) -> pl.DataFrame:
+        """Score the table ``pairs`` by the model of all: ``a``, ``b``, ``weight`` and ``gamma_*``."""
+        compared = learned.model.comparisons
+        pairs = levels_of_pairs(self.people.connection, compared, people="people", pairs="pairs")
+        weight = match_weight(pairs, compared, learned.frequencies)
         # A billionth of a bit is more than what the order of a sum can change.
         return pairs.select("a", "b", weight.round(9), "^gamma_.*$")
-
-    def weigh_fields(self, pairs: pl.DataFrame) -> tuple[pl.DataFrame, str]:
-        """Say what each comparison adds to the weight of these pairs, and draw it.
-
-        ``pairs``: ``record`` and ``person`` (UInt32).
-        Returns A row a pair, in the order given, as Splink gives it: ``match_weight``, and of each comparison
-        ``gamma_*``, ``mw_*`` and, where values count by how common they are, ``mw_tf_adj_*``; then the person's values
-        (``*_l``) and the record's (``*_r``).
-        """
-        from splink import DuckDBAPI, Linker
-
-        api = DuckDBAPI(self._connection)
-
-        def table(name: str) -> Any:
-            return api.table_to_splink_dataframe(name, name)
-
-        # All are in one table, and pairs are chosen here: to Splink it is one table without duplicates between tables.
-        settings = self.model | {"link_type": "dedupe_only", "retain_matching_columns": True}
-        settings |= {"retain_intermediate_calculation_columns": True}
-        linker = Linker(table("people"), settings, log_level=None, validate_settings=False)
-        for column in self._frequencies:
-            linker.table_management.register_term_frequency_lookup(table(_frequencies_of(column)), column)
-        asked = pairs.select(join_key_l="person", join_key_r=pl.col("record") + self._persons, match_key=pl.lit("0"))
-        make_table(self._connection, "pairs", asked)
-        linker.table_management.register_blocked_pairs_for_predict(table("pairs"))
-        found = linker.inference.predict(warning_mode="never").as_duckdbpyrelation().pl()
-        keys = {"unique_id_l": "join_key_l", "unique_id_r": "join_key_r"}
-        scored = asked.join(found.rename(keys), on=list(keys.values()), how="left", maintain_order="left")
-        page = linker.visualisations.waterfall_chart(scored.to_dicts()).to_html(inline=True)
-        # The one thing in it that is random.
-        return scored.drop(keys.values()), re.sub(r"splink-chart-[0-9a-f]{32}", "splink-chart", page)
-
-
-def _frequencies_of(column: str) -> str:
-    return f"frequency_of_{column}"
-
-
-def _share_far_apart(comparisons: Sequence[Mapping[str, Any]], born: Mapping[str, Shares]) -> float:
-    """Give the share of pairs on the last two levels of birth dates: within a year, or nearly, and further apart."""
-    levels = {each["output_column_name"]: len(each["comparison_levels"]) for each in comparisons}
-    far = sum(
-        shares.pairs * sum(shares.of_level.get(levels[name] - at, 0.0) for at in (1, 2))
-        for name, shares in born.items()
-    )
-    return far / max(sum(shares.pairs for shares in born.values()), 1.0)

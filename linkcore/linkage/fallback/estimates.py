@@ -8,7 +8,7 @@ import polars as pl
 
 from linkcore.linkage.decisions.listed_share import estimate_pi
 from linkcore.linkage.decisions.persons import Evidence, listed_chances, probabilities
-from linkcore.linkage.engine.native import Scorer
+from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.person_scores import PersonScores, same_person
 from linkcore.linkage.self_test.outcomes import Outcomes, Trial, best_candidates
@@ -45,7 +45,9 @@ class _Chances:
     unseen_of_hidden: pl.Series
 
 
-def estimate(scorer: Scorer, inputs: FallbackInputs, scores: PersonScores, evidence: Evidence) -> Estimates:
+def estimate(
+    engine: Engine, learned: Learned, inputs: FallbackInputs, scores: PersonScores, evidence: Evidence
+) -> Estimates:
     """Estimate π and unseen persons of the open records, and decide about the hidden records.
 
     This takes two passes. The hidden records show how often a listed person is unseen, once they are weighted to stand
@@ -60,7 +62,7 @@ def estimate(scorer: Scorer, inputs: FallbackInputs, scores: PersonScores, evide
         candidates=scores.hidden_candidates,
         persons=inputs.persons,
         taken=inputs.taken,
-        same_person=partial(same_person, scorer, inputs),
+        same_person=partial(same_person, engine, learned, inputs),
     )
     true_pairs = trial.true_pairs(first.pi, first.unseen_of_hidden)
     weights = _outcomes(inputs, evidence, trial, true_pairs, first).weights_of_listed(size)

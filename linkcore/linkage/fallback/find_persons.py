@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.linkage.decisions.persons import Assignment, Evidence, decide, probabilities, weigh
-from linkcore.linkage.engine.native import Scorer
+from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.fallback.estimates import estimate
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.person_scores import score_with_persons
@@ -64,13 +64,13 @@ class PersonsFound:
     counts: Mapping[str, int]
 
 
-def find_persons(scorer: Scorer, inputs: FallbackInputs) -> PersonsFound:
+def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> PersonsFound:
     """Find the persons of the open records among the persons listed."""
     if not inputs.persons:
-        return _nobody_listed(scorer, inputs)
-    scores = score_with_persons(scorer, inputs)
+        return _nobody_listed(learned, inputs)
+    scores = score_with_persons(engine, learned, inputs)
     evidence = weigh(scores.candidates, inputs.records, persons=inputs.persons, taken=inputs.taken)
-    estimates = estimate(scorer, inputs, scores, evidence)
+    estimates = estimate(engine, learned, inputs, scores, evidence)
     thresholds = _choose_thresholds(inputs, estimates.outcomes)
     assignment = decide(
         evidence,
@@ -87,12 +87,12 @@ def find_persons(scorer: Scorer, inputs: FallbackInputs) -> PersonsFound:
         outcomes=estimates.outcomes,
         proposed=scores.proposed,
         left_out=scores.left_out,
-        departures=_departures(scorer, inputs, evidence, estimates.pi, estimates.unseen),
+        departures=_departures(learned, inputs, evidence, estimates.pi, estimates.unseen),
         counts={"pairs_with_persons": scores.compared, "left_out": sum(scores.left_out.values())},
     )
 
 
-def _nobody_listed(scorer: Scorer, inputs: FallbackInputs) -> PersonsFound:
+def _nobody_listed(learned: Learned, inputs: FallbackInputs) -> PersonsFound:
     unseen = pl.repeat(0.0, inputs.compared.height, eager=True).alias("unseen")
     evidence = weigh(NO_CANDIDATES, inputs.records, persons=0)
     return PersonsFound(
@@ -103,7 +103,7 @@ def _nobody_listed(scorer: Scorer, inputs: FallbackInputs) -> PersonsFound:
         outcomes=None,
         proposed=NO_CANDIDATES.select("record", "person"),
         left_out={},
-        departures=_departures(scorer, inputs, evidence, {}, unseen),
+        departures=_departures(learned, inputs, evidence, {}, unseen),
         counts={},
     )
 
@@ -119,10 +119,10 @@ def _choose_thresholds(inputs: FallbackInputs, outcomes: Outcomes | None) -> dic
 
 
 def _departures(
-    scorer: Scorer, inputs: FallbackInputs, evidence: Evidence, pi: Mapping[int, float], unseen: pl.Series
+    learned: Learned, inputs: FallbackInputs, evidence: Evidence, pi: Mapping[int, float], unseen: pl.Series
 ) -> pl.DataFrame:
     """Compare the open records that have no number with what was learned of those that have one."""
-    models = scorer.source_models or dict.fromkeys(inputs.source_indices, scorer.model)
+    models = learned.source_models or dict.fromkeys(inputs.source_indices, learned.model)
     numberless = inputs.compared["nhs_number"].is_null().arg_true()
     some = numberless.gather_every(max(math.ceil(numberless.len() / _MANY_RECORDS), 1))
     candidates = evidence.candidates.filter(pl.col("record").is_in(some.implode()))

@@ -7,9 +7,8 @@ import polars as pl
 
 from linkcore.linkage.decisions.groups import components, group
 from linkcore.linkage.decisions.pair_odds import pair_odds
-from linkcore.linkage.engine.native import Scorer
+from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.fallback.inputs import FallbackInputs
-from linkcore.linkage.fallback.learn import Learned
 
 __all__ = ["Groups", "group_rest"]
 
@@ -37,22 +36,24 @@ class Groups:
     counts: dict[str, int] = field(default_factory=dict)
 
 
-def group_rest(scorer: Scorer, inputs: FallbackInputs, learned: Learned, linked: pl.Series) -> Groups:
+def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked: pl.Series) -> Groups:
     """Group the compared records that are not among ``linked`` by who belongs together."""
     rest = inputs.records.filter(~pl.col("record").is_in(linked.implode()))
     if rest.height < 2:
         return Groups(pl.DataFrame(schema={"record": pl.UInt32, "group": pl.UInt32}))
-    proposed = scorer.score_among(rest["record"], inputs.exclusive_ranges)
-    pairs = _completed(scorer, proposed, rest, inputs.exclusive)
+    scored = engine.score_among_records(learned, rest["record"], inputs.exclusive_ranges)
+    pairs = _completed(engine, learned, scored.pairs, rest, inputs.exclusive)
     odds, unknown = pair_odds(pairs, rest, exclusive=inputs.exclusive)
-    without_labels = learned.source == "expectation maximisation"
+    without_labels = learned.learned_from == "expectation maximisation"
     accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
     kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))
     members = group(odds, accept=accept, unknown=unknown, exclusive=kept_apart)
-    return Groups(members, {"pairs_among_records": scorer.compared})
+    return Groups(members, {"pairs_among_records": scored.compared})
 
 
-def _completed(scorer: Scorer, pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:
+def _completed(
+    engine: Engine, learned: Learned, pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]
+) -> pl.DataFrame:
     """Add the pairs that no blocking rule proposed, but that links connect through other records."""
     odds, _ = pair_odds(pairs, rest, exclusive=exclusive)
     connected = components(odds.filter(pl.col("odds") >= 0)).join(rest, on="record")
@@ -64,4 +65,4 @@ def _completed(scorer: Scorer, pairs: pl.DataFrame, rest: pl.DataFrame, exclusiv
         .select(pl.col("record").alias("a"), pl.col("record_right").alias("b"))
     )
     missing = within.join(pairs, on=["a", "b"], how="anti")
-    return pl.concat([pairs, scorer.score(missing)]).sort("a", "b")
+    return pl.concat([pairs, engine.score_records(learned, missing)]).sort("a", "b")

@@ -1,43 +1,32 @@
-"""First round: the scorer gets its model, given or learned."""
+"""First round: the model, given or learned."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.engine.native import Scorer
+from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels, use_given_models
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.learning.labels import labelled_records, reviewed_records
+from linkcore.linkage.model.model import Model
+from linkcore.linkage.model.splink_json import read_models
 
-__all__ = ["ENOUGH_LABELS", "Learned", "learn"]
+__all__ = ["ENOUGH_LABELS", "learn"]
 
 ENOUGH_LABELS: Final = 1_000
 """The fallback learns from labels if at least so many persons have one. With fewer, a level on which one pair in a
 hundred stands would be known no better than to a third of itself."""
 
 
-@dataclass(frozen=True)
-class Learned:
-    """What the model of a run was learned from.
+def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, Mapping[str, int]]:
+    """Take the model of the settings, or else learn one from labels, or else from all pairs.
 
-    Parameters
-    ----------
-    source : str
-        ``"labels"``, ``"expectation maximisation"`` or ``"given"``.
-    counts : mapping of str to int
-        ``labels``; and ``labels_lost``, where reviewers gave some, whose record or person is not there any more.
+    Returns what was learned, and the counts of the labels: ``labels``; and ``labels_lost``, where reviewers gave some,
+    whose record or person is not there any more.
     """
-
-    source: Literal["labels", "expectation maximisation", "given"]
-    counts: Mapping[str, int]
-
-
-def learn(scorer: Scorer, inputs: FallbackInputs, seed: int) -> Learned:
-    """Give the scorer its model: the one of the settings, or else one learned from labels, or else from all pairs."""
     if inputs.settings.model is not None:
-        _use_given(scorer, inputs, inputs.settings.model, seed)
-        return Learned("given", {})
+        return _use_given(engine, inputs, read_models(inputs.settings.model), seed), {}
     labelled = labelled_records(inputs.sources, inputs.placement, inputs.compared, seed, hidden=inputs.hidden.records)
     counts = {}
     if inputs.settings.labels is not None:
@@ -48,24 +37,13 @@ def learn(scorer: Scorer, inputs: FallbackInputs, seed: int) -> Learned:
         labelled = both.unique("label", keep="first", maintain_order=True)
     counts["labels"] = labelled.height
     if labelled.height >= ENOUGH_LABELS:
-        scorer.learn_from_labels(labelled, seed)
-        return Learned("labels", counts)
-    scorer.learn_without_labels(seed)
-    scorer.learn_from_pairs(_all_pairs(scorer, inputs))
-    return Learned("expectation maximisation", counts)
+        return learn_from_labels(engine, labelled, seed), counts
+    return learn_without_labels(engine, inputs.exclusive_ranges, seed), counts
 
 
-def _use_given(scorer: Scorer, inputs: FallbackInputs, models: Any, seed: int) -> None:
+def _use_given(engine: Engine, inputs: FallbackInputs, models: Mapping[str | None, Model], seed: int) -> Learned:
     """Use the given model for all sources, and a source's own model for that source."""
-    scorer.use(models[None])
     index_of = {records.source.name: index for index, records in enumerate(inputs.sources)}
     of_sources = {index_of[name]: model for name, model in models.items() if name in index_of}
-    scorer.use_of_sources(dict.fromkeys(inputs.source_indices, models[None]) | of_sources)
-    scorer.learn_relatives(seed)
-
-
-def _all_pairs(scorer: Scorer, inputs: FallbackInputs) -> pl.DataFrame:
-    """Score every pair that a blocking rule proposes: with persons or, where there are none, among the records."""
-    if inputs.persons:
-        return scorer.score_with_persons(all_pairs=True)
-    return scorer.score_among(inputs.records["record"], inputs.exclusive_ranges, all_pairs=True)
+    of_all = dict.fromkeys(inputs.source_indices, models[None])
+    return use_given_models(engine, models[None], of_all | of_sources, seed)

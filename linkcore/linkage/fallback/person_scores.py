@@ -1,4 +1,4 @@
-"""Scores of open and hidden records with the persons: the tables that the scorer compares, and what it found."""
+"""Scores of open and hidden records with the persons: the tables that the engine compares, and what it found."""
 
 import math
 from collections.abc import Mapping
@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from linkcore.linkage.engine.native import Scorer
+from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.fallback.inputs import FallbackInputs
 
-__all__ = ["PersonScores", "same_person", "score_with_persons", "scorer_tables"]
+__all__ = ["PersonScores", "engine_tables", "same_person", "score_with_persons"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,8 +37,8 @@ class PersonScores:
     left_out: Mapping[str, int]
 
 
-def scorer_tables(inputs: FallbackInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the persons and the records that the scorer compares.
+def engine_tables(inputs: FallbackInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Return the persons and the records that the engine compares.
 
     Persons as they would be without the hidden records follow the persons listed; hidden records follow the open ones.
     """
@@ -48,12 +48,12 @@ def scorer_tables(inputs: FallbackInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
     return persons, records
 
 
-def score_with_persons(scorer: Scorer, inputs: FallbackInputs) -> PersonScores:
+def score_with_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> PersonScores:
     """Score open records with the persons, and hidden records with the persons as they would be without them."""
     hidden, first_hidden = inputs.hidden, inputs.compared.height
     hidden_position = inputs.hidden_comparable.arg_true()
     stood_in = hidden.stand_ins["person_id"].cast(pl.UInt32)
-    # By the scorer's id of a person: a stand-in has an id of its own.
+    # By the engine's id of a person: a stand-in has an id of its own.
     person_of = pl.concat([pl.int_range(inputs.persons, dtype=pl.UInt32, eager=True), stood_in])
     replaced = pl.concat([stood_in, hidden.removed_persons]).cast(pl.UInt32).implode()
 
@@ -63,18 +63,18 @@ def score_with_persons(scorer: Scorer, inputs: FallbackInputs) -> PersonScores:
             person_of[found["person"]].alias("person"), hidden_position[found["record"] - first_hidden].alias("record")
         )
 
-    scored = scorer.score_with_persons(_true_pairs(inputs, person_of))
+    scored = engine.score_with_persons(learned, _true_pairs(inputs, person_of))
     return PersonScores(
-        candidates=scored.filter((pl.col("record") < first_hidden) & (pl.col("person") < inputs.persons)),
-        hidden_candidates=of_hidden(scored),
-        proposed=of_hidden(scorer.proposed),
-        compared=scorer.compared,
-        left_out=scorer.left_out,
+        candidates=scored.pairs.filter((pl.col("record") < first_hidden) & (pl.col("person") < inputs.persons)),
+        hidden_candidates=of_hidden(scored.pairs),
+        proposed=of_hidden(scored.proposed),
+        compared=scored.compared,
+        left_out=scored.left_out,
     )
 
 
 def _true_pairs(inputs: FallbackInputs, person_of: pl.Series) -> pl.DataFrame:
-    """Return each comparable hidden record with its true person, by the scorer's ids: ``record`` and ``person``."""
+    """Return each comparable hidden record with its true person, by the engine's ids: ``record`` and ``person``."""
     true_person = inputs.hidden.records["true_person"].filter(inputs.hidden_comparable)
     first = inputs.compared.height
     pairs = pl.DataFrame(
@@ -85,7 +85,7 @@ def _true_pairs(inputs: FallbackInputs, person_of: pl.Series) -> pl.DataFrame:
     return pairs.join(ids, on="true_person", how="left").select("record", "person")
 
 
-def same_person(scorer: Scorer, inputs: FallbackInputs, pairs: pl.DataFrame) -> pl.Series:
+def same_person(engine: Engine, learned: Learned, inputs: FallbackInputs, pairs: pl.DataFrame) -> pl.Series:
     """Return whether ``true_person`` and ``person`` of each pair are one person who is listed twice.
 
     Two persons of the spine never are, because it lists each person once.
@@ -94,7 +94,7 @@ def same_person(scorer: Scorer, inputs: FallbackInputs, pairs: pl.DataFrame) -> 
     spines = [records.source.name for records in inputs.sources if records.source.spine]
     of_spine = persons["source"].is_in(spines)
     possible = ~(of_spine[pairs["true_person"]] & of_spine[pairs["person"]])
-    scored = scorer.score_persons(pairs.filter(possible).select(a="true_person", b="person"))
+    scored = engine.score_persons(learned, pairs.filter(possible).select(a="true_person", b="person"))
     # As if one of the two were a record whose person is listed with even odds.
     size = math.log2(persons.height)
     unlisted = (1 + 2.0 ** pl.col("relative").clip(None, 1000)).log(2)

@@ -12,14 +12,16 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.engine.native import Scorer, with_scorer
+from linkcore.linkage.engine.engine import Engine
+from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.enough_identifiers import enough_to_compare
 from linkcore.linkage.fallback.find_persons import NO_CANDIDATES, PersonsFound, find_persons
 from linkcore.linkage.fallback.group_rest import group_rest
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.learn import ENOUGH_LABELS, learn
 from linkcore.linkage.fallback.open_records import gather_open_records, make_persons, name_sources, place
-from linkcore.linkage.fallback.person_scores import scorer_tables
+from linkcore.linkage.fallback.person_scores import engine_tables
 from linkcore.linkage.fallback.result import Probabilistic, QualityInputs
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import hide_numbers
@@ -78,11 +80,11 @@ def link_probabilistically(
     # the run that learned the model.
     hidden = hide_numbers(sources, placement, exact or Exact(), tested=tested, keep=ENOUGH_LABELS, seed=seed)
     inputs = FallbackInputs(sources, placement, fallback, open_records, comparable, compared, hidden)
-    return with_scorer(
+    kinds = further_kinds([records.source for records in sources])
+    return with_people_table(
         fallback,
-        *scorer_tables(inputs),
-        further_kinds([records.source for records in sources]),
-        lambda scorer: _link(scorer, inputs, seed, progress),
+        *engine_tables(inputs),
+        lambda people: _link(NativeEngine.of(people, kinds), inputs, seed, progress),
         listed=inputs.persons,
     )
 
@@ -92,7 +94,7 @@ def _nothing_compared(
 ) -> Probabilistic:
     return Probabilistic(
         placement=placement,
-        model={},
+        model=None,
         learned_from="nothing",
         thresholds={},
         pi={},
@@ -102,37 +104,37 @@ def _nothing_compared(
     )
 
 
-def _link(scorer: Scorer, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
+def _link(engine: Engine, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
     progress("learn how records of one person differ", 0, _STEPS)
-    learned = learn(scorer, inputs, seed)
+    learned, label_counts = learn(engine, inputs, seed)
     progress("compare open records with persons", 1, _STEPS)
-    found = find_persons(scorer, inputs)
+    found = find_persons(engine, learned, inputs)
     accepted = found.assignment.accepted
     progress("compare open records with each other", 2, _STEPS)
-    groups = group_rest(scorer, inputs, learned, accepted["record"])
+    groups = group_rest(engine, learned, inputs, accepted["record"])
     progress("estimate false and missed links", 3, _STEPS)
     sources, compared = inputs.sources, inputs.compared
-    linked = place(sources, inputs.placement, _links_to_persons(compared, accepted, scorer.prior_weight))
+    linked = place(sources, inputs.placement, _links_to_persons(compared, accepted, learned.model.prior_weight))
     names = [records.source.name for records in sources]
     return Probabilistic(
         placement=make_persons(sources, linked, compared, groups.members),
-        model=scorer.model,
-        learned_from=learned.source,
+        model=learned.model,
+        learned_from=learned.learned_from,
         thresholds={names[index]: threshold for index, threshold in found.thresholds.items()},
         pi={names[index]: share for index, share in found.pi.items()},
-        candidates=_possible_persons(sources, compared, found.assignment.candidates, scorer.prior_weight),
+        candidates=_possible_persons(sources, compared, found.assignment.candidates, learned.model.prior_weight),
         counts={
             "open": inputs.open_records.height,
             "compared": compared.height,
             "hidden": inputs.hidden.records.height,
-            **learned.counts,
+            **label_counts,
             **found.counts,
             **groups.counts,
         },
         records=compared.with_columns(name_sources(sources), found.unseen),
         quality_inputs=_quality_inputs(inputs, found),
-        source_models={names[index]: model for index, model in scorer.source_models.items()},
-        relatives=scorer.relatives,
+        source_models={names[index]: model for index, model in learned.source_models.items()},
+        relatives=learned.relatives,
         listed=inputs.persons,
     )
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import polars as pl
 
 from linkcore.linkage.learning.relatives import Relatives
+from linkcore.linkage.model.model import Model
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.self_test.outcomes import Outcomes
@@ -57,8 +57,8 @@ class Probabilistic:
     ----------
     placement : Placement
         The placement with the records that the fallback placed, and with the new persons that it made of groups.
-    model : mapping
-        The model that compared records, as Splink saves it; empty where nothing was open.
+    model : Model, optional
+        The model that compared records; None where nothing was open.
     learned_from : str
         ``"labels"``, ``"expectation maximisation"``, ``"given"``, or ``"nothing"``.
     thresholds : mapping of str to Threshold
@@ -78,8 +78,8 @@ class Probabilistic:
         the person of the record, being listed, is none of its candidates).
     quality_inputs : QualityInputs, optional
         What its quality is measured from; None where nothing was open, and once the quality has been measured.
-    source_models : mapping of str to mapping
-        By source, the model with m of its own, as Splink saves it.
+    source_models : mapping of str to Model
+        By source, the model with m of its own.
     relatives : Relatives
         What was learned of how relatives differ.
     listed : int
@@ -87,7 +87,7 @@ class Probabilistic:
     """
 
     placement: Placement
-    model: Mapping[str, Any] = field(repr=False)
+    model: Model | None = field(repr=False)
     learned_from: str
     thresholds: Mapping[str, Threshold]
     pi: Mapping[str, float]
@@ -95,6 +95,6 @@ class Probabilistic:
     counts: Mapping[str, int]
     records: pl.DataFrame = field(repr=False)
     quality_inputs: QualityInputs | None = field(default=None, repr=False)
-    source_models: Mapping[str, Mapping[str, Any]] = field(default_factory=dict, repr=False)
+    source_models: Mapping[str, Model] = field(default_factory=dict, repr=False)
     relatives: Relatives = field(default_factory=Relatives, repr=False)
     listed: int = 0

@@ -1,1 +1,1 @@
-"""What the data teach: how often records of one person, and of two, agree."""
+"""Learning from the data how often records of one person agree, and records of different people."""

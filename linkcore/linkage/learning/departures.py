@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from linkcore.linkage.decisions.persons import significant
-from linkcore.linkage.model.by_source import level_numbers
+from linkcore.linkage.model.model import Model
+from linkcore.linkage.model.significant_digits import significant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,11 +18,15 @@ __all__ = ["departures"]
 _ROUNDS: Final = 25  # as many as Splink's own expectation maximisation takes at most
 _CONVERGED: Final = 1e-4  # and its own criterion: no probability changes by more
 
+_DEPARTURES: Final = pl.Schema(
+    {"comparison": pl.String(), "level": pl.String(), "m_learned": pl.Float64(), "m_open": pl.Float64()}
+)
+
 
 def departures(
     candidates: pl.DataFrame,
     sources: pl.Series,
-    models: Mapping[int, Mapping[str, Any]],
+    models: Mapping[int, Model],
     probabilities: Callable[[pl.Series], pl.Series],
 ) -> pl.DataFrame:
     """Estimate m on the pairs of open records and persons, from the learned m on, and hold the two side by side.
@@ -33,20 +37,39 @@ def departures(
     than they are.
 
     ``candidates``: ``record``, ``person``, ``weight``, ``relative`` and ``gamma_*`` of open records.
-    Returns A row a level: ``comparison``, ``level``, ``m_learned``, ``m_open``; the first as expected for these
+    ``probabilities``: turns weights of the candidates into probabilities.
+    Returns a row a level: ``comparison``, ``level``, ``m_learned``, ``m_open``; the first as expected for these
     records.
     """
+    if candidates.is_empty():
+        return pl.DataFrame(schema=_DEPARTURES)
+    comparisons = next(iter(models.values())).comparisons
+    estimated = _estimate(candidates, sources, models, probabilities)
+    rows = [
+        (each.name, level.label, significant(float(expected[number])), significant(float(seen[number])))
+        for each in comparisons
+        if each.name in estimated
+        for expected, seen in [estimated[each.name]]
+        for number, level in zip(each.numbers, each.levels, strict=True)
+        if 0 <= number < seen.size
+    ]
+    return pl.DataFrame(rows, schema=_DEPARTURES, orient="row")
+
+
+def _estimate(
+    candidates: pl.DataFrame,
+    sources: pl.Series,
+    models: Mapping[int, Model],
+    probabilities: Callable[[pl.Series], pl.Series],
+) -> dict[str, tuple["NDArray[np.float64]", "NDArray[np.float64]"]]:
+    """Return by comparison, in the order of Splink's numbers, the m that was expected and the m that was seen."""
     import numpy as np
 
-    schema = {"comparison": pl.String, "level": pl.String, "m_learned": pl.Float64, "m_open": pl.Float64}
-    if candidates.is_empty():
-        return pl.DataFrame(schema=schema)
-    rows = []
-    of_pair = sources[candidates["record"]].to_numpy()
-    first = next(iter(models.values()))["comparisons"]
-    gammas = {c["output_column_name"]: candidates[f"gamma_{c['output_column_name']}"].to_numpy() for c in first}
+    source_of_pair = sources[candidates["record"]].to_numpy()
+    comparisons = next(iter(models.values())).comparisons
+    gammas = {each.name: candidates[each.gamma].to_numpy() for each in comparisons}
     factors = {name: np.ones(int(gamma.max(initial=0)) + 1) for name, gamma in gammas.items()}
-    learned = {name: _m_of_pairs(models, at) for at, name in enumerate(gammas)}
+    learned = {name: _m_by_source(models, place) for place, name in enumerate(gammas)}
     estimated: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
     for _ in range(_ROUNDS):
         # A missing value is -1, the last, and worth nothing.
@@ -61,7 +84,7 @@ def departures(
                 continue
             size = factors[name].size
             seen = np.bincount(gamma[judged], p[judged], minlength=size) / p[judged].sum()
-            of_source = np.bincount(of_pair[judged], p[judged])
+            of_source = np.bincount(source_of_pair[judged], p[judged])
             expected = sum(
                 share * learned[name][source][:size]
                 for source, share in enumerate(of_source / of_source.sum())
@@ -73,27 +96,16 @@ def departures(
             factors[name] = factor
         if furthest < _CONVERGED:
             break
-    for comparison in first:
-        name = comparison["output_column_name"]
-        if name not in estimated:
-            continue
-        expected, seen = estimated[name]
-        for number, level in zip(level_numbers(comparison), comparison["comparison_levels"], strict=True):
-            if 0 <= number < seen.size:
-                label = level.get("label_for_charts", level["sql_condition"])
-                rows.append((name, label, significant(float(expected[number])), significant(float(seen[number]))))
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return estimated
 
 
-def _m_of_pairs(models: Mapping[int, Mapping[str, Any]], at: int) -> dict[int, "NDArray[np.float64]"]:
-    """Give m of one comparison by source, in the order of Splink's numbers of the levels."""
+def _m_by_source(models: Mapping[int, Model], place: int) -> dict[int, "NDArray[np.float64]"]:
+    """Return m of one comparison for each source, in the order of Splink's numbers, so that it sums to one."""
     import numpy as np
 
     by_source = {}
     for source, model in models.items():
-        comparison = model["comparisons"][at]
-        both = zip(level_numbers(comparison), comparison["comparison_levels"], strict=True)
-        ordered = sorted((number, level["m_probability"]) for number, level in both if number >= 0)
-        m = np.array([probability for _, probability in ordered])
+        comparison = model.comparisons[place]
+        m = np.array(comparison.by_number(comparison.m_by_position))
         by_source[source] = m / math.fsum(m)
     return by_source

@@ -8,19 +8,19 @@ together, by the weights that they are judged by later, term frequencies include
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-from linkcore.linkage.decisions.persons import significant
-from linkcore.linkage.learning.labels import Shares
-from linkcore.linkage.model.by_source import level_numbers
+from linkcore.linkage.learning.levels import Shares
+from linkcore.linkage.model.model import Comparison, Model
+from linkcore.linkage.model.significant_digits import significant
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["ONE_PERSON", "Learned", "begin", "maximise"]
+__all__ = ["ONE_PERSON", "Estimate", "begin", "maximise"]
 
 _ROUNDS: Final = 500
 _CONVERGED: Final = 1e-5
@@ -30,7 +30,7 @@ ONE_PERSON: Final = "one person"
 
 
 @dataclass(frozen=True, eq=False)
-class Learned:
+class Estimate:
     """What was learned of pairs of one person, and of relatives.
 
     Parameters
@@ -51,25 +51,22 @@ class Learned:
     kin_pairs: Mapping[str, float] = field(default_factory=dict)
 
 
-def begin(comparisons: Sequence[Mapping[str, Any]]) -> dict[str, Shares]:
-    """Give an m from which to begin: the first level of each comparison is what most records of one person stand on."""
+def begin(comparisons: Sequence[Comparison]) -> dict[str, Shares]:
+    """Return an m to begin with: most records of one person stand on the first level of each comparison."""
     begun = {}
     for comparison in comparisons:
-        numbers = level_numbers(comparison)
-        places = [place for place, number in enumerate(numbers) if number >= 0]
-        rest = 0.05 / max(len(places) - 1, 1)
-        begun[comparison["output_column_name"]] = Shares(
-            {place: 0.95 if place == places[0] else rest for place in places}, 1
-        )
+        first, *others = (position for position, _ in comparison.judging)
+        rest = 0.05 / max(len(others), 1)
+        begun[comparison.name] = Shares({first: 0.95} | dict.fromkeys(others, rest), 1)
     return begun
 
 
 def maximise(
     pairs: pl.DataFrame,
-    model: Mapping[str, Any],
-    there_are: int,
-    kin: Mapping[str, Mapping[str, Mapping[int, float]]] | None = None,
-) -> Learned:
+    model: Model,
+    all_pairs: int,
+    given: Mapping[str, Mapping[str, Mapping[int, float]]] | None = None,
+) -> Estimate:
     """Estimate m, and how many pairs are of one person; u stays as it is.
 
     Each pair counts by the probability that it is of one person (Winkler 1988, "Using the EM algorithm for weight
@@ -81,48 +78,45 @@ def maximise(
     of two persons, and only the others are learned.
 
     ``pairs``: ``weight`` (bits, by ``model``) and ``gamma_*``, of all pairs that some rule proposes.
-    ``kin``: by kind of relatives (or ``ONE_PERSON``), the comparisons that are given: the share of each level, by its
-    place.
+    ``all_pairs``: how many pairs there are, proposed or not.
+    ``given``: by kind of relatives (or ``ONE_PERSON``), the comparisons that are given: the share of each level, by its
+    position.
     """
     import numpy as np
 
-    comparisons = {comparison["output_column_name"]: comparison for comparison in model["comparisons"]}
-    gammas = {name: pairs[f"gamma_{name}"].to_numpy().astype(np.int64) for name in comparisons}
-    begun = {name: _m_by_number(comparison) for name, comparison in comparisons.items()}
-    given = {
-        kind: {name: _by_number(comparisons[name], of_level) for name, of_level in of_kind.items()}
-        for kind, of_kind in (kin or {}).items()
+    given = given or {}
+    comparisons = {comparison.name: comparison for comparison in model.comparisons}
+    gammas = {each.name: pairs[each.gamma].to_numpy().astype(np.int64) for each in model.comparisons}
+    begun = {each.name: np.array(each.by_number(each.m_by_position)) for each in model.comparisons}
+    fixed = {
+        kind: {name: _fixed_shares(comparisons[name], of_level) for name, of_level in of_kind.items()}
+        for kind, of_kind in given.items()
     }
-    classes = {ONE_PERSON: begun} | {of: begun | of_class for of, of_class in given.items()}
+    classes = {ONE_PERSON: begun} | {kind: begun | of_kind for kind, of_kind in fixed.items()}
     weights = pairs["weight"].to_numpy()
     # As many as would be found if every pair that is likelier than not at even odds of one in all were right.
-    likely = max(float((weights > math.log2(max(there_are, 2))).sum()), 1.0)
-    sizes = dict.fromkeys(classes, min(likely, there_are / (2 * len(classes))))
+    likely = max(float((weights > math.log2(max(all_pairs, 2))).sum()), 1.0)
+    most = all_pairs / (2 * len(classes))
+    sizes = dict.fromkeys(classes, min(likely, most))
     probabilities: dict[str, NDArray[np.float64]] = {}
     for _ in range(_ROUNDS):
-        rest = there_are - sum(sizes.values())
-        odds = {
-            of: np.exp2(np.clip(weights + _bits(shares, begun, gammas) + math.log2(sizes[of] / rest), -1000, 1000))
-            for of, shares in classes.items()
-        }
-        whole = 1 + sum(odds.values())
-        probabilities = {of: each / whole for of, each in odds.items()}
+        probabilities = _expect(weights, classes, begun, gammas, sizes=sizes, all_pairs=all_pairs)
         before, classes = (
             classes,
             {
-                of: {name: _shares(gammas[name], p, begun[name].size) for name in comparisons} | given.get(of, {})
-                for of, p in probabilities.items()
+                kind: {name: _shares(gammas[name], p, begun[name].size) for name in comparisons} | fixed.get(kind, {})
+                for kind, p in probabilities.items()
             },
         )
-        sizes = {of: min(float(p.sum()) + 0.5, there_are / (2 * len(classes))) for of, p in probabilities.items()}
-        if max(float(np.abs(classes[of][n] - before[of][n]).max()) for of in classes for n in begun) < _CONVERGED:
+        sizes = {kind: min(float(p.sum()) + 0.5, most) for kind, p in probabilities.items()}
+        if max(float(np.abs(classes[kind][n] - before[kind][n]).max()) for kind in classes for n in begun) < _CONVERGED:
             break
     shares = {
-        of: {name: _as_shares(comparisons[name], gammas[name], p) for name in comparisons}
-        | {name: Shares(dict(of_level), sizes[of]) for name, of_level in (kin or {}).get(of, {}).items()}
-        for of, p in probabilities.items()
+        kind: {name: _as_shares(comparisons[name], gammas[name], p) for name in comparisons}
+        | {name: Shares(dict(of_level), sizes[kind]) for name, of_level in given.get(kind, {}).items()}
+        for kind, p in probabilities.items()
     }
-    return Learned(
+    return Estimate(
         m=shares.pop(ONE_PERSON),
         matches=significant(sizes.pop(ONE_PERSON)),
         kin=shares,
@@ -130,12 +124,33 @@ def maximise(
     )
 
 
+def _expect(
+    weights: "NDArray[np.float64]",
+    classes: Mapping[str, Mapping[str, "NDArray[np.float64]"]],
+    begun: Mapping[str, "NDArray[np.float64]"],
+    gammas: Mapping[str, "NDArray[np.int64]"],
+    *,
+    sizes: Mapping[str, float],
+    all_pairs: int,
+) -> dict[str, "NDArray[np.float64]"]:
+    """Return the probability that each pair is of each class."""
+    import numpy as np
+
+    rest = all_pairs - sum(sizes.values())
+    odds = {
+        kind: np.exp2(np.clip(weights + _bits(shares, begun, gammas) + math.log2(sizes[kind] / rest), -1000, 1000))
+        for kind, shares in classes.items()
+    }
+    whole = 1 + sum(odds.values())
+    return {kind: each / whole for kind, each in odds.items()}
+
+
 def _bits(
     shares: Mapping[str, "NDArray[np.float64]"],
     begun: Mapping[str, "NDArray[np.float64]"],
     gammas: Mapping[str, "NDArray[np.int64]"],
 ) -> "NDArray[np.float64]":
-    """Give what other shares than those begun with add to each weight."""
+    """Return what other shares than those begun with add to each weight."""
     import numpy as np
 
     # A missing value is -1, the last, and adds nothing.
@@ -145,27 +160,17 @@ def _bits(
     return bits
 
 
-def _by_number(comparison: Mapping[str, Any], of_level: Mapping[int, float]) -> "NDArray[np.float64]":
-    """Bring shares by place into the order of Splink's numbers; none is nothing at all."""
+def _fixed_shares(comparison: Comparison, of_level: Mapping[int, float]) -> "NDArray[np.float64]":
+    """Bring shares by position into the order of Splink's numbers; no share is nothing at all."""
     import numpy as np
 
-    numbers = level_numbers(comparison)
-    ordered = sorted((number, of_level.get(place, 0.0)) for place, number in enumerate(numbers) if number >= 0)
-    shares = np.array([max(share, 1e-9) for _, share in ordered])
-    by_number: NDArray[np.float64] = shares / shares.sum()
-    return by_number
-
-
-def _m_by_number(comparison: Mapping[str, Any]) -> "NDArray[np.float64]":
-    """Give m in the order of Splink's numbers of the levels."""
-    import numpy as np
-
-    both = zip(level_numbers(comparison), comparison["comparison_levels"], strict=True)
-    return np.array([m for _, m in sorted((n, level["m_probability"]) for n, level in both if n >= 0)])
+    shares = np.array([max(share, 1e-9) for share in comparison.by_number(of_level)])
+    of_whole: NDArray[np.float64] = shares / shares.sum()
+    return of_whole
 
 
 def _shares(gamma: "NDArray[np.int64]", probabilities: "NDArray[np.float64]", levels: int) -> "NDArray[np.float64]":
-    """Share of each level; of what is not seen, as much as half a pair."""
+    """Return the share of each level; all levels together get half a pair more, for what is not seen."""
     import numpy as np
 
     judged = gamma >= 0
@@ -174,19 +179,16 @@ def _shares(gamma: "NDArray[np.int64]", probabilities: "NDArray[np.float64]", le
     return shares
 
 
-def _as_shares(
-    comparison: Mapping[str, Any], gamma: "NDArray[np.int64]", probabilities: "NDArray[np.float64]"
-) -> Shares:
+def _as_shares(comparison: Comparison, gamma: "NDArray[np.int64]", probabilities: "NDArray[np.float64]") -> Shares:
     import numpy as np
 
-    numbers = level_numbers(comparison)
     judged = gamma >= 0
-    counts = np.bincount(gamma[judged], probabilities[judged], minlength=len(numbers))
+    counts = np.bincount(gamma[judged], probabilities[judged], minlength=len(comparison.levels))
     total = float(counts.sum())
     # Less than a tenth of a pair is no more than what chance agreements add up to.
     shares = {
-        place: significant(float(counts[number]) / total)
-        for place, number in enumerate(numbers)
+        position: significant(float(counts[number]) / total)
+        for position, number in enumerate(comparison.numbers)
         if number >= 0 and counts[number] > 0.1
     }
     return Shares(shares, significant(total))

@@ -1,58 +1,38 @@
-"""What a pair weighs by a Splink model: the level it stands on in each comparison, and how common what it shares is.
+"""The weight of a pair: the level it stands on in each comparison, and how common the values are that it shares.
 
-Splink's own prediction gives the same (a test holds that), and a table of every compared value of every pair beside it,
-and takes about a second to write its SQL anew each time. Here the database says only on which level a pair stands; the
-weight is a sum of numbers that are known by then.
+Splink's own prediction gives the same weights (a test holds that). But it also makes a table of every compared value
+of every pair, and writes its SQL anew each time, which takes about a second. Here the database finds only the levels;
+the weight is a sum of numbers that are known by then.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from linkcore.linkage.comparisons.comparisons import average_frequencies, compared_columns
-from linkcore.linkage.model.by_source import level_numbers
+from linkcore.linkage.model.model import OTHERWISE, Comparison, TermFrequency, compared_columns
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from duckdb import DuckDBPyConnection
 
-__all__ = ["case_sql", "levels_of_pairs", "match_weight"]
-
-
-def case_sql(comparison: Mapping[str, Any], values: Sequence[int]) -> str:
-    """Give the SQL that says on which level of a comparison a pair stands.
-
-    Examples
-    --------
-    >>> levels = [{"sql_condition": "gender_l = gender_r"}, {"sql_condition": "ELSE"}]
-    >>> case_sql({"comparison_levels": levels}, [1, 0])
-    'CASE WHEN gender_l = gender_r THEN 1 ELSE 0 END'
-    """
-    conditions = [level["sql_condition"] for level in comparison["comparison_levels"]]
-    rungs = [
-        f"ELSE {value}" if condition == "ELSE" else f"WHEN {condition} THEN {value}"
-        for condition, value in zip(conditions, values, strict=True)
-    ]
-    return f"CASE {' '.join(rungs)} END"
+__all__ = ["levels_of_pairs", "match_weight"]
 
 
 def levels_of_pairs(
-    connection: "DuckDBPyConnection", comparisons: Sequence[Mapping[str, Any]], *, people: str, pairs: str
+    connection: "DuckDBPyConnection", comparisons: Sequence[Comparison], *, people: str, pairs: str
 ) -> pl.DataFrame:
-    """Say on which level of each comparison pairs stand.
+    """Find the level on which each pair stands in each comparison.
 
+    ``pairs``: a table with ``join_key_l`` and ``join_key_r``, ids of the table ``people``.
     Returns ``a`` and ``b`` (UInt32), the two ids, and ``gamma_*`` (Int8) of each comparison: Splink's number of the
     level.
     """
     columns = sorted(compared_columns(comparisons))
     sides = "".join(f', {side}."{column}" AS "{column}_{side}"' for column in columns for side in ("l", "r"))
-    gammas = "".join(
-        f', ({case_sql(each, level_numbers(each))})::TINYINT AS "gamma_{each["output_column_name"]}"'
-        for each in comparisons
-    )
+    gammas = "".join(f', ({each.case_sql(each.numbers)})::TINYINT AS "{each.gamma}"' for each in comparisons)
     levels: pl.DataFrame = connection.sql(
         f"WITH compared AS (SELECT join_key_l, join_key_r{sides} FROM {pairs} "
         f"JOIN {people} AS l ON l.unique_id = join_key_l JOIN {people} AS r ON r.unique_id = join_key_r) "
@@ -62,9 +42,12 @@ def levels_of_pairs(
 
 
 def match_weight(
-    pairs: pl.DataFrame, comparisons: Sequence[Mapping[str, Any]], frequencies: Mapping[str, pl.Series]
+    pairs: pl.DataFrame, comparisons: Sequence[Comparison], frequencies: Mapping[str, pl.Series]
 ) -> pl.Series:
-    """Weigh pairs: log2(m/u) of each level, and what a value is worth that is rarer or more common than the average.
+    """Sum log2(m/u) of the levels of each pair, and what a shared value adds that is rarer than the average.
+
+    ``pairs``: ``a``, ``b`` and ``gamma_*``, as of :func:`levels_of_pairs`.
+    ``frequencies``: of each adjusted column, how common the value of each id is; null where it is missing.
 
     Notes
     -----
@@ -74,10 +57,9 @@ def match_weight(
 
     Examples
     --------
-    >>> agrees = {"sql_condition": "name_l = name_r", "m_probability": 0.8, "u_probability": 0.1,
-    ...           "tf_adjustment_column": "name"}
-    >>> differs = {"sql_condition": "ELSE", "m_probability": 0.2, "u_probability": 0.9}
-    >>> name = {"output_column_name": "name", "comparison_levels": [agrees, differs]}
+    >>> from linkcore.linkage.model.model import Level
+    >>> agrees = Level("name_l = name_r", "Agrees", m=0.8, u=0.1, term_frequency=TermFrequency("name"))
+    >>> name = Comparison("name", (agrees, Level(OTHERWISE, "Differs", m=0.2, u=0.9)))
     >>> pairs = pl.DataFrame({"a": [0, 0], "b": [1, 1], "gamma_name": [1, 0]})
     >>> match_weight(pairs, [name], {"name": pl.Series([0.05, 0.05])}).round(2).to_list()
     [4.0, -2.17]
@@ -87,34 +69,35 @@ def match_weight(
     # One after the other: the same sum, to the last bit, on any machine.
     total = np.zeros(pairs.height)
     for comparison in comparisons:
-        total += _worth(pairs, comparison, frequencies)
+        total += _bits_of_pairs(pairs, comparison, frequencies)
     return pl.Series("weight", total)
 
 
-def _worth(
-    pairs: pl.DataFrame, comparison: Mapping[str, Any], frequencies: Mapping[str, pl.Series]
+def _bits_of_pairs(
+    pairs: pl.DataFrame, comparison: Comparison, frequencies: Mapping[str, pl.Series]
 ) -> "npt.NDArray[np.float64]":
+    """Return what one comparison adds to the weight of each pair."""
     import numpy as np
 
-    gamma = pairs[f"gamma_{comparison['output_column_name']}"].fill_null(-1)
-    base, numbers = average_frequencies([comparison]), level_numbers(comparison)
+    gamma = pairs[comparison.gamma].fill_null(-1)
+    average, numbers = comparison.average_frequencies, comparison.numbers
     of_level = np.zeros(max(numbers) + 2)  # the last is that of -1: what is missing adds nothing
-    adjusting: dict[tuple[str, float, float, float], list[int]] = {}
-    for number, level in zip(numbers, comparison["comparison_levels"], strict=True):
+    adjusting: dict[tuple[TermFrequency, float], list[int]] = {}
+    for number, level in zip(numbers, comparison.levels, strict=True):
         if number < 0:
             continue
-        of_level[number] = math.log2(level["m_probability"] / level["u_probability"])
-        column, weight = level.get("tf_adjustment_column"), level.get("tf_adjustment_weight", 1.0)
-        if column and weight and level["sql_condition"] != "ELSE":
-            u = level["u_probability"] if level.get("disable_tf_exact_match_detection") else base[column]
-            adjusting.setdefault((column, weight, u, level.get("tf_minimum_u_value", 0.0)), []).append(number)
-    worth: npt.NDArray[np.float64] = of_level[gamma.to_numpy()]
+        of_level[number] = level.bits
+        term = level.term_frequency
+        if term is not None and term.weight and level.condition != OTHERWISE and level.u is not None:
+            u = average[term.column] if term.of_exact_match else level.u
+            adjusting.setdefault((term, u), []).append(number)
+    bits: npt.NDArray[np.float64] = of_level[gamma.to_numpy()]
     # How common a value is, is looked up of those few pairs only that stand on a level where it counts.
-    for (column, weight, u, least), levels in adjusting.items():
-        at = gamma.is_in(levels).arg_true()
-        of_a, of_b = (frequencies[column][pairs[side].gather(at)] for side in ("a", "b"))
-        seen = pl.select(pl.max_horizontal(of_a, of_b).alias("seen")).with_columns(
-            pl.when(pl.col("seen") < least).then(least).otherwise("seen").alias("seen")
-        )["seen"]
-        worth[at.to_numpy()] += (weight * (math.log2(u) - seen.log(2))).fill_null(0.0).to_numpy()
-    return worth
+    for (term, u), levels in adjusting.items():
+        rows = gamma.is_in(levels).arg_true()
+        of_a, of_b = (frequencies[term.column][pairs[side].gather(rows)] for side in ("a", "b"))
+        frequency = pl.select(pl.max_horizontal(of_a, of_b).alias("frequency")).with_columns(
+            pl.when(pl.col("frequency") < term.minimum_u).then(term.minimum_u).otherwise("frequency").alias("frequency")
+        )["frequency"]
+        bits[rows.to_numpy()] += (term.weight * (math.log2(u) - frequency.log(2))).fill_null(0.0).to_numpy()
+    return bits

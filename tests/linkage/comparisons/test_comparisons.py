@@ -1,7 +1,9 @@
-"""Each ladder, rung by rung, as DuckDB climbs it; and its shortcuts against what they stand for."""
+"""Each comparison, level by level, as DuckDB finds them; and its shortcuts against what they stand for."""
 
 import datetime as dt
+import itertools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -10,14 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkcore.linkage.comparisons.comparisons import (
-    BIRTH_DATES,
-    COMPARABLE,
-    as_learned,
-    average_frequencies,
-    comparable,
-    comparisons,
-)
+from linkcore.linkage.comparisons.birth_date import BIRTH_DATES, as_learned
+from linkcore.linkage.comparisons.comparable import COMPARABLE, comparable
+from linkcore.linkage.comparisons.comparisons import comparisons
+from linkcore.linkage.model.model import Comparison, Model
 from linkcore.schema import PERSONS, RECORDS
 
 ANNA: dict[str, Any] = {
@@ -30,31 +28,30 @@ ANNA: dict[str, Any] = {
 }
 
 
+def level_of_pair(connection: duckdb.DuckDBPyConnection, comparison: Comparison) -> str:
+    """The label of the level on which the one pair of the view ``pair`` stands."""
+    sql = comparison.case_sql(range(len(comparison.levels)))
+    (position,) = connection.sql(f"SELECT {sql} FROM pair").fetchall()[0]
+    return comparison.levels[position].label
+
+
 def level(
     name: str,
     left: dict[str, Any],
     right: dict[str, Any],
     present: list[str] | None = None,
-    change: Callable[[Any], Any] = lambda made: made,
+    change: Callable[[Comparison], Comparison] = lambda made: made,
 ) -> str:
-    """The label of the rung that two records stand on."""
-    (comparison,) = (
-        made for made in comparisons(present or list(COMPARABLE), {}) if made["output_column_name"] == name
-    )
+    """The label of the level on which two records stand."""
+    (comparison,) = (made for made in comparisons(present or list(COMPARABLE), {}) if made.name == name)
     sides = [comparable(pl.DataFrame([side], schema=RECORDS)) for side in (left, right)]
     pair = pl.concat(
         [side.rename(lambda column, end=end: f"{column}_{end}") for side, end in zip(sides, "lr", strict=True)],
         how="horizontal",
     )
-    rungs = " ".join(
-        (f"WHEN {rung['sql_condition']} THEN" if rung["sql_condition"] != "ELSE" else "ELSE")
-        + f" '{rung['label_for_charts']}'"
-        for rung in change(comparison)["comparison_levels"]
-    )
     with duckdb.connect() as connection:
         connection.register("pair", pair)
-        (found,) = connection.sql(f"SELECT CASE {rungs} END FROM pair").fetchall()[0]
-    return str(found)
+        return level_of_pair(connection, change(comparison))
 
 
 @pytest.mark.parametrize(
@@ -129,7 +126,7 @@ def dated(text: str | None) -> dict[str, Any]:
         return ANNA | {"birth_date": None, "birth_date_text": text}
 
 
-def rungs_of_birth_dates(left: str | None, right: str | None) -> list[str]:
+def levels_of_birth_dates(left: str | None, right: str | None) -> list[str]:
     return [level(name, dated(left), dated(right)) for name in BIRTH_DATES]
 
 
@@ -149,15 +146,15 @@ def rungs_of_birth_dates(left: str | None, right: str | None) -> list[str]:
         ("1980-02", "1990", ["Missing", "Missing", "Differs"]),
         ("1980-02-13", "1980-02-13", ["Agrees", "Missing", "Missing"]),
         ("1980-02-13", "1955-07-28", ["Differs", "Missing", "Missing"]),
-        # Of no year, nothing can be said by a year.
+        # Without a year, nothing can be said by a year.
         ("0000-02-13", "1980", ["Missing", "Missing", "Missing"]),
         ("0000-02-13", "1980-02", ["Missing", "Missing", "Missing"]),
         ("0000-02-13", "1980-02-13", ["Month and day agree", "Missing", "Missing"]),
         ("1980", None, ["Missing", "Missing", "Missing"]),
     ],
 )
-def test_birth_dates_that_lack_something(left: str, right: str | None, expected: list[str]) -> None:
-    assert rungs_of_birth_dates(left, right) == rungs_of_birth_dates(right, left) == expected
+def test_birth_dates_that_lack_a_day_or_a_month(left: str, right: str | None, expected: list[str]) -> None:
+    assert levels_of_birth_dates(left, right) == levels_of_birth_dates(right, left) == expected
 
 
 @settings(max_examples=40)
@@ -168,19 +165,19 @@ def test_a_pair_is_judged_by_all_that_both_birth_dates_have_and_once(
     left: tuple[dt.date, int], right: tuple[dt.date, int]
 ) -> None:
     texts = [date.isoformat()[:length] or None for date, length in (left, right)]
-    rungs = dict(zip(BIRTH_DATES, rungs_of_birth_dates(*texts), strict=True))
+    levels = dict(zip(BIRTH_DATES, levels_of_birth_dates(*texts), strict=True))
     finest = {10: "birth_date", 7: "birth_month", 4: "birth_year", 0: None}[min(left[1], right[1])]
-    assert {name for name, rung in rungs.items() if rung != "Missing"} == ({finest} if finest else set())
+    assert {name for name, level in levels.items() if level != "Missing"} == ({finest} if finest else set())
     for name, length, agreement in (("birth_month", 7, "Year and month agree"), ("birth_year", 4, "Agrees")):
         if finest == name:
-            assert (rungs[name] == agreement) == (left[0].isoformat()[:length] == right[0].isoformat()[:length])
+            assert (levels[name] == agreement) == (left[0].isoformat()[:length] == right[0].isoformat()[:length])
 
 
 def test_only_where_a_birth_date_is_partial_are_parts_compared() -> None:
     def births(*texts: str) -> list[str]:
         people = comparable(pl.concat([pl.DataFrame([dated(text)], schema=RECORDS) for text in texts]))
         present = [name for name in people.columns if people[name].null_count() < people.height]
-        made = [each["output_column_name"] for each in comparisons(present, {})]
+        made = [each.name for each in comparisons(present, {})]
         return [name for name in made if name in BIRTH_DATES]
 
     assert births("1980-02-13", "1980-02-31") == ["birth_date"]
@@ -253,16 +250,11 @@ def test_a_missing_gender_is_neither_agreement_nor_disagreement() -> None:
 )
 def test_further_identifiers_by_kind(kind: Any, left: object, right: object, expected: str) -> None:
     (comparison,) = comparisons(["further_x"], {"x": kind})
-    rungs = " ".join(
-        (f"WHEN {rung['sql_condition']} THEN" if rung["sql_condition"] != "ELSE" else "ELSE")
-        + f" '{rung['label_for_charts']}'"
-        for rung in comparison["comparison_levels"]
-    )
     for one, other, found in ((left, right, expected), (right, left, expected), (left, None, "Missing")):
         pair = pl.DataFrame({"further_x_l": [one, None], "further_x_r": [other, left]})[:1]
         with duckdb.connect() as connection:
             connection.register("pair", pair.cast({"further_x_r": pair.schema["further_x_l"]}))
-            assert connection.sql(f"SELECT CASE {rungs} END FROM pair").fetchall() == [(found,)]
+            assert level_of_pair(connection, comparison) == found
 
 
 def damerau_levenshtein(a: str, b: str) -> int:
@@ -323,7 +315,7 @@ def test_one_edit_of_a_postcode_is_what_damerau_and_levenshtein_call_one(left: s
 
 def test_only_what_is_there_is_compared() -> None:
     assert comparisons([], {}) == []
-    assert [made["output_column_name"] for made in comparisons(["family_name", "address"], {"telephone": "exact"})] == [
+    assert [made.name for made in comparisons(["family_name", "address"], {"telephone": "exact"})] == [
         "family_name",
         "address",
     ]
@@ -336,16 +328,18 @@ def test_persons_and_records_take_the_same_form() -> None:
 
 
 def test_rare_values_weigh_more_wherever_they_agree() -> None:
-    made = comparisons(list(COMPARABLE), {})
-    for number, rung in enumerate(rung for comparison in made for rung in comparison["comparison_levels"]):
-        rung["u_probability"] = number
+    numbers = itertools.count(2)
+    learned = [
+        replace(made, levels=tuple(replace(each, m=0.5, u=1 / next(numbers)) for each in made.levels))
+        for made in comparisons(list(COMPARABLE), {})
+    ]
     columns = ["full_name", "family_name", "given_name", "birth_date", "birth_year", "home", "postcode", "address"]
     agreeing = {
-        column: rung["u_probability"]
-        for comparison in made
-        for rung in comparison["comparison_levels"]
+        column: each.u
+        for made in learned
+        for each in made.levels
         for column in columns
-        if rung["sql_condition"] == f"{column}_l = {column}_r"
+        if each.condition == f"{column}_l = {column}_r"
     }
-    assert average_frequencies(made) == agreeing
+    assert Model(tuple(learned), prior=0.1).average_frequencies == agreeing
     assert set(agreeing) == set(columns)

@@ -14,7 +14,6 @@ from linkcore.linkage.decisions.persons import (
     decide,
     listed_chances,
     probabilities,
-    significant,
     weigh,
 )
 
@@ -162,9 +161,3 @@ def test_the_order_of_rows_does_not_matter(
     )
     assert one.candidates.equals(other.candidates)
     assert one_pi == other_pi
-
-
-@given(st.floats(1e-12, 1.0))
-def test_numbers_are_rounded_to_six_significant_digits(value: float) -> None:
-    assert significant(value) == pytest.approx(value, rel=5e-6)
-    assert significant(significant(value) * (1 + 1e-12)) == significant(value)

@@ -1,144 +1,47 @@
-"""The scorer: what it leaves behind (nothing), what it says (nothing), and that its model is plain Splink's."""
+"""linkcore's own engine: what it finds, and that its weights are those of Splink by the same model."""
 
-import json
-import logging
-import re
-import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from splink import DuckDBAPI, Linker
 
-import linkcore
-from linkcore.errors import LinkcoreError, ProgrammeError
-from linkcore.linkage.comparisons.comparisons import average_frequencies, comparable
-from linkcore.linkage.engine.native import Scorer, with_scorer
+from linkcore.errors import ProgrammeError
+from linkcore.linkage.comparisons.comparable import comparable
+from linkcore.linkage.engine.engine import Scored
+from linkcore.linkage.engine.learn import use_given_models
+from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.model.model import Comparison, Level, Model
+from linkcore.linkage.model.splink_json import model_json
 from linkcore.linkage.settings import Fallback
-from linkcore.schema import RECORDS
-
-GIVEN = ["ANNA", "PETER", "CHIKE", "OLWEN", "MARIA", "JOHN", "AISHA", "TOMASZ"]
-FAMILY = ["SMITH", "OKAFOR", "NG", "REES", "KHAN", "NOWAK", "JONES"]
+from tests.linkage.engine.people import PERSONS, UNKNOWN, learned, with_engine
 
 
-def people(count: int, *, year: int = 1950) -> pl.DataFrame:
-    rows = [
-        {
-            "record_id": str(i),
-            "given_name": GIVEN[i % len(GIVEN)],
-            "family_name": FAMILY[i // 8 % len(FAMILY)],
-            "gender": "female" if i % 2 else "male",
-            "postcode": f"EX{1 + i % 9} {1 + i // 9 % 9}AB",
-        }
-        for i in range(count)
-    ]
-    dates = pl.date_range(pl.date(year, 1, 1), pl.date(year + 99, 1, 1), "13d", eager=True)[:count]
-    return pl.DataFrame(rows, schema=RECORDS).with_columns(dates.alias("birth_date"))
-
-
-PERSONS = people(400)
-UNKNOWN = PERSONS[::4].with_columns(pl.when(pl.col("record_id").str.ends_with("8")).then("postcode").alias("postcode"))
-
-
-def taught(scorer: Scorer) -> Scorer:
-    labelled = PERSONS[1::4].with_columns(
-        pl.int_range(1, 400, 4, dtype=pl.UInt32, eager=True).alias("label"), pl.lit(0, pl.Int32).alias("order")
-    )
-    scorer.learn_from_labels(labelled, seed=0)
-    return scorer
-
-
-@pytest.fixture
-def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    yield tmp_path
-    assert list(tmp_path.iterdir()) == []
-
-
-def spills_to(scorer: Scorer) -> Path:
-    (setting,) = scorer._connection.sql("SELECT current_setting('temp_directory')").fetchall()[0]
-    return Path(setting)
-
-
-def test_the_temporary_directory_is_private_and_gone_afterwards(temporary: Path) -> None:
-    def look(scorer: Scorer) -> Path:
-        directory = spills_to(scorer)
-        assert directory.parent == temporary
-        assert stat.S_IMODE(directory.stat().st_mode) == 0o700
-        return directory
-
-    assert not with_scorer(Fallback(), PERSONS, UNKNOWN, {}, look).exists()
-
-
-@pytest.mark.usefixtures("temporary")
-def test_the_temporary_directory_is_gone_after_an_error_too() -> None:
-    def fail(scorer: Scorer) -> None:
-        assert spills_to(scorer).exists()
-        raise KeyError("anything")
-
-    with pytest.raises(KeyError):
-        with_scorer(Fallback(), PERSONS, UNKNOWN, {}, fail)
-
-
-@pytest.mark.usefixtures("temporary")
-def test_an_error_of_the_database_is_told_without_its_values() -> None:
-    def fail(scorer: Scorer) -> None:
-        scorer._connection.execute("SELECT CAST(given_name AS INTEGER) FROM people").fetchall()
-
-    with pytest.raises(LinkcoreError, match="failed in Splink") as caught:
-        with_scorer(Fallback(), PERSONS, UNKNOWN, {}, fail)
-    assert caught.value.__cause__ is caught.value.__context__ is None
-
-
-@pytest.mark.usefixtures("temporary")
-def test_too_little_memory_is_told_as_such() -> None:
-    def fail(scorer: Scorer) -> None:
-        scorer._connection.execute("SET max_temp_directory_size = '0B'")
-        scorer._connection.execute("CREATE TABLE large AS SELECT random() AS a FROM range(100000000)")
-
-    with pytest.raises(LinkcoreError, match=re.escape("raise Fallback(memory=...)")):
-        with_scorer(Fallback(memory="64MB"), PERSONS, UNKNOWN, {}, fail)
-
-
-def test_splink_says_nothing_and_its_logger_is_as_it_was(caplog: pytest.LogCaptureFixture) -> None:
-    logger = logging.getLogger("splink")
-    before = list(logger.handlers), logger.propagate, logger.level
-    with caplog.at_level(logging.DEBUG):
-        with_scorer(Fallback(), PERSONS, UNKNOWN, {}, lambda scorer: taught(scorer).score_with_persons())
-    assert caplog.records == []
-    assert (logger.handlers, logger.propagate, logger.level) == before
+def score(engine: NativeEngine) -> pl.DataFrame:
+    return engine.score_with_persons(learned(engine)).pairs
 
 
 def test_every_record_finds_its_person() -> None:
-    found = with_scorer(Fallback(), PERSONS, UNKNOWN, {}, lambda scorer: taught(scorer).score_with_persons())
+    found = with_engine(score)
     best = found.sort("record", "weight", descending=[False, True]).unique("record", keep="first", maintain_order=True)
     assert best["person"].to_list() == list(range(0, 400, 4))
     assert found.select("record", "person").is_duplicated().sum() == 0
 
 
 def test_u_is_of_all_pairs_but_those_of_one_person() -> None:
-    model = with_scorer(Fallback(threads=2), PERSONS, UNKNOWN, {}, lambda scorer: taught(scorer).model)
-    gender = next(each for each in model["comparisons"] if each["output_column_name"] == "gender")
+    model = with_engine(lambda engine: learned(engine).model, fallback=Fallback(threads=2))
+    gender = next(each for each in model.comparisons if each.name == "gender")
     ids, genders = range(PERSONS.height), PERSONS["gender"].to_list()
     agree = [genders[i] == genders[label] for i in ids for label in ids[1::4] if i != label]
-    u = [level["u_probability"] for level in gender["comparison_levels"] if not level.get("is_null_level")]
+    u = [level.u for _, level in gender.judging]
     assert u == pytest.approx([sum(agree) / len(agree), 1 - sum(agree) / len(agree)], rel=1e-5)
 
 
 def test_the_model_is_plain_splinks_and_gives_the_same_weights(tmp_path: Path) -> None:
     """An analyst opens the saved model in Splink, blocks by its rules, and gets the weights that linkcore used."""
 
-    def score(scorer: Scorer) -> tuple[pl.DataFrame, dict[str, Any], float]:
-        taught(scorer)
-        return scorer.score_with_persons(), scorer.model, scorer.prior_weight
-
-    ours, model, prior_weight = with_scorer(Fallback(), PERSONS, UNKNOWN, {}, score)
+    ours, model = with_engine(lambda engine: (score(engine), learned(engine).model))
     connection = duckdb.connect()
     api = DuckDBAPI(connection)
     tables = []
@@ -146,11 +49,11 @@ def test_the_model_is_plain_splinks_and_gives_the_same_weights(tmp_path: Path) -
         connection.register(f"{name}_frame", comparable(frame).with_row_index("unique_id"))
         connection.execute(f"CREATE TABLE {name} AS SELECT * FROM {name}_frame")
         tables.append(api.register(name, table_name=name))
-    (tmp_path / "model.json").write_text(json.dumps(model))
+    (tmp_path / "model.json").write_text(model_json(model))
     linker = Linker(tables, str(tmp_path / "model.json"), log_level=None)
     linker._settings_obj._link_type = "link_only"
     # The frequency of a value is that among persons, and one more of each of 1/u values.
-    for column, u in average_frequencies(model["comparisons"]).items():
+    for column, u in model.average_frequencies.items():
         frequencies = connection.sql(
             f"SELECT {column}, count(*) / ((SELECT count({column}) FROM persons) - 1 + {1 / u}) AS tf_{column} "
             f"FROM persons WHERE {column} IS NOT NULL GROUP BY {column}"
@@ -166,81 +69,76 @@ def test_the_model_is_plain_splinks_and_gives_the_same_weights(tmp_path: Path) -
     )
     both = ours.join(theirs, on=["record", "person"], how="left")
     assert both.height >= 100
-    assert (both["weight"] + prior_weight).to_list() == pytest.approx(both["match_weight"].to_list(), abs=1e-6)
+    assert (both["weight"] + model.prior_weight).to_list() == pytest.approx(both["match_weight"].to_list(), abs=1e-6)
 
 
 def test_a_model_given_back_scores_the_same() -> None:
-    def score(scorer: Scorer) -> tuple[pl.DataFrame, dict[str, object]]:
-        return taught(scorer).score_with_persons(), scorer.model
+    def score_by(engine: NativeEngine, model: Model) -> pl.DataFrame:
+        return engine.score_with_persons(use_given_models(engine, model, {}, seed=0)).pairs
 
-    def score_again(scorer: Scorer) -> pl.DataFrame:
-        scorer.use(model)
-        scorer.learn_relatives(seed=0)
-        return scorer.score_with_persons()
-
-    first, model = with_scorer(Fallback(), PERSONS, UNKNOWN, {}, score)
-    assert with_scorer(Fallback(model=model), PERSONS, UNKNOWN, {}, score_again).equals(first)
+    first, model = with_engine(lambda engine: (score(engine), learned(engine).model))
+    assert with_engine(lambda engine: score_by(engine, model)).equals(first)
 
 
 def test_records_are_scored_in_rounds_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A round has all candidates of its records, so rounds bound the memory and change nothing."""
 
-    def score(scorer: Scorer) -> tuple[pl.DataFrame, pl.DataFrame]:
-        taught(scorer)
-        everybody = pl.int_range(UNKNOWN.height, dtype=pl.UInt32, eager=True)
-        return scorer.score_with_persons(), scorer.score_among(everybody, [])
+    def score_twice(engine: NativeEngine) -> tuple[Scored, Scored]:
+        known, everybody = learned(engine), pl.int_range(UNKNOWN.height, dtype=pl.UInt32, eager=True)
+        return engine.score_with_persons(known), engine.score_among_records(known, everybody, [])
 
-    whole = with_scorer(Fallback(), PERSONS, UNKNOWN, {}, score)
+    whole = with_engine(score_twice)
     monkeypatch.setattr("linkcore.linkage.engine.native._RECORDS_AT_A_TIME", 40)
-    for one, other in zip(whole, with_scorer(Fallback(), PERSONS, UNKNOWN, {}, score), strict=True):
-        assert one.height > 0
-        assert one.equals(other)
+    for one, other in zip(whole, with_engine(score_twice), strict=True):
+        assert one.pairs.height > 0
+        assert one.pairs.equals(other.pairs)
+        assert one.left_out == other.left_out
+
+
+def test_watched_pairs_are_reported_where_some_rule_proposes_them() -> None:
+    watched = pl.DataFrame(
+        {"record": [0, 0, 7], "person": [0, 399, 28]}, schema={"record": pl.UInt32, "person": pl.UInt32}
+    )
+    scored = with_engine(lambda engine: engine.score_with_persons(learned(engine), watched))
+    assert scored.proposed.rows() == [(0, 0), (7, 28)]
+    assert scored.compared >= scored.pairs.height > 0
+
+
+def test_given_pairs_are_scored_as_those_that_rules_propose() -> None:
+    def score_both(engine: NativeEngine) -> tuple[pl.DataFrame, pl.DataFrame]:
+        known, everybody = learned(engine), pl.int_range(UNKNOWN.height, dtype=pl.UInt32, eager=True)
+        proposed = engine.score_among_records(known, everybody, []).pairs
+        return proposed, engine.score_records(known, proposed.select("a", "b"))
+
+    proposed, given = with_engine(score_both)
+    assert given.equals(proposed)
+
+
+def test_two_persons_are_scored_once_whichever_comes_first() -> None:
+    pairs = pl.DataFrame({"a": [5, 0, 1], "b": [3, 1, 0]}, schema={"a": pl.UInt32, "b": pl.UInt32})
+    found = with_engine(lambda engine: engine.score_persons(learned(engine), pairs))
+    assert found.columns == ["a", "b", "weight", "relative"]
+    assert found.select("a", "b").rows() == [(0, 1), (3, 5)]
 
 
 def test_records_that_are_kept_apart_are_not_compared() -> None:
-    unknown = pl.concat([UNKNOWN[:50]] * 4)
+    records = pl.concat([UNKNOWN[:50]] * 4)
     everybody = pl.int_range(200, dtype=pl.UInt32, eager=True)
 
-    def score(scorer: Scorer) -> list[pl.DataFrame]:
-        taught(scorer)
-        return [scorer.score_among(everybody, apart) for apart in ([], [(0, 99)], [(0, 99), (100, 199)])]
+    def score_three_times(engine: NativeEngine) -> list[pl.DataFrame]:
+        known = learned(engine)
+        ranges: list[list[tuple[int, int]]] = [[], [(0, 99)], [(0, 99), (100, 199)]]
+        return [engine.score_among_records(known, everybody, apart).pairs for apart in ranges]
 
-    free, half, across = with_scorer(Fallback(), PERSONS, unknown, {}, score)
+    free, half, across = with_engine(score_three_times, records=records)
     first = pl.col("b") < 100
     assert free.filter(first).height > 0
     assert half.equals(free.filter(~first))
     assert across.equals(free.filter((pl.col("a") < 100) & (pl.col("b") >= 100)))
 
 
-def test_a_model_that_compares_what_is_not_there_is_refused() -> None:
-    level = {"sql_condition": "first_name_l = first_name_r", "m_probability": 0.9, "u_probability": 0.1}
-    model = {
-        "comparisons": [{"output_column_name": "first_name", "comparison_levels": [level]}],
-        "probability_two_random_records_match": 0.01,
-    }
+def test_a_model_that_compares_what_no_source_has_is_refused() -> None:
+    level = Level("first_name_l = first_name_r", "Agrees", m=0.9, u=0.1)
+    model = Model((Comparison("first_name", (level,)),), prior=0.01)
     with pytest.raises(ProgrammeError, match="first_name"):
-        with_scorer(Fallback(model=model), PERSONS, UNKNOWN, {}, lambda scorer: scorer.use(model))
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [{"accept": 0.4}, {"accept": 1.0}, {"memory": "much"}, {"memory": "3GB; DROP TABLE x"}, {"threads": 0}],
-)
-def test_settings_that_make_no_sense_are_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ProgrammeError, match=next(iter(settings))):
-        Fallback(**settings)  # type: ignore[arg-type]
-
-
-@given(st.floats(0.5, 1.0, exclude_max=True))
-def test_settings_that_make_sense_are_taken(accept: float) -> None:
-    assert Fallback(accept=accept, memory="1.5 GiB", threads=2).accept == accept
-
-
-def test_splink_is_imported_in_one_module() -> None:
-    root = Path(linkcore.__file__).parent
-    importing = [
-        path.relative_to(root).as_posix()
-        for path in root.rglob("*.py")
-        if re.search(r"^\s*(from|import) splink", path.read_text("utf-8"), re.MULTILINE)
-    ]
-    assert importing == ["linkage/engine/native.py"]
+        with_engine(lambda engine: use_given_models(engine, model, {}, seed=0))

@@ -220,18 +220,17 @@ def test_years_and_months_of_birth_link_nearly_as_whole_dates_do(
         assert recall > precision_and_recall(ics, *aside, without.placement, name)[1] + 0.25
     # Parts are compared where there are partial dates, and nowhere else.
     compared, usually = (
-        {made["output_column_name"]: made["comparison_levels"] for made in result.model["comparisons"]}
+        {made.name: made for made in result.model.comparisons}
         for result in (by_parts, linked)
+        if result.model is not None
     )
     assert compared.keys() - usually.keys() == {"birth_month", "birth_year"}
-    agrees, whole = (compared[name][1] for name in ("birth_year", "birth_date"))
-    assert 0.008 < agrees["u_probability"] < 0.02  # of two people, one in so many are of one year
-    assert agrees["u_probability"] > 100 * whole["u_probability"]
-    assert all(1e-4 < m / u < 1e4 for name in ("birth_month", "birth_year") for m, u in learned(compared[name]))
-
-
-def learned(levels: list[dict[str, Any]]) -> list[tuple[float, float]]:
-    return [(level["m_probability"], level["u_probability"]) for level in levels if "m_probability" in level]
+    agrees, whole = (compared[name].levels[1] for name in ("birth_year", "birth_date"))
+    assert agrees.u is not None
+    assert whole.u is not None
+    assert 0.008 < agrees.u < 0.02  # of two people, one in so many are of one year
+    assert agrees.u > 100 * whole.u
+    assert all(1e-4 < 2**level.bits < 1e4 for name in ("birth_month", "birth_year") for level in compared[name].levels)
 
 
 # Two files, and one file with duplicates, without any NHS Number.

@@ -1,8 +1,7 @@
-"""How open records depart from what was learned: against a loop over the pairs, and on pairs drawn with known m."""
+"""How open records differ from what was learned: against a loop over the pairs, and on pairs drawn with known m."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -11,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.linkage.learning.departures import departures
+from linkcore.linkage.model.model import Comparison, Level, Model
 
-Table = Mapping[str, Sequence[float]]  # of each comparison, the shares of its levels, the first the best
+Table = Mapping[str, Sequence[float]]  # by comparison, the shares of its levels, the best level first
 LEARNED: Table = {"name": (0.85, 0.1, 0.05), "born": (0.95, 0.03, 0.02), "gender": (0.97, 0.03)}
 ANOTHER: Table = {"name": (0.7, 0.2, 0.1), "born": (0.9, 0.06, 0.04), "gender": (0.9, 0.1)}
 U: Table = {"name": (0.002, 0.02, 0.978), "born": (0.001, 0.02, 0.979), "gender": (0.5, 0.5)}
@@ -21,20 +21,19 @@ GAMMAS = {f"gamma_{name}": pl.Int32 for name in U}
 PRIOR = 0.1
 
 
-def model(m: Table) -> dict[str, Any]:
+def model(m: Table) -> Model:
     made = []
     for name, shares in m.items():
-        levels: list[dict[str, Any]] = [
-            {"sql_condition": f"{name} {at}", "label_for_charts": f"{name} level {at}", "m_probability": share}
-            for at, share in enumerate(shares)
-        ]
-        null = {"sql_condition": f"{name} missing", "is_null_level": True}
-        made.append({"output_column_name": name, "comparison_levels": [null, *levels]})
-    return {"comparisons": made}
+        null = Level(f"{name} missing", "Missing", is_null=True)
+        levels = (
+            Level(f"{name} {at}", f"{name} level {at}", m=share, u=U[name][at]) for at, share in enumerate(shares)
+        )
+        made.append(Comparison(name, (null, *levels)))
+    return Model(tuple(made), prior=0.001)
 
 
 def weight(gammas: Sequence[int], m: Table) -> float:
-    """Of the level that each number names: the last is 0."""
+    """The weight of a pair, by the numbers of its levels: the last level is 0."""
     return sum(
         math.log2(m[name][len(m[name]) - 1 - gamma] / U[name][len(m[name]) - 1 - gamma])
         for name, gamma in zip(U, gammas, strict=True)
@@ -136,7 +135,7 @@ def test_it_is_what_a_loop_over_the_pairs_gives(
 
 
 def drawn(m: Mapping[int, Table], sources: Sequence[int], strangers: int) -> list[tuple[int, list[int]]]:
-    """Of each record its own person and some strangers."""
+    """The levels of each record beside its own person and some strangers."""
     generator = np.random.default_rng(11)
     pairs = []
     for record, source in enumerate(sources):

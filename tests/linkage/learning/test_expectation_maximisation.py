@@ -1,9 +1,8 @@
-"""Learning without labels: from pairs that were drawn with known m and u, and by how likely it makes them."""
+"""Learning without labels: from pairs that were drawn with known m and u, and how likely the estimate makes them."""
 
 import itertools
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,9 +11,10 @@ from numpy.typing import NDArray
 
 from linkcore.linkage.learning import expectation_maximisation
 from linkcore.linkage.learning.expectation_maximisation import ONE_PERSON, begin, maximise
-from linkcore.linkage.learning.labels import Shares
+from linkcore.linkage.learning.levels import Shares
+from linkcore.linkage.model.model import Comparison, Level, Model
 
-Table = Mapping[str, Sequence[float]]  # of each comparison, the shares of its levels, the first the best
+Table = Mapping[str, Sequence[float]]  # by comparison, the shares of its levels, the best level first
 M: Table = {
     "given": (0.85, 0.10, 0.05),
     "family": (0.92, 0.05, 0.03),
@@ -31,17 +31,17 @@ PAIRS, MATCHES = 200_000, 600
 KIN: Table = {"given": U["given"], "family": (0.95, 0.03, 0.02), "born": (0.0005, 0.02, 0.9795), "gender": U["gender"]}
 
 
-def model(m: Table) -> dict[str, Any]:
-    """Each with a level of missing values, first."""
+def model(m: Table) -> Model:
+    """A model in which each comparison has a level of missing values, first."""
     made = []
     for name, of_levels in m.items():
-        levels: list[dict[str, Any]] = [{"sql_condition": f"{name} missing", "is_null_level": True}]
-        levels += [
-            {"sql_condition": f"{name} {at}", "m_probability": of_one, "u_probability": of_two}
+        null = Level(f"{name} missing", "Missing", is_null=True)
+        levels = (
+            Level(f"{name} {at}", str(at), m=of_one, u=of_two)
             for at, (of_one, of_two) in enumerate(zip(of_levels, U[name], strict=True))
-        ]
-        made.append({"output_column_name": name, "comparison_levels": levels})
-    return {"comparisons": made}
+        )
+        made.append(Comparison(name, (null, *levels)))
+    return Model(tuple(made), prior=0.001)
 
 
 START: Table = {name: (0.95, *[0.05 / (len(levels) - 1)] * (len(levels) - 1)) for name, levels in M.items()}
@@ -60,7 +60,7 @@ def drawn(sizes: Sequence[tuple[int, Table]], *, seed: int) -> dict[str, NDArray
 
 
 def proposed(gammas: Mapping[str, NDArray[np.int64]]) -> dict[str, NDArray[np.int64]]:
-    """Only those that agree on a name or the birth date, as if by rules."""
+    """The pairs that agree on a name or the birth date, as if by rules."""
     some = (gammas["given"] == 2) | (gammas["family"] == 2) | (gammas["born"] == 2)
     return {name: gamma[some] for name, gamma in gammas.items()}
 
@@ -78,15 +78,15 @@ def as_pairs(gammas: Mapping[str, NDArray[np.int64]], m: Table = START) -> pl.Da
 
 
 def as_table(shares: Mapping[str, Shares]) -> dict[str, tuple[float, ...]]:
-    """Places count from 1: the first is of missing values."""
+    """Positions count from 1: the first is of missing values."""
     return {
-        name: tuple(shares[name].of_level.get(place, 0.0) for place in range(1, len(levels) + 1))
+        name: tuple(shares[name].of_level.get(position, 0.0) for position in range(1, len(levels) + 1))
         for name, levels in M.items()
     }
 
 
 def log_likelihood(gammas: Mapping[str, NDArray[np.int64]], m: Table, matches: float) -> float:
-    """Of all pairs, over what it were if all were of two persons; those that no rule proposes are."""
+    """The likelihood of all pairs, over that if all were of two persons, as those are that no rule proposes."""
     share = matches / PAIRS
     odds = np.exp2(bits(gammas, m))
     return float(np.log(1 - share + share * odds).sum() + (PAIRS - odds.size) * math.log(1 - share))
@@ -114,7 +114,7 @@ def test_m_and_the_number_of_matches_are_those_the_pairs_were_drawn_with(
     assert learned.kin == learned.kin_pairs == {}
 
 
-def test_it_makes_the_pairs_likelier_than_any_number_of_matches_does_by_the_m_it_began_with_or_by_the_true_one(
+def test_the_estimate_makes_the_pairs_likelier_than_the_first_m_or_the_true_m_does_with_any_number_of_matches(
     gammas: dict[str, NDArray[np.int64]],
 ) -> None:
     learned = maximise(as_pairs(gammas), model(START), PAIRS)
@@ -145,17 +145,17 @@ def test_where_it_begins_does_not_matter(gammas: dict[str, NDArray[np.int64]]) -
     assert one.matches == pytest.approx(other.matches, rel=1e-3)
 
 
-def test_where_there_are_none_next_to_none_are_found() -> None:
+def test_where_no_pair_is_of_one_person_hardly_any_is_found() -> None:
     strangers = proposed(drawn([(PAIRS, U)], seed=6))
     assert maximise(as_pairs(strangers), model(START), PAIRS).matches < 0.1 * MATCHES
 
 
-def places(table: Sequence[float]) -> dict[int, float]:
+def positions(table: Sequence[float]) -> dict[int, float]:
     return dict(enumerate(table, start=1))
 
 
 RELATED = 3000
-GIVEN = {"kin": {name: places(KIN[name]) for name in ("given", "born", "gender")}}
+GIVEN = {"kin": {name: positions(KIN[name]) for name in ("given", "born", "gender")}}
 
 
 @pytest.fixture(scope="module")
@@ -177,33 +177,28 @@ def test_what_is_given_stays_as_it_is(with_kin: dict[str, NDArray[np.int64]]) ->
     learned = maximise(as_pairs(with_kin), model(START), PAIRS, GIVEN)
     for name, of_level in GIVEN["kin"].items():
         assert learned.kin["kin"][name].of_level == of_level
-    given = {ONE_PERSON: {"born": places((0.5, 0.3, 0.2))}}
+    given = {ONE_PERSON: {"born": positions((0.5, 0.3, 0.2))}}
     born = maximise(as_pairs(with_kin), model(START), PAIRS, GIVEN | given).m["born"]
     assert born.of_level == given[ONE_PERSON]["born"]
 
 
 def test_what_is_given_is_what_pairs_are_judged_by(gammas: dict[str, NDArray[np.int64]]) -> None:
-    """Told that one person's birth dates hardly ever agree, it finds few of those whose do."""
+    """If one person's birth dates are given as hardly ever agreeing, few of those that agree are found."""
     left_alone = maximise(as_pairs(gammas), model(START), PAIRS)
-    odd = {ONE_PERSON: {"born": places((1e-6, 0.5, 0.5 - 1e-6))}}
+    odd = {ONE_PERSON: {"born": positions((1e-6, 0.5, 0.5 - 1e-6))}}
     assert maximise(as_pairs(gammas), model(START), PAIRS, odd).matches < 0.8 * left_alone.matches
 
 
-def test_without_that_class_the_matches_are_contaminated(with_kin: dict[str, NDArray[np.int64]]) -> None:
+def test_without_a_class_of_relatives_the_matches_are_contaminated(with_kin: dict[str, NDArray[np.int64]]) -> None:
     learned = maximise(as_pairs(with_kin), model(START), PAIRS)
     apart = maximise(as_pairs(with_kin), model(START), PAIRS, GIVEN)
     assert abs(learned.matches - MATCHES) > 3 * abs(apart.matches - MATCHES)
     assert as_table(learned.m)["born"][0] < 0.9 < as_table(apart.m)["born"][0]
 
 
-def test_it_begins_with_the_first_level_that_is_not_of_missing_values() -> None:
-    null, level = {"is_null_level": True}, {"sql_condition": "ELSE"}
-    begun = begin(
-        [
-            {"output_column_name": "a", "comparison_levels": [null, level, level, level]},
-            {"output_column_name": "b", "comparison_levels": [level, null, level]},
-        ]
-    )
+def test_estimation_begins_with_the_first_level_that_is_not_of_missing_values() -> None:
+    null, level = Level("x_l IS NULL", "Missing", is_null=True), Level("x_l = x_r", "Agrees")
+    begun = begin([Comparison("a", (null, level, level, level)), Comparison("b", (level, null, level))])
     assert begun["a"].of_level == pytest.approx({1: 0.95, 2: 0.025, 3: 0.025})
     assert begun["b"].of_level == pytest.approx({0: 0.95, 2: 0.05})
 

@@ -4,6 +4,7 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -12,41 +13,41 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkcore.linkage.comparisons.comparisons import comparisons
-from linkcore.linkage.learning.labels import Shares
+from linkcore.linkage.comparisons.birth_date import compare_birth_dates
+from linkcore.linkage.learning.levels import Shares
 from linkcore.linkage.learning.relatives import (
     OTHER_BIRTH_DATE,
     SAME_BIRTH_DATE,
     Relatives,
-    learn_relatives,
+    count_relatives,
+    relatives_of_counts,
     relatives_of_shares,
 )
+from linkcore.linkage.model.by_source import shift_frame
+from linkcore.linkage.model.model import Comparison, Level, Model
 from linkcore.private_database import make_table
 
 Person = dict[str, Any]
 COLUMNS = ("given_name", "family_name", "birth_date", "gender", "postcode")
-CROWD = 10  # of one name and home, above which nobody's relatives are told
+CROWD = 10  # people of one name and home, above whom nobody's relatives are learned
 
 
-def ladder(name: str, *conditions: str) -> dict[str, Any]:
+def ladder(name: str, *conditions: str) -> Comparison:
     """Levels of one comparison, with m that falls from level to level; the first is of missing values."""
-    null = {"sql_condition": f"{name}_l IS NULL OR {name}_r IS NULL", "is_null_level": True}
-    shares = [0.8 / 2**at for at in range(len(conditions))]
-    levels = [
-        {"sql_condition": condition, "m_probability": m, "u_probability": 0.1}
-        for condition, m in zip(conditions, shares, strict=True)
-    ]
-    return {"output_column_name": name, "comparison_levels": [null, *levels]}
+    null = Level(f"{name}_l IS NULL OR {name}_r IS NULL", "Missing", is_null=True)
+    levels = (Level(condition, condition, m=0.8 / 2**at, u=0.1) for at, condition in enumerate(conditions))
+    return Comparison(name, (null, *levels))
 
 
-MODEL = {
-    "comparisons": [
+MODEL = Model(
+    (
         ladder("given_name", "given_name_l = given_name_r", "given_name_l[1] = given_name_r[1]", "ELSE"),
         ladder("birth_date", "birth_date_l = birth_date_r", "birth_date_l[:4] = birth_date_r[:4]", "ELSE"),
         ladder("gender", "gender_l = gender_r", "ELSE"),
         ladder("postcode", "postcode_l = postcode_r", "ELSE"),
-    ]
-}
+    ),
+    prior=0.001,
+)
 JUDGES: Mapping[str, list[Callable[[str, str], bool]]] = {
     "given_name": [lambda a, b: a == b, lambda a, b: a[0] == b[0], lambda _a, _b: True],
     "birth_date": [lambda a, b: a == b, lambda a, b: a[:4] == b[:4], lambda _a, _b: True],
@@ -94,11 +95,12 @@ def learned(people: list[Person], some: int | None = None) -> Relatives:
     with duckdb.connect() as connection:
         make_table(connection, "people", frame)
         make_table(connection, "some_people", frame.head(some) if some else frame)
-        return learn_relatives(connection, MODEL, COLUMNS, sources=[0, 3], some_people="some_people", people="people")
+        counted = count_relatives(connection, MODEL.comparisons, COLUMNS, some_people="some_people", people="people")
+    return relatives_of_counts(MODEL, counted, [0, 3])
 
 
 def pairs_of(people: list[Person], some: int) -> Iterator[tuple[str, Person, Person]]:
-    """Each of some with each of all who may be a relative, and of which kind."""
+    """Pairs of some people and all who may be their relatives, with the kind of relatives."""
     homes: dict[object, list[int]] = defaultdict(list)
     for at, person in enumerate(people):
         homes[person["family_name"], person["postcode"]].append(at)
@@ -110,7 +112,7 @@ def pairs_of(people: list[Person], some: int) -> Iterator[tuple[str, Person, Per
                 continue
             same = one["birth_date"] == other["birth_date"]
             given = one["given_name"], other["given_name"]
-            # Of one birth date, they are two only if their given names are known to differ.
+            # Two of one birth date are two people only if their given names are known to differ.
             if same and (None in given or given[0] == given[1]):
                 continue
             yield SAME_BIRTH_DATE if same else OTHER_BIRTH_DATE, one, other
@@ -127,13 +129,13 @@ def counted(people: list[Person], some: int, kind: str, name: str) -> Counter[in
 
 
 @pytest.mark.parametrize("some", [None, 500])
-def test_relatives_are_those_of_going_through_all_pairs(some: int | None) -> None:
+def test_relatives_are_those_that_going_through_all_pairs_finds(some: int | None) -> None:
     people = town(3, 150) + crowd(11)
     found = learned(people, some)
     assert set(found.per_pair) == set(found.shifts) == {SAME_BIRTH_DATE, OTHER_BIRTH_DATE}
     size = some or len(people)
     for kind, shifts in found.shifts.items():
-        # Of one birth date they differ in it as a person's own records do; and a home is of all who live in it.
+        # Twins differ in the birth date as a person's own records do; and all who live in a home share it.
         names = {"given_name", "gender"} | ({"birth_date"} if kind == OTHER_BIRTH_DATE else set())
         assert set(shifts) == names
         most = max(counted(people, size, kind, name).total() for name in JUDGES)
@@ -160,9 +162,10 @@ def test_one_person_who_is_listed_twice_teaches_nothing() -> None:
 
 
 def test_relatives_of_partial_dates_differ_in_them_as_those_of_whole_ones_do() -> None:
-    # All of these dates are whole, so that only what is learned of them can tell.
-    (_, _, year) = comparisons(["birth_date", "birth_year", "birth_month", "partial_birth_date"], {})
-    year["comparison_levels"][1:] = [rung | {"m_probability": 1 / 3} for rung in year["comparison_levels"][1:]]
+    # All of these dates are whole: they teach the comparison of years too.
+    (_, _, year) = compare_birth_dates({"birth_date", "birth_year", "birth_month", "partial_birth_date"})
+    levels = (level if level.is_null else replace(level, m=1 / 3, u=0.1) for level in year.levels)
+    model = replace(MODEL, comparisons=(*MODEL.comparisons, replace(year, levels=tuple(levels))))
     people = town(3, 150)
     frame = pl.DataFrame(people, schema=dict.fromkeys(COLUMNS, pl.String)).with_columns(
         pl.col("birth_date").str.slice(0, 4).alias("birth_year"),
@@ -170,10 +173,8 @@ def test_relatives_of_partial_dates_differ_in_them_as_those_of_whole_ones_do() -
     )
     with duckdb.connect() as connection:
         make_table(connection, "people", frame.with_row_index("unique_id"))
-        model = {"comparisons": [*MODEL["comparisons"], year]}
-        found = learn_relatives(
-            connection, model, frame.columns, sources=[0], some_people="people", people="people"
-        ).shifts
+        counted = count_relatives(connection, model.comparisons, frame.columns, some_people="people", people="people")
+    found = relatives_of_counts(model, counted, [0]).shifts
     assert set(found[OTHER_BIRTH_DATE]) - set(found[SAME_BIRTH_DATE]) == {"birth_date", "birth_year"}
     years = [
         abs(int(one["birth_date"][:4]) - int(other["birth_date"][:4]))
@@ -186,12 +187,12 @@ def test_relatives_of_partial_dates_differ_in_them_as_those_of_whole_ones_do() -
 
 
 @pytest.mark.parametrize(("size", "kinds"), [(CROWD, {OTHER_BIRTH_DATE}), (CROWD + 1, set())])
-def test_who_lives_with_too_many_of_one_name_is_nobody_s_relative(size: int, kinds: set[str]) -> None:
+def test_whoever_lives_with_too_many_of_one_name_has_no_relatives(size: int, kinds: set[str]) -> None:
     others = [each | {"family_name": f"{each['family_name']} {at}"} for at in range(2) for each in crowd(size)]
     assert set(learned(others).per_pair) == kinds
 
 
-def test_of_too_few_nothing_is_learned() -> None:
+def test_from_too_few_pairs_of_relatives_nothing_is_learned() -> None:
     # A home of five with two of one birth date has two pairs of twins, each both ways round, and eighteen others.
     fives = [
         {
@@ -211,8 +212,7 @@ def test_of_too_few_nothing_is_learned() -> None:
 
 
 def shift(of_levels: Mapping[tuple[int, int], float]) -> pl.DataFrame:
-    rows = [(source, level, bits) for (source, level), bits in of_levels.items()]
-    return pl.DataFrame(rows, schema={"source": pl.Int32, "level": pl.Int32, "bits": pl.Float64}, orient="row")
+    return shift_frame((source, level, bits) for (source, level), bits in of_levels.items())
 
 
 LEVELS = st.dictionaries(st.tuples(st.integers(0, 1), st.integers(0, 1)), st.floats(-20, 20), max_size=4)
@@ -249,7 +249,7 @@ def test_an_enormous_weight_does_not_overflow() -> None:
     assert relatives.factor(pairs).to_list() == [5000.0, -5000.0]
 
 
-def test_of_shares_that_were_learned_otherwise_the_shifts_are_the_same() -> None:
+def test_shares_that_were_learned_without_labels_give_the_same_shifts() -> None:
     shares = {"kin": {"given_name": Shares({1: 0.01, 3: 0.99}, 200.0), "gender": Shares({1: 0.5, 2: 0.5}, 50.0)}}
     made = relatives_of_shares(MODEL, shares, {"kin": 0.001}, [7])
     assert made.per_pair == {"kin": 0.001}

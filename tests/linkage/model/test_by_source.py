@@ -1,57 +1,56 @@
-"""Models of sources: against counting by hand, and weights against summing a source's own model level by level."""
+"""Models of single sources: m against counting by hand, weights against summing a source's own model level by level."""
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkcore.linkage.model.by_source import level_numbers, level_shifts, shifted, source_models
+from linkcore.linkage.learning.levels import COUNTS
+from linkcore.linkage.model.by_source import level_shifts, shifted, source_models
+from linkcore.linkage.model.model import Comparison, Level, Model
 
-Model = dict[str, Any]
 M = {"name": (0.85, 0.1, 0.05), "gender": (0.97, 0.03)}
 U = {"name": (0.001, 0.01, 0.989), "gender": (0.5, 0.5)}
 
 
 def model() -> Model:
-    """Of names of three levels, whose missing values are in between, and of gender."""
+    """A model of names, with missing values in the second place of four, and of gender, with missing values first."""
     made = []
     for name, of_levels in M.items():
-        levels: list[dict[str, Any]] = [
-            {"sql_condition": f"{name} {at}", "m_probability": m, "u_probability": u}
-            for at, (m, u) in enumerate(zip(of_levels, U[name], strict=True))
+        levels = [
+            Level(f"{name} {at}", str(at), m=m, u=u) for at, (m, u) in enumerate(zip(of_levels, U[name], strict=True))
         ]
-        levels.insert(1 if name == "name" else 0, {"sql_condition": f"{name} missing", "is_null_level": True})
-        made.append({"output_column_name": name, "comparison_levels": levels})
-    return {"comparisons": made, "probability_two_random_records_match": 0.001}
+        levels.insert(1 if name == "name" else 0, Level(f"{name} missing", "Missing", is_null=True))
+        made.append(Comparison(name, tuple(levels)))
+    return Model(tuple(made), prior=0.001)
 
 
-PLACES = {"name": (0, 2, 3), "gender": (1, 2)}
+POSITIONS = {"name": (0, 2, 3), "gender": (1, 2)}
 
 
-def counts(of: Mapping[str, Mapping[int, Sequence[int]]]) -> pl.DataFrame:
+def counts(pairs_of: Mapping[str, Mapping[int, Sequence[int]]]) -> pl.DataFrame:
     """By comparison and source, how many pairs stand on each of its levels."""
     rows = [
-        (name, source, place, pairs)
-        for name, by_source in of.items()
+        (name, source, position, pairs)
+        for name, by_source in pairs_of.items()
         for source, numbers in by_source.items()
-        for place, pairs in zip(PLACES[name], numbers, strict=True)
+        for position, pairs in zip(POSITIONS[name], numbers, strict=True)
         if pairs
     ]
-    schema = {"comparison": pl.String, "by": pl.Int64, "place": pl.Int64, "pairs": pl.Int64}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return pl.DataFrame(rows, schema=COUNTS, orient="row")
 
 
 def m_of(made: Model, name: str) -> list[float]:
-    (comparison,) = (each for each in made["comparisons"] if each["output_column_name"] == name)
-    return [level["m_probability"] for level in comparison["comparison_levels"] if "m_probability" in level]
+    (comparison,) = (each for each in made.comparisons if each.name == name)
+    return list(comparison.m_by_position.values())
 
 
 def slow_strength(by_source: Sequence[Sequence[int]], pooled: Sequence[float]) -> float:
-    """Of 1, 2, 4 and so on up to 2^24, that of the likeliest Dirichlet-multinomial; the largest, of equals."""
+    """Which of 1, 2, 4 ... 2^24 makes the Dirichlet-multinomial likeliest; the largest, of equals."""
     best, highest = 0.0, -math.inf
     for power in range(25):
         k, likelihood = 2.0**power, 0.0
@@ -90,8 +89,8 @@ def test_m_of_a_source_is_that_of_all_and_its_own_counts_weighed_by_the_likelies
 
 
 def test_a_source_with_very_many_pairs_has_its_own_shares_and_one_with_none_those_of_all() -> None:
-    of = {"name": {0: (990_000, 5_000, 5_000), 1: (600_000, 300_000, 100_000)}, "gender": {0: (900, 100)}}
-    made = source_models(model(), counts(of), [0, 1, 2])
+    pairs = {"name": {0: (990_000, 5_000, 5_000), 1: (600_000, 300_000, 100_000)}, "gender": {0: (900, 100)}}
+    made = source_models(model(), counts(pairs), [0, 1, 2])
     assert m_of(made[0], "name") == pytest.approx([0.99, 0.005, 0.005], rel=1e-3)
     assert m_of(made[1], "name") == pytest.approx([0.6, 0.3, 0.1], rel=1e-3)
     assert m_of(made[2], "name") == list(M["name"])
@@ -99,42 +98,38 @@ def test_a_source_with_very_many_pairs_has_its_own_shares_and_one_with_none_thos
 
 
 def test_sources_that_do_not_differ_all_have_the_shares_of_all() -> None:
-    of = {"name": dict.fromkeys(range(4), (850, 100, 50))}
-    made = source_models(model(), counts(of), range(4))
+    pairs = {"name": dict.fromkeys(range(4), (850, 100, 50))}
+    made = source_models(model(), counts(pairs), range(4))
     for source in range(4):
         assert m_of(made[source], "name") == pytest.approx(M["name"], rel=1e-4)
 
 
 def test_a_level_that_was_not_seen_is_worth_half_a_pair() -> None:
-    of = {"name": {0: (100_000, 0, 0), 1: (10_000, 50_000, 40_000)}}
-    made = source_models(model(), counts(of), [0, 1])
+    pairs = {"name": {0: (100_000, 0, 0), 1: (10_000, 50_000, 40_000)}}
+    made = source_models(model(), counts(pairs), [0, 1])
     for m in m_of(made[0], "name")[1:]:
         assert m >= 0.5 / 100_000
 
 
 def test_u_and_what_else_a_model_says_stay() -> None:
     made = source_models(model(), counts({"name": {0: (1, 2, 3)}}), [0])[0]
-    assert made["probability_two_random_records_match"] == 0.001
-    for own, of_all in zip(made["comparisons"], model()["comparisons"], strict=True):
-        for level, before in zip(own["comparison_levels"], of_all["comparison_levels"], strict=True):
-            assert {**level, "m_probability": None} == {**before, "m_probability": None}
+    assert made.prior == 0.001
+    for own, pooled in zip(made.comparisons, model().comparisons, strict=True):
+        for level, before in zip(own.levels, pooled.levels, strict=True):
+            assert replace(level, m=before.m) == before
 
 
-@given(st.lists(st.booleans(), min_size=1, max_size=8))
-def test_levels_are_numbered_from_the_last_upwards_and_missing_is_minus_one(null: list[bool]) -> None:
-    expected = [-1 if is_null else sum(not other for other in null[at + 1 :]) for at, is_null in enumerate(null)]
-    assert level_numbers({"comparison_levels": [{"is_null_level": is_null} for is_null in null]}) == expected
-
-
-def weight(of: Model, gammas: Mapping[str, int]) -> float:
-    """Of a pair: log2 of m over u of the level it stands on, summed."""
+def weight(model: Model, gammas: Mapping[str, int]) -> float:
+    """The weight of a pair: log2 of m over u of the level it stands on, summed."""
     total = 0.0
-    for comparison in of["comparisons"]:
-        judging = [level for level in comparison["comparison_levels"] if not level.get("is_null_level")]
-        number = gammas[comparison["output_column_name"]]
+    for comparison in model.comparisons:
+        judging = [level for level in comparison.levels if not level.is_null]
+        number = gammas[comparison.name]
         if number >= 0:
             level = judging[len(judging) - 1 - number]
-            total += math.log2(level["m_probability"] / level["u_probability"])
+            assert level.m is not None
+            assert level.u is not None
+            total += math.log2(level.m / level.u)
     return total
 
 
@@ -156,7 +151,7 @@ def test_a_shifted_weight_is_the_weight_by_the_source_s_own_model(
     assert added.dtype == pl.Float64
     for (source, name, gender), bits in zip(drawn, added, strict=True):
         gammas = {"name": name, "gender": gender}
-        # Of a source that has no model, the model of all.
+        # A source without a model uses the model of all sources.
         own = weight(made.get(source, pooled), gammas)
         assert weight(pooled, gammas) + bits == pytest.approx(own, abs=1e-9)
 

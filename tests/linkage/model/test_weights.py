@@ -6,41 +6,31 @@ import polars as pl
 import pytest
 from splink import DuckDBAPI, Linker
 
-from linkcore.errors import ProgrammeError
-from linkcore.linkage.comparisons.comparisons import average_frequencies
-from linkcore.linkage.model.weights import case_sql, levels_of_pairs, match_weight
+from linkcore.linkage.model.model import Comparison, Level, Model, TermFrequency
+from linkcore.linkage.model.splink_json import settings_of_one_table
+from linkcore.linkage.model.weights import levels_of_pairs, match_weight
 
 NAMES = ["ANNA", "ANNE", "BOB", "ROB", "ZOE", None]
-COMPARISONS = [
-    {
-        "output_column_name": "name",
-        "comparison_levels": [
-            {"sql_condition": "name_l IS NULL OR name_r IS NULL", "is_null_level": True},
-            {
-                "sql_condition": '"name_l" = "name_r"',
-                "m_probability": 0.7,
-                "u_probability": 0.15,
-                "tf_adjustment_column": "name",
-            },
-            {
-                "sql_condition": "left(name_l, 1) = left(name_r, 1)",
-                "m_probability": 0.2,
-                "u_probability": 0.1,
-                "tf_adjustment_column": "name",
-                "tf_adjustment_weight": 0.5,
-                "tf_minimum_u_value": 0.2,
-            },
-            {"sql_condition": "ELSE", "m_probability": 0.1, "u_probability": 0.75},
-        ],
-    },
-    {
-        "output_column_name": "age",
-        "comparison_levels": [
-            {"sql_condition": "abs(age_l - age_r) <= 1", "m_probability": 0.9, "u_probability": 0.3},
-            {"sql_condition": "ELSE", "m_probability": 0.1, "u_probability": 0.7},
-        ],
-    },
-]
+NAME = Comparison(
+    "name",
+    (
+        Level("name_l IS NULL OR name_r IS NULL", "Missing", is_null=True),
+        Level('"name_l" = "name_r"', "Agrees", m=0.7, u=0.15, term_frequency=TermFrequency("name")),
+        Level(
+            "left(name_l, 1) = left(name_r, 1)",
+            "Initial agrees",
+            m=0.2,
+            u=0.1,
+            term_frequency=TermFrequency("name", weight=0.5, minimum_u=0.2),
+        ),
+        Level("ELSE", "Differs", m=0.1, u=0.75),
+    ),
+)
+AGE = Comparison(
+    "age",
+    (Level("abs(age_l - age_r) <= 1", "Near", m=0.9, u=0.3), Level("ELSE", "Differs", m=0.1, u=0.7)),
+)
+MODEL = Model((NAME, AGE), prior=0.5, blocking_rules=("1=1",), link_type="dedupe_only")  # no prior weight
 
 
 def people() -> pl.DataFrame:
@@ -62,17 +52,11 @@ def test_weights_are_those_of_splink() -> None:
     frequency = table["name"].replace_strict(
         dict(named["name"].value_counts().select("name", pl.col("count") / named.height).iter_rows()), default=None
     )
-    pairs = levels_of_pairs(connection, COMPARISONS, people="people", pairs="pairs")
-    weights = match_weight(pairs, COMPARISONS, {"name": frequency})
+    pairs = levels_of_pairs(connection, MODEL.comparisons, people="people", pairs="pairs")
+    weights = match_weight(pairs, MODEL.comparisons, {"name": frequency})
 
-    settings = {
-        "link_type": "dedupe_only",
-        "comparisons": COMPARISONS,
-        "blocking_rules_to_generate_predictions": ["1=1"],
-        "probability_two_random_records_match": 0.5,  # no prior weight
-    }
     api = DuckDBAPI(connection)
-    linker = Linker(api.register("people", table_name="people"), settings, log_level=None)
+    linker = Linker(api.register("people", table_name="people"), settings_of_one_table(MODEL), log_level=None)
     theirs = linker.inference.predict(warning_mode="never").as_duckdbpyrelation().pl()
     wanted = (
         pairs.select("a", "b")
@@ -84,14 +68,3 @@ def test_weights_are_those_of_splink() -> None:
     for name in ("gamma_name", "gamma_age"):
         assert pairs[name].to_list() == wanted[name].to_list()
     assert set(pairs["gamma_name"]) == {-1, 0, 1, 2}
-
-
-def test_values_are_written_in_the_order_of_the_levels() -> None:
-    sql = case_sql(COMPARISONS[1], [5, 7])
-    assert duckdb.sql(f"SELECT {sql} FROM (VALUES (1, 2), (1, 3)) AS t(age_l, age_r)").fetchall() == [(5,), (7,)]
-
-
-def test_a_model_that_cannot_know_the_average_frequency_is_refused() -> None:
-    levels = [COMPARISONS[0]["comparison_levels"][2], COMPARISONS[0]["comparison_levels"][3]]  # type: ignore[index]
-    with pytest.raises(ProgrammeError, match="how common values of name are"):
-        average_frequencies([{"output_column_name": "name", "comparison_levels": levels}])

@@ -1,0 +1,44 @@
+"""How common values are among the persons: a shared value is worth the more the rarer it is."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from linkcore.linkage.engine.tables import PeopleTable
+from linkcore.linkage.model.model import Model
+
+__all__ = ["frequencies_of_people", "make_frequency_tables"]
+
+
+def make_frequency_tables(people: PeopleTable, model: Model) -> dict[str, str]:
+    """Make, for each column that the model adjusts for, a table of how common its values are; return their names.
+
+    A few persons do not show how common a value is that one of them has. So as many persons are added as there would be
+    values if all were as common as the average one, and each of these persons has one of them. With ``count`` of N
+    persons, that is (count-1 + 1) / (N-1 + 1/u): the person that is compared does not count, and u is the chance that
+    two persons agree. A value that only records have counts as if one person had it.
+    """
+    tables = {}
+    everyone = f"unique_id < {people.listed}" if people.persons else "TRUE"
+    for column, share in model.average_frequencies.items():
+        tables[column] = f"frequency_of_{column}"
+        people.connection.execute(
+            f"""
+            CREATE OR REPLACE TABLE "{tables[column]}" AS
+            SELECT "{column}", greatest(count(*) FILTER ({everyone}), 1) / (
+                (SELECT greatest(count("{column}"), 1) - 1 FROM people WHERE {everyone}) + {1 / share}::DOUBLE
+            ) AS "tf_{column}"
+            FROM people WHERE "{column}" IS NOT NULL GROUP BY "{column}"
+            """
+        )
+    return tables
+
+
+def frequencies_of_people(people: PeopleTable, tables: Mapping[str, str]) -> dict[str, pl.Series]:
+    """Return, by column, how common the value of each person and record is; null where it is missing."""
+    return {
+        column: people.connection.sql(
+            f'SELECT "tf_{column}" FROM people LEFT JOIN "{table}" USING ("{column}") ORDER BY unique_id'
+        ).pl()[f"tf_{column}"]
+        for column, table in tables.items()
+    }

@@ -1,0 +1,158 @@
+"""Learning from what an engine counts: from labels, without labels, or nothing but relatives beside a given model."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from linkcore.errors import ProgrammeError
+from linkcore.linkage.comparisons.birth_date import BIRTH_DATES
+from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.learning.expectation_maximisation import ONE_PERSON, Estimate, begin, maximise
+from linkcore.linkage.learning.levels import Shares, shares_of_levels, with_probabilities
+from linkcore.linkage.learning.relatives import (
+    NEEDED,
+    OTHER_BIRTH_DATE,
+    SAME_BIRTH_DATE,
+    Relatives,
+    relatives_of_counts,
+    relatives_of_shares,
+)
+from linkcore.linkage.model.by_source import source_models
+from linkcore.linkage.model.model import Comparison, Model, compared_columns
+from linkcore.linkage.model.significant_digits import significant
+
+__all__ = ["learn_from_labels", "learn_without_labels", "use_given_models"]
+
+# Where fewer than one record in a hundred has a relative beside it, there are no households in the data, and what looks
+# like relatives is records of one person that differ in much.
+_FEWEST_RELATED: Final = 0.01
+
+
+def use_given_models(engine: Engine, model: Model, of_sources: Mapping[int, Model], seed: int) -> Learned:
+    """Use models that were learned before, of all sources and of each; only relatives are learned, from the persons."""
+    absent = sorted(compared_columns(model.comparisons) - set(engine.columns))
+    if absent:
+        raise ProgrammeError(f"the model compares {', '.join(absent)}, which no source has")
+    return Learned(
+        model=model,
+        frequencies=engine.frequencies(model),
+        learned_from="given",
+        source_models=of_sources,
+        relatives=_relatives_of_persons(engine, model, seed),
+    )
+
+
+def learn_from_labels(engine: Engine, labelled: pl.DataFrame, seed: int) -> Learned:
+    """Learn m from records and their persons, of all sources and of each; u from random pairs of such records.
+
+    ``labelled``: RECORDS, ``label``, the person, and ``order``, the source.
+    """
+    counts = engine.count_labelled(labelled, seed)
+    m = shares_of_levels(engine.comparisons, counts.one_person)
+    u = shares_of_levels(engine.comparisons, counts.two_persons)
+    model = _model(engine, with_probabilities(engine.comparisons, m=m, u=u))
+    return Learned(
+        model=model,
+        frequencies=engine.frequencies(model),
+        learned_from="labels",
+        source_models=source_models(model, counts.one_person, engine.sources),
+        relatives=_relatives_of_persons(engine, model, seed),
+    )
+
+
+def learn_without_labels(engine: Engine, apart: Sequence[tuple[int, int]], seed: int) -> Learned:
+    """Learn u from random pairs, and m from all pairs that the blocking rules propose.
+
+    Pairs of one person are taken out of u.
+
+    ``apart``: first and last record of each range of records of which no two are of one person.
+    """
+    counts = engine.count_random(seed)
+    u = shares_of_levels(engine.comparisons, counts.all_pairs)
+    begun = _model(engine, with_probabilities(engine.comparisons, m=begin(engine.comparisons), u=u))
+    start = Learned(begun, engine.frequencies(begun), "expectation maximisation")
+    if engine.listed:
+        pairs = engine.score_with_persons(start, all_pairs=True).pairs
+    else:
+        records = pl.int_range(engine.records, dtype=pl.UInt32, eager=True)
+        pairs = engine.score_among_records(start, records, apart, all_pairs=True).pairs
+    all_pairs = max(engine.listed * engine.records or engine.records * (engine.records - 1) // 2, 2)
+    names = shares_of_levels(engine.comparisons, counts.one_family_name).get("name")
+    estimate = _estimate(engine, pairs, begun, all_pairs, _known_of_relatives(engine, names, u))
+    share = estimate.matches / all_pairs
+    model = _model(engine, with_probabilities(engine.comparisons, m=estimate.m, u=u, matches=share))
+    per_pair = {kind: significant(size / all_pairs) for kind, size in estimate.kin_pairs.items()}
+    return Learned(
+        model=model,
+        frequencies=engine.frequencies(model),
+        learned_from="expectation maximisation",
+        relatives=relatives_of_shares(model, estimate.kin, per_pair, engine.sources),
+    )
+
+
+def _model(engine: Engine, learned: Sequence[Comparison]) -> Model:
+    return Model(
+        comparisons=tuple(learned),
+        prior=significant(1 / max(engine.listed, engine.records, 2)),
+        blocking_rules=tuple(rule.sql for rule in engine.rules),
+        link_type="link_and_dedupe" if engine.listed else "dedupe_only",
+    )
+
+
+def _relatives_of_persons(engine: Engine, model: Model, seed: int) -> Relatives:
+    """Learn from the persons how two of one household differ."""
+    if not engine.listed or not set(NEEDED) <= set(engine.present):
+        return Relatives()
+    return relatives_of_counts(model, engine.count_relatives(model.comparisons, seed), engine.sources)
+
+
+def _estimate(
+    engine: Engine,
+    pairs: pl.DataFrame,
+    begun: Model,
+    all_pairs: int,
+    known: Mapping[str, Mapping[str, Mapping[int, float]]],
+) -> Estimate:
+    """Estimate m, with relatives as a class of their own where there are any."""
+    estimate = maximise(pairs, begun, all_pairs, known)
+    if known and estimate.kin_pairs[OTHER_BIRTH_DATE] < _FEWEST_RELATED * engine.records:
+        known = {}
+        estimate = maximise(pairs, begun, all_pairs)
+    born = {name: estimate.m[name] for name in BIRTH_DATES if name in estimate.m}
+    # Records of one person seldom differ in the birth date. If most pairs that were found do, there are no pairs of one
+    # person to find, or too few, and they are something else: then that much is given.
+    if _share_far_apart(engine.comparisons, born) > 0.5:
+        one_person = {name: shares.of_level for name, shares in begin(engine.comparisons).items() if name in born}
+        estimate = maximise(pairs, begun, all_pairs, {**known, ONE_PERSON: one_person})
+    return estimate
+
+
+def _known_of_relatives(
+    engine: Engine, names: Shares | None, u: Mapping[str, Shares]
+) -> dict[str, dict[str, Mapping[int, float]]]:
+    """Return what is known of relatives beforehand: they share a family name, and differ as any two people do.
+
+    Twins are told from records of one person by their gender; without it they cannot be.
+
+    ``names``: of pairs that share a family name.
+    """
+    if not set(NEEDED) - {"postcode"} <= set(engine.present) or names is None or not names.pairs:
+        return {}
+    born = [name for name in BIRTH_DATES if name in u]
+    kinds = {OTHER_BIRTH_DATE: {"name": names.of_level} | {name: u[name].of_level for name in born}}
+    if "gender" in u:
+        begun = begin(engine.comparisons)
+        one = {name: begun[name].of_level for name in born}
+        kinds[SAME_BIRTH_DATE] = {"name": names.of_level, **one, "gender": u["gender"].of_level}
+    return kinds
+
+
+def _share_far_apart(comparisons: Sequence[Comparison], born: Mapping[str, Shares]) -> float:
+    """Return the share of pairs on the last two levels of birth dates: within a year, or nearly, and further apart."""
+    levels = {comparison.name: len(comparison.levels) for comparison in comparisons}
+    far = sum(
+        shares.pairs * sum(shares.of_level.get(levels[name] - last, 0.0) for last in (1, 2))
+        for name, shares in born.items()
+    )
+    return far / max(sum(shares.pairs for shares in born.values()), 1.0)

@@ -1,0 +1,108 @@
+"""The table of persons and records in which a private database compares them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+import polars as pl
+
+from linkcore.errors import LinkcoreError
+from linkcore.linkage.comparisons.comparable import comparable
+from linkcore.linkage.settings import Fallback
+from linkcore.private_database import make_table, private_connection
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+__all__ = ["PeopleTable", "with_people_table"]
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, eq=False)
+class PeopleTable:
+    """Persons and records in the table ``people`` of a private database.
+
+    A person's ``unique_id`` is its position; that of a record is its position, counted on after all persons.
+
+    Parameters
+    ----------
+    connection : duckdb.DuckDBPyConnection
+        The database, which nobody else uses: Splink fails where a result of somebody else is half read.
+    columns, present : sequence of str
+        All comparable columns, and those of them that have values.
+    persons, listed, records : int
+        How many persons there are in the table; how many of them, from the first, are really listed; and how many
+        records there are.
+    source_of_record : polars.Series
+        The source of each record.
+    """
+
+    connection: "DuckDBPyConnection" = field(repr=False)
+    columns: Sequence[str]
+    present: Sequence[str]
+    persons: int
+    listed: int
+    records: int
+    source_of_record: pl.Series = field(repr=False)
+
+    @property
+    def sources(self) -> Sequence[int]:
+        """The sources of the records, in order."""
+        return sorted(self.source_of_record.unique()) or [0]
+
+    @property
+    def listed_people(self) -> str:
+        """SQL of the persons who are really listed."""
+        return f"(SELECT * FROM people WHERE unique_id < {self.listed})"
+
+
+def with_people_table(
+    fallback: Fallback,
+    persons: pl.DataFrame,
+    records: pl.DataFrame,
+    run: Callable[[PeopleTable], _Result],
+    *,
+    listed: int | None = None,
+) -> _Result:
+    """Return what ``run`` returns; its table and temporary files are gone afterwards, whatever happens.
+
+    ``persons``, ``records``: PERSONS and RECORDS; the latter with ``order``, the source of each, if known.
+    ``listed``: how many of the persons, from the first, are really listed; all, if not given.
+    """
+    import duckdb
+
+    try:
+        with private_connection(fallback.memory, fallback.threads) as connection:
+            return run(_make_people_table(connection, persons, records, listed))
+    except Exception as error:
+        # Splink is loaded only where it is needed, so its errors are known by where they come from.
+        if not isinstance(error, duckdb.Error) and not type(error).__module__.startswith("splink."):
+            raise
+        causes = (error, error.__cause__)
+        short = any(isinstance(cause, duckdb.OutOfMemoryException | duckdb.IOException) for cause in causes)
+    # Outside the except clause, so that nothing of the other error, which may quote values, hangs on this one.
+    if short:
+        raise LinkcoreError(
+            f"the probabilistic linkage needs more than {fallback.memory} of memory, or more room in the temporary "
+            "directory; raise Fallback(memory=...), or set TMPDIR to where there is room"
+        )
+    raise LinkcoreError(
+        "the probabilistic linkage failed in DuckDB or Splink; if a model was given, was it learned on such data?"
+    )
+
+
+def _make_people_table(
+    connection: "DuckDBPyConnection", persons: pl.DataFrame, records: pl.DataFrame, listed: int | None
+) -> PeopleTable:
+    people = pl.concat([comparable(persons), comparable(records)], how="diagonal")
+    make_table(connection, "people", people.with_row_index("unique_id"))
+    return PeopleTable(
+        connection,
+        columns=people.columns,
+        present=[name for name in people.columns if people[name].null_count() < people.height],
+        persons=persons.height,
+        listed=persons.height if listed is None else listed,
+        records=records.height,
+        source_of_record=records["order"] if "order" in records.columns else pl.repeat(0, records.height, eager=True),
+    )
