@@ -1,4 +1,4 @@
-"""Manifests: what a release holds, so that its recipient can tell that it is whole, and what the trusted team wrote."""
+"""Manifests: what a release holds, by which its recipient checks that it is whole and the trusted team's."""
 
 import hashlib
 import json
@@ -13,20 +13,20 @@ from linkcore.keys.signing import SigningKey, VerifyKey
 __all__ = ["MANIFEST", "SIGNATURE", "digest_of", "is_of_a_release", "read_manifest", "verify_release", "write_manifest"]
 
 MANIFEST: Final = "manifest.json"
-"""The file that says what a release is."""
+"""The file that describes a release."""
 
 SIGNATURE: Final = "manifest.json.sig"
-"""The Ed25519 signature of its bytes, where the trusted team signs: 64 bytes."""
+"""The file with the Ed25519 signature of the manifest's bytes: 64 bytes."""
 
 
 def digest_of(file: Path) -> str:
-    """Give a file's SHA-256."""
+    """Compute the SHA-256 of a file, in hex."""
     with file.open("rb") as raw:
         return hashlib.file_digest(raw, "sha256").hexdigest()
 
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any], signing_key: SigningKey | None) -> None:
-    """Write a release's manifest, and its signature."""
+    """Write the manifest of a release, and its signature if there is a signing key."""
     content = (json.dumps(dict(manifest), indent=2, ensure_ascii=False) + "\n").encode()
     (folder / MANIFEST).write_bytes(content)
     if signing_key is not None:
@@ -34,12 +34,12 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any], signing_key: Signi
 
 
 def read_manifest(folder: str | Path) -> MappingProxyType[str, Any]:
-    """Read a release's manifest; nothing is verified by that."""
+    """Read the manifest of a release, without verifying anything."""
     return _parsed(Path(folder), _content(Path(folder) / MANIFEST))
 
 
 def is_of_a_release(entry: Path) -> bool:
-    """Say whether a file is part of an earlier release, so that a new one may replace it."""
+    """Whether a file is part of an earlier release, which a new one may replace."""
     try:
         return entry.name in {MANIFEST, SIGNATURE, *_listed(read_manifest(entry.parent))}
     except SourceError:
@@ -47,16 +47,17 @@ def is_of_a_release(entry: Path) -> bool:
 
 
 def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> MappingProxyType[str, Any]:
-    """Check that a release is whole: each file is there as it was written, and there is no other.
+    """Check that a release is whole: every file is as it was written, and there is no other.
 
-    Without the public key of whoever wrote it, that shows damage only: who alters a file can alter the manifest, too.
+    Without the public key of the trusted team, the check finds damage only: whoever alters a file can alter the
+    manifest too.
 
     Parameters
     ----------
     folder : path
-        Of the release.
+        Folder of the release.
     verify_key : VerifyKey, optional
-        The trusted team's public key, had from it by another way than the release.
+        The trusted team's public key, received in another way than the release.
 
     Returns
     -------
@@ -66,9 +67,9 @@ def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> M
     Raises
     ------
     SourceError
-        If there is no manifest, or it is none.
+        If the manifest is missing or damaged.
     RefusedError
-        If anything is missing, altered or added, or the signature is not of this key.
+        If anything is missing, altered or added, or the manifest was not signed with this key.
 
     Examples
     --------

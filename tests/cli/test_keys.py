@@ -91,7 +91,7 @@ def test_a_passphrase_comes_from_a_file_descriptor_and_is_never_an_argument(keyr
     ("arguments", "passphrase", "code", "says"),
     [
         (["list"], "another passphrase", 4, "the passphrase is wrong"),
-        (["list"], None, 2, "nobody to ask"),
+        (["list"], None, 2, "no terminal to ask"),
         (["destroy", "optum-2026", "--version", "1"], PASSPHRASE, 4, "retire it first"),
         (["destroy", "optum-2026"], PASSPHRASE, 2, "--version"),
         (["rotate", "other"], PASSPHRASE, 4, "no key 'other'; it has optum-2026"),

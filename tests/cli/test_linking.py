@@ -81,7 +81,7 @@ def test_report_reads_a_saved_linkage_and_does_not_link_again(linked: tuple[Path
     shown, true = read_quality(tmp_path / "report" / "quality.json"), read_quality(folder / "quality.json")
     assert shown.disclosed
     assert shown.run == true.run  # the same run, with its times
-    assert "are of about" in said
+    assert "belong to about" in said
     again = done("report", folder, "--out", tmp_path / "trusted", "--trusted", "--previous", folder / "quality.json")
     assert "keep it within the trusted team" in again
     assert read_quality(tmp_path / "trusted" / "quality.json").records.equals(true.records)
@@ -90,7 +90,7 @@ def test_report_reads_a_saved_linkage_and_does_not_link_again(linked: tuple[Path
 
 def test_report_links_a_programme(programme: Path, tmp_path: Path) -> None:
     said = done("report", programme, "--on", DAY, "--out", tmp_path / "report")
-    assert "are of about" in said
+    assert "belong to about" in said
     assert 'withheld from releases for "Planning"' in said
     told = read_quality(tmp_path / "report" / "quality.json")
     assert told.withheld["purpose"].unique().to_list() == ["Planning"]

@@ -1,4 +1,4 @@
-"""Manifests: whatever is done to a release afterwards is found."""
+"""Manifests: any change to a release is found."""
 
 import json
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def test_a_release_that_is_not_signed_verifies_only_without_a_key(tmp_path: Path
 
 
 def rewritten(out: Path) -> None:
-    """Alter a file, and the manifest to fit it, as who knows how would."""
+    """Alter a file, and the manifest to fit it, as somebody who knows how would."""
     import hashlib
 
     file, manifest = out / "gp.parquet", json.loads((out / MANIFEST).read_text())
@@ -67,13 +67,13 @@ def flipped(file: Path) -> None:
         (lambda out: (out / SIGNATURE).write_bytes(b""), "the signature does not verify"),
     ],
 )
-def test_whatever_was_done_to_it_is_found(out: Path, tamper: Callable[[Path], object], says: str) -> None:
+def test_every_change_to_a_release_is_found(out: Path, tamper: Callable[[Path], object], says: str) -> None:
     tamper(out)
     with pytest.raises(lc.RefusedError, match=says):
         verify_release(out, SIGNING.verify_key)
 
 
-def test_another_teams_signature_is_none(out: Path) -> None:
+def test_a_signature_of_another_team_is_refused(out: Path) -> None:
     with pytest.raises(lc.RefusedError, match="signed"):
         verify_release(out, SigningKey.generate().verify_key)
 
@@ -82,12 +82,12 @@ def test_another_teams_signature_is_none(out: Path) -> None:
     "content",
     ["", "[]", "{}", '{"files": [{"file": "../gp.parquet", "bytes": 1, "sha256": ""}]}', '{"files": [1]}', "\0"],
 )
-def test_what_is_no_manifest_is_said(tmp_path: Path, content: str) -> None:
+def test_a_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / MANIFEST).write_text(content)
     with pytest.raises(lc.SourceError, match="no manifest of a release"):
         verify_release(tmp_path)
 
 
-def test_a_folder_without_a_release_is_said(tmp_path: Path) -> None:
+def test_a_folder_without_a_release_is_refused(tmp_path: Path) -> None:
     with pytest.raises(lc.SourceError, match="name the folder of a release"):
         verify_release(tmp_path)

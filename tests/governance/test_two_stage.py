@@ -1,4 +1,8 @@
+<<<<<<< HEAD
 """A two-stage programme: releases, opt-outs and exits with codes that the trusted team cannot reverse."""
+=======
+"""A programme in two stages: it releases, withholds and answers by codes that it cannot reverse."""
+>>>>>>> releases
 
 import hmac
 from pathlib import Path
@@ -60,7 +64,7 @@ def opted_out(*of: str) -> OptOuts:
     return OptOuts.from_list(codes([*of]).alias("nhs_number").to_frame(), as_of=DAY, stage_one=STAGE)
 
 
-def test_a_release_is_under_the_second_stage_without_those_who_opted_out(linkage: lc.Linkage, tmp_path: Path) -> None:
+def test_a_release_has_second_stage_pseudonyms_and_leaves_out_opt_outs(linkage: lc.Linkage, tmp_path: Path) -> None:
     agreement = lc.Agreement("partner", KEY.id, {"gp": ["SMOKER"], "hospital": ["COST"]}, PURPOSE, terms=terms())
     kept = withhold(
         linkage,
@@ -78,7 +82,7 @@ def test_a_release_is_under_the_second_stage_without_those_who_opted_out(linkage
     assert hospital.select("pseudonym", "COST").rows() == [(second_stage(NUMBERS[4]), 40)]
 
 
-def test_opt_outs_by_number_are_refused_for_they_would_withhold_nobody(linkage: lc.Linkage) -> None:
+def test_opt_outs_by_nhs_number_are_refused_because_they_would_withhold_nobody(linkage: lc.Linkage) -> None:
     by_number = OptOuts.from_list(pl.DataFrame({"nhs_number": NUMBERS[:1]}), as_of=DAY)
     with pytest.raises(lc.RefusedError, match="by NHS Numbers, and the sources know people by stage-1 codes"):
         withhold(
@@ -105,7 +109,7 @@ def test_the_national_service_is_not_asked_about_codes(linkage: lc.Linkage, tmp_
     assert not (tmp_path / "asked.dat").exists()
 
 
-def test_a_practice_is_told_of_its_own_codes_and_no_others(linkage: lc.Linkage, tmp_path: Path) -> None:
+def test_a_practice_learns_only_its_own_codes(linkage: lc.Linkage, tmp_path: Path) -> None:
     pseudonyms = [second_stage(number) for number in NUMBERS]
     answer = reidentify(
         pseudonyms,
@@ -122,7 +126,7 @@ def test_a_practice_is_told_of_its_own_codes_and_no_others(linkage: lc.Linkage, 
     assert dict(answer.rows()) == expected
 
 
-def test_a_person_who_asks_is_found_by_code(linkage: lc.Linkage, tmp_path: Path) -> None:
+def test_subject_access_finds_a_person_by_code(linkage: lc.Linkage, tmp_path: Path) -> None:
     found = subject_access(
         linkage,
         codes([NUMBERS[4]])[0],

@@ -1,8 +1,8 @@
-"""k-anonymity: among how many persons the one who is known best by quasi-identifiers can hide.
+"""k-anonymity: the size of the smallest group of persons whom quasi-identifiers do not tell apart.
 
-A quasi-identifier is what somebody may know of a person from elsewhere: age, district, ethnic group. A release of
-records has them on many rows and in several tables, which its recipient can join by pseudonym. So a person is known by
-*all* values of each that stand anywhere in the release, and two persons are alike where these sets are the same.
+A quasi-identifier is something that somebody may know about a person from elsewhere: age, district, ethnic group. A
+release has them on many rows and in several tables, which its recipient can join by pseudonym. So a person is described
+by *all* values of each quasi-identifier anywhere in the release. Two persons are alike if these sets are the same.
 """
 
 from collections.abc import Sequence
@@ -20,18 +20,18 @@ _HASH: Final = "linkcore:value"
 
 @dataclass(frozen=True)
 class Anonymity:
-    """How well persons hide among each other.
+    """How many persons are alike.
 
     Parameters
     ----------
     k : int or None
-        How many persons are in the smallest class of persons who are alike; None where no quasi-identifier is released.
+        Size of the smallest group of persons who are alike. None if no quasi-identifier is released.
     persons : int
-        Who have any record with a quasi-identifier.
+        Number of persons with a record that has a quasi-identifier.
     classes : int
-        How many different sets of values there are.
+        Number of groups.
     alone : int
-        Persons like whom there is no other.
+        Number of persons who are like nobody else.
     """
 
     k: int | None
@@ -40,12 +40,12 @@ class Anonymity:
     alone: int
 
     def as_dict(self) -> dict[str, int | None]:
-        """Give it for a manifest."""
+        """Return the figures for a manifest."""
         return asdict(self)
 
 
 class QuasiIdentifiers:
-    """The values of quasi-identifiers by person, as a release is written.
+    """The quasi-identifiers of each person, collected while a release is written.
 
     Examples
     --------
@@ -60,21 +60,21 @@ class QuasiIdentifiers:
         self._values: dict[str, list[pl.DataFrame]] = {}
 
     def add(self, source: str, rows: pl.DataFrame, columns: Sequence[str]) -> None:
-        """Take rows that will be released.
+        """Add rows that will be released.
 
-        ``rows``: with ``RANK``, which is of one person, and ``columns``.
+        ``rows``: ``RANK``, which stands for the person, and ``columns``.
         """
         parts = self._values.setdefault(source, [])
         for name in columns:
-            # A category's number is not the same in two batches; its name is.
+            # The number of a category may differ between two batches; its name does not.
             value = pl.col(name).cast(pl.String) if rows.schema[name] in (pl.Categorical, pl.Enum) else pl.col(name)
             hashed = pl.struct(pl.lit(name).alias("name"), value.alias("value")).hash(0).alias(_HASH)
             parts.append(rows.select(RANK, hashed).unique())
 
     def anonymity(self, source: str | None = None) -> Anonymity:
-        """Count persons who are alike."""
-        wanted = self._values if source is None else [source]
-        parts = [part for each in wanted for part in self._values.get(each, ())]
+        """Count the persons who are alike, in one source or in the whole release."""
+        sources = self._values if source is None else [source]
+        parts = [part for name in sources for part in self._values.get(name, ())]
         if not parts:
             return Anonymity(None, 0, 0, 0)
         of_person = pl.concat(parts).lazy().unique().group_by(RANK).agg(pl.col(_HASH).bitwise_xor())

@@ -27,20 +27,18 @@ _PSEUDONYM: Final = "^[0-9a-f]{32}$"
 
 @dataclass(frozen=True, eq=False)
 class Cohort:
-    """The persons of whom anything is released: everything else about them follows from the agreement's columns.
-
-    With both a filter and a list, a person must be in both.
+    """The persons whose records are released. With both a filter and a list, a person must be in both.
 
     Parameters
     ----------
     where : str, optional
-        A filter (:mod:`linkcore.governance.releases.filters`) on the records of one source: in the cohort is whoever
-        has a record there for which it is true and which is not withheld. It may name the source's payload, its
-        practice and its gender, and ``derived``, but nothing by which one person could be picked out.
+        A filter (:mod:`linkcore.governance.releases.filters`) on the records of one source. A person is in the cohort
+        if one of their records there passes it and is not withheld. The filter may name the source's payload, its
+        practice, its gender and ``derived``, but no column that could pick out one person.
     source : str, optional
-        That source; by default the spine.
+        The source that the filter is on. By default it is the spine.
     derived : mapping of str to Derived, optional
-        Columns for the filter, made of the source's identifiers; they are not released by it.
+        Columns for the filter, made of the source's identifiers. They are not released.
     pseudonyms : path or polars.Series, optional
         Pseudonyms from an earlier release to the same recipient, under the same version of its key: a Parquet or CSV
         file with the column ``pseudonym``.
@@ -48,7 +46,7 @@ class Cohort:
     Raises
     ------
     ProgrammeError
-        If it says nothing, or its filter is none.
+        If it has neither a filter nor a list, or the filter cannot be read.
 
     Examples
     --------
@@ -64,14 +62,14 @@ class Cohort:
 
     def __post_init__(self) -> None:
         if self.where is None and self.pseudonyms is None:
-            raise ProgrammeError("a cohort is a filter, in where, or a list of pseudonyms; without both, it is none")
+            raise ProgrammeError("a cohort needs a filter, in where, or a list, in pseudonyms; state one of them")
         if self.where is None and (self.derived or self.source is not None):
-            raise ProgrammeError("a cohort's source and derived columns are for its filter; state where, too")
+            raise ProgrammeError("a cohort's source and derived columns are for its filter; state where as well")
         object.__setattr__(self, "filter", None if self.where is None else Filter(self.where))
         object.__setattr__(self, "derived", MappingProxyType(dict(self.derived)))
 
     def check(self, sources: Sequence[Source]) -> None:
-        """Hold it against the sources before anything but the names of their columns is read.
+        """Check the cohort against the sources before any row is read.
 
         Parameters
         ----------
@@ -81,7 +79,7 @@ class Cohort:
         Raises
         ------
         ProgrammeError
-            If its source or a column is not there, or is compared with what it cannot be compared with.
+            If its source or a column does not exist, or a column is compared with a value of another kind.
         RefusedError
             If its filter names an identifier.
         """
@@ -89,21 +87,23 @@ class Cohort:
             return
         source = self.source_among(sources)
         columns = self.columns(source)
-        lacking = [name for name, each in self.derived.items() if each.identifier not in source.identifier_columns]
+        lacking = [
+            name for name, derived in self.derived.items() if derived.identifier not in source.identifier_columns
+        ]
         if lacking:
             raise ProgrammeError(f"cohort: source {source.name!r} has nothing that {lacking} could be derived from")
-        for each in self.derived.values():
-            each.check()
+        for derived in self.derived.values():
+            derived.check()
         # The schema says of what dtype a derived column will be; no row is read.
         with source.reading():
             schema = rows_with_derived(source, columns, self.derived).collect_schema()
         self.filter.expression({name: dtype for name, dtype in schema.items() if name != RAW_ROW_HASH})
 
     def described(self) -> dict[str, str]:
-        """Say for a manifest who is in it; a list is only said to be one."""
-        said = {} if self.where is None else {"where": self.where, "source": self.source or "the spine"}
-        said |= {f"derived {name}": derived.described() for name, derived in self.derived.items()}
-        return said | ({} if self.pseudonyms is None else {"pseudonyms": "those of a list"})
+        """Describe it for a manifest; of a list, only that there is one."""
+        described = {} if self.where is None else {"where": self.where, "source": self.source or "the spine"}
+        described |= {f"derived {name}": derived.described() for name, derived in self.derived.items()}
+        return described | ({} if self.pseudonyms is None else {"pseudonyms": "those of a list"})
 
     def source_among(self, sources: Sequence[Source]) -> Source:
         """Find the source that the filter is on.
@@ -120,21 +120,22 @@ class Cohort:
         Raises
         ------
         ProgrammeError
-            If it is not there.
+            If it does not exist.
         """
         for source in sources:
             if source.name == self.source or (self.source is None and source.spine):
                 return source
-        wanted = "the spine, and there is none" if self.source is None else f"{self.source!r}, and there is none"
-        raise ProgrammeError(f"cohort: it is of {wanted}; name its source: {', '.join(each.name for each in sources)}")
+        wanted = "the spine" if self.source is None else repr(self.source)
+        names = ", ".join(source.name for source in sources)
+        raise ProgrammeError(f"cohort: its filter is on {wanted}, and there is none; name one of the sources: {names}")
 
     def columns(self, source: Source) -> list[str]:
-        """Name the source's own columns that the filter asks for.
+        """Name the source's own columns that the filter uses.
 
         Parameters
         ----------
         source : Source
-            That of the filter.
+            The source that the filter is on.
 
         Returns
         -------
@@ -143,14 +144,14 @@ class Cohort:
         Raises
         ------
         ProgrammeError
-            If one is not there.
+            If one does not exist.
         RefusedError
             If one identifies people.
         """
         assert self.filter is not None
         own = [name for name in self.filter.names if name not in self.derived]
-        telling = source.private_columns - {source.practice, source.identifier_columns.get("gender")}
-        private = sorted(telling.intersection(own))
+        identifying = source.private_columns - {source.practice, source.identifier_columns.get("gender")}
+        private = sorted(identifying.intersection(own))
         if private:
             raise RefusedError(f"cohort: {private} identify people, and no cohort is chosen by them; derive a column")
         missing = [name for name in own if name not in source.column_names]
@@ -162,7 +163,7 @@ class Cohort:
 def persons_of(
     cohort: Cohort, linkage: "Linkage", pseudonyms: pl.Series, kept: Mapping[str, pl.Series] | None = None
 ) -> pl.Series:
-    """Say of each person whether it is in a cohort."""
+    """Return whether each person is in a cohort (Boolean, in the order of PERSONS)."""
     inside = pl.repeat(True, linkage.persons.height, eager=True)
     if cohort.filter is not None:
         inside &= _by_filter(cohort, cohort.filter, linkage, kept)
@@ -189,21 +190,24 @@ def _by_filter(
 
 def _listed(stated: str | Path | pl.Series, pseudonyms: pl.Series) -> pl.Series:
     listed = stated if isinstance(stated, pl.Series) else _read(Path(stated))
-    wrong = listed.len() - int(listed.str.contains(_PSEUDONYM).sum()) if listed.dtype == pl.String else listed.len()
-    if wrong:
-        raise ProgrammeError(f"cohort: {wrong} of {listed.len()} in its list are no pseudonyms of 32 hex characters")
+    sound = int(listed.str.contains(_PSEUDONYM).sum()) if listed.dtype == pl.String else 0
+    if sound < listed.len():
+        raise ProgrammeError(
+            f"cohort: {listed.len() - sound} of {listed.len()} in its list are no pseudonyms of 32 hex characters; "
+            "correct the list"
+        )
     inside = pseudonyms.is_in(listed.unique().implode())
     if listed.len() and not inside.any():
         raise ProgrammeError(
-            "cohort: nobody has any of the pseudonyms in its list; were they released under another key, or under "
-            "another version of it?"
+            "cohort: nobody has any of the pseudonyms in its list; check whether they were released under another key, "
+            "or under another version of it"
         )
     return inside
 
 
 def _read(file: Path) -> pl.Series:
     if not file.is_file():
-        raise ProgrammeError(f"cohort: there is no file {file}; it is Parquet or CSV, with a column pseudonym")
+        raise ProgrammeError(f"cohort: there is no file {file}; name a Parquet or CSV file with a column pseudonym")
     if file.suffix.lower() == ".parquet":
         try:
             return pl.read_parquet(file, columns=["pseudonym"]).to_series()

@@ -1,15 +1,15 @@
-"""Filters: which rows are meant, in a small language of its own that becomes a Polars expression.
+"""Filters: conditions on rows, in a small language that is translated into Polars expressions.
 
-It looks like Python, and Python's own parser reads it, but nothing is ever run: of the tree that the parser gives, a
-short list of nodes is translated, and everything else is refused. ::
+It looks like Python, and Python's own parser reads it, but nothing is ever run. A short list of the parser's nodes is
+translated, and everything else is refused. ::
 
     age >= 18 and LSOA in ("E01000001", "E01000002") and not (practice == "L83001")
     DISCHARGED is None or date(DISCHARGED) >= "2026-01-01"
     number(COST) > 100 and column("Main specialty") != "300"
 
-Names are columns. ``column("...")`` names one with spaces; ``number(...)`` and ``date(...)`` read text, as all columns
-of a CSV file are. A condition on a value that is missing, or cannot be read, is neither true nor false, as in SQL, and
-a row whose condition is not true is left out.
+Names are columns. ``column("...")`` names a column with spaces in its name. ``number(...)`` and ``date(...)`` read
+text, because all columns of a CSV file are text. As in SQL, a condition on a value that is missing, or cannot be read,
+is neither true nor false. A row is left out unless its condition is true.
 """
 
 import ast
@@ -50,7 +50,7 @@ _ALLOWED: Final = (
 
 
 class _Operand(NamedTuple):
-    """A column, as an expression: of what kind, and what it is called."""
+    """A column as an expression, its kind, and its name."""
 
     value: pl.Expr
     kind: str
@@ -65,12 +65,12 @@ class Filter:
     Parameters
     ----------
     text : str
-        As it is written.
+        The condition, as it was written.
 
     Raises
     ------
     ProgrammeError
-        If it is not in the language.
+        If it cannot be read, or uses anything that is not in the language.
 
     Examples
     --------
@@ -82,7 +82,7 @@ class Filter:
     [(40, '2')]
     >>> Filter("__import__('os').remove('gp.csv')")
     Traceback (most recent call last):
-    linkcore.errors.ProgrammeError: filter, character 1: ... is no part of one; a filter has columns, ...
+    linkcore.errors.ProgrammeError: filter, character 1: ... is not allowed; a filter has columns, ...
     """
 
     text: str
@@ -92,7 +92,7 @@ class Filter:
         if not isinstance(self.text, str) or not self.text.strip() or len(self.text) > _LONGEST:
             raise ProgrammeError(f"filter: it is 1 to {_LONGEST} characters of text, as in age >= 18")
         try:
-            # In brackets, so that it may go over several lines.
+            # In brackets, so that it may span several lines.
             tree = ast.parse(f"({self.text}\n)", mode="eval").body
         except SyntaxError as error:
             where = f", character {error.offset - 1}" if error.offset and error.lineno == 1 else ""
@@ -101,7 +101,7 @@ class Filter:
             raise ProgrammeError(f"filter: it cannot be read; {_ALLOWED}") from None
         object.__setattr__(self, "_tree", tree)
         try:
-            # Any column of any kind: what is no part of the language is found before a source is looked at.
+            # Without a schema, every column fits: what is not in the language is found before a source is known.
             _condition(tree, None)
         except RecursionError:
             raise ProgrammeError("filter: it is nested too deeply; name many values with in (...)") from None
@@ -115,7 +115,7 @@ class Filter:
         return tuple(sorted(plain | {_column_of(node) for node in nodes if _is_call(node, "column")}))
 
     def expression(self, schema: Mapping[str, pl.DataType]) -> pl.Expr:
-        """Translate it for rows of a schema."""
+        """Translate the filter for rows of a schema."""
         return _condition(self._tree, schema)
 
 
@@ -171,7 +171,7 @@ def _operand(node: ast.expr, schema: Mapping[str, pl.DataType] | None) -> _Opera
         text = inner.kind == "text"
         value = inner.value.str.to_date("%Y-%m-%d", strict=False) if text else inner.value.cast(pl.Date)
         return _Operand(value, "date", inner.name)
-    raise _error(node, f"{type(node).__name__} is no part of one; {_ALLOWED}")
+    raise _error(node, f"{type(node).__name__} is not allowed; {_ALLOWED}")
 
 
 def _named(node: ast.expr, name: str, schema: Mapping[str, pl.DataType] | None) -> _Operand:
@@ -194,13 +194,13 @@ def _named(node: ast.expr, name: str, schema: Mapping[str, pl.DataType] | None) 
 
 
 def _constant(node: ast.expr, column: _Operand) -> object:
-    """Give a value that a column is compared with, of the column's own kind."""
+    """Return the value that a column is compared with; refuse one of another kind."""
     negative = isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
     inner = node.operand if isinstance(node, ast.UnaryOp) and negative else node
     value = inner.value if isinstance(inner, ast.Constant) else None
     given = {bool: "truth value", int: "number", float: "number", str: "text"}.get(type(value))
     if given is None or (negative and given != "number"):
-        raise _error(node, f"a text, a number, True or False is wanted here; {_ALLOWED}")
+        raise _error(node, f"a text, a number, True or False must stand here; {_ALLOWED}")
     if isinstance(value, int) and abs(value) >= 1 << 63:
         raise _error(node, "a number has at most 18 digits")
     if column.kind == "date" and isinstance(value, str):
@@ -217,7 +217,7 @@ def _constant(node: ast.expr, column: _Operand) -> object:
 def _is_among(column: _Operand, nodes: Sequence[ast.expr]) -> pl.Expr:
     values = [_constant(node, column) for node in nodes]
     if all(type(value) in (int, float) for value in values):
-        # A code of 18 digits is no longer itself as a float.
+        # A float cannot hold a code of 18 digits exactly.
         whole = column.is_whole and all(isinstance(value, int) for value in values)
         dtype = pl.Int64() if whole else pl.Float64()
         return column.value.cast(dtype, strict=False).is_in(pl.Series(values, dtype=dtype, strict=False).implode())
@@ -250,7 +250,7 @@ def _column_of(node: ast.AST) -> str:
 
 
 def _error(node: ast.AST, what: str) -> ProgrammeError:
-    # One less: it was parsed in brackets.
-    line, at = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
-    where = f"character {at}" if line == 1 else f"line {line}, character {at + 1}"
+    # On the first line, the bracket that was added counts as one character.
+    line, column = getattr(node, "lineno", 1), getattr(node, "col_offset", 0)
+    where = f"character {column}" if line == 1 else f"line {line}, character {column + 1}"
     return ProgrammeError(f"filter, {where}: {what}")

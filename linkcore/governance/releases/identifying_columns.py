@@ -1,4 +1,4 @@
-"""Identifiers under another name: found by looking at what a column holds, whatever it is called."""
+"""Identifiers under another name: found by what a column holds, whatever it is called."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -14,22 +14,22 @@ from linkcore.pseudonyms.stage_one import CODE_TOKEN
 __all__ = ["PERSON", "RECORD", "Sample", "identifying", "names_of", "refuse_identifying"]
 
 PERSON: Final = "linkcore:person"
-"""The column of a sample that says whose record each row is: the person's position in PERSONS."""
+"""The column of a sample with the person of each row: the position in PERSONS."""
 
 RECORD: Final = "linkcore:record"
-"""The column of a sample with the row's own record id; null where that is only a row number."""
+"""The column of a sample with the record id of each row; null where the source has none."""
 
 # From about so many rows, a share of one half is known to within 1 in 50.
 _SAMPLE_ROWS: Final = 2_000
 _VALUE: Final = "value"
-_THEIR_OWN: Final = ("given_name", "family_name", "birth_date", "token")
+_OF_PERSONS: Final = ("given_name", "family_name", "birth_date", "token")
 _MOSTLY: Final = 0.5
-# By chance 1 ten-digit number in 11 is a valid NHS Number. A column of local ids in which more are holds NHS Numbers
-# where they are known, and something else where they are not.
+# By chance, 1 ten-digit number in 11 is a valid NHS Number. If many more are, the column holds NHS Numbers where they
+# are known, and local ids where they are not.
 _MOSTLY_NUMBERS: Final = 0.25
-# Colours, months and wards are surnames and given names, too; no code list has so many that are.
+# Colours, months and wards are also names; no code list has as many of them.
 _FEWEST_NAMES: Final = 20
-# A single letter is an initial, and as well the value of many a code list.
+# A single letter may be an initial, but also a code.
 _WORD: Final = r"\p{L}{2,}"
 
 
@@ -63,7 +63,7 @@ class Sample:
 
 
 def names_of(persons: pl.DataFrame) -> pl.Series:
-    """Give every given and family name that persons have, once, to be looked in for each column of a release.
+    """Collect every given and family name of persons once, for comparison with each released column.
 
     Examples
     --------
@@ -80,33 +80,34 @@ def refuse_identifying(
     names: pl.Series,
     *,
     where: str,
-    looked_at: Sequence[str] = (),
+    not_identifying: Sequence[str] = (),
 ) -> None:
-    """Refuse a release where a column holds identifiers.
+    """Refuse a release if a column holds identifiers.
 
-    ``sample``: rows of a source: ``columns``, `PERSON` and `RECORD`.
+    ``sample``: `PERSON`, `RECORD` and ``columns`` of some rows. Columns in ``not_identifying`` may hold names and
+    postcodes, but not the patient's own name.
     """
-    # Column by column, since Polars copies whole frames whose columns are cut differently, as those of PERSONS are.
-    whose = [persons[name].gather(sample[PERSON]) for name in _THEIR_OWN]
+    # Column by column: Polars would copy the whole of PERSONS, because its columns have different chunks.
+    of_persons = [persons[name].gather(sample[PERSON]) for name in _OF_PERSONS]
     found = {}
     for column in columns:
-        what = identifying(pl.DataFrame([sample[column].alias(_VALUE), sample[RECORD], *whose]), names)
-        excused = {"postcodes", "names of the spine"} if column in looked_at else set()
+        what = identifying(pl.DataFrame([sample[column].alias(_VALUE), sample[RECORD], *of_persons]), names)
+        excused = {"postcodes", "names of the spine"} if column in not_identifying else set()
         if what - excused:
             found[column] = " and ".join(sorted(what - excused))
     if found:
         held = "; ".join(f"{column!r} holds {what}" for column, what in found.items())
         raise RefusedError(
-            f"{where}: {held}, under another name; take it out, or derive a column of it (names and postcodes that are "
-            "no patient's, such as of wards and sites, are released where the agreement's not_identifying says so)"
+            f"{where}: {held}, under another name; take it out, or derive a column (if its names or postcodes are no "
+            "patient's, but those of wards or sites, state the column in the agreement's not_identifying)"
         )
 
 
 def identifying(sample: pl.DataFrame, names: pl.Series) -> set[str]:
-    """Say what kinds of identifiers a column holds mostly.
+    """Return the kinds of identifiers that make up most of a column.
 
-    ``sample``: ``value``, `RECORD`, and of PERSONS of :mod:`linkcore.schema` each row's person's ``given_name``,
-    ``family_name``, ``birth_date`` and ``token``.
+    ``sample``: ``value`` and `RECORD` of each row, and its person's ``given_name``, ``family_name``, ``birth_date`` and
+    ``token``, as in PERSONS of :mod:`linkcore.schema`.
 
     Examples
     --------
@@ -125,7 +126,7 @@ def identifying(sample: pl.DataFrame, names: pl.Series) -> set[str]:
 
 
 def _leaves(sample: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Give the values inside lists and structs a row each; what can hold no identifier is left out."""
+    """Yield the values inside lists and structs, one a row; dtypes that can hold no identifier are left out."""
     dtype = sample.schema[_VALUE]
     if isinstance(dtype, pl.Array):
         yield from _leaves(sample.with_columns(pl.col(_VALUE).arr.to_list()))
@@ -135,7 +136,7 @@ def _leaves(sample: pl.DataFrame) -> Iterator[pl.DataFrame]:
         for field in dtype.fields:
             yield from _leaves(sample.with_columns(pl.col(_VALUE).struct.field(field.name).alias(_VALUE)))
     elif dtype == pl.Binary:
-        # Numbers and postcodes are ASCII; other bytes cannot be read as text at all.
+        # Numbers and postcodes are ASCII; other bytes need not be valid text.
         readable = sample.filter(pl.col(_VALUE).bin.encode("hex").str.contains("^(?:[0-7].)*$"))
         yield readable.with_columns(pl.col(_VALUE).cast(pl.String))
     elif dtype not in (pl.Boolean, pl.Time, pl.Duration, pl.Null, pl.Object):
@@ -143,7 +144,7 @@ def _leaves(sample: pl.DataFrame) -> Iterator[pl.DataFrame]:
 
 
 def _kinds(values: pl.DataFrame, names: pl.Series) -> Iterator[str]:
-    """Say what a column's values are: first what they could be at all, since reading identifiers is dear."""
+    """Yield the kinds of identifiers found: a cheap look first, because reading identifiers is slow."""
     distinct = values.group_by("text").agg(pl.len().alias("rows"), pl.col(_VALUE).first())
     likely = distinct.select(_share(looks).alias(name) for name, looks in _LOOKS.items()).row(0, named=True)
     if likely["number"] > _MOSTLY_NUMBERS:
@@ -179,14 +180,14 @@ def _names(values: pl.DataFrame, distinct: pl.DataFrame, names: pl.Series) -> It
     worded = worded.filter(pl.col("words").list.len() > 0)
     if worded.height < _FEWEST_NAMES:
         return
-    asked = worded["words"].explode(empty_as_null=True, keep_nulls=True).unique()
-    known = names.filter(names.is_in(asked.implode()))
-    strange = pl.col("words").list.set_difference(pl.lit(known.implode())).list.len()
-    if worded.select((strange == 0).mean()).item() > _MOSTLY:
+    words = worded["words"].explode(empty_as_null=True, keep_nulls=True).unique()
+    known = names.filter(names.is_in(words.implode()))
+    unknown = pl.col("words").list.set_difference(pl.lit(known.implode())).list.len()
+    if worded.select((unknown == 0).mean()).item() > _MOSTLY:
         yield "names of the spine"
 
 
-# What a value must look like at the least to be one; a date may be a number, of a spreadsheet or as 20010203.
+# The least that a value must look like to be an identifier. A date may be a number: a spreadsheet's, or 20010203.
 _LOOKS: Final = {
     "number": pl.col("text").str.count_matches("[0-9]").is_between(9, 20),
     "date": pl.col("text").str.contains("[0-9]") & (pl.col("text").str.len_chars() >= 5),
@@ -201,7 +202,7 @@ def _words(text: pl.Expr) -> pl.Expr:
 
 
 def _beside(values: pl.DataFrame, distinct: pl.DataFrame) -> pl.DataFrame:
-    """Put what was found of each text beside every row that has it."""
+    """Join what was found out about each text to every row that has it."""
     return values.join(distinct, on="text", how="left", maintain_order="left")
 
 
@@ -210,5 +211,5 @@ def _share(holds: pl.Expr) -> pl.Expr:
 
 
 def _share_of_rows(values: pl.DataFrame, holds: pl.Expr) -> float:
-    # Null where there is nothing to compare with, and out of the share then.
+    # Null where there is nothing to compare with: such a row does not count.
     return float(values.select(holds.mean()).item() or 0)

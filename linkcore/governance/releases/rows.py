@@ -1,4 +1,4 @@
-"""Rows in an order that tells nothing: sorted by what only the recipient's key gives, in bounded memory."""
+"""Rows in an order that reveals nothing: sorted by values that depend on the recipient's key, in bounded memory."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["RANK", "ROW_HASH", "Buckets", "can_be_hashed", "keyed_row_hash"]
 
-# Names that no source's own column can be confused with.
+# No source's own column has one of these names.
 RANK: Final = "linkcore:rank"
-"""The column by which rows are sorted first: the place of their person in the order of pseudonyms."""
+"""The column by which rows are sorted first: the rank of their person's pseudonym."""
 
 ROW_HASH: Final = "linkcore:row_hash"
 """The column by which rows of one person are sorted."""
@@ -28,7 +28,7 @@ _BUCKET_BYTES: Final = 256 << 20
 
 
 def can_be_hashed(dtype: pl.DataType) -> bool:
-    """Say whether values of a dtype have a text by which rows can be put in order."""
+    """Whether values of a dtype can be part of a row hash."""
     if isinstance(dtype, pl.List | pl.Array):
         return dtype.inner != pl.Binary and can_be_hashed(_instance(dtype.inner))
     if isinstance(dtype, pl.Struct):
@@ -37,10 +37,10 @@ def can_be_hashed(dtype: pl.DataType) -> bool:
 
 
 def keyed_row_hash(rows: pl.DataFrame, columns: Sequence[str], key: Key) -> pl.Series:
-    """Hash each row's values under a key.
+    """Hash the values of each row under a key.
 
-    Rows of one person are put in the order of this hash, which depends on nothing but the key and the values, so that
-    neither the source's order nor the order of two recipients' rows can be matched.
+    Rows of one person are sorted by this hash. It depends on the key and the values only, so the rows cannot be matched
+    by their order: neither with the source, nor between two recipients.
 
     Returns ``ROW_HASH``: UInt64, the first 8 bytes of HMAC-SHA-256 of a hash of the values.
     """
@@ -50,7 +50,7 @@ def keyed_row_hash(rows: pl.DataFrame, columns: Sequence[str], key: Key) -> pl.S
 
 
 def _exact(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Give values of which two that are not written alike have not one hash, as 0.0 and -0.0 have."""
+    """Convert values so that any two that are written differently also hash differently, such as 0.0 and -0.0."""
     if dtype.is_float():
         return values.cast(pl.Float64).reinterpret(dtype=pl.UInt64)
     if dtype.is_nested():
@@ -59,7 +59,7 @@ def _exact(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _without_floats(dtype: pl.DataType) -> pl.DataType:
-    """Give the dtype with text for floats, since JSON has one text for NaN, the infinities and null."""
+    """Return the dtype with text in place of floats: JSON writes NaN, the infinities and null alike."""
     if dtype.is_float():
         return pl.String()
     if isinstance(dtype, pl.List):
@@ -76,21 +76,21 @@ def _instance(dtype: "PolarsDataType") -> pl.DataType:
 
 
 class Buckets:
-    """Rows split by the range of their rank, so that each part can be sorted in memory.
+    """Rows split into ranges of ranks, so that each part can be sorted in memory.
 
-    While everything fits one bucket, nothing is written. Otherwise the buckets lie in a private folder, which is gone
-    at the end, whatever happens; they hold what the release will hold, and no identifier.
+    If all rows fit into one bucket, nothing is written. Otherwise the buckets are files in a private folder, which is
+    removed at the end, whatever happens. They hold what the release will hold, and no identifier.
 
     Parameters
     ----------
     folder : pathlib.Path
-        Where to spill to.
+        Folder for the buckets. It must not exist.
     rows : int
-        How many rows there will be.
+        Number of rows that will be added.
     ranks : int
-        Ranks are below this.
+        Number of ranks: every rank is below it.
     bucket_bytes : int
-        About how large a bucket may be in memory.
+        Approximate size of a bucket in memory.
     """
 
     def __init__(self, folder: Path, rows: int, ranks: int, *, bucket_bytes: int = _BUCKET_BYTES) -> None:
@@ -100,18 +100,20 @@ class Buckets:
         self._bucket_bytes = bucket_bytes
         self._count = 0
         self._parts = 0
-        self._kept: list[pl.DataFrame] = []
+        self._in_memory: list[pl.DataFrame] = []
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def add(self, rows: pl.DataFrame) -> None:
-        """Take some rows.
+        """Add rows.
 
-        ``rows``: with ``RANK`` (UInt32) and any other columns, the same at every call; the first may have no rows.
+        ``rows``: ``RANK`` (UInt32) and any other columns, the same in every call. The first call may have no rows.
         """
         if self._count == 0 and rows.height:
             expected = rows.estimated_size() / rows.height * self._rows
@@ -119,21 +121,21 @@ class Buckets:
             if self._count > 1:
                 self._folder.mkdir(mode=0o700)
         if self._count <= 1:
-            self._kept.append(rows)
+            self._in_memory.append(rows)
             return
-        # Ranks are a permutation of the persons, so equal ranges of ranks hold about equally many persons.
+        # Each person has one rank, so equal ranges of ranks hold equally many persons.
         bucket = (pl.col(RANK).cast(pl.UInt64) * self._count // max(self._ranks, 1)).alias(_BUCKET)
         for (number,), part in rows.with_columns(bucket).partition_by(_BUCKET, as_dict=True, include_key=False).items():
             part.write_ipc(self._folder / f"{number}-{self._parts}.arrow", compression="lz4")
         self._parts += 1
-        self._kept = self._kept or [rows.clear()]
+        self._in_memory = self._in_memory or [rows.clear()]
 
     def sorted(self, *by: str) -> pl.LazyFrame:
-        """Give all rows in order, lazily: one bucket is in memory at a time."""
+        """Return all rows in order, lazily: one bucket is in memory at a time."""
         from polars.io.plugins import register_io_source
 
         if self._count <= 1:
-            return pl.concat(self._kept).sort(by).lazy()
+            return pl.concat(self._in_memory).sort(by).lazy()
 
         def read(
             with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, _batch_rows: int | None
@@ -146,4 +148,4 @@ class Buckets:
                     rows = rows if predicate is None else rows.filter(predicate)
                     yield rows if with_columns is None else rows.select(with_columns)
 
-        return register_io_source(read, schema=self._kept[0].schema)
+        return register_io_source(read, schema=self._in_memory[0].schema)

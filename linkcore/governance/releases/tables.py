@@ -73,7 +73,7 @@ def write_table(
             leaving.linkage.persons,
             leaving.names,
             where=plan.where,
-            looked_at=plan.not_identifying,
+            not_identifying=plan.not_identifying,
         )
         file = write_rows(buckets.sorted(RANK, ROW_HASH).select(list(plan.schema)), folder, name, plan.format)
     # The categories of an Enum are ours, and the same in every release.

@@ -1,4 +1,4 @@
-"""Terms: the conditions under which a recipient may have anything, and whether they hold on a day."""
+"""Terms: the conditions of an agreement, and whether they are in force on a day."""
 
 import datetime as dt
 from dataclasses import dataclass, fields
@@ -10,12 +10,12 @@ __all__ = ["Terms"]
 
 @dataclass(frozen=True)
 class Terms:
-    """What an agreement rests on. All of it is stated, and each day that is named still counts.
+    """The conditions of an agreement. All of them must be stated. Every last day is included.
 
     Parameters
     ----------
     legal_basis : str
-        Under which law the recipient processes the data.
+        The law under which the recipient processes the data.
     approval : str
         The reference of the board's approval.
     start, end : datetime.date
@@ -29,7 +29,7 @@ class Terms:
     toolkit_expires : datetime.date
         The last day for which its assessment holds.
     fair_processing : str
-        Where people are told of this use: an address, or the name of the notice.
+        Where people are told about this use: an address, or the name of the notice.
     next_audit : datetime.date
         The last day by which the recipient must be audited next.
 
@@ -75,12 +75,12 @@ class Terms:
             if field.type is str and (not isinstance(value, str) or not value.strip()):
                 raise ProgrammeError(f"terms: {field.name} is empty; state it")
             if field.type is dt.date and not _is_day(value):
-                raise ProgrammeError(f"terms: {field.name} is no date; give a day, as in 2026-04-01")
+                raise ProgrammeError(f"terms: {field.name} is no date; give a day, such as 2026-04-01")
         if self.end < self.start:
             raise ProgrammeError(f"terms: they end on {self.end}, before they start, on {self.start}")
 
     def breaches(self, on: dt.date) -> list[str]:
-        """Say what forbids a release on a day.
+        """List what forbids a release on a day.
 
         Parameters
         ----------
@@ -90,40 +90,41 @@ class Terms:
         Returns
         -------
         list of str
-            Empty where nothing does.
+            Empty if nothing does.
         """
-        found = []
+        breaches = []
         if on < self.start:
-            found.append(f"it starts on {self.start}")
+            breaches.append(f"it starts on {self.start}")
         if on > self.end:
-            found.append(f"it ended on {self.end}")
+            breaches.append(f"it ended on {self.end}")
         if on > self.ico_expires:
-            found.append(f"its ICO registration expired on {self.ico_expires}")
+            breaches.append(f"its ICO registration expired on {self.ico_expires}")
         if on > self.toolkit_expires:
-            found.append(f"its security toolkit assessment expired on {self.toolkit_expires}")
+            breaches.append(f"its security toolkit assessment expired on {self.toolkit_expires}")
         if on > self.next_audit:
-            found.append(f"its audit has been overdue since {self.next_audit}")
-        return found
+            breaches.append(f"its audit has been overdue since {self.next_audit}")
+        return breaches
 
     def refuse_unless_in_force(self, recipient: str, on: dt.date) -> None:
-        """Refuse where anything forbids a release.
+        """Refuse a release on a day on which the terms are not in force.
 
         Parameters
         ----------
         recipient : str
-            Whose terms they are.
+            The recipient, named in the error.
         on : datetime.date
             The day of release.
 
         Raises
         ------
         RefusedError
-            Naming all that does.
+            If anything forbids it. The error names everything that does.
         """
-        found = self.breaches(on)
-        if found:
+        breaches = self.breaches(on)
+        if breaches:
             raise RefusedError(
-                f"agreement with {recipient!r}, on {on}: {'; '.join(found)}; nothing is released until that is mended"
+                f"agreement with {recipient!r}, on {on}: {'; '.join(breaches)}; nothing is released until that is put "
+                "right"
             )
 
 

@@ -1,4 +1,4 @@
-"""Agreements: what they name is checked before anything is read."""
+"""Agreements are checked before any data are read."""
 
 from typing import Any
 
@@ -31,13 +31,15 @@ def test_a_sound_agreement_passes() -> None:
         ({"seen": ["SCANS"]}, lc.ProgrammeError, "bytes in lists"),
     ],
 )
-def test_what_cannot_be_is_said(columns: dict[str, list[str]], error: type[Exception], says: str) -> None:
+def test_a_column_that_cannot_be_released_is_refused(
+    columns: dict[str, list[str]], error: type[Exception], says: str
+) -> None:
     with pytest.raises(error, match=says):
         lc.Agreement("partner", "key", columns).check([SOURCE])
 
 
 @pytest.mark.parametrize("columns", [{}, {"seen": ["COST", "COST"]}, {"seen": "COST"}])
-def test_an_agreement_that_makes_no_sense_is_refused_when_it_is_made(columns: dict[str, list[str]]) -> None:
+def test_contradictory_columns_are_refused_when_the_agreement_is_made(columns: dict[str, list[str]]) -> None:
     with pytest.raises(lc.ProgrammeError):
         lc.Agreement("partner", "key", columns)
 
@@ -67,7 +69,7 @@ TERMS = {"gp": ["SMOKER"], "hospital": ["COST"]}
         ({"cohort": "age >="}, "filter"),
     ],
 )
-def test_a_setting_that_makes_no_sense_is_refused(changes: dict[str, Any], says: str) -> None:
+def test_a_contradictory_setting_is_refused_when_the_agreement_is_made(changes: dict[str, Any], says: str) -> None:
     with pytest.raises(lc.ProgrammeError, match=says):
         lc.Agreement("partner", "key", TERMS, **changes)
 
@@ -87,7 +89,7 @@ def test_a_setting_that_makes_no_sense_is_refused(changes: dict[str, Any], says:
         ({"cohort": "NHS == '1'"}, lc.RefusedError, "cohort: .'NHS'. identify people"),
     ],
 )
-def test_what_cannot_be_released_is_found_beforehand(
+def test_a_setting_that_does_not_fit_the_sources_is_refused(
     changes: dict[str, Any], error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
@@ -95,21 +97,21 @@ def test_what_cannot_be_released_is_found_beforehand(
 
 
 @pytest.mark.parametrize("column", ["PRACTICE"])
-def test_what_names_a_place_or_a_record_goes_out_pseudonymised_only(column: str) -> None:
+def test_an_id_of_a_place_is_released_only_as_a_pseudonym(column: str) -> None:
     sources = linked().sources
     lc.Agreement("partner", "key", TERMS, pseudonymised={"gp": [column]}).check(sources)
     with pytest.raises(lc.RefusedError, match="identify people"):
         lc.Agreement("partner", "key", {"gp": [column]}).check(sources)
 
 
-def test_duckdb_does_not_tell_capitals_apart() -> None:
+def test_names_that_differ_in_capitals_only_are_refused_for_duckdb() -> None:
     for columns in ({"gp": [], "GP": []}, {"gp": ["COST", "cost"]}, {"gp": ["Pseudonym"]}):
         lc.Agreement("partner", "key", columns)
         with pytest.raises(lc.ProgrammeError, match="differ in capitals only"):
             lc.Agreement("partner", "key", columns, format="duckdb")
 
 
-def test_lists_do_not_go_into_csv() -> None:
+def test_lists_are_refused_for_csv() -> None:
     source = lc.Source("seen", pl.DataFrame({"nhs_number": [""], "CODES": [["a"]]}))
     lc.Agreement("partner", "key", {"seen": ["CODES"]}).check([source])
     with pytest.raises(lc.ProgrammeError, match="CSV"):

@@ -1,4 +1,4 @@
-"""k-anonymity: as a person would count it."""
+"""k-anonymity equals what a person would count."""
 
 from collections import Counter, defaultdict
 
@@ -41,7 +41,7 @@ def test_a_source_is_counted_by_itself_too() -> None:
     assert known.anonymity("none").k is None
 
 
-def test_a_category_is_its_name_in_every_batch() -> None:
+def test_a_category_is_compared_by_name_across_batches() -> None:
     known = QuasiIdentifiers()
     for categories in (["a", "b"], ["b", "a"]):
         rows = pl.DataFrame({RANK: [0, 1] if categories[0] == "a" else [2, 3]})

@@ -1,4 +1,4 @@
-"""Cohorts: whose records leave, and by what nobody may be picked out."""
+"""Cohorts: whose records are released, and which columns may not choose them."""
 
 from pathlib import Path
 
@@ -22,33 +22,33 @@ def chosen(cohort: Cohort, kept: dict[str, pl.Series] | None = None) -> list[int
     return persons_of(cohort, linkage, pseudonyms(linkage), kept).arg_true().to_list()
 
 
-def test_a_cohort_on_the_spine_is_whose_record_there_fits() -> None:
+def test_a_filter_on_the_spine_chooses_persons_whose_record_passes() -> None:
     practice = [i for i, row in enumerate(spine().rows(named=True)) if row["PRACTICE"] != "L83001" and row["SMOKER"]]
     assert chosen(Cohort('PRACTICE in ("L83002", "L83003") and SMOKER')) == practice
 
 
-def test_a_derived_column_chooses_and_is_of_the_source() -> None:
+def test_a_filter_can_use_derived_columns_and_gender() -> None:
     expected = [i for i, row in enumerate(spine().rows(named=True)) if DAY.year - row["BORN"].year >= 60]
     age = {"age": Derived("age", at=DAY.replace(month=12, day=31))}
     assert chosen(Cohort("age >= 60", derived=age)) == expected
     assert chosen(Cohort("SEX == '2'")) == [i for i in range(PEOPLE) if i % 2]
 
 
-def test_a_cohort_on_another_source_is_whoever_has_a_record_there_that_fits() -> None:
+def test_a_filter_on_another_source_chooses_persons_with_a_record_that_passes() -> None:
     linkage = linked()
     rows = stays().with_columns(linkage.links_of("hospital")["person_id"])
     expected = sorted(set(rows.filter(pl.col("COST") == 6)["person_id"]))
     assert chosen(Cohort("COST == 6", source="hospital")) == expected
 
 
-def test_a_record_that_is_withheld_puts_nobody_in() -> None:
+def test_a_withheld_record_puts_nobody_into_the_cohort() -> None:
     kept = {"gp": pl.Series([i not in (1, 2) for i in range(PEOPLE)])}
     assert 0 in chosen(Cohort("SEX in ('1', '2')"), kept)
     assert not {1, 2} & set(chosen(Cohort("SEX in ('1', '2')"), kept))
 
 
 @pytest.mark.parametrize("suffix", ["parquet", "csv"])
-def test_a_list_is_of_pseudonyms_released_earlier(tmp_path: Path, suffix: str) -> None:
+def test_a_list_of_released_pseudonyms_chooses_their_persons(tmp_path: Path, suffix: str) -> None:
     listed = pl.DataFrame({"pseudonym": pseudonyms(linked()).gather([3, 5, 3]), "score": [1, 2, 3]})
     file = tmp_path / f"list.{suffix}"
     listed.write_parquet(file) if suffix == "parquet" else listed.write_csv(file)
@@ -70,11 +70,11 @@ def test_a_list_of_anything_else_is_refused(listed: list[str | None], says: str)
         chosen(Cohort(pseudonyms=pl.Series(listed)))
 
 
-def test_an_empty_list_is_nobody() -> None:
+def test_an_empty_list_chooses_nobody() -> None:
     assert chosen(Cohort(pseudonyms=pl.Series([], dtype=pl.String))) == []
 
 
-def test_a_file_that_is_no_list_is_refused(tmp_path: Path) -> None:
+def test_a_file_without_a_list_is_refused(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("code\n1\n")
     (tmp_path / "list.parquet").write_text("code\n1\n")
     for name, says in (("none.csv", "no file"), ("list.csv", "no column"), ("list.parquet", "no Parquet")):
@@ -94,12 +94,14 @@ def test_a_file_that_is_no_list_is_refused(tmp_path: Path) -> None:
         (Cohort("a > 3", source="hospital", derived={"a": Derived("birth_year")}), lc.ProgrammeError, "derived from"),
     ],
 )
-def test_what_cannot_or_may_not_choose_is_said_beforehand(cohort: Cohort, error: type[Exception], says: str) -> None:
+def test_a_filter_that_cannot_or_may_not_be_used_is_refused_before_rows_are_read(
+    cohort: Cohort, error: type[Exception], says: str
+) -> None:
     with pytest.raises(error, match=says):
         cohort.check(linked().sources)
 
 
-def test_a_cohort_of_nothing_is_refused() -> None:
+def test_a_cohort_without_filter_and_list_is_refused() -> None:
     for stated in ({}, {"source": "gp", "pseudonyms": pl.Series([])}):
         with pytest.raises(lc.ProgrammeError, match="cohort"):
             Cohort(**stated)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Derived columns: what is left of an identifier, and no more."""
+"""Derived columns keep a stated part of an identifier, and no more."""
 
 import datetime as dt
 from pathlib import Path
@@ -39,12 +39,12 @@ def test_an_age_is_the_number_of_birthdays(born: dt.date, at: dt.date) -> None:
     ("kind", "expected"),
     [("birth_year", [2001, None, None]), ("birth_month", ["2001-02", None, None])],
 )
-def test_of_a_birth_date_only_its_year_or_month_is_left(kind: str, expected: list[object]) -> None:
+def test_only_the_year_or_month_of_a_birth_date_is_kept(kind: str, expected: list[object]) -> None:
     frame = pl.DataFrame({"birth_date": ["03/02/2001", "31/02/2001", None]})
     assert derived(frame, "born", Derived(kind)) == expected  # type: ignore[arg-type]
 
 
-def test_a_sources_own_order_of_day_and_month_is_kept() -> None:
+def test_the_order_of_day_and_month_is_that_of_the_source() -> None:
     frame = pl.DataFrame({"birth_date": ["03/02/2001"]})
     source = lc.Source("gp", frame, day_first=False)
     assert derive(frame.lazy(), source, {"m": Derived("birth_month")}).collect()["m"].to_list() == ["2001-03"]
@@ -54,12 +54,12 @@ def test_a_sources_own_order_of_day_and_month_is_kept() -> None:
     ("kind", "expected"),
     [("postcode_area", ["EX", "M", None, None]), ("postcode_district", ["EX1", "M1", None, None])],
 )
-def test_of_a_postcode_only_its_area_or_district_is_left(kind: str, expected: list[object]) -> None:
+def test_only_the_area_or_district_of_a_postcode_is_kept(kind: str, expected: list[object]) -> None:
     frame = pl.DataFrame({"postcode": ["ex12ab", "M1 1AA", "ZZ99 3VZ", "nonsense"]})
     assert derived(frame, "place", Derived(kind)) == expected  # type: ignore[arg-type]
 
 
-def test_gender_is_a_word() -> None:
+def test_gender_is_male_female_or_missing() -> None:
     frame = pl.DataFrame({"gender": ["1", "F", "9", None]})
     assert derived(frame, "sex", Derived("gender")) == ["male", "female", None, None]
 
@@ -71,17 +71,17 @@ class TestSmallArea:
         file.write_text("pcds,lsoa21\nEX1 2AB,E01000001\nex1 2ab,E01000001\nTQ1 1AA,E01000002\n,E01000003\n")
         return file
 
-    def test_is_looked_up_by_postcode_however_it_is_written(self, look_up: Path) -> None:
+    def test_is_found_however_the_postcode_is_written(self, look_up: Path) -> None:
         frame = pl.DataFrame({"postcode": ["EX12AB", "tq1 1aa", "PL1 1AA", None] * 50})
         small = Derived("small_area", look_up=look_up, postcode="pcds", area="lsoa21")
         assert derived(frame, "LSOA", small) == ["E01000001", "E01000002", None, None] * 50
 
-    def test_two_areas_of_one_postcode_are_refused(self, look_up: Path) -> None:
+    def test_a_postcode_with_two_areas_is_refused(self, look_up: Path) -> None:
         look_up.write_text("pcds,lsoa21\nEX1 2AB,E01000001\nEX12AB,E01000002\n")
         with pytest.raises(lc.ProgrammeError, match="two areas"):
             Derived("small_area", look_up=look_up, postcode="pcds", area="lsoa21").areas()
 
-    def test_what_is_not_there_is_said(self, look_up: Path) -> None:
+    def test_a_missing_look_up_or_column_is_refused(self, look_up: Path) -> None:
         with pytest.raises(lc.ProgrammeError, match=r"no columns \['postcode', 'area'\]"):
             Derived("small_area", look_up=look_up).check()
         with pytest.raises(lc.ProgrammeError, match="there is no look-up"):
@@ -98,6 +98,6 @@ class TestSmallArea:
         {"kind": "age", "at": dt.date(2026, 1, 1), "look_up": "areas.csv"},
     ],
 )
-def test_a_column_that_lacks_what_it_needs_is_refused(stated: dict[str, object]) -> None:
+def test_a_derived_column_with_wrong_settings_is_refused(stated: dict[str, object]) -> None:
     with pytest.raises(lc.ProgrammeError, match="derived column"):
         Derived(**stated)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Filters: what they mean is what SQL means by them, and nothing but a filter is one."""
+"""Filters mean what they mean in SQL, and everything that is not in the language is refused."""
 
 import datetime as dt
 
@@ -62,7 +62,7 @@ def kept(text: str, rows: pl.DataFrame) -> list[int]:
     return rows.with_row_index("row").filter(Filter(text).expression(rows.schema))["row"].to_list()
 
 
-def test_text_is_read_as_number_or_date_where_the_filter_says_so() -> None:
+def test_number_and_date_read_text() -> None:
     rows = pl.DataFrame({"COST": ["9", "10", "x", None], "Seen on": ["2026-01-02", "02/01/2026", None, "2026-01-09"]})
     assert kept("number(COST) > 9", rows) == [1]
     assert kept("not number(COST) > 9", rows) == [0]
@@ -75,7 +75,7 @@ def test_a_long_code_is_compared_digit_by_digit() -> None:
     assert kept("code in (900000000000000001, 3)", rows) == [1]
 
 
-def test_a_filter_may_be_chained_and_go_over_lines() -> None:
+def test_comparisons_may_be_chained_and_span_lines() -> None:
     assert kept("18 <= age < 90\nand (code is None\n  or code == 'A')", ROWS) == [2, 3]
 
 
@@ -121,7 +121,7 @@ def test_a_filter_may_be_chained_and_go_over_lines() -> None:
         "age == 1\0",
     ],
 )
-def test_what_is_no_filter_is_refused_before_any_source_is_looked_at(text: str) -> None:
+def test_text_outside_the_language_is_refused_without_a_source(text: str) -> None:
     with pytest.raises(ProgrammeError, match="filter"):
         Filter(text)
 
@@ -139,11 +139,11 @@ def test_what_is_no_filter_is_refused_before_any_source_is_looked_at(text: str) 
         ("smoker == 1", "'smoker' is a truth value, and is compared with a number"),
     ],
 )
-def test_what_a_column_cannot_be_compared_with_is_said(text: str, says: str) -> None:
+def test_a_comparison_of_different_kinds_is_refused(text: str, says: str) -> None:
     with pytest.raises(ProgrammeError, match=says):
         Filter(text).expression(ROWS.schema)
 
 
-def test_a_mistake_is_pointed_at() -> None:
+def test_an_error_states_line_and_character() -> None:
     with pytest.raises(ProgrammeError, match="line 2, character 5"):
         Filter("age > 1\nand age.x > 2")

@@ -1,4 +1,4 @@
-"""Identifiers under another name: found by what a column holds, and nothing harmless is taken for one."""
+"""Identifiers under another name are found by what a column holds, and harmless columns pass."""
 
 import datetime as dt
 
@@ -68,7 +68,7 @@ BORN = PERSONS["birth_date"].to_list()
         ([f"{i:032x}" + "f" * 32 for i in range(PEOPLE)], {"stage-1 codes"}),
     ],
 )
-def test_what_identifies_is_found(values: list[object], found: set[str]) -> None:
+def test_identifiers_are_found(values: list[object], found: set[str]) -> None:
     assert held(values) == found
 
 
@@ -97,11 +97,11 @@ def test_what_identifies_is_found(values: list[object], found: set[str]) -> None
         [f"patient seen on day {i}" for i in range(24)],
     ],
 )
-def test_what_is_harmless_is_not_taken_for_it(values: list[object]) -> None:
+def test_harmless_values_are_not_taken_for_identifiers(values: list[object]) -> None:
     assert held(values) == set()
 
 
-def test_a_refusal_names_the_columns_and_no_value() -> None:
+def test_a_refusal_names_columns_but_no_value() -> None:
     sample = stays().head(PEOPLE).select(pl.col("NHS").alias("CODE"), "WARD", "COST")
     sample = sample.with_columns(pl.Series(PERSON, range(PEOPLE), pl.UInt32), pl.lit(None, pl.String).alias(RECORD))
     with pytest.raises(lc.RefusedError, match="'CODE' holds NHS Numbers, under another name") as caught:
@@ -109,7 +109,7 @@ def test_a_refusal_names_the_columns_and_no_value() -> None:
     assert not any(each in str(caught.value) for each in numbers(999_000_100))
 
 
-def test_only_names_and_postcodes_of_nobody_can_be_excused() -> None:
+def test_not_identifying_allows_only_names_and_postcodes_that_are_not_the_patients_own() -> None:
     def sample(values: list[str]) -> pl.DataFrame:
         return pl.DataFrame({"SITE": values}).with_columns(
             pl.Series(PERSON, range(PEOPLE), pl.UInt32), pl.lit(None, pl.String).alias(RECORD)
@@ -118,7 +118,9 @@ def test_only_names_and_postcodes_of_nobody_can_be_excused() -> None:
     for values in (HOMES, LAST[::-1]):
         with pytest.raises(lc.RefusedError, match="not_identifying"):
             refuse_identifying(sample(values), ["SITE"], PERSONS, names_of(PERSONS), where="here")
-        refuse_identifying(sample(values), ["SITE"], PERSONS, names_of(PERSONS), where="here", looked_at=["SITE"])
+        refuse_identifying(sample(values), ["SITE"], PERSONS, names_of(PERSONS), where="here", not_identifying=["SITE"])
     for values in (NUMBERS, LAST):
         with pytest.raises(lc.RefusedError, match="'SITE' holds"):
-            refuse_identifying(sample(values), ["SITE"], PERSONS, names_of(PERSONS), where="here", looked_at=["SITE"])
+            refuse_identifying(
+                sample(values), ["SITE"], PERSONS, names_of(PERSONS), where="here", not_identifying=["SITE"]
+            )

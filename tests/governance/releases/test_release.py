@@ -1,4 +1,4 @@
-"""Release: everything that may leave and nothing else, in an order that tells nothing."""
+"""A release holds everything that may leave and nothing else, in an order that reveals nothing."""
 
 import contextlib
 import datetime as dt
@@ -56,7 +56,7 @@ def linked(frame: pl.DataFrame | None = None) -> lc.Linkage:
 AGREEMENT = lc.Agreement("partner", KEY.id, {"seen": ["COST", "ON", "CODES", "NOTE"], "gp": ["registered"]}, "a test")
 
 
-def test_pseudonyms_are_those_of_hmac_and_payload_stays_with_its_person(tmp_path: Path) -> None:
+def test_pseudonyms_are_hmac_and_payload_stays_with_its_person(tmp_path: Path) -> None:
     linkage = linked()
     release = lc.release(linkage, AGREEMENT, KEY, tmp_path / "out")
     released = pl.read_parquet(tmp_path / "out" / "seen.parquet")
@@ -82,7 +82,7 @@ def test_pseudonyms_are_those_of_hmac_and_payload_stays_with_its_person(tmp_path
     assert release.rows == {"gp": PEOPLE, "seen": 3 * PEOPLE}
 
 
-def test_rows_are_in_the_order_of_pseudonyms_and_no_order_of_the_source_is_left(tmp_path: Path) -> None:
+def test_rows_are_sorted_by_pseudonym_and_the_order_of_the_source_is_lost(tmp_path: Path) -> None:
     frame = extract()
     lc.release(linked(frame), AGREEMENT, KEY, tmp_path / "one")
     shuffled = frame.sample(fraction=1, shuffle=True, seed=3)
@@ -136,7 +136,7 @@ def test_the_manifest_describes_the_files(tmp_path: Path) -> None:
         assert list(file["columns"]) == pl.read_parquet(path).columns
 
 
-def test_nothing_that_identifies_is_in_any_file_and_every_file_is_private(tmp_path: Path) -> None:
+def test_no_file_holds_an_identifier_and_every_file_is_private(tmp_path: Path) -> None:
     lc.release(linked(), AGREEMENT, KEY, tmp_path / "out")
     for path in (tmp_path / "out").iterdir():
         assert oct(path.stat().st_mode)[-3:] == "600"
@@ -146,7 +146,7 @@ def test_nothing_that_identifies_is_in_any_file_and_every_file_is_private(tmp_pa
 
 
 @pytest.mark.parametrize("column", ["NHS_NO", "SURNAME", "RECORD"])
-def test_an_identifier_is_refused_whatever_it_is_called(tmp_path: Path, column: str) -> None:
+def test_a_mapped_identifier_is_refused_under_any_name(tmp_path: Path, column: str) -> None:
     assert column not in IDENTIFIERS
     with pytest.raises(lc.RefusedError, match="identify people"):
         lc.release(linked(), lc.Agreement("partner", KEY.id, {"seen": ["COST", column]}), KEY, tmp_path / "out")
@@ -157,12 +157,12 @@ def test_an_identifier_is_refused_whatever_it_is_called(tmp_path: Path, column: 
     ("columns", "says"),
     [({"nope": ["COST"]}, "no such source"), ({"seen": ["NOPE"]}, r"no columns \['NOPE'\]")],
 )
-def test_what_is_not_there_cannot_be_released(tmp_path: Path, columns: dict[str, list[str]], says: str) -> None:
+def test_an_unknown_source_or_column_is_refused(tmp_path: Path, columns: dict[str, list[str]], says: str) -> None:
     with pytest.raises(lc.ProgrammeError, match=says):
         lc.release(linked(), lc.Agreement("partner", KEY.id, columns), KEY, tmp_path / "out")
 
 
-def test_another_key_than_the_agreements_is_refused(tmp_path: Path) -> None:
+def test_a_key_that_is_not_the_agreements_is_refused(tmp_path: Path) -> None:
     with pytest.raises(lc.RefusedError, match="'partner-2026'"):
         lc.release(linked(), AGREEMENT, lc.Key.generate("another"), tmp_path / "out")
 
@@ -177,7 +177,9 @@ def test_another_key_than_the_agreements_is_refused(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("usable", [["valid"], ["test"]])
-def test_data_of_real_people_are_refused(tmp_path: Path, numbers: list[str | None], usable: list[str]) -> None:
+def test_data_of_real_people_are_refused_without_opt_outs_applied(
+    tmp_path: Path, numbers: list[str | None], usable: list[str]
+) -> None:
     frame = pl.DataFrame(
         {"nhs_number": numbers, "cost": range(len(numbers))}, schema_overrides={"nhs_number": pl.String}
     )
@@ -186,7 +188,7 @@ def test_data_of_real_people_are_refused(tmp_path: Path, numbers: list[str | Non
         lc.release(linkage, lc.Agreement("partner", KEY.id, {"gp": ["cost"]}), KEY, tmp_path / "out")
 
 
-def test_one_source_of_real_people_among_synthetic_ones_is_refused(tmp_path: Path) -> None:
+def test_one_source_of_real_people_among_synthetic_sources_is_refused(tmp_path: Path) -> None:
     real = lc.Source("real", pl.DataFrame({"nhs_number": [ten_digits(400_000_001)], "cost": [1]}))
     synthetic = lc.Source("gp", pl.DataFrame({"nhs_number": numbers()}))
     linkage = lc.link([synthetic, real], exact=lc.Exact(usable=("valid", "test")))
@@ -212,7 +214,7 @@ def test_data_that_changed_since_they_were_linked_are_refused(tmp_path: Path) ->
         assert not (tmp_path / "out").exists()
 
 
-def test_rows_without_ids_that_changed_places_are_refused(tmp_path: Path) -> None:
+def test_rows_without_ids_that_were_swapped_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "seen.csv"
     first, second, *_ = numbers()
     file.write_text(f"nhs_number,cost\n{first},1\n{second},2\n")
@@ -222,7 +224,7 @@ def test_rows_without_ids_that_changed_places_are_refused(tmp_path: Path) -> Non
         lc.release(linkage, lc.Agreement("partner", KEY.id, {"seen": ["cost"]}), KEY, tmp_path / "out")
 
 
-def test_ties_of_payload_leave_no_order_either(tmp_path: Path) -> None:
+def test_rows_of_one_person_do_not_keep_the_order_of_the_source(tmp_path: Path) -> None:
     first = numbers()[0]
     frame = pl.DataFrame(
         {
@@ -242,7 +244,7 @@ def test_ties_of_payload_leave_no_order_either(tmp_path: Path) -> None:
     assert len(written) == 1
 
 
-def test_payload_may_be_called_anything_but_what_a_release_adds(tmp_path: Path) -> None:
+def test_payload_may_have_the_names_of_internal_columns(tmp_path: Path) -> None:
     names = ["rank", "row_hash", "bucket", "row", "person_id", "record_id", "at", "source", "entity"]
     frame = pl.DataFrame({"nhs_number": numbers()} | {name: range(PEOPLE) for name in names})
     linkage = lc.link([lc.Source("gp", frame, columns={"nhs_number": "nhs_number"})], exact=lc.Exact(usable=("test",)))
@@ -251,7 +253,7 @@ def test_payload_may_be_called_anything_but_what_a_release_adds(tmp_path: Path) 
     assert all(sorted(released[name]) == list(range(PEOPLE)) for name in names)
 
 
-def test_an_empty_source_and_no_payload_can_be_released(tmp_path: Path) -> None:
+def test_an_empty_source_and_a_source_without_payload_can_be_released(tmp_path: Path) -> None:
     gp = lc.Source("gp", pl.DataFrame({"nhs_number": numbers()}))
     empty = lc.Source("empty", pl.DataFrame(schema={"nhs_number": pl.String, "cost": pl.Int64}))
     linkage = lc.link([gp, empty], exact=lc.Exact(usable=("test",)))

@@ -1,4 +1,4 @@
-"""Release under an agreement: what is pseudonymised, derived, withheld and chosen, and every reason to refuse."""
+"""A release under an agreement: columns, persons, k-anonymity, formats, the audit log, and every reason to refuse."""
 
 import datetime as dt
 import hmac
@@ -50,7 +50,7 @@ def under(material: bytes, text: str) -> str:
 
 
 def persons_in_order(linkage: lc.Linkage, material: bytes = MATERIAL) -> list[str]:
-    """Give each person's pseudonym, made one by one."""
+    """Compute the pseudonym of each person, one by one."""
     return [
         under(material, f"{row['nhs_number']:010d}" if row["nhs_number"] else f"linkcore:person:{row['token']}")
         for row in linkage.persons.rows(named=True)
@@ -58,19 +58,19 @@ def persons_in_order(linkage: lc.Linkage, material: bytes = MATERIAL) -> list[st
 
 
 class TestColumns:
-    def test_a_pseudonymised_column_is_hmac_of_its_name_and_value(self, tmp_path: Path) -> None:
+    def test_a_pseudonymised_column_is_hmac_of_name_and_value(self, tmp_path: Path) -> None:
         linkage = linked()
         stated = agreement(pseudonymised={"hospital": ["SPELL"]})
         lc.release(linkage, stated, KEY, tmp_path / "out", on=DAY)
         released = pl.read_parquet(tmp_path / "out" / "hospital.parquet")
-        whose = persons_in_order(linkage)
+        by_person = persons_in_order(linkage)
         expected = {
-            (whose[person], row["COST"], under(MATERIAL, f"linkcore:column:SPELL:{row['SPELL']}"))
+            (by_person[person], row["COST"], under(MATERIAL, f"linkcore:column:SPELL:{row['SPELL']}"))
             for row, person in zip(stays().rows(named=True), linkage.links_of("hospital")["person_id"], strict=True)
         }
         assert set(released.select("pseudonym", "COST", "SPELL").rows()) == expected
 
-    def test_a_number_and_its_text_have_one_pseudonym_and_nothing_has_none(self, tmp_path: Path) -> None:
+    def test_a_number_and_its_text_have_the_same_pseudonym_and_a_missing_value_has_none(self, tmp_path: Path) -> None:
         of = numbers(999_000_100, 4)
         values: list[tuple[str, list[object]]] = [("one", [7, None, 8, 9]), ("two", ["7", "", " 8 ", None])]
         sources = [lc.Source(name, pl.DataFrame({"nhs_number": of, "REF": ids})) for name, ids in values]
@@ -81,7 +81,7 @@ class TestColumns:
         assert one == {None, *(under(MATERIAL, f"linkcore:column:REF:{each}") for each in "789")}
         assert two == {None, *(under(MATERIAL, f"linkcore:column:REF:{each}") for each in "78")}
 
-    def test_derived_columns_stand_in_place_of_identifiers(self, tmp_path: Path) -> None:
+    def test_derived_columns_replace_identifiers(self, tmp_path: Path) -> None:
         linkage = linked()
         derived = {
             "age": Derived("age", at=DAY),
@@ -103,7 +103,7 @@ class TestColumns:
         released = pl.read_parquet(tmp_path / "out" / "gp.parquet")
         assert set(released.select("pseudonym", "age", "born", "district", "sex").rows()) == expected
 
-    def test_two_recipients_share_no_pseudonym_of_any_column(self, tmp_path: Path) -> None:
+    def test_two_recipients_share_no_pseudonym_in_any_column(self, tmp_path: Path) -> None:
         linkage = linked()
         for key, name in ((KEY, "one"), (OTHER, "two")):
             stated = agreement(key, pseudonymised={"hospital": ["SPELL"]})
@@ -125,9 +125,9 @@ class TestColumns:
         assert not (tmp_path / "out").exists()
 
 
-class TestWhoseRecords:
+class TestPersons:
     @pytest.mark.parametrize("real", [False, True])
-    def test_what_is_withheld_stays(self, tmp_path: Path, real: bool) -> None:
+    def test_withheld_records_are_not_released(self, tmp_path: Path, real: bool) -> None:
         linkage = linked(real=real)
         away = range(3, 9)
         released = lc.release(
@@ -139,9 +139,11 @@ class TestWhoseRecords:
             withholding=withholding(linkage, without=away),
             **signed_and_audited(tmp_path),
         )
-        whose, links = persons_in_order(linkage), linkage.links_of("hospital")["person_id"]
+        by_person, links = persons_in_order(linkage), linkage.links_of("hospital")["person_id"]
         expected = sorted(
-            (whose[links[i]], row["COST"], row["ON"]) for i, row in enumerate(stays().rows(named=True)) if i not in away
+            (by_person[links[i]], row["COST"], row["ON"])
+            for i, row in enumerate(stays().rows(named=True))
+            if i not in away
         )
         rows = pl.read_parquet(tmp_path / "out" / "hospital.parquet").select("pseudonym", "COST", "ON").rows()
         assert sorted(rows) == expected
@@ -151,27 +153,27 @@ class TestWhoseRecords:
             ("hospital", 3 * PEOPLE, 6, 0, 3 * PEOPLE - 6),
         ]
 
-    def test_the_basis_is_in_the_manifest_and_small_counts_are_not(self, tmp_path: Path) -> None:
+    def test_the_manifest_states_the_basis_but_no_small_count(self, tmp_path: Path) -> None:
         linkage = linked()
         kept = withholding(linkage, without=range(6))
         manifest = lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=kept).manifest
         assert manifest["withheld"]["basis"] == {"national": "a list of 2026-04-14"}
         assert [row["records"] for row in manifest["withheld"]["records"]] == ["*", "*"]
 
-    def test_a_cohorts_records_in_every_source_leave_and_no_others(self, tmp_path: Path) -> None:
+    def test_all_records_of_the_cohort_are_released_and_no_others(self, tmp_path: Path) -> None:
         linkage = linked()
         stated = agreement(cohort='PRACTICE == "L83001"')
         released = lc.release(linkage, stated, KEY, tmp_path / "out", on=DAY)
-        whose = persons_in_order(linkage)
-        inside = {whose[i] for i in range(0, PEOPLE, 3)}
+        by_person = persons_in_order(linkage)
+        inside = {by_person[i] for i in range(0, PEOPLE, 3)}
         hospital = pl.read_parquet(tmp_path / "out" / "hospital.parquet")
         assert set(pl.read_parquet(tmp_path / "out" / "gp.parquet")["pseudonym"]) == inside
         assert set(hospital["pseudonym"]) <= inside
-        assert hospital.height == sum(whose[each] in inside for each in linkage.links_of("hospital")["person_id"])
+        assert hospital.height == sum(by_person[each] in inside for each in linkage.links_of("hospital")["person_id"])
         assert released.manifest["cohort"] == {"where": 'PRACTICE == "L83001"', "source": "the spine"}
         assert released.counts["outside"].to_list() == [PEOPLE * 2 // 3, 3 * PEOPLE - hospital.height]
 
-    def test_an_earlier_release_can_be_asked_for_more_of_the_same_people(self, tmp_path: Path) -> None:
+    def test_a_cohort_can_be_the_persons_of_an_earlier_release(self, tmp_path: Path) -> None:
         linkage = linked()
         first = lc.release(linkage, agreement(cohort="SMOKER"), KEY, tmp_path / "first", on=DAY)
         stated = agreement(cohort=Cohort(pseudonyms=first.folder / "gp.parquet"))
@@ -191,18 +193,18 @@ class TestRefusals:
             ({"next_audit": DAY - dt.timedelta(1)}, "audit has been overdue"),
         ],
     )
-    def test_terms_that_are_not_in_force(self, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    def test_terms_not_in_force(self, tmp_path: Path, changes: dict[str, Any], says: str) -> None:
         with pytest.raises(lc.RefusedError, match=says):
             lc.release(linked(), agreement(terms=terms(**changes)), KEY, tmp_path / "out", on=DAY)
         assert not (tmp_path / "out").exists()
 
-    def test_a_day_must_be_given_and_is_a_day(self, tmp_path: Path) -> None:
+    def test_the_day_of_release_is_missing_or_a_time(self, tmp_path: Path) -> None:
         with pytest.raises(lc.ProgrammeError, match="day of release"):
             lc.release(linked(), agreement(), KEY, tmp_path / "out")
         with pytest.raises(lc.ProgrammeError, match="day of release"):
             lc.release(linked(), agreement(), KEY, tmp_path / "out", on=NOON)
 
-    def test_real_people_without_opt_outs_applied_or_without_terms(self, tmp_path: Path) -> None:
+    def test_real_people_without_opt_outs_or_terms(self, tmp_path: Path) -> None:
         linkage = linked(real=True)
         with pytest.raises(lc.RefusedError, match="without opt-outs applied"):
             lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY)
@@ -217,7 +219,7 @@ class TestRefusals:
             lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=withholding(linkage), **given)
         assert list(tmp_path.iterdir()) == []
 
-    def test_only_data_declared_synthetic_leave_unsigned_and_still_only_under_terms(self, tmp_path: Path) -> None:
+    def test_data_declared_synthetic_may_be_unsigned_but_need_opt_outs_and_terms(self, tmp_path: Path) -> None:
         linkage = replace(linked(real=True), synthetic=True)
         kept = withholding(linkage)
         released = lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=kept)
@@ -237,7 +239,7 @@ class TestRefusals:
                 lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=stated)
 
     @pytest.mark.parametrize("wrong", ["fewer", "none", "null"])
-    def test_a_withholding_of_other_data(self, tmp_path: Path, wrong: str) -> None:
+    def test_a_withholding_of_another_linkage(self, tmp_path: Path, wrong: str) -> None:
         linkage = linked()
         sound = withholding(linkage)
         kept = dict(sound.kept)
@@ -251,7 +253,7 @@ class TestRefusals:
         with pytest.raises(lc.RefusedError, match="source 'hospital': the withholding is not of this linkage"):
             lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=other)
 
-    def test_a_key_that_another_recipient_has_too(self, tmp_path: Path) -> None:
+    def test_a_key_that_another_recipient_also_has(self, tmp_path: Path) -> None:
         same = lc.Key.from_bytes(OTHER.id, MATERIAL)
         first = lc.release(linked(), agreement(), KEY, tmp_path / "partner", on=DAY)
         with pytest.raises(lc.RefusedError, match="'partner' had a release under the same key"):
@@ -264,15 +266,15 @@ class TestRefusals:
 
 
 class TestAnonymity:
-    def test_the_figure_is_of_the_released_columns(self, tmp_path: Path) -> None:
+    def test_the_manifest_states_the_k_of_the_released_columns(self, tmp_path: Path) -> None:
         stated = agreement(derived={"gp": {"sex": Derived("gender")}}, quasi_identifiers={"gp": ["SMOKER"]})
-        told = lc.release(linked(), stated, KEY, tmp_path / "out", on=DAY).manifest["anonymity"]
+        anonymity = lc.release(linked(), stated, KEY, tmp_path / "out", on=DAY).manifest["anonymity"]
         groups = spine().group_by("SEX", "SMOKER").len()
-        assert told["quasi_identifiers"] == {"gp": ["SMOKER", "sex"]}
-        assert told["release"] == {"k": 1, "persons": PEOPLE, "classes": groups.height, "alone": 1}
-        assert told["sources"]["gp"] == told["release"]
+        assert anonymity["quasi_identifiers"] == {"gp": ["SMOKER", "sex"]}
+        assert anonymity["release"] == {"k": 1, "persons": PEOPLE, "classes": groups.height, "alone": 1}
+        assert anonymity["sources"]["gp"] == anonymity["release"]
 
-    def test_too_few_alike_is_refused(self, tmp_path: Path) -> None:
+    def test_a_release_below_the_smallest_k_is_refused(self, tmp_path: Path) -> None:
         derived = {"gp": {"sex": Derived("gender")}}
         for stated in (agreement(derived=derived, minimum_k=13), replace(agreement(derived=derived), minimum_k=13)):
             with pytest.raises(lc.RefusedError, match="k-anonymity is 12, and at least 13 is wanted"):
@@ -280,13 +282,13 @@ class TestAnonymity:
             assert not (tmp_path / "out").exists()
         lc.release(linked(), agreement(derived=derived, minimum_k=12), KEY, tmp_path / "out", on=DAY)
 
-    def test_without_quasi_identifiers_there_is_no_figure(self, tmp_path: Path) -> None:
-        told = lc.release(linked(), agreement(minimum_k=99), KEY, tmp_path / "out", on=DAY).manifest["anonymity"]
-        assert told["release"]["k"] is None
+    def test_without_quasi_identifiers_there_is_no_k(self, tmp_path: Path) -> None:
+        anonymity = lc.release(linked(), agreement(minimum_k=99), KEY, tmp_path / "out", on=DAY).manifest["anonymity"]
+        assert anonymity["release"]["k"] is None
 
 
 class TestFormats:
-    def test_hold_the_same_rows_in_the_same_order(self, tmp_path: Path) -> None:
+    def test_every_format_holds_the_same_rows_in_the_same_order(self, tmp_path: Path) -> None:
         linkage = linked()
         for kind in ("parquet", "csv", "duckdb"):
             stated = agreement(format=kind, pseudonymised={"hospital": ["SPELL"]})
@@ -304,13 +306,13 @@ class TestFormats:
         assert all(oct(file.stat().st_mode)[-3:] == "600" for file in tmp_path.rglob("*.*"))
 
     @pytest.mark.parametrize("kind", ["csv", "duckdb"])
-    def test_verify_and_replace_each_other(self, tmp_path: Path, kind: Any) -> None:
+    def test_a_release_in_another_format_replaces_the_earlier_one(self, tmp_path: Path, kind: Any) -> None:
         lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY)
         released = lc.release(linked(), agreement(format=kind), KEY, tmp_path / "out", on=DAY)
         assert released.rows == {"gp": PEOPLE, "hospital": 3 * PEOPLE}
         assert not list((tmp_path / "out").glob("*.parquet"))
 
-    def test_nothing_in_a_csv_is_a_formula_and_all_of_it_can_be_read_back(self, tmp_path: Path) -> None:
+    def test_a_csv_holds_no_formula_and_all_text_can_be_restored(self, tmp_path: Path) -> None:
         texts = ["=1+1", "@x", "+44 1", "-1", "-1.5e3", "-x", "\t=1", "'t", "", None, "a,b", 'say "x"', "two\nlines"]
         source = lc.Source("seen", pl.DataFrame({"nhs_number": numbers(999_000_100, len(texts)), "NOTE": texts}))
         linkage = lc.link([source], exact=lc.Exact(usable=("test",)), fallback=None)
@@ -322,7 +324,7 @@ class TestFormats:
 
 
 class TestAudit:
-    def test_a_release_is_recorded_before_it_is_there(self, tmp_path: Path) -> None:
+    def test_a_release_is_recorded_before_it_appears(self, tmp_path: Path) -> None:
         seen: list[bool] = []
 
         class Watched(Audit):
@@ -337,7 +339,7 @@ class TestAudit:
         assert (tmp_path / "out").exists()
         assert all(word in line for word in ('"release"', '"partner"', '"partner-2026"', PURPOSE))
 
-    def test_a_log_that_cannot_be_written_stops_it(self, tmp_path: Path) -> None:
+    def test_a_log_that_cannot_be_written_stops_the_release(self, tmp_path: Path) -> None:
         class Full(Audit):
             def record(self, *_given: Any, **_details: Any) -> None:
                 raise lc.RefusedError("no space is left")
@@ -347,7 +349,7 @@ class TestAudit:
             lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, occasion=Occasion("team", NOON, audit))
         assert not (tmp_path / "out").exists()
 
-    def test_it_needs_to_know_who_releases(self, tmp_path: Path) -> None:
+    def test_an_occasion_without_an_actor_is_refused(self, tmp_path: Path) -> None:
         occasion = Occasion("", NOON, Audit(tmp_path / "audit.jsonl"))
         with pytest.raises(lc.ProgrammeError, match="who releases"):
             lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, occasion=occasion)
@@ -360,7 +362,7 @@ class TestAudit:
         assert (line["actor"], line["reason"], line["at"]) == ("team", PURPOSE, NOON.isoformat())
 
 
-def test_nothing_that_identifies_leaves_in_any_format(tmp_path: Path) -> None:
+def test_no_format_carries_an_identifier(tmp_path: Path) -> None:
     linkage = linked(real=True)
     secrets = {*spine(real=True)["NHS"], *spine()["HOME"], *spine()["PRACTICE"], *stays()["SPELL"], *GIVEN, *FAMILY}
     secrets |= {f"{each:%Y-%m-%d}" for each in spine()["BORN"]} | {MATERIAL.hex()}

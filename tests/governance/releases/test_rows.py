@@ -1,4 +1,4 @@
-"""Rows: a hash that is HMAC of the row, and a sort in parts that equals the sort of the whole."""
+"""Row hashes are HMAC of the row, and sorting in parts equals sorting the whole."""
 
 import datetime as dt
 import hmac
@@ -36,19 +36,19 @@ def test_a_row_hash_is_hmac_of_a_hash_of_the_row() -> None:
     ],
     ids=lambda values: str(values.dtype),
 )
-def test_rows_that_are_not_written_alike_differ_in_their_hash(values: pl.Series) -> None:
+def test_values_that_are_written_differently_hash_differently(values: pl.Series) -> None:
     frame = pl.DataFrame({"x": values})
     assert keyed_row_hash(frame, ["x"], KEY).n_unique() == len(values)
 
 
-def test_what_stands_in_which_column_is_in_the_hash() -> None:
+def test_the_hash_depends_on_which_column_holds_a_value() -> None:
     frame = pl.DataFrame({"x": ["a", None, "ab", "", "a"], "y": [None, "a", "", "ab", "a"]})
     assert keyed_row_hash(frame, ["x", "y"], KEY).n_unique() == 5
     assert keyed_row_hash(frame, ["x", "y"], KEY).to_list() != keyed_row_hash(frame, ["y", "x"], KEY).to_list()
 
 
 @given(st.lists(st.tuples(st.none() | st.text(max_size=3), st.none() | st.integers(-3, 3)), unique=True))
-def test_different_rows_have_different_hashes_wherever_they_stand(rows: list[tuple[str | None, int | None]]) -> None:
+def test_different_rows_hash_differently_in_any_order(rows: list[tuple[str | None, int | None]]) -> None:
     frame = pl.DataFrame(rows, schema={"x": pl.String, "y": pl.Int8}, orient="row")
     hashes = keyed_row_hash(frame, ["x", "y"], KEY)
     assert hashes.n_unique() == len(rows)
@@ -81,7 +81,7 @@ def test_every_dtype_can_be_hashed(column: str) -> None:
 
 
 @pytest.mark.parametrize("dtype", [pl.Object(), pl.List(pl.Binary), pl.Struct({"x": pl.List(pl.Binary)})])
-def test_what_cannot_is_known_beforehand(dtype: pl.DataType) -> None:
+def test_a_dtype_that_cannot_be_hashed_is_recognised(dtype: pl.DataType) -> None:
     assert not can_be_hashed(dtype)
 
 
@@ -102,7 +102,7 @@ def test_sorted_in_parts_equals_sorted_whole(
         assert not folder.exists()
 
 
-def test_the_spill_is_private_and_gone_after_an_error(tmp_path: Path) -> None:
+def test_bucket_files_are_private_and_removed_after_an_error(tmp_path: Path) -> None:
     rows = pl.DataFrame({RANK: pl.Series([1, 2, 3], dtype=pl.UInt32)})
 
     def fail(buckets: Buckets) -> None:

@@ -1,4 +1,4 @@
-"""Terms: each day that is named counts to its end, and everything that forbids a release is said."""
+"""Terms include their last day, and everything that forbids a release is listed."""
 
 import datetime as dt
 
@@ -27,7 +27,7 @@ LATER = DAY + dt.timedelta(1)
         ({"next_audit": DAY - dt.timedelta(1)}, "audit has been overdue since 2026-06-14"),
     ],
 )
-def test_the_last_day_counts_and_the_next_does_not(changes: dict[str, dt.date], refused: str) -> None:
+def test_the_last_day_is_included_and_the_next_is_not(changes: dict[str, dt.date], refused: str) -> None:
     stated = terms(**changes)
     if refused:
         with pytest.raises(lc.RefusedError, match=refused) as caught:
@@ -37,7 +37,7 @@ def test_the_last_day_counts_and_the_next_does_not(changes: dict[str, dt.date], 
         stated.refuse_unless_in_force("partner", DAY)
 
 
-def test_all_that_forbids_is_said_at_once() -> None:
+def test_everything_that_forbids_a_release_is_listed() -> None:
     stated = terms(ico_expires=dt.date(2026, 5, 1), next_audit=dt.date(2026, 5, 1))
     assert len(stated.breaches(DAY)) == 2
 
@@ -53,6 +53,6 @@ def test_all_that_forbids_is_said_at_once() -> None:
         ({"end": dt.date(2026, 3, 31)}, "before they start"),
     ],
 )
-def test_terms_that_leave_something_open_are_refused(changes: dict[str, object], says: str) -> None:
+def test_incomplete_terms_are_refused(changes: dict[str, object], says: str) -> None:
     with pytest.raises(lc.ProgrammeError, match=says):
         terms(**changes)
