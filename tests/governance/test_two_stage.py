@@ -1,8 +1,4 @@
-<<<<<<< HEAD
 """A two-stage programme: releases, opt-outs and exits with codes that the trusted team cannot reverse."""
-=======
-"""A programme in two stages: it releases, withholds and answers by codes that it cannot reverse."""
->>>>>>> releases
 
 import hmac
 from pathlib import Path
