@@ -48,7 +48,8 @@ def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked:
     accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
     kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))
     members = group(odds, accept=accept, unknown=unknown, exclusive=kept_apart)
-    return Groups(members, {"pairs_among_records": scored.compared})
+    completed = pairs.height - scored.pairs.height
+    return Groups(members, {"pairs_among_records": scored.compared + completed})
 
 
 def _completed(
