@@ -108,8 +108,8 @@ def _all_rules(further: Sequence[str]) -> Iterator[Rule]:
     yield _same(*sounds, "birth_year")
     yield _same(*sounds, "birth_month", "birth_day")
     yield Rule((given_is_family, family_is_given))
-    # Without a birth date or a place, both names are enough, or one name and two parts of the birth date. Without
-    # names, the birth date and the gender are enough.
+    # Without a birth date or a place, both names are enough, or one name and two parts of the birth date.
+    # Without names, the birth date and the gender are enough.
     place = ("postcode", "address")
     yield _same(*sounds, lacking=("birth_date",))
     yield _same(*sounds, lacking=place)

@@ -42,20 +42,18 @@ def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked:
     if rest.height < 2:
         return Groups(pl.DataFrame(schema={"record": pl.UInt32, "group": pl.UInt32}))
     scored = engine.score_among_records(learned, rest["record"], inputs.exclusive_ranges)
-    pairs = _completed(engine, learned, scored.pairs, rest, inputs.exclusive)
+    connected = _connected_pairs(scored.pairs, rest, inputs.exclusive)
+    pairs = pl.concat([scored.pairs, engine.score_records(learned, connected)]).sort("a", "b")
     odds, unknown = pair_odds(pairs, rest, exclusive=inputs.exclusive)
     without_labels = learned.learned_from == "expectation maximisation"
     accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
     kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))
     members = group(odds, accept=accept, unknown=unknown, exclusive=kept_apart)
-    completed = pairs.height - scored.pairs.height
-    return Groups(members, {"pairs_among_records": scored.compared + completed})
+    return Groups(members, {"pairs_among_records": scored.compared + connected.height})
 
 
-def _completed(
-    engine: Engine, learned: Learned, pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]
-) -> pl.DataFrame:
-    """Add the pairs that no blocking rule proposed, but that links connect through other records."""
+def _connected_pairs(pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:
+    """Return ``a`` and ``b``: pairs that no blocking rule proposed, but that links connect through other records."""
     odds, _ = pair_odds(pairs, rest, exclusive=exclusive)
     connected = components(odds.filter(pl.col("odds") >= 0)).join(rest, on="record")
     small = connected.filter(pl.len().over("component") <= _LARGEST_COMPLETED)
@@ -65,5 +63,4 @@ def _completed(
         .filter((pl.col("record") < pl.col("record_right")) & ~apart)
         .select(pl.col("record").alias("a"), pl.col("record_right").alias("b"))
     )
-    missing = within.join(pairs, on=["a", "b"], how="anti")
-    return pl.concat([pairs, engine.score_records(learned, missing)]).sort("a", "b")
+    return within.join(pairs, on=["a", "b"], how="anti")

@@ -1,4 +1,4 @@
-"""Settings of the fallback."""
+"""Settings of the fallback: which are refused, and which are taken."""
 
 import pytest
 from hypothesis import given

@@ -1,0 +1,38 @@
+"""Grouping the records without a person, by an engine that answers from a list."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+
+from linkcore.linkage.engine.engine import Scored
+from linkcore.linkage.fallback.group_rest import group_rest
+
+SCHEMA = {"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64, "relative": pl.Float64}
+NO_RELATIVES = float("-inf")
+
+
+def scored(*pairs: tuple[int, int, float]) -> pl.DataFrame:
+    return pl.DataFrame([(*pair, NO_RELATIVES) for pair in pairs], schema=SCHEMA, orient="row")
+
+
+def test_a_pair_that_links_connect_is_scored_and_counted_though_no_rule_proposed_it() -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def score_records(_: object, pairs: pl.DataFrame) -> pl.DataFrame:
+        asked.extend(pairs.rows())
+        return scored(*((a, b, 30.0) for a, b in pairs.rows()))
+
+    engine: Any = SimpleNamespace(
+        score_among_records=lambda *_: Scored(scored((0, 1, 30.0), (1, 2, 30.0)), compared=5, left_out={}),
+        score_records=score_records,
+    )
+    records = pl.DataFrame({"record": range(6), "source": [0] * 6}, schema={"record": pl.UInt32, "source": pl.Int32})
+    inputs: Any = SimpleNamespace(
+        records=records, exclusive=frozenset(), exclusive_ranges=[], settings=SimpleNamespace(accept=0.9)
+    )
+    learned: Any = SimpleNamespace(learned_from="labels")
+    groups = group_rest(engine, learned, inputs, pl.Series([5], dtype=pl.UInt32))
+    assert asked == [(0, 2)]
+    assert groups.members.rows() == [(0, 0), (1, 0), (2, 0)]
+    assert groups.counts == {"pairs_among_records": 6}
