@@ -108,6 +108,19 @@ def test_scores_go_to_the_practices_and_providers_whose_patients_were_scored(
     assert actions(programme / "audit.jsonl")[-3:] == ["score_return"] * 3
 
 
+def test_a_provider_without_a_list_is_refused(programme: Path, keyring: Path, key: lc.Key, tmp_path: Path) -> None:
+    scores = listed(tmp_path / "scores.csv", [f"{one},1" for one in pseudonyms(key, PEOPLE)], "pseudonym,RISK")
+    listed(tmp_path / "lists" / "A81001.csv", PEOPLE)
+    refused = run(
+        *("return", programme, "--recipient", "Partner", "--keyring", keyring, *WHO, "--limit", 100),
+        *("--scores", scores, "--score", "RISK", "--lists", tmp_path / "lists", "--provider", "RH8=emergency"),
+        *("--out", tmp_path / "returned"),
+        passphrase=PASSPHRASE,
+    )
+    assert (refused.returncode, "--provider: there is no list of RH8" in refused.stderr) == (2, True)
+    assert not (tmp_path / "returned").exists()
+
+
 def test_subject_access_takes_the_number_from_stdin_and_looks_into_releases(
     programme: Path, keyring: Path, tmp_path: Path
 ) -> None:

@@ -475,7 +475,9 @@ class TestGovernance:
                 'tool = "8XX00"',
                 r"terms\.toolkit: is required; recipient\[1\]\.terms\.tool: no such key",
             ),
-            ("[linkage]", "two_stage = {bits = 64}\n[linkage]", r"numbers\.two_stage: no such key"),
+            ("[programme]", "two_stage = {bits = 64}\n[programme]", "two_stage: stage 1: bits is a multiple of 8"),
+            ("[programme]", "two_stage = {bit = 128}\n[programme]", r"two_stage\.bit: no such key"),
+            ("[programme]", 'two_stage = "hex"\n[programme]', "two_stage: must be a table of keys"),
         ],
     )
     def test_an_error_names_the_key_and_its_place(self, governed: Path, old: str, new: str, says: str) -> None:
