@@ -184,8 +184,8 @@ def _misdate(rng: np.random.Generator, records: pl.DataFrame, rows: Index, kinds
 def _dates(year: Index, month: Index, day: Index) -> pl.Series:
     """Dates, a day past the end of its month being the last of it."""
     months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    last = (months + 1).astype("datetime64[D]") - 1
-    dates = np.minimum(months.astype("datetime64[D]") + (day - 1), last)
+    last = (months + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
+    dates = np.minimum(months.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]"), last)
     return pl.Series(dates.astype("datetime64[ms]"), dtype=pl.Datetime("ms")).cast(pl.Date)
 
 
