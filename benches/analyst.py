@@ -1,9 +1,10 @@
-"""The whole job as an analyst would write it today, with no linkcore in it: pandas, Splink 5, and a loop of HMACs.
+"""The whole job as an analyst would write it without linkcore: pandas, Splink 5, and a loop of HMACs.
 
-Read every file with pandas; bring names, dates, gender, postcode and number into one form; give all sources to Splink
-(``link_and_dedupe``, its own comparisons with their defaults, learned by expectation maximisation); cluster; hash the
-commonest number of each cluster in a loop; join back to the payload; write it in the order of pseudonyms. Blocking is
-on pairs of identifiers and on the number: on one identifier alone it would take many times as long.
+It reads every file with pandas and brings names, dates, gender, postcode and number into one form. Splink links all
+sources (``link_and_dedupe``, its own comparisons with their defaults, learned by expectation maximisation) and clusters
+the records. A loop hashes the most common number of each cluster. The pseudonyms are joined to the payload, which is
+written in their order. Blocking is on the number and on pairs of identifiers: on a single identifier it would take many
+times as long.
 """
 
 import hmac
@@ -30,7 +31,7 @@ _GENDERS: Final = {"1": "1", "2": "2", "m": "1", "f": "2", "male": "1", "female"
 
 
 def analyst(ics: Path, out: Path) -> Job:
-    programme = lc.Programme.load(ics / "programme.toml")  # for what the columns are called
+    programme = lc.Programme.load(ics / "programme.toml")  # for the names of the columns
     stages = Stages()
     stages("read and standardise")
     frames, tidy = {}, {}
@@ -78,7 +79,7 @@ def _tidy(frame: pd.DataFrame, columns: dict[str, str]) -> pd.DataFrame:
     for name in ("given_name", "family_name"):
         letters = tidy[name].str.upper().str.replace(r"[^A-Z]", "", regex=True)
         tidy[name] = letters.where(letters != "")
-    # Each provider has one form of dates, and the analyst knows which.
+    # Each provider writes dates in one format, and the analyst knows which.
     head = tidy["birth_date"].head(1000)
     form = max(_DATES, key=lambda form: pd.to_datetime(head, format=form, errors="coerce").notna().sum())
     dates = pd.to_datetime(tidy["birth_date"], format=form, errors="coerce")

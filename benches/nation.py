@@ -1,4 +1,4 @@
-"""More people than one ICS has: several ICSs as one, and a list of numbers as long as that of a whole nation."""
+"""Data of more people than one ICS has: several ICSs as one programme, and a list of a whole nation's numbers."""
 
 import re
 import shutil
@@ -19,7 +19,7 @@ from linkcore.synthetic.nhs_numbers import draw_numbers, mistype
 PEOPLE_OF_AN_ICS: Final = 1_200_000
 _FIRST_NUMBER: Final = 900_000_000
 _LAST_NUMBER: Final = 999_999_999
-# Each ICS is made with postcodes of Devon; no two may have the same.
+# Each ICS is made with postcodes of Devon, which are then replaced, so that no two ICSs share one.
 _AREAS: Final = ("EX", "TQ", "PL")
 _OTHERS: Final = (
     *("EX", "TQ", "PL", "BS", "BA", "GL", "CB", "PE", "NR", "LE", "NG", "DE", "YO", "HU", "DN"),
@@ -28,10 +28,10 @@ _OTHERS: Final = (
 
 
 def synthesise_nation(out: Path, *, people: int) -> None:
-    """Write the files of as many ICSs as hold so many people, as one programme.
+    """Write the files of several ICSs as one programme, enough for this many people.
 
-    Each has numbers, postcodes, record ids and local patient ids of its own; names are as common in one as in another.
-    Where a source has no record ids, rows are numbered through its files in the order of their names.
+    Each ICS has its own numbers, postcodes, record ids and local patient ids. Names are equally common in all. If a
+    source has no record ids, its rows are numbered through all its files, in the order of the files' names.
     """
     count = -(-people // PEOPLE_OF_AN_ICS)
     if count > len(_OTHERS) // len(_AREAS):
@@ -86,28 +86,28 @@ _UNNUMBERED, _MISTYPED = 0.02, 0.01
 
 
 def synthesise_list(out: Path, *, persons: int) -> int:
-    """Write a list of persons, and as many attendances; say how many of these have a number that is on the list."""
+    """Write a list of persons and as many attendances; return how many attendances have a number on the list."""
     rng = np.random.default_rng(1)
     numbers = draw_numbers(rng, persons, _FIRST_NUMBER, _LAST_NUMBER)
     born = rng.integers(-25_000, 20_000, persons, dtype=np.int32)
     for folder in ("listed", "attended", "work"):
         (out / folder).mkdir(parents=True)
     (out / "programme.toml").write_text(_LIST, "utf-8")
-    everybody, known = np.sort(numbers), 0
+    in_order, known = np.sort(numbers), 0
     for part, begin in enumerate(range(0, persons, _ROWS_OF_A_FILE)):
-        of = slice(begin, begin + _ROWS_OF_A_FILE)
-        rows = len(numbers[of])
-        listed = pl.DataFrame({"NHS_NUMBER": numbers[of], "BIRTH_DATE": born[of]})
+        part_rows = slice(begin, begin + _ROWS_OF_A_FILE)
+        rows = len(numbers[part_rows])
+        listed = pl.DataFrame({"NHS_NUMBER": numbers[part_rows], "BIRTH_DATE": born[part_rows]})
         listed = listed.with_columns(PRACTICE=pl.Series(rng.integers(0, 6_500, rows)))
         _as_sent(listed).write_parquet(out / "listed" / f"{part:03}.parquet")
-        who = rng.integers(0, persons, rows)
-        number = numbers[who]
+        person = rng.integers(0, persons, rows)
+        number = numbers[person]
         wrong = rng.random(rows) < _MISTYPED
         number[wrong] = mistype(rng, number[wrong])
         missing = rng.random(rows) < _UNNUMBERED
-        place = np.minimum(np.searchsorted(everybody, number), persons - 1)
-        known += int(((everybody[place] == number) & ~missing).sum())
-        attended = pl.DataFrame({"NHS_NUMBER": number, "BIRTH_DATE": born[who]}).with_columns(
+        place = np.minimum(np.searchsorted(in_order, number), persons - 1)
+        known += int(((in_order[place] == number) & ~missing).sum())
+        attended = pl.DataFrame({"NHS_NUMBER": number, "BIRTH_DATE": born[person]}).with_columns(
             pl.when(pl.Series(~missing)).then("NHS_NUMBER").alias("NHS_NUMBER"),
             ATTENDED=pl.Series(rng.integers(20_000, 20_365, rows, dtype=np.int32)).cast(pl.Date),
             CODE=pl.Series(rng.integers(100, 999, rows)).cast(pl.String),
@@ -155,7 +155,7 @@ def _part(out: Path, number: int, count: int, people: int) -> None:
 
 
 def _number_rows(out: Path) -> None:
-    """Make one truth of all; rows without a record id count on from one file to the next."""
+    """Join the truths of all ICSs; rows without a record id are numbered on from one file to the next."""
     unnamed = [table.name for table in Programme.load(out / "programme.toml").source if not table.record_id]
     before = dict.fromkeys(unnamed, 0)
     parts = []

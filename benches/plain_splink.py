@@ -1,8 +1,8 @@
-"""Plain Splink 5, set up for each dataset as its own guides do: what linkcore is benched beside.
+"""Plain Splink 5, set up for each dataset as its own guides do, to compare linkcore with.
 
-Comparisons are those of Splink's library with their defaults, blocking rules the usual pairs of identifiers; u comes
-from random pairs, the prior from rules that are nearly always right, m by expectation maximisation on two rules. All
-pairs that the blocking rules propose are scored. Only then does the truth choose, for Splink alone, the best threshold
+Comparisons are those of Splink's library with their defaults. Blocking rules are the usual pairs of identifiers. u
+comes from random pairs, the prior from rules that are nearly always right, and m from expectation maximisation on two
+rules. All pairs that the blocking rules propose are scored. Then the truth chooses, for Splink only, the best threshold
 and the best way to read the scores.
 """
 
@@ -26,17 +26,17 @@ class Recipe:
     Parameters
     ----------
     comparisons, blocking : sequence
-        Of Splink.
+        Splink's comparisons and blocking rules.
     training : sequence
         Blocking rules for expectation maximisation.
     certain : sequence
         Rules that are nearly always right, for the prior.
     recall : float
-        The share of true pairs that these are guessed to find.
+        The share of true pairs that these rules are assumed to find.
     columns : sequence of str
-        Which are compared.
+        The columns that are compared.
     prepare : sequence of polars.Expr
-        Columns that the analyst adds to them, or puts into another form.
+        Columns that the analyst adds or changes.
     """
 
     comparisons: Sequence[Any]
@@ -49,13 +49,13 @@ class Recipe:
 
 
 def score(tables: Mapping[str, pl.DataFrame], recipe: Recipe) -> pl.DataFrame:
-    """Learn, and score all pairs that the blocking rules propose.
+    """Learn a model, and score all pairs that the blocking rules propose.
 
     Returns
     -------
     polars.DataFrame
-        ``a`` < ``b`` (positions of records, counted through all tables), ``weight`` and ``probability``; the likeliest
-        first.
+        ``a`` < ``b`` (positions of records, counted through all tables), ``weight`` and ``probability``; the most
+        likely pair first.
     """
     with duckdb.connect() as connection:
         api = DuckDBAPI(connection)
@@ -88,7 +88,7 @@ def score(tables: Mapping[str, pl.DataFrame], recipe: Recipe) -> pl.DataFrame:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the scores say from a threshold on, read in one way."""
+    """The links above a threshold, by one way to read the scores, and how right they are."""
 
     way: Way
     threshold: float
@@ -101,7 +101,7 @@ class Reading:
 def readings(
     dataset: Dataset | System, pairs: pl.DataFrame, *, max_false_link_rate: float
 ) -> tuple[Reading, Reading, Reading]:
-    """Give the best reading from a probability of 0.5, the best of all, and the best with so few wrong links."""
+    """Return the best reading at a probability of 0.5, the best of all, and the best with few enough wrong links."""
     curves = list(_curves(dataset, pairs))
     true = dataset.true
 
@@ -124,7 +124,7 @@ def readings(
 
 
 def _curves(dataset: Dataset | System, pairs: pl.DataFrame) -> Iterator[tuple[Way, pl.DataFrame]]:
-    """For each way to read the scores, say how many pairs are ``right`` and ``found`` from each weight down."""
+    """Count the pairs that are ``right`` and ``found`` at each threshold, for each way to read the scores."""
     entities = pl.Series(dataset.entities)
     right = (entities[pairs["a"]] == entities[pairs["b"]]).alias("is_right")
     pairs = pairs.hstack([right])
@@ -150,12 +150,12 @@ def _curve(pairs: pl.DataFrame) -> pl.DataFrame:
 
 
 def _thresholds(curve: pl.DataFrame) -> pl.DataFrame:
-    # Pairs of one weight are linked together or not at all.
+    # A threshold accepts all pairs of one weight or none.
     return curve.group_by("weight", maintain_order=True).last()
 
 
 def _one_to_one(pairs: pl.DataFrame) -> pl.Series:
-    """Take the likeliest pair whose two records are still free, until there is none."""
+    """Accept the most likely pair whose two records are still free, until none is left."""
     taken: set[int] = set()
     kept = []
     for a, b in pairs.select("a", "b").iter_rows():
@@ -167,7 +167,7 @@ def _one_to_one(pairs: pl.DataFrame) -> pl.Series:
 
 
 def _clusters(pairs: pl.DataFrame, entities: Sequence[Any]) -> pl.DataFrame:
-    """Join connected components pair by pair, as clustering at each weight in turn would."""
+    """Join connected components pair by pair, as clustering at each threshold in turn would."""
     cluster_of = list(range(len(entities)))
     members = [[record] for record in cluster_of]
     counts = [{entity: 1} for entity in entities]
@@ -194,7 +194,7 @@ def _clusters(pairs: pl.DataFrame, entities: Sequence[Any]) -> pl.DataFrame:
 
 
 def _full_name(given_name: str, family_name: str) -> pl.Expr:
-    # Null where either is: a term frequency of half a name would be no evidence of the whole.
+    # Null if either is null: the frequency of half a name is no evidence about the whole.
     return pl.concat_str(given_name, family_name, separator=" ").alias("full_name")
 
 
@@ -308,7 +308,7 @@ GERMAN_RECIPE: Final = Recipe(
     columns=["given_name", "family_name", "birth_date"],
 )
 
-# As in Splink's guide to historical_50k, but each name for itself, gender, and four rules more: better here.
+# As in Splink's guide to historical_50k, with single names, gender and four more rules, which find more here.
 HISTORICAL_RECIPE: Final = Recipe(
     comparisons=[
         cl.NameComparison("first_name"),

@@ -1,10 +1,10 @@
-"""How right linkcore is, on data with known truth, beside plain Splink 5 on the same data.
+"""Accuracy of linkcore on data with known truth, compared with plain Splink 5 on the same data.
 
-linkcore has its default settings and never sees the truth. Plain Splink is judged three times: from a probability of
-0.5; from the threshold that the truth shows to be its best; and from the best of those at which, by the truth, no more
-links are wrong than linkcore's default allows (0.2 %), which is what linkcore's own threshold is chosen for. linkcore's
-time is that of the whole linkage, from reading to counting; Splink's begins with identifiers in standard form, and on
-the synthetic systems with the persons there are.
+linkcore runs with its default settings and never sees the truth. Plain Splink is judged at three thresholds: a
+probability of 0.5; the threshold that is best by the truth; and the best one at which no more links are wrong than
+linkcore's default allows (0.2 %), the rate for which linkcore chooses its own threshold. linkcore's time is that of the
+whole linkage, from reading to counting. Splink's starts with identifiers in standard form and, on the synthetic
+systems, with the persons already found.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,23 +42,23 @@ from test_fallback import note
 
 from linkcore.linkage.settings import Fallback
 
-# Where Splink is better when the truth has chosen its threshold.
+# Datasets on which Splink is better at the threshold that the truth chooses.
 BEHIND: Final = {
     *("febrl2-names", "febrl2-address", "febrl3-address", "febrl4-names", "febrl4-address"),
     *("ics-good", "ics-default", "ics-poor"),
 }
 
-# Of these, where it is so even from the best threshold with as few wrong links as linkcore's default allows.
+# Of these, the ones on which it is better even with as few wrong links as linkcore's default allows.
 BEHIND_WITH_FEW_WRONG: Final = {"febrl2-address", "febrl4-names", "febrl4-address", "ics-good"}
 
-# With --ics.
+# Sizes with --ics.
 _WHOLE: Final = 1_200_000
 _MANY: Final = 50_000
 
 
 @dataclass(eq=False)
 class Case:
-    """A dataset, and what plain Splink says of it."""
+    """A dataset, and the scores of plain Splink."""
 
     name: str
     dataset: Dataset | System
@@ -103,7 +103,7 @@ def case(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     return Case(request.param, make(tmp_path_factory.mktemp("data"), request.config.getoption("--ics")), recipe)
 
 
-# Before linkcore, which is compared with what is found here.
+# This runs first: test_linkcore compares with what it finds.
 def test_plain_splink(benchmark: BenchmarkFixture, case: Case) -> None:
     pairs = benchmark.pedantic(lambda: case.pairs, rounds=1)
     at_half, at_best, with_few_wrong = case.readings

@@ -1,6 +1,6 @@
-"""The exact path, beside the least that could be done: reading the same files and writing them again, sorted.
+"""Time of the exact path, compared with the least possible work: reading the same files and writing them sorted.
 
-The exact path is bound by reading and writing, so its cost is given as a multiple of that floor.
+Reading and writing take most of the exact path, so its time is given as a multiple of that floor.
 """
 
 from collections.abc import Callable
@@ -17,7 +17,7 @@ from linkcore.sources.records import Records, standardise
 
 @pytest.fixture
 def floor(ics: Path, tmp_path: Path) -> float:
-    """Seconds to copy the files, sorted by one column: the best of three."""
+    """Return the seconds to copy the files sorted by one column, the best of three."""
     return min(copy_sorted(ics, tmp_path).seconds for _ in range(3))
 
 
@@ -41,14 +41,14 @@ def test_link_on_the_number(benchmark: BenchmarkFixture, records: list[Records],
 
 @pytest.mark.ratio
 def test_exact_path_with_release(
-    benchmark: BenchmarkFixture, ics: Path, tmp_path: Path, floor: float, keeps: Callable[[str, float], None]
+    benchmark: BenchmarkFixture, ics: Path, tmp_path: Path, floor: float, check_ratio: Callable[[str, float], None]
 ) -> None:
     jobs = []
     benchmark.pedantic(lambda: jobs.append(exact_path(ics, tmp_path)), rounds=3, warmup_rounds=1)
-    # Without the judging by the truth, which is not of the job.
+    # Judging by the truth is not part of the job.
     seconds = min(job.seconds for job in jobs)
     benchmark.extra_info["times_the_floor"] = round(seconds / floor, 2)
-    keeps("exact path with release, to copying the files sorted", floor / seconds)
+    check_ratio("exact path with release, to copying the files sorted", floor / seconds)
 
 
 def note(benchmark: BenchmarkFixture, floor: float, rows: int) -> None:

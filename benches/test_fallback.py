@@ -1,7 +1,7 @@
-"""The fallback, beside plain Splink 5 on the same records: time, pairs, memory, and who is right.
+"""The fallback, compared with plain Splink 5 on the same records: time, pairs, memory and accuracy.
 
-Plain Splink has its own comparisons with their defaults, blocks on the pairs of identifiers that its guides use, learns
-by expectation maximisation, and links each record to its best person from a probability of 0.9: the same threshold.
+Plain Splink uses its own comparisons with their defaults, and blocks on the pairs of identifiers that its guides use.
+It learns by expectation maximisation, and links each record to its best person if the probability is at least 0.9.
 """
 
 import resource
@@ -38,7 +38,7 @@ def exactly(ics: Path) -> Exactly:
 
 @pytest.fixture(scope="module")
 def unknown(ics: Path, exactly: Exactly) -> pl.DataFrame:
-    """The open records, with their source, their entity, and whether that is among the persons."""
+    """Return the open records with their source, their true person, and whether that person is listed."""
     records, placement = exactly
     truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
     names = dict(enumerate(each.source.name for each in records))
@@ -58,7 +58,7 @@ def entities(persons: pl.DataFrame, truth: pl.DataFrame) -> pl.DataFrame:
 
 
 def judge(ics: Path, persons: pl.DataFrame, unknown: pl.DataFrame, links: pl.DataFrame) -> dict[str, float]:
-    """Precision and recall of links: ``source``, ``record_id``, ``person_id``."""
+    """Compute precision and recall of links (``source``, ``record_id``, ``person_id``)."""
     truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
     of_person = entities(persons, truth).rename({"entity": "person_entity"})
     judged = links.join(unknown, on=["source", "record_id"]).join(of_person, on="person_id")
@@ -73,7 +73,7 @@ def judge(ics: Path, persons: pl.DataFrame, unknown: pl.DataFrame, links: pl.Dat
 
 
 def note(benchmark: BenchmarkFixture, **figures: Any) -> None:
-    # The process's peak so far: run one bench at a time for a figure of its own.
+    # This is the peak of the process so far: run one bench alone for its own figure.
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     benchmark.extra_info |= figures | {"peak_gib": round(peak, 2)}
 
@@ -157,10 +157,10 @@ def plain_splink(persons: pl.DataFrame, records: pl.DataFrame) -> tuple[pl.DataF
     return best, found.height
 
 
-def test_blocking_finds_who_is_to_be_found(
+def test_blocking_finds_the_true_person(
     benchmark: BenchmarkFixture, ics: Path, exactly: Exactly, unknown: pl.DataFrame
 ) -> None:
-    """Recall of blocking among records with names, birth date and postcode."""
+    """Measure the recall of blocking among records with a name, birth date and postcode."""
     placement = exactly[1]
     truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
     three = unknown.filter(
@@ -174,8 +174,8 @@ def test_blocking_finds_who_is_to_be_found(
             sides = {"persons": placement.persons, "records": three}
             for name, frame in sides.items():
                 make_table(connection, name, comparable(frame).with_row_index("unique_id"))
-            for name, of in (("entity_l", entities(placement.persons, truth)), ("entity_r", three)):
-                make_table(connection, name, of.select("entity").with_row_index("unique_id"))
+            for name, side in (("entity_l", entities(placement.persons, truth)), ("entity_r", three)):
+                make_table(connection, name, side.select("entity").with_row_index("unique_id"))
             columns = [name for name in comparable(three).columns if name != "gender"]
             rules = blocking_rules(columns)
             make_blocks(connection, rules, "persons", "records")

@@ -1,9 +1,9 @@
-"""How fast NHS Numbers are read, and what the cheap first step of reading them is worth.
+"""How fast NHS Numbers are read, and how much time the cheap first step saves.
 
-Nearly every number is sent as ten plain digits, so that is tried before separators, other digits and floats are looked
-for. Beside it: the same expressions without that step, and the obvious loop over records. Ratios are what to read:
-each is the median of pairs taken one after the other, so that a busy machine slows both. They are printed (``pytest
-benches -s``) and stored in the benchmark's ``extra_info``.
+Nearly every number arrives as ten plain digits, so linkcore tries that before it looks for separators, other digits and
+floats. The benches compare it with the same expressions without that step, and with a loop over records. Read the
+ratios: each is the median of pairs measured one after the other, so a busy machine slows both. They are printed
+(``pytest benches -s``) and stored in the benchmark's ``extra_info``.
 """
 
 import statistics
@@ -19,13 +19,13 @@ from linkcore.identifiers.text import on_present
 from tests import naive
 
 PAIRS = 5
-LOOPED = 20_000  # records that the loop is timed on: its time a record is what it is at any length
+LOOPED = 20_000  # records for the loop, whose time for a record does not depend on their number
 NUMBER = pl.col("number")
 
 
 @pytest.fixture(scope="module")
 def plain(request: pytest.FixtureRequest) -> pl.DataFrame:
-    """Numbers of England's ranges, one in eleven of them valid; few where the benches are only tried out."""
+    """Return numbers in England's ranges, one in eleven valid; only a few if nothing is timed."""
     records = LOOPED if request.config.getoption("benchmark_disable") else 5_000_000
     return pl.select(number=(pl.int_range(records) * 191 + 4_000_000_000).cast(pl.String))
 

@@ -1,4 +1,4 @@
-"""Finding five million numbers among a million and more, beside Polars' joins."""
+"""Look up five million numbers among more than a million, compared with Polars' joins."""
 
 import time
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def fastest(run: Callable[[], pl.Series], rounds: int = 3) -> tuple[float, pl.Se
 
 @pytest.mark.ratio
 def test_number_index_beside_polars(
-    benchmark: BenchmarkFixture, request: pytest.FixtureRequest, keeps: Callable[[str, float], None]
+    benchmark: BenchmarkFixture, request: pytest.FixtureRequest, check_ratio: Callable[[str, float], None]
 ) -> None:
     people = 1_200_000 if request.config.getoption("--ics") else 100_000
     generator = np.random.default_rng(1)
@@ -43,4 +43,4 @@ def test_number_index_beside_polars(
     if benchmark.stats:
         best = benchmark.stats.stats.min
         benchmark.extra_info |= {f"times_as_fast_as_{name}": seconds / best for name, (seconds, _) in beside.items()}
-        keeps("number index, to Polars' join", beside["join"][0] / best)
+        check_ratio("number index, to Polars' join", beside["join"][0] / best)

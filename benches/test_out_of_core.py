@@ -1,6 +1,6 @@
-"""What does not fit in memory: a list of numbers as long as a nation's (``--nation``), joined and released out of core.
+"""Data that do not fit in memory: a nation's list of numbers (``--nation``), linked and released from the disk.
 
-The judge is arithmetic, made with the data: how many of the records carry a number that is on the list.
+The expected result is known from making the data: how many records carry a number that is on the list.
 """
 
 from pathlib import Path

@@ -1,14 +1,14 @@
-"""How fast a column of NHS Numbers becomes a column of pseudonyms, beside the other ways to do it in Python.
+"""How fast a column of NHS Numbers becomes a column of pseudonyms, compared with other ways to do it in Python.
 
-Ratios are what to read: each is the median of pairs taken one after the other, so that a busy machine slows both. They
-are printed (``pytest benches -s``) and stored in the benchmark's ``extra_info``.
+Read the ratios: each is the median of pairs measured one after the other, so a busy machine slows both. They are
+printed (``pytest benches -s``) and stored in the benchmark's ``extra_info``.
 
-What binds the kernel, with AVX-512: the two compressions of 16 pseudonyms are about 3,200 vector instructions, of which
-1,270 are rotations and shifts. A Zen 4 core starts two 512-bit instructions a cycle, one of them a rotation or a shift,
-so 1,600 cycles, 800 a compression, are the least. `test_cycles_a_compression` measures what the bare kernel takes, by a
-clock that it reads off a chain of dependent instructions: about 970, so 5/6 of what the ports can do. From column to
-column, reading, padding, spelling and writing add about a tenth. What is left to gain is therefore 1.3 times at most on
-such a core, and only fewer instructions or other ports could give more.
+The limit of the kernel with AVX-512: the two compressions of 16 pseudonyms are about 3,200 vector instructions, of
+which 1,270 are rotations and shifts. A Zen 4 core starts two 512-bit instructions a cycle, one of them a rotation or a
+shift. So the least is 1,600 cycles, 800 for each compression. `test_cycles_a_compression` measures the bare kernel by a
+clock that it derives from a chain of dependent instructions: about 970 cycles, 5/6 of what the ports can do. From
+column to column, reading, padding, spelling and writing add about a tenth. Such a core could be at most 1.3 times as
+fast; only fewer instructions or other ports could give more.
 """
 
 import functools
@@ -36,18 +36,18 @@ from linkcore.pseudonyms.columns import hash_array, lanes_of_host
 MATERIAL = bytes(range(32))
 STAGE = Key.from_bytes("bench", MATERIAL)._midstates
 PAIRS = {1_200_000: 7, 10_000_000: 3}
-"""How often each pair is timed: of the people of an Integrated Care System, and of ten million."""
+"""How often each pair is timed, by the number of people: those of one ICS, and ten million."""
 
 
 @pytest.fixture(scope="module", params=PAIRS, ids="{:_} people".format)
 def numbers(request: pytest.FixtureRequest) -> pl.Series:
-    """NHS Numbers as text; few of them where the benches are only tried out."""
+    """Return NHS Numbers as text; only a few if nothing is timed."""
     people = 12_000 if request.config.getoption("benchmark_disable") else request.param
     return pl.Series("nhs_number", range(9_000_000_000, 9_000_000_000 + people)).cast(pl.String)
 
 
 def pseudonyms(numbers: pl.Series, threads: int) -> pl.Series:
-    """What `pseudonymise` does of a column in one chunk, with a number of threads that can be chosen."""
+    """Do what `pseudonymise` does with a column in one chunk, with this number of threads."""
     array = numbers.to_arrow(compat_level=pl.CompatLevel.newest())
     return pl.Series(numbers.name, hash_array(array, [STAGE], threads=threads))
 
@@ -57,7 +57,7 @@ def hmac_loop(numbers: pl.Series, _threads: int) -> pl.Series:
 
 
 def pandas_map(numbers: pl.Series, _threads: int) -> object:
-    """What most notebooks do. The column is a pandas one already, and stays one."""
+    """Do what most notebooks do. The column is in pandas already, and stays there."""
     return _in_pandas(numbers.len()).map(lambda number: hmac.digest(MATERIAL, number.encode(), "sha256").hex()[:32])
 
 
@@ -68,14 +68,14 @@ def _in_pandas(people: int) -> Any:
 
 
 def duckdb_sha256(numbers: pl.Series, threads: int) -> object:
-    """A plain hash without a key: half the work."""
+    """Make plain hashes without a key: half the work."""
     frame = numbers.to_frame()  # noqa: F841 -- DuckDB finds it by its name
     with duckdb.connect(config={"threads": threads}) as connection:
         return connection.sql("SELECT sha256(nhs_number)[:32] AS pseudonym FROM frame").pl()
 
 
 def polars_hash(numbers: pl.Series, _threads: int) -> object:
-    """A Polars plugin. Its key shows in the plan."""
+    """Use a Polars plugin, whose key shows in the plan."""
     pytest.importorskip("polars_hash")
     hashed = pl.first().chash.hmac_sha256(key=MATERIAL.decode())  # type: ignore[attr-defined]
     return numbers.to_frame().select(hashed.str.head(32))
@@ -89,7 +89,7 @@ def _bare(lanes: tuple[None, ...], views: int, midstates: int, state: int, rows:
 
 
 def bare_kernel(numbers: pl.Series, _threads: int) -> None:
-    """The two compressions on one core, each result written over the one before."""
+    """Run the two compressions on one core; each result overwrites the one before."""
     import numpy as np
 
     lanes, midstates = lanes_of_host(), np.array(STAGE.reveal(), np.uint32)
@@ -99,7 +99,7 @@ def bare_kernel(numbers: pl.Series, _threads: int) -> None:
 
 
 def register_duckdb(numbers: pl.Series, threads: int) -> object:
-    """Our own function in SQL: DuckDB hands over 2,048 rows at a time, under Python's lock."""
+    """Use linkcore's function in SQL: DuckDB passes 2,048 rows at a time, under Python's lock."""
     frame = numbers.to_frame()  # noqa: F841 -- DuckDB finds it by its name
     with duckdb.connect(config={"threads": threads}) as connection:
         lc.register_duckdb(connection, Key.from_bytes("bench", MATERIAL))
@@ -132,9 +132,9 @@ SLOW = (hmac_loop, pandas_map)
 @pytest.mark.parametrize("threads", [1, 2])
 def test_column_to_column(benchmark: BenchmarkFixture, numbers: pl.Series, threads: int, peer: Way) -> None:
     if peer in SLOW and threads == 2 and numbers.len() > 5_000_000:
-        pytest.skip("the same loop, for minutes more")
+        pytest.skip("the loop uses one thread, and takes minutes")
     for way in (pseudonyms, peer):
-        way(numbers[:960], threads)  # compiled, imported, connected once
+        way(numbers[:960], threads)  # compile, import and connect once
     pairs = [(seconds(peer, numbers, threads), seconds(pseudonyms, numbers, threads)) for _ in range(pairs_of(numbers))]
     faster = statistics.median(theirs / ours for theirs, ours in pairs)
     millions = numbers.len() / 1e6 / min(ours for _, ours in pairs)
@@ -144,16 +144,16 @@ def test_column_to_column(benchmark: BenchmarkFixture, numbers: pl.Series, threa
 
 
 @pytest.mark.ratio
-def test_beside_the_loop(benchmark: BenchmarkFixture, keeps: Callable[[str, float], None]) -> None:
+def test_beside_the_loop(benchmark: BenchmarkFixture, check_ratio: Callable[[str, float], None]) -> None:
     numbers = pl.Series("nhs_number", range(9_000_000_000, 9_000_100_000)).cast(pl.String)
     assert list(pseudonyms(numbers[:960], 1)) == list(hmac_loop(numbers[:960], 1))
     pairs = [(seconds(hmac_loop, numbers, 1), seconds(pseudonyms, numbers, 1)) for _ in range(5)]
-    keeps("pseudonyms, to hmac.digest in a loop", statistics.median(theirs / ours for theirs, ours in pairs))
+    check_ratio("pseudonyms, to hmac.digest in a loop", statistics.median(theirs / ours for theirs, ours in pairs))
     benchmark.pedantic(pseudonyms, (numbers, 1), rounds=5)  # type: ignore[no-untyped-call]
 
 
 def openssl_millions(processes: int) -> float:
-    """OpenSSL's own figure for HMAC-SHA-256 of 16 bytes in memory, its key set up once: millions a second."""
+    """Return OpenSSL's own figure, in millions a second, for HMAC-SHA-256 of 16 bytes with a key set up once."""
     command = ["openssl", "speed", "-mr", "-hmac", "sha256", "-bytes", "16", "-seconds", "1"]
     running = [
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
@@ -182,7 +182,7 @@ def test_beside_openssl(benchmark: BenchmarkFixture, numbers: pl.Series, threads
 
 @njit  # type: ignore[untyped-decorator]
 def _chain(steps: int) -> int:
-    """Six operations a step, each of which needs the one before: six cycles (Marsaglia's xorshift64)."""
+    """Do six operations a step, each of which needs the one before: six cycles (Marsaglia's xorshift64)."""
     x = 88172645463325252
     for _ in range(steps):
         x ^= x << 13
@@ -193,7 +193,7 @@ def _chain(steps: int) -> int:
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors shift and combine in one operation")
 def test_cycles_a_compression(benchmark: BenchmarkFixture, numbers: pl.Series) -> None:
-    """How many cycles one compression of all lanes takes, and the clock that this is by."""
+    """Measure the cycles of one compression of all lanes, and the clock."""
     steps = 10_000_000
     _chain(1)
     bare_kernel(numbers, 1)

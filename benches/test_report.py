@@ -1,4 +1,4 @@
-"""The linkage-quality report, beside the linkage that it is of: how long it takes, and how large it is."""
+"""Time and size of the linkage-quality report, compared with the time of the linkage."""
 
 import time
 from pathlib import Path
@@ -25,7 +25,7 @@ def test_report(benchmark: BenchmarkFixture, ics: Path, tmp_path: Path, request:
         lc.write_report(linkage, place)
         return time.perf_counter() - began
 
-    # What a small linkage takes is hardly more than what it takes to draw fifty charts.
+    # A small linkage takes little longer than drawing fifty charts.
     first = report()
     if request.config.getoption("--ics"):
         assert first <= MOST_OF_THE_LINKING_TIME * linking

@@ -1,6 +1,6 @@
-"""How time and memory grow with people; up to a whole ICS (``--ics``), and to ten of them with ``--nation`` too.
+"""How time and memory grow with the number of people, up to a whole ICS (``--ics``) or ten of them (``--nation`` too).
 
-It is drawn as ``scaling.svg`` beside this file. Ten ICSs are linked out of core, on the disk that the test's folder is.
+The figure is ``scaling.svg`` beside this file. Ten ICSs are linked on the disk that holds the test's folder.
 """
 
 from pathlib import Path
@@ -35,7 +35,7 @@ def test_scaling(benchmark: BenchmarkFixture, tmp_path: Path, pytestconfig: pyte
         sizes = (1_000,)
 
     def run() -> list[dict[str, Any]]:
-        return [row for people in sizes for row in grown(people, tmp_path / str(people))]
+        return [row for people in sizes for row in measure(people, tmp_path / str(people))]
 
     rows = benchmark.pedantic(run, rounds=1)
     benchmark.extra_info["rows"] = rows
@@ -45,10 +45,10 @@ def test_scaling(benchmark: BenchmarkFixture, tmp_path: Path, pytestconfig: pyte
         wanted = {"found": round(kept, 3), "wanted, at least": LEAST_OF_THE_RECORDS_A_SECOND}
         benchmark.extra_info["records a second, of those of one ICS"] = wanted
     place = Path(__file__).with_name("scaling.svg") if whole else tmp_path / "scaling.svg"
-    place.write_text(drawn(rows) + "\n", "utf-8")
+    place.write_text(draw(rows) + "\n", "utf-8")
 
 
-def grown(people: int, folder: Path) -> list[dict[str, Any]]:
+def measure(people: int, folder: Path) -> list[dict[str, Any]]:
     ics = folder / "ics"
     make = synthesise_nation if people > SIZES[-1] else synthesise
     make(ics, people=people)
@@ -62,8 +62,8 @@ def grown(people: int, folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def drawn(rows: list[dict[str, Any]]) -> str:
-    """Time and memory side by side, on scales on which what grows with the people is a straight line."""
+def draw(rows: list[dict[str, Any]]) -> str:
+    """Draw time and memory side by side, on logarithmic scales: proportional growth is a straight line."""
     people = sorted({row["people"] for row in rows})
     x = {
         "field": "people",

@@ -1,7 +1,7 @@
-"""The self-test of the fallback, against the truth: how often its intervals hold the rates that really were.
+"""The self-test of the fallback, compared with the truth: how often its intervals contain the true rates.
 
-Small synthetic ICS, each of another seed, in which records without a number have worse identifiers. The rates are those
-of each run: the share of its own probabilistic links that is wrong, and of its own records that is missed.
+Each run links a small synthetic ICS with another seed. Records without a number have worse identifiers. The true rates
+are those of the run: the share of its probabilistic links that are wrong, and of its records that are missed.
 """
 
 from pathlib import Path
@@ -19,16 +19,16 @@ RUNS, ALL_RUNS = 1, 100
 
 
 def true_rates(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
-    """By source and for all: false and missed links of the records without a usable number."""
-    of = truth.select("source", "record_id", "entity")
-    persons = linkage.persons.select("person_id", "source", "record_id").join(of, on=["source", "record_id"])
+    """Count false and missed links of records without a usable number, by source and for all."""
+    true_person = truth.select("source", "record_id", "entity")
+    persons = linkage.persons.select("person_id", "source", "record_id").join(true_person, on=["source", "record_id"])
     by_number = linkage.links.filter(pl.col("method").is_in(["spine", "nhs_number"]))["person_id"]
     listed = persons.filter(pl.col("person_id").is_in(by_number.implode()))["entity"]
     left_open = linkage.links.filter(
         pl.col("method").is_in(["probabilistic", "new_person", "unlinked"]),
         ~pl.col("nhs_number_status").is_in(["valid", "test"]),
     )
-    judged = left_open.join(of, on=["source", "record_id"]).join(
+    judged = left_open.join(true_person, on=["source", "record_id"]).join(
         persons.select("person_id", person_entity="entity"), on="person_id", how="left"
     )
     linked, right = pl.col("method") == "probabilistic", pl.col("entity") == pl.col("person_entity")
@@ -44,7 +44,7 @@ def true_rates(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
 
 
 def held(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
-    """For each source and measure, whether the re-weighted interval holds the true rate of this run."""
+    """Whether the reweighted interval contains the run's true rate, for each source and measure."""
     assert linkage.quality.fallback is not None
     true = true_rates(linkage, truth)
     measures = {"false links": ("wrong", "links"), "missed links": ("missed", "listed")}
@@ -67,7 +67,7 @@ def held(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(rows)
 
 
-def test_intervals_hold_the_true_rates(
+def test_intervals_contain_the_true_rates(
     benchmark: BenchmarkFixture, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     runs = ALL_RUNS if request.config.getoption("--ics") else RUNS

@@ -1,4 +1,4 @@
-"""Weighing pairs, beside Splink's own prediction by the same model of the same pairs."""
+"""Time to weigh pairs, compared with Splink's own prediction for the same pairs by the same model."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ from linkcore.sources.records import standardise
 
 
 def learned(there: list[str]) -> list[dict[str, Any]]:
-    """Comparisons with some m and u: how fast they are does not depend on which."""
+    """Return comparisons with some m and u; the speed does not depend on their values."""
     made = comparisons(there, {})
     shares: Mapping[str, Shares] = {
         each["output_column_name"]: Shares(
@@ -34,7 +34,7 @@ def learned(there: list[str]) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("pairs", [1_000, pytest.param(300_000, marks=pytest.mark.ratio)])
 def test_weights_beside_splinks(
-    benchmark: BenchmarkFixture, ics: Path, pairs: int, keeps: Callable[[str, float], None]
+    benchmark: BenchmarkFixture, ics: Path, pairs: int, check_ratio: Callable[[str, float], None]
 ) -> None:
     (spine,) = (source for source in Programme.load(ics / "programme.toml").sources() if source.spine)
     people = comparable(standardise(spine, usable=["test"]).frame)
@@ -66,4 +66,4 @@ def test_weights_beside_splinks(
         if benchmark.stats:
             benchmark.extra_info |= {"splink_s": theirs, "times_as_fast": theirs / benchmark.stats.stats.min}
             if pairs > 1_000:
-                keeps("weights, to Splink's predict", theirs / benchmark.stats.stats.min)
+                check_ratio("weights, to Splink's predict", theirs / benchmark.stats.stats.min)

@@ -1,9 +1,9 @@
-"""A whole run, stage by stage, beside the floors and beside what an analyst would write: on the same files.
+"""A whole run, stage by stage, compared on the same files with the floors and with what an analyst would write.
 
-Every job has a fresh process of its own (:mod:`fresh`), so its peak of memory is its own; the time in `extra_info`
-begins once everything is imported, pytest-benchmark's own with the start of the process. Two runs are compared by
-``pytest-benchmark compare``. What is wanted is of a whole ICS (``--ics``) on two idle cores; a small one is mostly
-start-up. Wanted or not, times are only written down: nothing here fails on them.
+Every job runs in a new process (:mod:`fresh`), so its memory peak is its own. The time in `extra_info` starts when
+everything is imported; pytest-benchmark's starts with the process. ``pytest-benchmark compare`` compares two runs. The
+targets are for a whole ICS (``--ics``) on two idle cores; a small one is mostly start-up. No bench here fails on a
+time: they are only written down.
 """
 
 import shutil
@@ -35,11 +35,11 @@ MOST_OF_THE_ANALYSTS_TIME = 1 / 4
 MOST_GIB = 4
 MOST_TIMES_THE_MEMORY = 1.5
 ANALYSTS_SHARE = 10
-"""Beside a whole ICS, the analyst's way is tried on one a tenth as large: by its growth, the whole wants 20 GiB."""
+"""The analyst's way runs on a tenth of a whole ICS: on all of it, it would need 20 GiB."""
 
 
 class Runs:
-    """Jobs on the files of one ICS, each in a fresh process; the fastest of each is kept."""
+    """Run jobs on the files of one ICS, each in a new process, and keep the fastest of each."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -62,7 +62,7 @@ class Runs:
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Runs:
-    """Ready: compiled kernels are on the disk already, as they are on all days but the first."""
+    """Return jobs whose kernels are compiled on the disk already, as on every day but the first."""
     runs = Runs(tmp_path_factory.mktemp("runs"))
     if pytestconfig.getoption("benchmark_disable"):
         return runs
@@ -73,7 +73,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) 
 
 @pytest.fixture(scope="module")
 def files(ics: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
-    """An ICS; a tiny one where the benches are only tried out."""
+    """Return the files of an ICS; a tiny one if nothing is timed."""
     if pytestconfig.getoption("benchmark_disable"):
         return synthesise(tmp_path_factory.mktemp("tiny") / "ics", people=2_000, seed=1).folder
     return ics
@@ -120,7 +120,7 @@ def analysts_files(files: Path, tmp_path_factory: pytest.TempPathFactory, pytest
 def test_whole_run(benchmark: BenchmarkFixture, runs: Runs, files: Path, analysts_files: Path) -> None:
     job: Job = benchmark.pedantic(runs.again, (whole_run, files), rounds=1)
     beside = runs.fastest(analyst, analysts_files)
-    # By the record: pairs to compare grow faster than records, so of a part this is the least that the whole takes.
+    # Scaled by records. Pairs grow faster than records, so this is the least that the whole would take.
     analysts_seconds = beside.seconds * job.records / beside.records
     benchmark.extra_info |= {
         **job.as_extra_info(),

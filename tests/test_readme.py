@@ -1,4 +1,4 @@
-"""The README: its session runs as it stands, and its two commands are the ones that CI calls."""
+"""The README and docs/: their examples run, their two commands are those of CI, and what they point to exists."""
 
 import doctest
 import json
@@ -14,7 +14,7 @@ from tests.readme import PASSPHRASE, README, section
 from tests.report.pages import read_page, tables
 
 
-def test_the_session_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LINKCORE_PASSPHRASE", PASSPHRASE)
     results = doctest.testfile(
@@ -25,18 +25,55 @@ def test_the_session_runs_as_it_stands(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("last_word", [".venv/bin/pytest -n auto --dist loadfile", "demo"])
-def test_each_promise_is_one_command_line_that_ci_can_find(last_word: str) -> None:
+def test_ci_finds_each_command_on_one_line(last_word: str) -> None:
     text = README.read_text("utf-8")
     assert len(re.findall(rf"^python3 -m venv \.venv && .* {re.escape(last_word)}$", text, re.MULTILINE)) == 1
 
 
-def test_its_programme_runs_by_the_one_command_and_all_five_are_named(
+def pages() -> list[Path]:
+    return [README, *sorted((README.parent / "docs").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
+def test_links_lead_to_files_and_headings(page: Path) -> None:
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
+    assert links
+    for link in links:
+        name, _, heading = link.partition("#")
+        target = page.parent / name if name else page
+        assert target.exists(), link
+        headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+        anchors = {re.sub(r"[^\w\- ]", "", each).lower().replace(" ", "-") for each in headings}
+        assert not heading or heading in anchors, link
+
+
+def test_the_code_that_keeps_each_guarantee_exists() -> None:
+    rows = re.findall(r"^\| .* \| (`.*) \|$", (README.parent / "docs/GUARANTEES.md").read_text("utf-8"), re.MULTILINE)
+    paths = re.findall(r"`([^`]+)`", " ".join(rows))
+    assert len(paths) > 20
+    assert [path for path in paths if not (README.parent / "linkcore" / path).exists()] == []
+
+
+def test_the_tree_names_every_room() -> None:
+    """Each line of the tree names a file or folder, and no folder of linkcore is left out."""
+    (tree,) = re.findall(r"^```\n(linkcore/\n.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    folders, named = [README.parent], set()
+    for spaces, name in re.findall(r"^( *)(\S+)", tree, re.MULTILINE):
+        folders = [*folders[: len(spaces) // 2 + 1], folders[len(spaces) // 2] / name]
+        assert folders[-1].exists(), name
+        named.add(folders[-1])
+    root = README.parent / "linkcore"
+    rooms = {path.parent for pattern in ("*/__init__.py", "*/*/__init__.py") for path in root.glob(pattern)}
+    assert rooms - named == {root / "report" / "page"}
+
+
+def test_its_command_runs_a_programme_and_its_table_names_all_five(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = README.read_text("utf-8")
     programmes = README.parent / "fixtures" / "programmes"
-    there = {folder.name for folder in programmes.iterdir() if folder.is_dir()}
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)) >= there
+    names = {folder.name for folder in programmes.iterdir() if folder.is_dir()}
+    assert set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)) >= names
     (command,) = re.findall(r"^linkcore (run .*)$", text, re.MULTILINE)
     shutil.copytree(programmes, tmp_path / "fixtures" / "programmes", ignore=shutil.ignore_patterns("audit.jsonl*"))
     monkeypatch.chdir(tmp_path)
@@ -45,7 +82,7 @@ def test_its_programme_runs_by_the_one_command_and_all_five_are_named(
     assert (tmp_path / "devon-run" / "report.html").exists()
 
 
-def test_in_a_notebook_it_shows_no_small_count_and_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notebook_shows_no_small_count_and_no_identifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(variable, str(tmp_path / variable))
     import nbformat
@@ -64,10 +101,9 @@ def test_in_a_notebook_it_shows_no_small_count_and_nobody(tmp_path: Path, monkey
         "FallbackQuality(1 sources)",
         "Release(emergency to 'partner' for 'winter planning', under key 'partner-2026')",
     ]
-    # A quality is plain values; the linkage is what shows itself.
-    assert "text/html" not in kept[1] | kept[2] | kept[3]
+    assert not [data for data in kept[1:] if "text/html" in data]
     rows = tables(read_page(kept[0]["text/html"]))["Records by source and method"][1:]
-    # Of two sources with two and four records, there is nothing that a count of could be told.
+    # The two sources have two and four records, so every count is suppressed.
     assert [row[0] for row in rows] == ["gp", "emergency", "all sources"]
     assert {cell for row in rows for cell in row[1:]} <= {"0", "*"}
     whole = json.dumps(kept).upper()

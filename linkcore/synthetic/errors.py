@@ -186,8 +186,8 @@ def _add_birth_date_errors(
 def _dates(year: Index, month: Index, day: Index) -> pl.Series:
     """Build dates; a day after the end of its month becomes the last day of that month."""
     months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
-    last = (months + 1).astype("datetime64[D]") - 1
-    dates = np.minimum(months.astype("datetime64[D]") + (day - 1), last)
+    last = (months + np.timedelta64(1, "M")).astype("datetime64[D]") - np.timedelta64(1, "D")
+    dates = np.minimum(months.astype("datetime64[D]") + (day - 1).astype("timedelta64[D]"), last)
     return pl.Series(dates.astype("datetime64[ms]"), dtype=pl.Datetime("ms")).cast(pl.Date)
 
 
