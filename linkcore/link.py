@@ -16,7 +16,7 @@ from linkcore.linkage.settings import Exact, Fallback
 from linkcore.parallel import side_by_side
 from linkcore.progress import Progress, Stopwatch, silent
 from linkcore.quality.measure_linkage import measure_linkage
-from linkcore.quality.measured import MeasuredLinkage
+from linkcore.quality.measured_linkage import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.notebook import in_notebook, in_terminal
 from linkcore.report.quality_file import QUALITY_FILE, to_json

@@ -17,6 +17,7 @@ from linkcore.link import Linkage
 from linkcore.programme.programme import Programme
 from linkcore.progress import Progress, silent
 from linkcore.quality.truth import compare_with_truth, conflicts_found
+from linkcore.report.notebook import fallback_in_terminal
 from linkcore.report.write import write_report
 from linkcore.synthetic import synthesise
 from linkcore.text_table import as_text
@@ -59,7 +60,7 @@ class Demonstration:
                 "The part of these for the fallback (records without a usable number, and conflicts):",
                 as_text(accuracy(self.judged.filter(pl.col("method").is_in(_LEFT_TO_THE_FALLBACK)))),
                 _conflicts_text(self.conflicts),
-                "" if self.linkage.quality.fallback is None else self.linkage.quality.fallback.text(),
+                "" if self.linkage.quality.fallback is None else fallback_in_terminal(self.linkage.quality.fallback),
                 as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
                 f"sources and programme file  {self.folder / 'ics'}\n"
                 f"released data and manifest  {self.released.folder}\n"

@@ -1,4 +1,4 @@
-"""Counts of a linkage as tables: the flow of records, what of each identifier is there, match weights, clusters."""
+"""Counts of a linkage as tables: the flow of records, match weights, and records per person."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,17 +11,16 @@ from linkcore.schema import ALL
 __all__ = ["BIN_BITS", "cluster_sizes", "flow", "match_weights"]
 
 BIN_BITS: Final = 2
-"""Width of the bins of match weights: each is four times the odds of the one before."""
+"""Width of a bin of match weights, in bits: each bin has four times the odds of the one before."""
 
-_FROM: Final = (1, 2, 3, 4, 5, 10, 20, 50)
+_SMALLEST_OF_SIZE: Final = (1, 2, 3, 4, 5, 10, 20, 50)
 
 
 def flow(kinds: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) -> pl.DataFrame:
-    """Follow every record from its source through what its NHS Number says to how it came to its person.
+    """Count records by source, by what their NHS Number leads to, and by method.
 
-    ``kinds``: ``source``, ``nhs_number_status``, ``conflict`` and ``method`` of LINKS of :mod:`linkcore.schema`, and
-    how many ``records`` are so.
-    Returns ``flow`` of :mod:`linkcore.quality.tables`: every record in one row; rows without any are left out.
+    ``kinds``: ``source``, ``nhs_number_status``, ``conflict`` and ``method`` of LINKS, and the number of ``records``.
+    Returns ``flow`` of :mod:`linkcore.quality.tables`; rows without records are left out.
 
     Examples
     --------
@@ -52,8 +51,7 @@ def flow(kinds: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) 
 def cluster_sizes(links: pl.DataFrame) -> pl.DataFrame:
     """Count persons by how many records they have.
 
-    ``links``: with ``person_id``; ids are positions, so that hardly any is left out.
-    Returns ``size``, ``persons``; every size has its row.
+    ``links``: with ``person_id``. Returns ``size``, ``persons``, with a row for every size.
 
     Examples
     --------
@@ -63,13 +61,13 @@ def cluster_sizes(links: pl.DataFrame) -> pl.DataFrame:
     import numpy as np
 
     records = np.bincount(links["person_id"].to_numpy())
-    of_size = np.bincount(np.searchsorted(_FROM, records, side="right"), minlength=len(SIZES) + 1)
-    # What comes before the first size are ids of nobody.
+    of_size = np.bincount(np.searchsorted(_SMALLEST_OF_SIZE, records, side="right"), minlength=len(SIZES) + 1)
+    # Ids without records are counted before the first size.
     return pl.DataFrame({"size": SIZES, "persons": of_size[1:]}, schema=QUALITY_TABLES["cluster_sizes"])
 
 
 def match_weights(candidates: pl.DataFrame, links: pl.DataFrame, *, sources: Sequence[str]) -> pl.DataFrame:
-    """Count the candidates of the fallback by match weight, those that became links apart from the others.
+    """Count the candidates of the fallback by match weight, accepted and rejected ones separately.
 
     ``candidates``: ``source``, ``record_id``, ``person_id``, ``match_weight``: each pair once.
     Returns ``source`` ("all" first), ``outcome``, ``low``, ``high`` (bits), ``pairs``; empty bins are left out.

@@ -1,4 +1,4 @@
-"""The tables of a Quality: their columns, dtypes and what each means."""
+"""The tables of a Quality: their columns and dtypes."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -19,16 +19,16 @@ __all__ = [
 ]
 
 NUMBER_GROUPS: Final = ("usable", "conflict", "not usable")
-"""What a record's NHS Number leads to: its person, somebody else by name and birth date, or nobody."""
+"""What a record's NHS Number leads to: its person; somebody else, by name and birth date; or nobody."""
 
 SIZES: Final = ("1", "2", "3", "4", "5-9", "10-19", "20-49", "50 and more")
-"""Of clusters: how many records a person has."""
+"""How many records a person has."""
 
 NOT_WITHHELD: Final = "not withheld"
-"""In a column ``reason``: of records that may leave."""
+"""In a column ``reason``: records that may leave."""
 
 ANY_REASON: Final = "any reason"
-"""In a column ``reason``: of all that are withheld."""
+"""In a column ``reason``: all withheld records."""
 
 _TEXT, _COUNT, _NUMBER, _YES_NO = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
 _INTERVAL: Final = {"rate": _NUMBER, "low": _NUMBER, "high": _NUMBER}
@@ -55,24 +55,24 @@ QUALITY_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
             | {"standardised_difference": _NUMBER, "flagged": _YES_NO}
         ),
         "cluster_sizes": pl.Schema({"size": _TEXT, "persons": _COUNT}),
-        # So many `links`, of those that could be judged.
+        # `links` of the `of` links that could be checked.
         "implausible": pl.Schema({"source": _TEXT, "finding": _TEXT, "links": _COUNT, "of": _COUNT}),
-        # By purpose of release, every record once: NOT_WITHHELD, or under one reason; ANY_REASON sums up the reasons.
+        # For each purpose of release, every record once: NOT_WITHHELD, or under one reason. ANY_REASON is their sum.
         "withheld": pl.Schema({"purpose": _TEXT, "source": _TEXT, "reason": _TEXT, "records": _COUNT}),
         "withheld_basis": pl.Schema({"purpose": _TEXT, "on": _TEXT, "kind": _TEXT, "basis": _TEXT}),
-        # Rows that are in no other table: they were left out when their source was read.
+        # Rows that were dropped when their source was read; no other table counts them.
         "not_read": pl.Schema({"source": _TEXT, "practice": _TEXT, "records": _COUNT}),
         # Rates; `true` is cases / of.
         "truth": pl.Schema(
             {"source": _TEXT, "measure": _TEXT, "estimated": _NUMBER, "low": _NUMBER, "high": _NUMBER, "true": _NUMBER}
             | {"cases": _COUNT, "of": _COUNT}
         ),
-        # Rates of the two runs; `change` is current less previous.
+        # Values of two runs; `change` is current minus previous.
         "drift": pl.Schema(
             {"measure": _TEXT, "source": _TEXT, "previous": _NUMBER, "current": _NUMBER, "change": _NUMBER}
             | {"flagged": _YES_NO}
         ),
-        # Only where disclosed: sums over sources and methods, which then cannot be had by adding up.
+        # Only where disclosed: sums over sources and methods, because suppressed counts cannot be added up.
         "totals": pl.Schema({"source": _TEXT, "what": _TEXT, "count": _COUNT}),
     }
 )
@@ -109,7 +109,7 @@ FALLBACK_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
 
 
 def empty(table: str) -> pl.DataFrame:
-    """Give a table of a Quality with no rows.
+    """Return a table of a Quality without rows.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Evaluation of a linkage against known truth: what was linked to the wrong person, and what was not linked at all."""
+"""Compare a linkage with the known truth: which links are wrong, and which are missing."""
 
 from dataclasses import replace
 from typing import Final
@@ -7,7 +7,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.result import LinkageResult
-from linkcore.quality.measured import MeasuredLinkage
+from linkcore.quality.measured_linkage import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.quality.tables import QUALITY_TABLES
 from linkcore.schema import ALL
@@ -20,15 +20,14 @@ _RECORD: Final = ("source", "record_id")
 def compare_with_truth(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFrame:
     """Count right, wrong and missed links by source and method.
 
-    A person is of the entity of the record that defines it. For precision, a record is *linked* if another record
-    defines its person, and then *right* if that person is of its own entity; a record that defines its person makes no
-    claim about any other. For recall, each entity has one record to be found by, its reference: the spine's, else its
-    first in order of sources and record ids. All its other records are *findable*, and *found* if their person is of
-    their own entity and is the person of the reference.
+    A person has the entity of the record that defines it. For precision, a record is *linked* if another record defines
+    its person, and *right* if that person has the record's entity. A record that defines its person is not a link. For
+    recall, each entity has one reference record: its record on the spine, or else its first by source and record id.
+    Its other records are *findable*; they are *found* if their person has their entity and is the reference's person.
 
-    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
-    Returns A row a source and method: ``records``, ``linked``, ``right``, ``findable``, ``found`` (UInt32). Precision
-    is right / linked, recall found / findable.
+    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; other rows are ignored.
+    Returns one row for each source and method: ``records``, ``linked``, ``right``, ``findable``, ``found`` (UInt32).
+    Precision is right / linked, recall is found / findable.
 
     Examples
     --------
@@ -44,22 +43,22 @@ def compare_with_truth(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFr
     judged = _beside_truth(linkage, truth)
     spine = [source.name for source in linkage.sources if source.spine]
     references = (
-        judged.with_row_index("at")
-        .sort(~pl.col("source").is_in(spine), "at")
+        judged.with_row_index("position")
+        .sort(~pl.col("source").is_in(spine), "position")
         .unique("entity", keep="first", maintain_order=True)
-        .select("entity", "at", pl.col("person_id").alias("person_of_reference"))
+        .select("entity", "position", pl.col("person_id").alias("person_of_reference"))
     )
     judged = judged.with_row_index().join(references, on="entity", how="left", maintain_order="left")
     linked = ~pl.col("defines")
-    own = pl.col("entity") == pl.col("person_entity")
-    findable = pl.col("index") != pl.col("at")
-    found = findable & own & (pl.col("person_id") == pl.col("person_of_reference"))
+    right_person = pl.col("entity") == pl.col("person_entity")
+    findable = pl.col("index") != pl.col("position")
+    found = findable & right_person & (pl.col("person_id") == pl.col("person_of_reference"))
     return (
         judged.group_by("source", "method", maintain_order=True)
         .agg(
             pl.len().alias("records"),
             linked.sum().alias("linked"),
-            (linked & own).sum().alias("right"),
+            (linked & right_person).sum().alias("right"),
             findable.sum().alias("findable"),
             found.sum().alias("found"),
         )
@@ -68,14 +67,14 @@ def compare_with_truth(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFr
 
 
 def conflicts_found(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFrame:
-    """Count by source how many wrong numbers were seen to be wrong, and how many right ones were taken for wrong.
+    """Count by source how many wrong NHS Numbers were flagged as conflicts, and how many right ones.
 
     ``truth``: ``source``, ``record_id``, ``entity`` and ``number_wrong`` (Boolean: the record's NHS Number is not its
     entity's) of every record.
-    Returns A row a source (UInt32): ``wrong``, the records that carry somebody else's number and that the number led,
-    or would have led, to another person; ``found``, those of them that are flagged as conflicts; ``true``, the records
-    that their own number led, or would have led, to a person; ``false_alarms``, those of them that are flagged. A
-    record that defines its person was led to nobody, and counts for neither.
+    Returns one row for each source (UInt32). ``wrong`` counts records whose number is somebody else's and leads, or
+    would have led, to another person; ``found`` counts those that are flagged as conflicts. ``true`` counts records
+    whose number leads, or would have led, to their own person; ``false_alarms`` counts those that are flagged. Records
+    that define their person are not counted.
 
     Examples
     --------
@@ -90,10 +89,10 @@ def conflicts_found(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFrame
     [('gp', 0, 0, 0, 0), ('seen', 1, 1, 1, 0)]
     """
     judged = _beside_truth(linkage, truth, "number_wrong")
-    own = pl.col("entity") == pl.col("person_entity")
+    right_person = pl.col("entity") == pl.col("person_entity")
     by_number = (pl.col("method") == "nhs_number") & ~pl.col("defines")
-    wrong = pl.col("number_wrong") & (pl.col("conflict") | (by_number & ~own))
-    true = ~pl.col("number_wrong") & (pl.col("conflict") | (by_number & own))
+    wrong = pl.col("number_wrong") & (pl.col("conflict") | (by_number & ~right_person))
+    true = ~pl.col("number_wrong") & (pl.col("conflict") | (by_number & right_person))
     return (
         judged.group_by("source", maintain_order=True)
         .agg(
@@ -107,24 +106,22 @@ def conflicts_found(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFrame
 
 
 def with_truth(linkage: MeasuredLinkage, truth: pl.DataFrame) -> Quality:
-    """Give the quality of a linkage with the true rates of its fallback beside those that it has estimated.
+    """Return the quality of a linkage with ``truth``: the true rates of its fallback beside the estimated ones.
 
-    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
-    Returns That of the linkage, with ``truth``.
+    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; other rows are ignored.
     """
     return replace(linkage.quality, truth=estimates_beside_truth(linkage, truth))
 
 
 def estimates_beside_truth(linkage: MeasuredLinkage, truth: pl.DataFrame) -> pl.DataFrame:
-    """Hold the rates that the fallback has estimated against the true ones, of the same links and records.
+    """Compare the rates that the fallback estimated with the true rates of the same links and records.
 
-    They are of the records without a usable number that the exact linkage left open. *False links* is the share of the
-    probabilistic links that are to the wrong person; *missed links* is the share that is not linked to the right
-    person, of those records whose person has another record that stands on the spine or carries the person's number.
+    Both rates are about records without a usable NHS Number that the exact linkage left open. *False links* is the
+    share of probabilistic links that lead to the wrong person. *Missed links* is the share of records that are not
+    linked to the right person, among those whose person has another record on the spine or with the person's number.
 
-    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; it may hold others.
-    Returns ``truth`` of :mod:`linkcore.quality.tables`: a row for each source with such records, and for all, and
-    measure.
+    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; other rows are ignored.
+    Returns ``truth`` of :mod:`linkcore.quality.tables`, with rows for each source that has such records and for all.
 
     Examples
     --------
@@ -144,13 +141,13 @@ def estimates_beside_truth(linkage: MeasuredLinkage, truth: pl.DataFrame) -> pl.
         pl.col("method").is_in(["probabilistic", "new_person", "unlinked"]),
         ~pl.col("nhs_number_status").is_in(list(linkage.exact.usable)),
     )
-    linked, own = pl.col("method") == "probabilistic", pl.col("entity") == pl.col("person_entity")
+    linked, right_person = pl.col("method") == "probabilistic", pl.col("entity") == pl.col("person_entity")
     listed = pl.col("entity").is_in(known.implode())
     counted = {
-        "false links": ((linked & ~own).sum().alias("cases"), linked.sum().alias("of")),
-        "missed links": ((listed & ~(linked & own)).sum().alias("cases"), listed.sum().alias("of")),
+        "false links": ((linked & ~right_person).sum().alias("cases"), linked.sum().alias("of")),
+        "missed links": ((listed & ~(linked & right_person)).sum().alias("cases"), listed.sum().alias("of")),
     }
-    order = {name: at for at, name in enumerate([ALL, *(source.name for source in linkage.sources)])}
+    order = {name: position for position, name in enumerate([ALL, *(source.name for source in linkage.sources)])}
     both = pl.concat([left_open.with_columns(pl.lit(ALL).alias("source")), left_open])
     rates = pl.concat(
         both.group_by("source").agg(*counts).with_columns(pl.lit(measure).alias("measure"))
@@ -172,7 +169,7 @@ def _estimates(quality: Quality) -> pl.DataFrame:
 
 
 def _beside_truth(linkage: LinkageResult, truth: pl.DataFrame, *further: str) -> pl.DataFrame:
-    """Give each link's entity (and what further the truth says), its person's entity, and whether it defines that."""
+    """Add to each link the entity of its record and of its person, and whether the record defines its person."""
     links = linkage.links.select(*_RECORD, "person_id", "method", "nhs_number_status", "conflict")
     links = links.join(_checked(truth, "entity", *further), on=_RECORD, how="left", maintain_order="left")
     unknown = links.select(pl.any_horizontal(pl.col("entity", *further).is_null()).sum()).item()
@@ -192,7 +189,7 @@ def _checked(truth: pl.DataFrame, *columns: str) -> pl.DataFrame:
     missing = [name for name in (*_RECORD, *columns) if name not in truth.columns]
     if missing:
         raise ProgrammeError(f"the truth lacks the columns {', '.join(missing)}; it has {', '.join(truth.columns)}")
-    # The linkage has record ids as text; whoever made the truth may have them as row numbers.
+    # Record ids of the linkage are text; in the truth they may be row numbers.
     truth = truth.select(pl.col(_RECORD).cast(pl.String), *columns)
     repeated = truth.select(pl.struct(_RECORD).is_duplicated().sum()).item()
     if repeated:

@@ -1,4 +1,4 @@
-"""What is withheld from releases: by purpose, every record of every source, once."""
+"""What is withheld from releases, by purpose: every record is counted once."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -26,10 +26,10 @@ def with_withheld(
     counts: pl.DataFrame,
     basis: Mapping[str, str],
 ) -> Quality:
-    """Tell what is withheld from releases for one purpose.
+    """Add to a Quality what is withheld from releases for one purpose.
 
-    ``counts``: ``source``, ``reason``, ``records``: each record that may not, under one reason.
-    Returns With this purpose in ``withheld`` and ``withheld_basis``.
+    ``kept``: for each source, which records may leave. ``counts``: ``source``, ``reason``, ``records``; each withheld
+    record is counted under one reason. Returns the Quality with the purpose in ``withheld`` and ``withheld_basis``.
 
     Examples
     --------
@@ -39,45 +39,47 @@ def with_withheld(
     ...         "conflict": False}
     >>> links = pl.DataFrame([link] * 3, schema=LINKS)
     >>> quality = measure(links, pl.DataFrame(schema=SET_ASIDE), 1, sources=["gp"])
-    >>> told = with_withheld(
+    >>> with_planning = with_withheld(
     ...     quality, "planning", on=dt.date(2026, 4, 1), kept={"gp": pl.Series([True, False, True])},
     ...     counts=pl.DataFrame({"source": ["gp"], "reason": ["national"], "records": [1]}), basis={},
     ... )
-    >>> told.withheld.filter(source="all").select("reason", "records").rows()
+    >>> with_planning.withheld.filter(source="all").select("reason", "records").rows()
     [('not withheld', 2), ('any reason', 1), ('national', 1)]
     """
     if quality.disclosed:
-        raise ProgrammeError("these are disclosed counts: what is withheld is told of beside true ones")
+        raise ProgrammeError(
+            "this Quality has only disclosed counts; add what is withheld to a Quality with true counts"
+        )
     if purpose in quality.withheld["purpose"]:
-        raise ProgrammeError(f"what is withheld for {purpose!r} is told of twice; give it as of one day")
+        raise ProgrammeError(f"what is withheld for the purpose {purpose!r} is given twice; give each purpose once")
     records = dict(quality.records.group_by("source").agg(pl.col("records").sum()).iter_rows())
     rows = list(_rows(kept, counts))
     reasons = [(source, count) for source, reason, count in rows if reason not in (NOT_WITHHELD, ANY_REASON)]
-    withheld = {source: sum(count for of, count in reasons if of == source) for source in kept}
+    withheld = {source: sum(count for name, count in reasons if name == source) for source in kept}
     if {source: each.len() for source, each in kept.items()} != records or withheld != {
         source: count for source, reason, count in rows if reason == ANY_REASON
     }:
         raise ProgrammeError(
-            f"what is withheld for {purpose!r} does not account for every record; it is of another linkage"
+            f"what is withheld for the purpose {purpose!r} does not cover every record; "
+            "give the withholding of this linkage"
         )
     of_sources = pl.DataFrame(rows, ["source", "reason", "records"], orient="row").with_columns(
         pl.lit(purpose).alias("purpose")
     )
-    stated = [(purpose, str(on), kind, told) for kind, told in basis.items()]
+    applied = [(purpose, str(on), kind, stated) for kind, stated in basis.items()]
     return replace(
         quality,
         withheld=_extended(quality, "withheld", _and_all(of_sources, "purpose", "reason")),
         withheld_basis=_extended(
-            quality, "withheld_basis", pl.DataFrame(stated, QUALITY_TABLES["withheld_basis"], orient="row")
+            quality, "withheld_basis", pl.DataFrame(applied, QUALITY_TABLES["withheld_basis"], orient="row")
         ),
     )
 
 
 def with_not_read(quality: Quality, rows: pl.DataFrame) -> Quality:
-    """Tell how many rows were left out when their source was read, as those of people with a Type 1 opt-out are.
+    """Add to a Quality the rows that were dropped when read, because of a Type 1 opt-out; returns it with ``not_read``.
 
-    ``rows``: ``source``, ``practice`` (null where it is not named), ``rows``.
-    Returns With ``not_read``.
+    ``rows``: ``source``, ``practice`` (null where there is none), ``rows``.
 
     Examples
     --------
@@ -87,7 +89,9 @@ def with_not_read(quality: Quality, rows: pl.DataFrame) -> Quality:
     [('gp', 'A81001', 30), ('gp', 'not named', 12), ('gp', 'all', 42), ('all', 'all', 42)]
     """
     if quality.disclosed:
-        raise ProgrammeError("these are disclosed counts: what was not read is told of beside true ones")
+        raise ProgrammeError(
+            "this Quality has only disclosed counts; add the rows that were not read to a Quality with true counts"
+        )
     by_practice = rows.select("source", pl.col("practice").fill_null(_NOT_NAMED), pl.col("rows").alias("records"))
     of_sources = by_practice.group_by("source", maintain_order=True).agg(
         pl.lit(ALL).alias("practice"), pl.col("records").sum()

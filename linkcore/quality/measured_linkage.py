@@ -1,4 +1,4 @@
-"""A linkage together with how good it is."""
+"""A linkage together with its quality."""
 
 from dataclasses import dataclass
 
