@@ -1,4 +1,4 @@
-"""The linkage, from sources to links."""
+"""Link sources: the function ``link``, and the ``Linkage`` that it returns."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from linkcore.sources.source import Source
 __all__ = ["LINKS_FILE", "Linkage", "link"]
 
 LINKS_FILE: Final = "links.parquet"
-"""The name of the file with the links, in a folder that :meth:`Linkage.save` writes."""
+"""Name of the file with the links, in a folder that :meth:`Linkage.save` writes."""
 
 _MODEL_FILE: Final = "model.json"
 _FALLBACK: Final = Fallback()
@@ -37,53 +37,54 @@ _FALLBACK: Final = Fallback()
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Linkage(MeasuredLinkage):
-    """Which records are of the same person, how that is known, and how good it is.
+    """Which records belong to the same person, how each link was made, and how good the links are.
 
     Parameters
     ----------
     links : polars.DataFrame
         LINKS of :mod:`linkcore.schema`: one row for each record of every source.
     persons : polars.DataFrame
-        PERSONS of :mod:`linkcore.schema`. They hold identifiers and stay with the trusted team.
+        PERSONS of :mod:`linkcore.schema`: one row for each person. They hold identifiers, so they stay with the
+        trusted team.
     quality : Quality
-        What became of every record and every identifier.
+        The quality of the linkage: counts of every record, and estimated rates of false and missed links.
     sources : tuple of Source
-        What was linked, in the order given.
+        The sources that were linked, in the order given.
     rows : mapping of str to polars.DataFrame
         For each source, in the order of its links: ``row`` (UInt32), the position of the record, and ``raw_row_hash``
-        (UInt64), a hash of the whole row. With them payload finds its person.
+        (UInt64), a hash of the whole row. They connect the payload of a record with its person.
     probabilistic : Probabilistic, optional
-        What the fallback did: the model, the thresholds, and every candidate of each record. None without a fallback.
+        What the fallback did: the model, the thresholds and the candidates of each record. None without a fallback.
     exact, fallback, reference_date
-        The settings of the linkage, as :func:`link` got them.
+        The settings that :func:`link` was given.
     run : Run
-        Settings, versions and times, as plain values.
+        Settings, versions and times of the run, as plain values.
     synthetic : bool
-        Whether the caller declared that the data are synthetic. Data of real people leave by stricter rules.
+        Whether the caller declared that the data are synthetic. Stricter rules hold for data of real people.
     """
 
     @classmethod
     def of(cls, result: LinkageResult, quality: Quality) -> "Linkage":
-        """Put a result and its quality together, and let go of what only the quality was measured from."""
+        """Combine a result with its quality, and drop what was kept only to measure the quality."""
         kept = {each.name: getattr(result, each.name) for each in fields(result)}
         if result.probabilistic is not None:
             kept["probabilistic"] = replace(result.probabilistic, quality_inputs=None)
         return cls(**kept | {"run": quality.run}, quality=quality)
 
     def __str__(self) -> str:
-        """Show in plain text what was linked, how well, and what to check."""
+        """Return plain text: what was linked, how well, and what to check."""
         return in_terminal(self.quality)
 
     def _repr_html_(self) -> str:
         return in_notebook(self.quality)
 
     def save(self, folder: str | Path) -> None:
-        """Write the links, their quality, and the models that were learned, to a folder for the trusted team only.
+        """Write the links, their quality and the learned models to a folder for the trusted team only.
 
-        It is what ``linkcore link`` writes, and ``linkcore report`` reads: ``links.parquet``, ``quality.json`` with
-        true counts, ``model.json`` and ``model.SOURCE.json``. All of it appears at once, instead of what an earlier run
-        left there; a run that is killed leaves that, or nothing. The same linkage gives the same bytes, but for how
-        long each step took, which ``quality.json`` tells.
+        The files are ``links.parquet``, ``quality.json`` with true counts, ``model.json`` and ``model.SOURCE.json``.
+        ``linkcore link`` writes them and ``linkcore report`` reads them. They replace those of an earlier run all at
+        once: a run that is killed leaves the earlier files, or none. The same linkage gives the same bytes, except the
+        times in ``quality.json``.
 
         Parameters
         ----------
@@ -93,7 +94,7 @@ class Linkage(MeasuredLinkage):
         Raises
         ------
         ProgrammeError
-            If the folder holds anything else, or cannot be written.
+            If the folder holds other files or cannot be written.
 
         Examples
         --------
@@ -112,10 +113,10 @@ class Linkage(MeasuredLinkage):
                 self.save_model(partial / _MODEL_FILE)
 
     def save_model(self, path: str | Path) -> None:
-        """Save the model that the fallback learned, as Splink's own JSON: it holds weights, and no identifiers.
+        """Save the model that the fallback learned, in Splink's own JSON format. It holds weights and no identifiers.
 
-        Splink opens it, and draws its charts; ``Fallback(model=path)`` links by it without learning again. Beside
-        ``model.json``, that of all sources, ``model.SOURCE.json`` is that of one of them.
+        Splink can open it and draw its charts. ``Fallback(model=path)`` links with it without learning again. The model
+        of all sources is written to ``path``; the model of one source is written beside it as ``model.SOURCE.json``.
 
         Parameters
         ----------
@@ -128,7 +129,7 @@ class Linkage(MeasuredLinkage):
             If nothing was learned.
         """
         if self.probabilistic is None or self.probabilistic.model is None:
-            raise ProgrammeError("there is no model to save: no record was left for the probabilistic linkage")
+            raise ProgrammeError("there is no model to save: the fallback had no records to learn from")
         path = Path(path)
         models = {path: self.probabilistic.model}
         for source, model in self.probabilistic.source_models.items():
@@ -138,35 +139,35 @@ class Linkage(MeasuredLinkage):
                 file.write_text(model_json(model), "utf-8")
 
     def explain(self, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
-        """Say why a record is of its person: everyone it might be of, and what each field said for and against.
+        """Explain why a record was linked to its person: its candidates, and what each field says for and against them.
 
-        Where the record was compared with persons, these are its candidates, with the probabilities and weights of the
-        run itself. One that was linked by its number is read again, and shown beside its person.
+        A record that was compared with persons is shown with its candidates, and with the probabilities and weights of
+        the run. A record that was linked on its NHS Number is read again and shown beside its person.
 
         Parameters
         ----------
         source : str
-            The record's source.
+            Name of the record's source.
         record_id : str
-            Its id, as in ``links``.
+            Id of the record, as in ``links``.
         identifiable : bool
-            Whether the caller asks for what identifies people; without it, the explanation is refused.
+            Whether the caller may see identifiers. Without it, the explanation is refused.
 
         Returns
         -------
         Explanation
-            The reason in words, the candidates, the weight of each field, and Splink's waterfall chart of them.
+            The reason in words, the candidates, the weight of each field, and Splink's waterfall chart.
 
         Raises
         ------
         RefusedError
-            If the caller does not ask for identifiers.
+            If ``identifiable`` is not set.
         ProgrammeError
             If there is no such source or record.
         SourceError
-            If a record that is read again cannot be read, or has changed since.
+            If the record is read again and cannot be read, or has changed since it was linked.
         LinkcoreError
-            If memory does not suffice.
+            If there is too little memory.
 
         Examples
         --------
@@ -177,38 +178,38 @@ class Linkage(MeasuredLinkage):
         Traceback (most recent call last):
         linkcore.errors.RefusedError: an explanation shows names, birth dates and addresses ...
         >>> linkage.explain("gp", "0", identifiable=True).reason
-        'It is on the spine, and defines its person.'
+        'It is on the spine and defines its person.'
         """
         return explain(self, source, record_id, identifiable=identifiable)
 
     def clerical_review(self, path: str | Path, *, identifiable: bool = False, records: int = 200) -> int:
-        """Write the records that it is least certain whose they are to a CSV file, for a person to decide.
+        """Write the least certain records to a CSV file for review.
 
-        They are those of the largest Shannon entropy over their candidates and nobody, of each source in proportion to
-        the square root of how many of its records are uncertain: so that small sources are looked at too, and large
-        ones more. Each candidate is a row, the best first, with the record's and the person's identifiers side by side
-        and an empty ``answer``: ``match``, ``no`` or ``unsure``. It tells no probabilities, which would sway the
-        answers. :func:`linkcore.read_review` reads them.
+        The least certain records have the largest Shannon entropy over their candidates and the outcome that they are
+        nobody's. Each source gets records in proportion to the square root of how many of its records are uncertain, so
+        small sources are reviewed too. Each candidate is one row, the best first, with the identifiers of record and
+        person side by side and an empty ``answer``: ``match``, ``no`` or ``unsure``. Probabilities are not shown,
+        because they would influence the answers. :func:`linkcore.read_review` reads the answers.
 
         Parameters
         ----------
         path : path
-            The file to write; only its owner can read it. Where a spreadsheet would take a value for a formula or a
-            number, it is written with a ``'`` before it.
+            The file to write; only its owner can read it. A ``'`` is put before values that a spreadsheet would read as
+            a formula or a number.
         identifiable : bool
-            Whether the caller asks for what identifies people; without it, the file is refused.
+            Whether the caller may see identifiers. Without it, the file is refused.
         records : int
-            How many records at most.
+            The largest number of records to write.
 
         Returns
         -------
         int
-            How many records there are in it. The same linkage gives the same bytes.
+            How many records the file has. The same linkage gives the same bytes.
 
         Raises
         ------
         RefusedError
-            If the caller does not ask for identifiers.
+            If ``identifiable`` is not set.
         ProgrammeError
             If there was no probabilistic linkage, or the file cannot be written.
 
@@ -233,11 +234,11 @@ def link(
     synthetic: bool = False,
     progress: Progress = silent,
 ) -> Linkage:
-    """Find which records of all sources are of the same person.
+    """Find which records of all sources belong to the same person.
 
-    Records are linked exactly on the NHS Number, those without a usable one by a local patient identifier that stands
-    on numbered records of one person, or else on all their other identifiers, by Splink. Whatever is nobody's stands as
-    a person, alone or with other such records.
+    Records are linked exactly on the NHS Number. A record without a usable NHS Number is linked on a local patient
+    identifier that is also on records with an NHS Number, all of one person; or else on all its other identifiers, by
+    Splink's model. A record that matches nobody becomes a person of its own, alone or with other such records.
 
     Parameters
     ----------
@@ -246,30 +247,30 @@ def link(
     exact : Exact, optional
         Settings of the exact linkage.
     fallback : Fallback, optional
-        Settings of the probabilistic linkage of records without a usable number; None leaves it out.
+        Settings of the probabilistic linkage of records without a usable NHS Number; None switches it off.
     reference_date : datetime.date, optional
-        The date by which ages are judged implausible and two-digit years read; today's date is never used.
+        The date used to judge ages and to read two-digit years. Today's date is never used.
     seed : int
-        Of whatever is sampled.
+        Seed of every random sample.
     work : path, optional
-        A folder on a disk, where records are kept that would not all fit in memory. Their files have no name, nobody
-        else can open them, and they are gone when the linkage is, or the process. With none given, all is in memory.
+        A folder for records that do not all fit in memory. Its files have no name, nobody else can open them, and they
+        disappear with the linkage or the process. Without it, all records are kept in memory.
     synthetic : bool
-        Whether the data are synthetic: of nobody. Data of real people are released only signed and audited.
+        Whether the data are synthetic. Data of real people are released only signed and audited.
     progress : Progress
-        Told of each step.
+        Called at each step.
 
     Returns
     -------
     Linkage
-        The same for the same data, whatever the number of threads; where records have ids, also in any order of rows.
+        The same data give the same linkage, for any number of threads and, where records have ids, any order of rows.
 
     Raises
     ------
     ProgrammeError
-        If a setting makes no sense, or the sources cannot be linked together (:func:`check_sources`).
+        If a setting is not valid, or the sources cannot be linked together (:func:`check_sources`).
     SourceError
-        If data cannot be read.
+        If a source cannot be read.
 
     Examples
     --------
@@ -299,6 +300,6 @@ def link(
 
 
 def _is_of_a_linkage(entry: Path) -> bool:
-    """Say whether a file is one that a linkage is saved as: the links, their quality, and the models."""
-    models = entry.name.startswith("model.") and entry.suffix == ".json"
-    return models or entry.name in (LINKS_FILE, QUALITY_FILE)
+    """Whether a file is one of those that :meth:`Linkage.save` writes."""
+    is_model = entry.name.startswith("model.") and entry.suffix == ".json"
+    return is_model or entry.name in (LINKS_FILE, QUALITY_FILE)

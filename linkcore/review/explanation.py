@@ -1,7 +1,7 @@
-"""Why a record is of its person: everyone it might be of, and what each comparison said for and against.
+"""Explain a record's link: its candidates, and how much each comparison speaks for and against each of them.
 
-The persons are put before Splink once more, with the model by which the record was weighed, so that what is shown is
-what counted: the weights of the comparisons sum to the weight of the link.
+Splink compares the record with its candidates again, with the model that the run used. So the weights shown add up to
+the weight of the link.
 """
 
 from collections.abc import Mapping
@@ -52,21 +52,23 @@ _FIELDS: Final = pl.Schema(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """Why a record is where it is. It holds identifiers, and stays with the trusted team.
+    """Why a record was linked to its person. It holds identifiers and stays with the trusted team.
 
     Parameters
     ----------
     reason : str
-        What was decided and why, in plain words, without identifiers.
+        The decision and its reason, in plain words and without identifiers.
     candidates : polars.DataFrame
-        Everyone it might be of, the best first: ``person_id``; ``match_probability``, that it is of this person;
-        ``match_weight``, in bits, as in LINKS; ``relative_weight``, the same if it is of an unlisted relative of the
-        person (null where relatives are not told); ``accepted``, whether it was linked to this person. Who has less
-        than one chance in a thousand is not shown, but counted: among them are relatives of the others.
+        The persons that the record may belong to, the best first: ``person_id``; ``match_probability``;
+        ``match_weight``, in bits, as in LINKS; ``relative_weight``, the weight if the record belongs to a relative of
+        the person who is not in PERSONS (null where relatives are not modelled); ``accepted``, whether the record was
+        linked to this person. Persons with a probability below 0.001 are not shown, but they count in the
+        probabilities.
     fields : polars.DataFrame
-        What each comparison adds to ``match_weight``, a row a candidate and comparison, the prior first: ``person_id``,
-        ``comparison``, ``level`` (what the comparison found), ``record_value`` and ``person_value`` (what it looked
-        at), and in bits ``weight`` (of the level), ``term_frequency`` (for how common the value is), and ``total``.
+        What each comparison adds to ``match_weight``: one row for each candidate and comparison, the prior first.
+        ``person_id``, ``comparison``, ``level`` (what the comparison found), ``record_value`` and ``person_value``
+        (what it compared) and, in bits, ``weight`` (of the level), ``term_frequency`` (adjustment for how common the
+        value is) and ``total``.
     """
 
     reason: str
@@ -75,30 +77,28 @@ class Explanation:
     _waterfall: str = field(default="")
 
     def __repr__(self) -> str:
-        """Say how much there is; never what."""
+        """Show how many candidates there are, and no identifier."""
         return f"Explanation({self.candidates.height} candidates)"
 
     def waterfall(self) -> str:
-        """Give Splink's waterfall chart of the candidates, the best first: how the weights of the fields add up.
+        """Return Splink's waterfall chart of the candidates: how the weights of the comparisons add up.
 
         Returns
         -------
         str
-            A page of HTML that needs no network. It holds identifiers.
+            An HTML page that needs no network. It holds identifiers.
 
         Raises
         ------
         ProgrammeError
-            If there is nobody whom the record was compared with.
+            If the record was compared with nobody.
         """
         if not self._waterfall:
-            raise ProgrammeError(
-                "there is no picture: the record was compared with nobody; see why in Explanation.reason"
-            )
+            raise ProgrammeError("there is no chart: the record was compared with nobody; Explanation.reason says why")
         return self._waterfall
 
     def save_waterfall(self, path: str | Path) -> None:
-        """Write the picture to a file that only its owner can read.
+        """Write the waterfall chart to a file that only its owner can read.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Explanation:
         Raises
         ------
         ProgrammeError
-            If there is no picture, or the file cannot be written.
+            If there is no chart, or the file cannot be written.
         """
         page = self.waterfall()
         with new_file(Path(path)) as file:
@@ -116,33 +116,33 @@ class Explanation:
 
 
 def explain(linkage: LinkageResult, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
-    """Say why a record is of its person; see :meth:`linkcore.link.Linkage.explain`."""
+    """Explain why a record was linked to its person; see :meth:`linkcore.link.Linkage.explain`."""
     if not identifiable:
         raise RefusedError(
-            "an explanation shows names, birth dates and addresses of the record and of everyone it might be of; "
-            "whoever may see them asks with identifiable=True"
+            "an explanation shows names, birth dates and addresses of the record and of its candidates; if you may see "
+            "them, pass identifiable=True"
         )
     found = linkage.links_of(source).filter(pl.col("record_id") == record_id)
     if found.is_empty():
-        raise ProgrammeError(f"source {source!r} has no record of that id; ids are text, as in its links")
+        raise ProgrammeError(f"source {source!r} has no record with that id; give the id as text, as in linkage.links")
     link = found.row(0, named=True)
     probabilistic = linkage.probabilistic
     if probabilistic is not None:
-        opened = probabilistic.records.filter((pl.col("source") == source) & (pl.col("record_id") == record_id))
-        if opened.height:
-            return _of_open(linkage, probabilistic, opened, link)
+        open_record = probabilistic.records.filter((pl.col("source") == source) & (pl.col("record_id") == record_id))
+        if open_record.height:
+            return _of_open(linkage, probabilistic, open_record, link)
     person = linkage.persons.row(link["person_id"], named=True)
     defines = (person["source"], person["record_id"]) == (source, record_id)
     reason = reason_of_exact(link, defines=defines, fallback=probabilistic is not None)
-    exactly = link["method"] in ("nhs_number", "local_patient_id") and not defines
-    if probabilistic is None or probabilistic.model is None or not exactly:
+    linked_exactly = link["method"] in ("nhs_number", "local_patient_id") and not defines
+    if probabilistic is None or probabilistic.model is None or not linked_exactly:
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
     candidate = pl.DataFrame(
         {"person_id": [link["person_id"]], "match_probability": [1.0], "accepted": [True]},
         schema_overrides=_CANDIDATES,
     )
     record = _read_again(linkage, source, link)
-    return _weighed(linkage, probabilistic, record, candidate, reason)
+    return _explained(linkage, probabilistic, record, candidate, reason)
 
 
 def _of_open(
@@ -158,29 +158,29 @@ def _of_open(
     reason = reason_of_open(candidates, link, probabilistic, others=others)
     if candidates.is_empty():
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
-    return _weighed(linkage, probabilistic, record, candidates, reason)
+    return _explained(linkage, probabilistic, record, candidates, reason)
 
 
 def _read_again(linkage: LinkageResult, source: str, link: Mapping[str, Any]) -> pl.DataFrame:
-    """Read a record that was linked exactly, and so was not kept."""
+    """Read a record again that was linked exactly, because a linkage does not keep it."""
     order = [each.name for each in linkage.sources].index(source)
     records = standardise(linkage.sources[order], usable=linkage.exact.usable, reference_date=linkage.reference_date)
-    at = records.frame["record_id"].index_of(link["record_id"])
-    if at is None or records.row_hashes[at] != link["raw_row_hash"]:
-        raise SourceError(f"source {source!r}: the record is not what it was when it was linked; link again")
-    return records.frame[at : at + 1].with_columns(
+    row = records.frame["record_id"].index_of(link["record_id"])
+    if row is None or records.row_hashes[row] != link["raw_row_hash"]:
+        raise SourceError(f"source {source!r}: the record has changed since it was linked; link the sources again")
+    return records.frame[row : row + 1].with_columns(
         pl.lit(order, pl.Int32).alias("order"), pl.lit(source).alias("source")
     )
 
 
-def _weighed(
+def _explained(
     linkage: LinkageResult,
     probabilistic: Probabilistic,
     record: pl.DataFrame,
     candidates: pl.DataFrame,
     reason: str,
 ) -> Explanation:
-    """Compare a record with its candidates once more, by the model of its source."""
+    """Compare a record with its candidates again, by the model of its source."""
     pooled, source = probabilistic.model, record["source"][0]
     if pooled is None:
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
@@ -194,7 +194,7 @@ def _weighed(
     prior = model.prior_weight
     weight = candidates["match_weight"] if "match_weight" in candidates.columns else scored["match_weight"]
     relative = _relative(scored, probabilistic, model, pooled) + prior
-    # Where no relatives are told, they are infinitely unlikely.
+    # Where relatives are not modelled, their weight is minus infinity.
     shown = candidates.with_columns(weight.alias("match_weight"), relative.alias("relative_weight")).with_columns(
         pl.when(pl.col("relative_weight").is_finite()).then("relative_weight")
     )
@@ -202,8 +202,8 @@ def _weighed(
 
 
 def _relative(scored: pl.DataFrame, probabilistic: Probabilistic, model: Model, pooled: Model) -> pl.Series:
-    """Weigh the thought that the record is of a relative; that begins from the weight by the model of all sources."""
-    # All sources' relatives are the same, so that any of them will do.
+    """Return the weight of a relative, calculated from the weight by the model of all sources together."""
+    # Every source has the same factor for relatives, so any source will do.
     order = min(probabilistic.records["order"])
     named = scored.with_columns(pl.lit(order, pl.Int32).alias("source"))
     weight = named["match_weight"] - model.prior_weight - shifted(named, level_shifts({order: model}, pooled))
@@ -225,13 +225,13 @@ def _fields(scored: pl.DataFrame, persons: pl.Series, model: Model, prior: float
     for comparison in model.comparisons:
         name = comparison.name
         labels = {number: level.label for number, level in zip(comparison.numbers, comparison.levels, strict=True)}
-        looked_at = _looked_at(comparison)
+        identifiers = _identifiers_of(comparison)
         common = pl.col(f"mw_tf_adj_{name}") if f"mw_tf_adj_{name}" in scored.columns else pl.lit(0.0)
         found = scored.select(
             pl.lit(name).alias("comparison"),
             pl.col(f"gamma_{name}").replace_strict(labels, return_dtype=pl.String).alias("level"),
-            _values(looked_at, "r").alias("record_value"),
-            _values(looked_at, "l").alias("person_value"),
+            _values(identifiers, "r").alias("record_value"),
+            _values(identifiers, "l").alias("person_value"),
             pl.col(f"mw_{name}").alias("weight"),
             common.fill_null(0.0).alias("term_frequency"),
         )
@@ -242,8 +242,8 @@ def _fields(scored: pl.DataFrame, persons: pl.Series, model: Model, prior: float
     )
 
 
-def _looked_at(comparison: Comparison) -> list[str]:
-    """Name the identifiers that a comparison looks at, and nothing that is made from them."""
+def _identifiers_of(comparison: Comparison) -> list[str]:
+    """Return the identifiers that a comparison compares, without the columns derived from them."""
     columns = comparison.columns
     further = sorted(name for name in columns if name.startswith(FURTHER))
     return [name for name in (*IDENTIFIERS, *further) if name in columns]
