@@ -53,7 +53,7 @@ def without_the_first_step(frame: pl.DataFrame) -> pl.DataFrame:
             missing=pl.field("text").is_null() | (found == ""),
         )
     )
-    judged = nhs_number._judged(numbers, birth_date=None).alias("number")
+    judged = nhs_number._with_status(numbers, birth_date=None).alias("number")
     return frame.lazy().select(judged).collect(engine="streaming")
 
 

@@ -1,1 +1,1 @@
-"""Identifiers in standard form: each module takes text as sent and gives a value and a status."""
+"""Identifiers in standard form: each module reads the values as sent and returns a value and a status."""

@@ -1,4 +1,4 @@
-"""Addresses: one line of text in A to Z, 0 to 9 and single spaces."""
+"""Standardise addresses to one line of text in A to Z, 0 to 9 and single spaces."""
 
 from typing import Final
 
@@ -9,29 +9,29 @@ from linkcore.identifiers.text import as_text, by_dtype, folded, on_present, own
 __all__ = ["MISSING_WORDS", "NO_PLACE", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "no_place"])
-"""What an address turned out to be; no place is text that says that there is no address, or none known."""
+"""The kinds of address. ``no_place``: a text that says that there is no address, or that none is known."""
 
 MISSING_WORDS: Final = ("", "NULL", "NONE", "NIL", "NA", "N A", "NAN", "BLANK")
-"""Written where there is no value, in the form of :func:`standardise`."""
+"""Texts that stand for a missing value, in the form of :func:`standardise`."""
 
 NO_PLACE: Final = (
     *("NFA", "NO ADDRESS", "NO KNOWN ADDRESS", "NO FIXED ADDRESS", "HOMELESS", "ROUGH SLEEPER", "NO FIXED ABODE"),
     *("UNKNOWN", "UNK", "NK", "NOT KNOWN", "ADDRESS UNKNOWN", "ADDRESS NOT KNOWN", "UNKNOWN ADDRESS", "NOT STATED"),
     *("NOT RECORDED", "NOT GIVEN", "NOT PROVIDED", "NOT AVAILABLE", "REFUSED", "WITHHELD"),
 )
-"""Whole addresses that are no place, in the form of :func:`standardise`."""
+"""Texts that are no place when they are the whole address, in the form of :func:`standardise`."""
 
 _NO_FIXED_ABODE: Final = "^(?:OF )?NO FIXED (?:ABODE|ADDRESS)"
 
 
 def standardise(column: pl.Expr) -> pl.Expr:
-    """Bring addresses to the form in which they are compared.
+    """Standardise addresses so that they can be compared.
 
-    Returns Struct with ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
+    Returns a struct of ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
 
     Notes
     -----
-    Apostrophes are dropped, all other punctuation is a space. An address in another script is kept in it.
+    Apostrophes are dropped; all other punctuation becomes a space. An address in another script stays in that script.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Birth dates: from dates, text in the common forms, or Excel's serial numbers; odd is flagged, and is not absent."""
+"""Read birth dates from dates, text in the common forms, or Excel's serial numbers; flag odd dates but keep them."""
 
 import datetime as dt
 from collections.abc import Iterator
@@ -12,51 +12,51 @@ from linkcore.identifiers.text import MISSING_WORDS, as_text, ascii_digits, by_d
 __all__ = ["DEFAULTS", "EARLIEST", "LATEST", "LATEST_TWO_DIGIT_YEAR", "OLDEST_AGE", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "partial", "default", "impossible", "unreadable", "implausible"])
-"""What a birth date turned out to be. An implausible one keeps its value, an impossible one (31 February) its text, and
-one without its day, or month and day, the text of what is there."""
+"""The kinds of birth date. An implausible date keeps its value, an impossible date (31 February) keeps its text, and a
+partial date, without its day or without month and day, keeps the text of the rest."""
 
 DEFAULTS: Final = (dt.date(1800, 1, 1), dt.date(1900, 1, 1), dt.date(9999, 12, 31))
-"""Dates that systems fill in where they have none. 1 January of other years is suspect, and kept. What is left of such
-a date without its day or month (1900, or 12/9999) is filled in as well."""
+"""Dates that systems fill in when they have none. Their partial forms (1900, or 12/9999) are fillers too. 1 January of
+any other year is suspicious, but kept."""
 
 EARLIEST: Final = dt.date(1850, 1, 1)
-"""Birth dates before it are implausible, whatever the reference date."""
+"""Birth dates before this day are implausible, whatever the reference date."""
 
 LATEST: Final = dt.date(2100, 12, 31)
-"""Birth dates after it are implausible, without a reference date too."""
+"""Birth dates after this day are implausible, even without a reference date."""
 
 OLDEST_AGE: Final = 120
-"""Years; birth dates longer before the reference date are implausible."""
+"""Birth dates more than this number of years before the reference date are implausible."""
 
 LATEST_TWO_DIGIT_YEAR: Final = 2029
-"""The last year that two digits can mean where there is no reference date: 00 to 29 are 2000 to 2029, 30 is 1930."""
+"""The last year of two digits without a reference date: 00 to 29 mean 2000 to 2029, and 30 means 1930."""
 
 _CHEAP: Final = (
     ("^[12][0-9]{3}-[0-9]{2}-[0-9]{2}(?:[ T][0-9]{2}:[0-9]{2}.*)?$", 10, "%Y-%m-%d"),
     ("^(?:1[89]|20)[0-9]{2}(?:0[0-9]|1[0-2])[0-3][0-9]$", 8, "%Y%m%d"),
     ("^[0-9]{2}-[A-Za-z]{3}-[12][0-9]{3}$", 11, "%d-%b-%Y"),
 )
-"""Forms in which nearly every date comes, how many characters of each to read, and in what format."""
+"""The forms of nearly all dates: pattern, number of characters to read, and format."""
 
 _SLASHED: Final = "^[0-9]{2}/[0-9]{2}/[12][0-9]{3}(?: [0-9]{2}:[0-9]{2}.*)?$"
 
 _TIME: Final = r"(?s)(?:T|\s)\s*[0-9]{1,2}(?::[0-9]{2}.*|\.[0-9]{2}\.[0-9]{2}.*)$"
 _TIME_DIGITS: Final = "^([0-9]{8})T?[0-9]{4}(?:[0-9]{2})?$"
 _DECIMALS: Final = r"^(?:([0-9]{5,8})[.,][0-9]*|([0-9]{4})[.,]0*)$"
-"""Of a number; 1980.0 is a year, and 1980.10 may be a month."""
+"""The decimals of a number; 1980.0 is a year, but 1980.10 may be a month."""
 _SERIAL: Final = "^[1-5][0-9]{4}$|^60000$"
-"""1927 to 2064. Four digits are a year, or neither."""
+"""Excel's serial numbers from 1927 to 2064. Four digits are a year or unreadable."""
 
 _EXCEL_DAY_0: Final = dt.date(1899, 12, 30)
-"""Day 0 of Excel's serial numbers from March 1900 on (it has a 29 February 1900)."""
+"""Day 0 of Excel's serial numbers from March 1900 on: Excel counts a 29 February 1900."""
 
 _GAP: Final = r"[-/.,\\\s\p{Pd}]+"
 _YEAR: Final = "([0-9]{4}|[0-9]{2})"
 _FULL_YEAR: Final = "((?:1[89]|20)[0-9]{2})"
 _YEAR_OF_PARTIAL: Final = "((?:1[89]|20)[0-9]{2}|0000|9999)"
 _YEAR_NO_MONTH: Final = "((?:1[89]|20)(?:00|1[3-9]|[2-9][0-9]))"
-"""Years whose last two digits are no month. Of six digits in a row only these begin with the year for sure: 190203 may
-be February 1903, 19 February 2003 or 3 February 2019."""
+"""Years whose last two digits are no month. Six digits begin with the year for certain only if it is one of these:
+190203 may be February 1903, 19 February 2003 or 3 February 2019."""
 _TO_12: Final = "(0?[0-9]|1[0-2])"
 _OVER_12: Final = "(1[3-9]|[2-9][0-9])"
 _MONTH: Final = (
@@ -70,7 +70,7 @@ _MONTHS: Final = {
     )
 }
 _PARTS: Final = r"^(?<year>[0-9]{4}|[0-9]{2})\|(?<month>[0-9]{1,2})[A-Z]*\|(?<day>[0-9]{1,2})$"
-"""What :func:`_year_month_day` makes of a date; JANUARY is 01UARY by then."""
+"""The result of :func:`_year_month_day`, in which JANUARY has become 01UARY."""
 
 _PARTIAL_DEFAULTS: Final = tuple(date.isoformat()[:length] for date in DEFAULTS for length in (4, 7))
 
@@ -84,11 +84,11 @@ def standardise(
     day_first: bool = True,
     dtype: pl.DataType | None = None,
 ) -> pl.Expr:
-    """Read birth dates, and say of each whether it can be one.
+    """Read birth dates, and check whether each is possible and plausible.
 
-    Returns Struct with ``value`` (Date, null unless valid or implausible), ``text`` (String: YYYY-MM-DD of an
-    impossible date, for edit distance; YYYY-MM or YYYY of one that is partial, be it plausible or not; null in all
-    other cases) and ``status`` (``STATUS``, never null).
+    Returns a struct of ``value`` (Date, null unless valid or implausible), ``text`` (String: YYYY-MM-DD of an
+    impossible date, for edit distance; YYYY-MM or YYYY of a partial date, plausible or not; null in all other cases)
+    and ``status`` (``STATUS``, never null).
 
     Examples
     --------
@@ -116,7 +116,7 @@ def standardise(
 
 def _standardise(column: pl.Expr, dtype: pl.DataType, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
     if dtype in (pl.Date, pl.Datetime):
-        # Dates before year 1 and after year 9999 exist in Polars, but in no calendar that anybody is born by.
+        # Polars has dates before year 1 and after year 9999, but nobody is born then.
         date = column if dtype == pl.Date else column.dt.date()
         read = pl.struct(
             date=pl.when(date.dt.year().is_between(1, 9999)).then(date),
@@ -125,23 +125,23 @@ def _standardise(column: pl.Expr, dtype: pl.DataType, reference_date: dt.date | 
         )
     else:
         read = _of_text(as_text(column, dtype), reference_date, day_first)
-    return _judged(read, reference_date)
+    return _with_status(read, reference_date)
 
 
 def _of_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
-    """Bind ``date``, ``text`` and ``missing``: by the cheap forms, and apart by all others."""
+    """Read ``date``, ``text`` and ``missing`` from text: first by the cheap forms, then by all others."""
     date, rest, other = map(pl.field, ("date", "rest", "other"))
     read = pl.struct(rest=text, empty=text.is_null(), date=pl.lit(None, dtype=pl.Date))
     slashed = (_SLASHED, 10, "%d/%m/%Y" if day_first else "%m/%d/%Y")
     for pattern, length, form in (*_CHEAP, slashed):
         in_form = pl.when(rest.str.contains(pattern)).then(rest.str.head(length))
-        # Without the cache, which is slower here: it looks every text up to save a parse of ten nanoseconds.
+        # No cache: looking up every text takes longer than parsing it, which takes ten nanoseconds.
         found = in_form.str.to_date(form, strict=False, cache=False)
         read = read.struct.with_fields(date=pl.coalesce(date, found)).struct.with_fields(
             rest=pl.when(date.is_null()).then(rest)
         )
-    apart = partial(_of_other_text, reference_date=reference_date, day_first=day_first)
-    return read.struct.with_fields(other=on_present(rest, apart, _FOUND)).struct.with_fields(
+    read_other = partial(_of_other_text, reference_date=reference_date, day_first=day_first)
+    return read.struct.with_fields(other=on_present(rest, read_other, _FOUND)).struct.with_fields(
         date=pl.coalesce(date, other.struct.field("date")),
         text=other.struct.field("text"),
         missing=pl.field("empty") | other.struct.field("missing").fill_null(value=False),
@@ -149,13 +149,13 @@ def _of_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> 
 
 
 def _of_other_text(text: pl.Expr, reference_date: dt.date | None, day_first: bool) -> pl.Expr:
-    """Read the parts of a date, and keep them as text where there is no such date. A part of zeros is not known."""
+    """Read the parts of a date; keep them as text if there is no such date. A part of zeros is unknown."""
     tidy, parts, serial, possible = map(pl.field, ("tidy", "parts", "serial", "possible"))
     year, month, day = map(pl.field, ("year", "month", "day"))
     no_year = parts.struct.field("year").cast(pl.Int32) == 0
-    # Nothing can be told by a month or a day alone.
+    # A month or a day alone says nothing.
     no_date = no_year & ((month == 0) | (day == 0))
-    # A day without its month is rather mistyped than known; it stays, for edit distance, and so does what has no year.
+    # A day without a month is more likely mistyped than known. It stays, for edit distance, as does a missing year.
     known = pl.when(no_year | (day != 0) | (month > 12)).then(10).when(month == 0).then(4).otherwise(7)
     date = pl.date(*(pl.when(possible).then(part) for part in (year, month, day)))
     serial_date = (serial + (_EXCEL_DAY_0 - dt.date(1970, 1, 1)).days).cast(pl.Date)
@@ -181,7 +181,7 @@ def _of_other_text(text: pl.Expr, reference_date: dt.date | None, day_first: boo
 
 
 def _tidied(text: pl.Expr) -> pl.Expr:
-    """Take away the time of day and the decimals of a number."""
+    """Remove the time of day, and the decimals of a number."""
     return (
         ascii_digits(text)
         .str.to_uppercase()
@@ -194,28 +194,28 @@ def _tidied(text: pl.Expr) -> pl.Expr:
 
 
 def _year_month_day(tidy: pl.Expr, day_first: bool) -> pl.Expr:
-    """Rewrite a date in any of the forms as ``year|month|day``; whatever is in none of them keeps its form."""
+    """Rewrite a date in any of the forms as ``year|month|day``; leave any other text as it is."""
     for pattern, rewritten in _forms(day_first):
         tidy = tidy.str.replace(pattern, rewritten)
     return tidy.str.replace_many(_MONTHS)
 
 
 def _forms(day_first: bool) -> Iterator[tuple[str, str]]:
-    """Pair each form with what it is rewritten to, what is not there as 0; no rewritten date is in a later form."""
+    """Pair each form with its rewriting, in which 0 is a missing part; no rewritten date has one of the later forms."""
     day_month, month_day = "${3}|${2}|${1}", "${3}|${1}|${2}"
     usual, other = (day_month, month_day) if day_first else (month_day, day_month)
-    # Read the other way round, where the part that should be the month is over 12 and the other is not.
+    # Dates to be read the other way round: the part that should be the month is over 12, and the other is not.
     swapped = (_TO_12, _OVER_12) if day_first else (_OVER_12, _TO_12)
     yield rf"^([0-9]{{4}}){_GAP}({_MONTH}|[0-9]{{1,2}}){_GAP}([0-9]{{1,2}})$", "${1}|${2}|${3}"
     yield rf"^{swapped[0]}{_GAP}{swapped[1]}{_GAP}{_YEAR}$", other
     yield rf"^([0-9]{{1,2}}){_GAP}([0-9]{{1,2}}){_GAP}{_YEAR}$", usual
     yield rf"^([0-9]{{1,2}})(?:ST|ND|RD|TH)?(?:{_GAP})?({_MONTH})(?:{_GAP})?{_YEAR}$", day_month
     yield rf"^({_MONTH})(?:{_GAP})?([0-9]{{1,2}})(?:ST|ND|RD|TH)?{_GAP}{_YEAR}$", month_day
-    # Digits alone: a century, 18 to 20, is no month, so that what begins with a year cannot end with one too.
+    # Digits only: 18 to 20 are no months, so a text that begins with a year cannot also end with one.
     yield rf"^{_FULL_YEAR}(0[0-9]|1[0-2])([0-9]{{2}})$", "${1}|${2}|${3}"
     yield rf"^{swapped[0]}{swapped[1].replace('0?', '0')}{_FULL_YEAR}$", other
     yield rf"^([0-9]{{1,2}})([0-9]{{2}}){_FULL_YEAR}$", usual
-    # Without a day. After the year a month has two digits, for 1980-2 may be a range.
+    # Without a day. A month after the year must have two digits, because 1980-2 may be a range.
     yield rf"^{_YEAR_OF_PARTIAL}{_GAP}({_MONTH}|0[0-9]|1[0-2])$", "${1}|${2}|0"
     yield rf"^{_TO_12}{_GAP}{_YEAR_OF_PARTIAL}$", "${2}|${1}|0"
     yield rf"^({_MONTH})(?:{_GAP})?{_YEAR_OF_PARTIAL}$", "${2}|${1}|0"
@@ -224,7 +224,7 @@ def _forms(day_first: bool) -> Iterator[tuple[str, str]]:
 
 
 def _in_century(year: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
-    """Take two digits as the latest year that is not after the reference date, or ``LATEST_TWO_DIGIT_YEAR``."""
+    """Complete a year of two digits: the latest that is not after the reference date or ``LATEST_TWO_DIGIT_YEAR``."""
     number, month, day = pl.field("year"), pl.field("month"), pl.field("day")
     recent = 2000 + number
     if reference_date is None:
@@ -235,18 +235,18 @@ def _in_century(year: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
 
 
 def _is_possible(year: pl.Expr, month: pl.Expr, day: pl.Expr) -> pl.Expr:
-    """Say whether the Gregorian calendar has such a date."""
+    """Whether the Gregorian calendar has such a date."""
     leap = (year % 4 == 0) & ((year % 100 != 0) | (year % 400 == 0))
     last = pl.when(month.is_in([4, 6, 9, 11])).then(30).when(month == 2).then(28 + leap.cast(pl.Int32)).otherwise(31)
     return (year >= 1) & month.is_between(1, 12) & day.is_between(1, last)
 
 
-def _judged(read: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
-    """Give value and status to dates that were read."""
+def _with_status(read: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
+    """Add value and status to the dates that were read."""
     date, text, status = pl.field("date"), pl.field("text"), pl.field("status")
     earliest, latest = EARLIEST, LATEST
     if reference_date is not None:
-        # 120 years before 29 February there may be no such day: its eve serves.
+        # 120 years before 29 February there may be no 29 February, so 28 February is used.
         day = 28 if (reference_date.month, reference_date.day) == (2, 29) else reference_date.day
         oldest = dt.date(max(reference_date.year - OLDEST_AGE, 1), reference_date.month, day)
         earliest, latest = max(earliest, oldest), min(latest, reference_date)
@@ -274,7 +274,7 @@ def _judged(read: pl.Expr, reference_date: dt.date | None) -> pl.Expr:
 
 
 def _is_outside(text: pl.Expr, earliest: dt.date, latest: dt.date) -> pl.Expr:
-    """Say whether every day that a partial date may be is earlier or later than that; null where there is no text."""
+    """Whether all days that a partial date can mean are too early or all too late; null if there is no text."""
     months, years = ((text < earliest.isoformat()[:length]) | (text > latest.isoformat()[:length]) for length in (7, 4))
     return pl.when(text.str.len_bytes() == len("YYYY-MM")).then(months).otherwise(years)
 

@@ -1,4 +1,4 @@
-"""Gender: PERSON STATED GENDER CODE, or the words that stand for it."""
+"""Read gender from PERSON STATED GENDER CODE or from words."""
 
 from typing import Final
 
@@ -10,19 +10,20 @@ from linkcore.schema import GENDER
 __all__ = ["FEMALE", "MALE", "NO_EVIDENCE", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "no_evidence", "unreadable"])
-"""What a gender turned out to be; no evidence is a code that says that it is not known, or neither."""
+"""The kinds of gender value. ``no_evidence``: a code for not known, or for neither male nor female."""
 
 MALE: Final = ("1", "M", "MALE", "MAN", "BOY")
-"""Codes and words for male, letters and digits only."""
+"""Codes and words for male; only letters and digits."""
 
 FEMALE: Final = ("2", "F", "FEMALE", "WOMAN", "GIRL")
-"""Codes and words for female, letters and digits only."""
+"""Codes and words for female; only letters and digits."""
 
 NO_EVIDENCE: Final = (
     *("0", "9", "X", "I", "U", "UN", "UNK", "NK", "UNKNOWN", "NOTKNOWN", "INDETERMINATE", "UNDETERMINED", "AMBIGUOUS"),
     *("NOTSPECIFIED", "NOTSTATED", "NOTRECORDED", "OTHER", "NONBINARY", "UNDISCLOSED", "PREFERNOTTOSAY"),
 )
-"""NHS Data Dictionary: 9 is indeterminate and X not known; 0 was "not known" in earlier data sets."""
+"""Codes and words that say nothing. NHS Data Dictionary: 9 is indeterminate, X is not known, as 0 was in earlier data
+sets."""
 
 _NUMBER: Final = r"^0*([0-9])(?:[.,]0*)?$"
 
@@ -30,7 +31,7 @@ _NUMBER: Final = r"^0*([0-9])(?:[.,]0*)?$"
 def standardise(column: pl.Expr, *, dtype: pl.DataType | None = None) -> pl.Expr:
     """Read gender from codes and words.
 
-    Returns Struct with ``value`` (``schema.GENDER``, null unless valid) and ``status`` (``STATUS``, never null).
+    Returns a struct of ``value`` (``schema.GENDER``, null unless valid) and ``status`` (``STATUS``, never null).
 
     Examples
     --------
@@ -70,7 +71,7 @@ def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _word(text: pl.Expr) -> pl.Expr:
-    """Take the letters and digits of a word, or of a number its one digit."""
+    """Return the letters and digits of a word, or the one digit of a number."""
     return compact(ascii_digits(text).str.strip_chars().str.replace(_NUMBER, "${1}"))
 
 

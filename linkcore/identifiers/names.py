@@ -1,4 +1,4 @@
-"""Names: upper case, A to Z and single spaces, without titles; and which values are no name at all."""
+"""Standardise names to A to Z and single spaces, without titles, and recognise values that are no name."""
 
 from functools import partial
 from typing import Final, Literal
@@ -13,10 +13,10 @@ Kind = Literal["given", "family"]
 """PERSON GIVEN NAME or PERSON FAMILY NAME."""
 
 STATUS: Final = pl.Enum(["valid", "missing", "non_name"])
-"""What a name turned out to be; a non-name was written where the name was not known."""
+"""The kinds of name. ``non_name``: a text that was written because the name was not known."""
 
 MISSING_WORDS: Final = ("", "NULL", "NONE", "NIL", "NA", "N A")
-"""Written where there is no value. Somebody may be called Null, but files in which NULL is no name are far commoner."""
+"""Texts that stand for a missing value. Some people are called Null, but far more files use NULL for no name."""
 
 NON_NAMES: Final = (
     *("UNKNOWN", "UNK", "NOT KNOWN", "NOT GIVEN", "NOT STATED", "NOT RECORDED", "NOT PROVIDED", "NOT AVAILABLE"),
@@ -36,36 +36,36 @@ NON_NAMES: Final = (
     *("TEST", "TESTING", "TEST PATIENT", "TESTPATIENT", "DUMMY", "DO NOT USE"),
     *(letter * times for letter in "XZ" for times in range(2, 11)),
 )
-"""Whole values that are no name, given or family.
+"""Texts that are no name, given or family, when they are the whole value.
 
-Not among them are MALE, BOY, CHILD, PATIENT, BABY and TWIN, which are family names of real people.
+MALE, BOY, CHILD, PATIENT, BABY and TWIN are not among them: real people have these family names.
 """
 
 NON_NAMES_GIVEN: Final = (
     *("BABY", "INFANT", "NEWBORN", "NEONATE", "STILLBORN", "CHILD", "BOY", "GIRL", "MALE", "TWIN", "TRIPLET"),
     *("MOTHER", "FATHER", "PATIENT"),
 )
-"""Whole values that are no given name."""
+"""Texts that are no given name when they are the whole value."""
 
 TITLES: Final = (
     *("MR", "MRS", "MISS", "MS", "MX", "MASTER", "DR", "DOCTOR", "PROF", "PROFESSOR"),
     *("REV", "REVD", "REVEREND", "SIR", "DAME"),
 )
-"""Left out before a name, or after it and a comma; no name when alone."""
+"""Removed before a name, and after a name and a comma; a title alone is no name."""
 
 _DTYPE: Final = pl.Struct({"value": pl.String(), "status": STATUS})
 
 _MISSING_SPELLINGS: Final = ("nan", "NaN")
-"""As programs write it; in any other spelling Nan is a name."""
+"""How programs write a missing value; in any other spelling Nan is a name."""
 
 _TEST_PATIENT: Final = "^(?:XX|ZZ)[XZ]*TEST"
-"""How the names of the health service's own test patients begin."""
+"""Beginning of the names of the health service's own test patients."""
 
 _BABY_OF: Final = r"^(?:BABY|INFANT|NEWBORN|CHILD|SON|DAUGHTER)(?: BOY| GIRL)? OF\b"
 _BABY_GIVEN: Final = (
     r"^(?:TWIN|TRIPLET) |^(?:BABY|INFANT|NEWBORN) (?:BOY|GIRL|MALE|FEMALE|TWIN|ONE|TWO|THREE|[A-C]|I+)\b"
 )
-"""BABY OF SMITH, TWIN ONE, BABY GIRL TWO: how a child's first records name it, with whatever follows."""
+"""BABY OF SMITH, TWIN ONE, BABY GIRL TWO: the names in a child's first records, with any text after them."""
 
 _A_TITLE: Final = f"(?:{'|'.join(TITLES)})"
 _BEFORE_NAME: Final = r"^\P{L}+"
@@ -78,16 +78,16 @@ _SPLIT_PREFIX: Final = r"^(O|MC|MAC) ([A-Z]{2})"
 
 
 def standardise(column: pl.Expr, *, kind: Kind) -> pl.Expr:
-    """Bring names to the form in which they are compared.
+    """Standardise names so that they can be compared.
 
-    Returns Struct with ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
+    Returns a struct of ``value`` (String, null unless valid) and ``status`` (``STATUS``, never null).
 
     Notes
     -----
-    An apostrophe is dropped, and O, MC or MAC before a family name is joined to it: O'BRIEN, O BRIEN and OBRIEN agree.
-    A hyphen becomes a space: what sources differ in is mostly SMITH-JONES and SMITH JONES, and with its parts apart
-    such a name can still be compared with JONES. Digits are dropped. Brackets, and what comes after "known as" or
-    "née", are not part of the name. A name of which nothing can be spelt in A to Z is kept in its own script.
+    Apostrophes are dropped, and O, MC or MAC before a family name is joined to it: O'BRIEN, O BRIEN and OBRIEN agree.
+    A hyphen becomes a space: sources mostly differ between SMITH-JONES and SMITH JONES, and the separate parts can
+    still be compared with JONES. Digits are dropped. Text in brackets, and text after "known as" or "née", is not part
+    of the name. A name without any letter in A to Z stays in its own script.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def _standardise(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
 
 
 def _read(column: pl.Expr, kind: Kind) -> pl.Expr:
-    """Most names are one word in ASCII letters; the others are read apart."""
+    """Read names: most are one word of ASCII letters; :func:`_words` reads the others."""
     text, plain, name, status = map(pl.field, ("text", "plain", "name", "status"))
     simple = text.str.contains("^[A-Za-z]+$") & text.is_in(_MISSING_SPELLINGS).not_()
     non_names = (*NON_NAMES, *TITLES, *(NON_NAMES_GIVEN if kind == "given" else ()))
@@ -127,20 +127,20 @@ def _read(column: pl.Expr, kind: Kind) -> pl.Expr:
 
 
 def _words(text: pl.Expr, kind: Kind) -> pl.Expr:
-    """Split off the words of a name; what is none becomes a member of NON_NAMES or MISSING_WORDS."""
-    original, words, own = map(pl.field, ("original", "words", "own"))
+    """Return the words of a name; a text that is no name becomes one of NON_NAMES or MISSING_WORDS."""
+    original, words, own_words = map(pl.field, ("original", "words", "own_words"))
     no_name = words.str.contains(_BABY_OF)
     if kind == "given":
         no_name = no_name | words.str.contains(_BABY_GIVEN)
     return (
         pl.struct(original=text, words=_latin_words(text, kind))
-        .struct.with_fields(own=on_present(pl.when(words == "").then(original), _own_script_name, pl.String))
+        .struct.with_fields(own_words=on_present(pl.when(words == "").then(original), _own_script_name, pl.String))
         .struct.with_fields(
             found=pl.when(original.str.strip_chars().is_in(_MISSING_SPELLINGS))
             .then(pl.lit("NULL"))
-            .when(no_name | ((words == "") & own.is_null() & original.str.contains(r"\p{N}")))
+            .when(no_name | ((words == "") & own_words.is_null() & original.str.contains(r"\p{N}")))
             .then(pl.lit("UNKNOWN"))
-            .otherwise(pl.coalesce(own, words))
+            .otherwise(pl.coalesce(own_words, words))
         )
         .struct.field("found")
     )

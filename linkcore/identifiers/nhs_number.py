@@ -1,7 +1,7 @@
-"""NHS Numbers: from whatever a source holds to the number, and what kind of number it is.
+"""Read NHS Numbers from the values of a source, and find what kind of number each is.
 
-ISB 0149 (NHS Number, information standard): ten digits, the tenth a Modulus 11 check digit. One random number in eleven
-passes the check, so placeholders and ranges that were never issued are recognised too.
+An NHS Number has ten digits; the tenth is a Modulus 11 check digit (information standard ISB 0149). One random number
+in eleven passes the check. So this module also recognises placeholders and ranges that were never issued.
 """
 
 from collections.abc import Sequence
@@ -24,24 +24,24 @@ RANGES: Final = (
     (600, 799, "valid"),
     (900, 999, "test"),
 )
-"""First and last of the leading three digits, and the status of the numbers between.
+"""Ranges of the first three digits, and the status of the numbers in each.
 
-Outside them are 800-859, Ireland, and 860-899, spare: never issued to a patient of the NHS.
+Other numbers were never issued to a patient of the NHS: 800-859 belong to Ireland, 860-899 are spare.
 """
 
 PLACEHOLDERS: Final = (*(1_111_111_111 * digit for digit in range(10)), 123_456_789, 9_876_543_210)
-"""Numbers that pass Modulus 11 and stand for nobody: one digit ten times (of the Master Person Service, zeros are "no
-match" and nines "many matches"), and the digits in order."""
+"""Numbers that pass Modulus 11 but belong to nobody: one digit repeated ten times, and the digits in order. In the
+Master Person Service ten zeros mean "no match" and ten nines "many matches"."""
 
 NUMBERED: Final = ("valid", "scotland", "northern_ireland", "test")
-"""The statuses in which the value is a number; in every other it is null."""
+"""The statuses with a number; with any other status the value is null."""
 
 _SEPARATORS: Final = r"[\s\p{Z}\p{Cf}\p{Pd}\p{Pi}\p{Pf}−'`\"=]"
-"""Left out: spaces and dashes of every kind, characters that cannot be seen, and the quotes, apostrophe or ``="..."``
-by which spreadsheets are told that a number is text."""
+"""Characters that are removed: all kinds of spaces and dashes, invisible characters, and the quotes, apostrophe or
+``="..."`` that make a spreadsheet treat a number as text."""
 
 _FLOAT: Final = r"^[\s'\"=]*([0-9])[.,]([0-9]{9})0*[eE]\+?0*9[\s\"]*$"
-"""A float in scientific notation. With fewer than nine decimals it may have been rounded, and is no number."""
+"""A float in scientific notation. With fewer than nine decimals it may be rounded, so it is no NHS Number."""
 
 _GROUPED: Final = r"^([0-9]{3})\.([0-9]{3})\.([0-9]{4})$"
 _DECIMAL: Final = r"^([0-9]+)[.,]0*$"
@@ -49,15 +49,16 @@ _DIGITS: Final = r"^[0-9]{1,10}$"
 
 
 def standardise(column: pl.Expr, *, birth_date: pl.Expr | None = None, dtype: pl.DataType | None = None) -> pl.Expr:
-    """Read NHS Numbers from text, whole numbers or floats, and say of each what kind it is.
+    """Read NHS Numbers from text, whole numbers or floats, and find what kind each is.
 
-    Returns Struct with ``value`` (Int64: the ten digits as one number, null unless ``status`` is in ``NUMBERED``) and
-    ``status`` (``schema.NHS_NUMBER_STATUS``, never null).
+    Returns a struct of ``value`` (Int64: the ten digits as one number, null unless ``status`` is in ``NUMBERED``) and
+    ``status`` (``schema.NHS_NUMBER_STATUS``, never null). With ``birth_date``, nine digits that fit the birth
+    date are a Scottish number, which begins with DDMMYY, without its leading zero.
 
     Notes
     -----
-    Where several statuses fit, the first of missing, placeholder, malformed, check_digit and the range is given. The
-    digits 0 and 123456789 are the placeholders 0000000000 and 0123456789 without leading zeros.
+    If several statuses fit, the first of these is returned: missing, placeholder, malformed, check_digit, the status of
+    the range. The values 0 and 123456789 are the placeholders 0000000000 and 0123456789 without their leading zeros.
 
     Examples
     --------
@@ -79,24 +80,28 @@ def standardise(column: pl.Expr, *, birth_date: pl.Expr | None = None, dtype: pl
 
 
 def nhs_number(column: str | pl.Expr, *, usable: Sequence[str] = USABLE_STATUSES) -> pl.Expr:
-    """Write NHS Numbers as ten digits, null where the number is not usable.
+    """Standardise NHS Numbers to ten digits, and set those that cannot be used to null.
+
+    This is what to do before `pseudonymise`: it makes "943 476 5919" and "9434765919" the same text. It checks the
+    form, the check digit (ISB 0149, Modulus 11), the ranges that were never issued, and known placeholders.
 
     Parameters
     ----------
     column : str or polars.Expr
-        NHS Numbers of any dtype, or the name of the column that holds them.
+        The name of a column, or an expression. It holds NHS Numbers as text or numbers of any dtype.
     usable : sequence of str
-        The statuses, of ``NUMBERED``, whose numbers are kept.
+        Statuses whose numbers are kept: any of ``valid``, ``scotland``, ``northern_ireland`` and ``test``. By default
+        all of these but ``test``.
 
     Returns
     -------
     polars.Expr
-        String of ten digits or null, under the name of ``column``.
+        String, ten digits or null, under the name of ``column``.
 
     Raises
     ------
     ProgrammeError
-        If ``usable`` names a status that has no number.
+        ``usable`` names a status that has no number.
 
     Examples
     --------
@@ -107,26 +112,30 @@ def nhs_number(column: str | pl.Expr, *, usable: Sequence[str] = USABLE_STATUSES
     ['4010232137', '9434765919', None]
     """
     if unknown := sorted(set(usable) - set(NUMBERED)):
-        raise ProgrammeError(f"usable: no number has the status {', '.join(unknown)}; use {', '.join(NUMBERED)}")
-    kept = pl.field("status").is_in(pl.Series(usable, dtype=NHS_NUMBER_STATUS).implode())
-    ten = digits(pl.when(kept).then(pl.field("value")))
+        raise ProgrammeError(
+            f"usable names {', '.join(unknown)}, but no number has such a status; use {', '.join(NUMBERED)}"
+        )
+    is_usable = pl.field("status").is_in(pl.Series(usable, dtype=NHS_NUMBER_STATUS).implode())
+    ten = digits(pl.when(is_usable).then(pl.field("value")))
     return by_dtype(
         _column(column), lambda one, dtype: _standardise(one, dtype).struct.with_fields(ten=ten).struct.field("ten")
     )
 
 
 def nhs_number_status(column: str | pl.Expr) -> pl.Expr:
-    """Say what kind of NHS Number each value is.
+    """Return what kind of NHS Number each value is.
 
     Parameters
     ----------
     column : str or polars.Expr
-        NHS Numbers of any dtype, or the name of the column that holds them.
+        The name of a column, or an expression. It holds NHS Numbers as text or numbers of any dtype.
 
     Returns
     -------
     polars.Expr
-        ``schema.NHS_NUMBER_STATUS``, never null, under the name of ``column``.
+        Enum ``linkcore.schema.NHS_NUMBER_STATUS``, never null, under the name of ``column``: ``valid`` (England, Wales
+        and the Isle of Man), ``scotland``, ``northern_ireland``, ``missing``, ``malformed``, ``check_digit``,
+        ``placeholder``, ``out_of_range`` or ``test``.
 
     Examples
     --------
@@ -138,9 +147,7 @@ def nhs_number_status(column: str | pl.Expr) -> pl.Expr:
 
 
 def digits(number: pl.Expr) -> pl.Expr:
-    """Write numbers as ten digits.
-
-    Returns String of ten digits, null where ``number`` is.
+    """Write numbers as ten digits; a null stays null.
 
     Examples
     --------
@@ -151,12 +158,12 @@ def digits(number: pl.Expr) -> pl.Expr:
 
 
 def check_digit(nine: pl.Expr) -> pl.Expr:
-    """Compute the check digit that belongs after nine digits, by Modulus 11 with weights 10 to 2.
+    """Compute the check digit of nine digits by Modulus 11, with weights 10 to 2.
 
     Notes
     -----
-    With ``q[j]`` the number without its last ``j`` digits, the digit at place ``j`` from the right is
-    ``q[j] - 10 * q[j + 1]`` and has weight ``j + 2``. Collected by ``q[j]`` the weighted sum is
+    Let ``q[j]`` be the number without its last ``j`` digits. The digit at place ``j`` from the right is
+    ``q[j] - 10 * q[j + 1]``, and its weight is ``j + 2``. So the weighted sum is
     ``2 * q[0] + sum((j + 2 - 10 * (j + 1)) * q[j])``, and ``-9j - 8`` is ``2j + 3`` modulo 11.
 
     Examples
@@ -174,21 +181,21 @@ def _column(column: str | pl.Expr) -> pl.Expr:
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType, birth_date: pl.Expr | None = None) -> pl.Expr:
-    """Bind what was read of ``column`` (``number``, ``ten_digits``, ``nine_digits``, ``missing``), then judge it."""
+    """Read ``number``, ``ten_digits``, ``nine_digits`` and ``missing``, then find the status."""
     if dtype.is_integer():
         read = _of_numbers(column, column.cast(pl.Int64, strict=False))
     elif dtype == pl.Float64:
         whole = pl.when(column == column.round()).then(column)
         read = _of_numbers(column.fill_nan(None), whole.cast(pl.Int64, strict=False))
-    elif dtype == pl.Float32:  # holds seven digits of the ten: whatever is there was rounded
+    elif dtype == pl.Float32:  # holds only seven of the ten digits, so every number is rounded
         read = _of_numbers(column.fill_nan(None), pl.lit(None, dtype=pl.Int64))
     else:
         read = _of_text(as_text(column, dtype))
-    return _judged(read, birth_date)
+    return _with_status(read, birth_date)
 
 
 def _of_numbers(column: pl.Expr, number: pl.Expr) -> pl.Expr:
-    """Read numbers, which have lost their leading zeros."""
+    """Read whole numbers; they have lost their leading zeros."""
     return pl.struct(
         number=number,
         ten_digits=number.is_between(1_000_000_000, 9_999_999_999),
@@ -198,11 +205,11 @@ def _of_numbers(column: pl.Expr, number: pl.Expr) -> pl.Expr:
 
 
 def _of_text(text: pl.Expr) -> pl.Expr:
-    """Read text: ten plain digits, or what is left when separators and the like are taken away."""
+    """Read text: ten plain digits, or the digits that are left without separators."""
     number, other = pl.field("number"), pl.field("other")
     plain = pl.when(text.str.len_bytes() == 10).then(text).cast(pl.Int64, strict=False)
     return (
-        # Ten bytes that are at least this number can be nothing but ten digits: a sign would leave nine.
+        # Ten bytes that make at least this number are ten digits: with a sign there would be nine.
         pl.struct(text=text, number=pl.when(plain >= 1_000_000_000).then(plain))
         .struct.with_fields(
             other=on_present(pl.when(number.is_null()).then(pl.field("text")), _digits_within, pl.String)
@@ -217,7 +224,7 @@ def _of_text(text: pl.Expr) -> pl.Expr:
 
 
 def _digits_within(text: pl.Expr) -> pl.Expr:
-    """One to ten digits, however they are written; empty where the text is missing, null where it is malformed."""
+    """Return the one to ten digits of a text; empty if the value is missing, null if it is malformed."""
     spaced, original = pl.field("spaced"), pl.field("text")
     close = text.str.replace_all(" ", "", literal=True).str.replace_all("-", "", literal=True)
     return (
@@ -230,7 +237,7 @@ def _digits_within(text: pl.Expr) -> pl.Expr:
 
 
 def _digits_among(text: pl.Expr) -> pl.Expr:
-    """As :func:`_digits_within`, for what has more than spaces and hyphens in it."""
+    """Do the same for a text with other characters than digits, spaces and hyphens."""
     tidy = (
         ascii_digits(text)
         .str.replace(_FLOAT, "${1}${2}")
@@ -246,8 +253,8 @@ def _digits_among(text: pl.Expr) -> pl.Expr:
     )
 
 
-def _judged(read: pl.Expr, birth_date: pl.Expr | None) -> pl.Expr:
-    """Give value and status to numbers that were read."""
+def _with_status(read: pl.Expr, birth_date: pl.Expr | None) -> pl.Expr:
+    """Add value and status to the numbers that were read."""
     number, status = pl.field("number"), pl.field("status")
     right_length = pl.field("ten_digits")
     if birth_date is not None:

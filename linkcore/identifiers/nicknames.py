@@ -1,9 +1,9 @@
-"""Nicknames: given names that one person goes by, so that Bill and William, or Muhammad and Mohammed, can agree.
+"""Nicknames: given names that the same person may use, so that Bill and William, or Muhammad and Mohammed, can agree.
 
 The table beside this module was written for linkcore from general knowledge of British given names: short forms,
-spellings of one name, and the forms that a name has in the languages spoken here. A name may belong to several groups
-(Bert may be an Albert, a Herbert or a Robert), and two names agree if they share one. It is no claim that they are
-equal: how much such an agreement is worth is learned from the data.
+spellings, and the forms of a name in the languages spoken in Britain. A name may belong to several groups: Bert may be
+an Albert, a Herbert or a Robert. Two names agree if they share a group. That does not make them equal: how much such an
+agreement is worth is learned from the data.
 """
 
 import csv
@@ -16,7 +16,7 @@ __all__ = ["nickname_groups"]
 
 
 def nickname_groups(given_name: pl.Expr) -> pl.Expr:
-    """Give the groups of names that a given name belongs to; only its first word counts.
+    """Return the groups that a given name belongs to (list of UInt16); only its first word counts.
 
     Examples
     --------
@@ -33,11 +33,11 @@ def nickname_groups(given_name: pl.Expr) -> pl.Expr:
 
 @cache
 def _table() -> tuple[pl.Series, pl.Series]:
-    """Every name once, in order, and the groups of each."""
+    """Return all names in order, and the groups of each."""
     text = resources.files(__package__).joinpath("nicknames.csv").read_text("utf-8")
-    of_name: dict[str, list[int]] = {}
+    groups_by_name: dict[str, list[int]] = {}
     for group, row in enumerate(csv.DictReader(text.splitlines())):
         for name in dict.fromkeys([row["given_name"], *row["also_written"].split()]):
-            of_name.setdefault(name, []).append(group)
-    names = sorted(of_name)
-    return pl.Series(names), pl.Series([of_name[name] for name in names], dtype=pl.List(pl.UInt16))
+            groups_by_name.setdefault(name, []).append(group)
+    names = sorted(groups_by_name)
+    return pl.Series(names), pl.Series([groups_by_name[name] for name in names], dtype=pl.List(pl.UInt16))

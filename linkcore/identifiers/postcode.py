@@ -1,4 +1,4 @@
-"""Postcodes: ``EX1 2AB``, with what is commonly mistyped put right, and pseudo-postcodes told from places."""
+"""Standardise postcodes to the form ``EX1 2AB``, correct common typing errors, and recognise pseudo-postcodes."""
 
 from typing import Final
 
@@ -9,13 +9,13 @@ from linkcore.identifiers.text import MISSING_WORDS, as_text, ascii_digits, by_d
 __all__ = ["NO_PLACE", "PSEUDO_PREFIX", "STATUS", "standardise"]
 
 STATUS: Final = pl.Enum(["valid", "missing", "pseudo", "malformed"])
-"""What a postcode turned out to be; pseudo is the service's own code for no fixed abode, not known, or abroad."""
+"""The kinds of postcode. ``pseudo``: the health service's own code for no fixed abode, not known, or abroad."""
 
 PSEUDO_PREFIX: Final = "ZZ99"
-"""How pseudo-postcodes begin: ZZ99 3VZ is no fixed abode, ZZ99 3WZ not known, others are countries."""
+"""Beginning of pseudo-postcodes: ZZ99 3VZ is no fixed abode, ZZ99 3WZ not known, others are countries."""
 
 NO_PLACE: Final = ("NFA", "NOFIXEDABODE", "NOFIXEDADDRESS")
-"""Words, letters only, that say the same."""
+"""Words for no fixed abode; only letters."""
 
 _OUTWARD: Final = "[A-Z](?:[1-9]|[A-HJ-Z][0-9])[0-9A-HJ-NP-Z]?|GIR"
 _INWARD: Final = "[0-9][A-Z]{2}"
@@ -23,26 +23,26 @@ _STANDARD: Final = f"^(?:{_OUTWARD}) {_INWARD}$"
 _UNSPACED: Final = f"^(?:{_OUTWARD}){_INWARD}$"
 """Royal Mail's forms: outward A9, A99, A9A, AA9, AA99, AA9A or GIR, inward 9AA.
 
-Of the letters that are not in use only those are refused that look like a digit, in the places where a digit may stand.
-With any other the postcode is mistyped, but the rest of it still tells.
+Of the letters that are not in use, only those that look like a digit are refused, and only where a digit can be. With
+any other such letter the postcode is mistyped, but the rest of it is still evidence.
 """
 
 _FOUND: Final = pl.Struct({"value": pl.String, "text": pl.String, "status": STATUS})
 
 
 def standardise(column: pl.Expr) -> pl.Expr:
-    """Bring postcodes to capitals with one space, and put right letters and digits that look alike.
+    """Standardise postcodes to capitals with one space, and correct letters and digits that look alike.
 
-    Returns Struct with ``value`` (String, a whole postcode; null unless valid), ``text`` (String, the capitals and
-    digits of a malformed postcode, an outward code alone included, for edit distance; null in all other cases) and
+    Returns a struct of ``value`` (String, a complete postcode; null unless valid), ``text`` (String, the capitals and
+    digits of a malformed postcode or of an outward code alone, for edit distance; null in all other cases) and
     ``status`` (``STATUS``, never null).
 
     Notes
     -----
-    Where at least two characters are letters, O and I are read as 0 and 1 where only a digit can stand, and 0, 1 and 5
-    as O, I and S where only a letter can; S as 5 only in the first place of the inward part. In the second place, which
-    may be either, I is 1 (no postcode area has I there) and 0 is O after C, P, S and Y when a district follows (CO, PO,
-    SO and YO are areas; a one-letter area has no district that begins with 0).
+    Only values with at least two letters are corrected. Where only a digit can be, O and I become 0 and 1; where only a
+    letter can be, 0, 1 and 5 become O, I and S. S becomes 5 only at the beginning of the inward part. The second
+    character may be either: there I becomes 1, because no postcode area has I there; and 0 becomes O after C, P, S and
+    Y if a district follows, because CO, PO, SO and YO are areas and no district of a one-letter area begins with 0.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def _spaced(text: pl.Expr) -> pl.Expr:
-    """Read postcodes that lack but capitals and the right space; and, apart, all others."""
+    """Read postcodes that only lack capitals or the right space; :func:`_repaired` reads all others."""
     original, close, plain, other = map(pl.field, ("original", "close", "plain", "other"))
     whole = close.str.contains(_UNSPACED) & close.str.starts_with(PSEUDO_PREFIX).not_()
     return (
@@ -102,7 +102,7 @@ def _spaced(text: pl.Expr) -> pl.Expr:
 
 
 def _repaired(text: pl.Expr) -> pl.Expr:
-    """Read postcodes by their letters and digits alone, with those put right that cannot stand where they do."""
+    """Read postcodes from their letters and digits alone, and correct characters that cannot be where they are."""
     letters, words, whole = map(pl.field, ("letters", "words", "whole"))
     pseudo = letters.str.starts_with(PSEUDO_PREFIX) | words.is_in(NO_PLACE)
     status = (

@@ -1,4 +1,4 @@
-"""Soundex: one code for names that sound alike in English, so that a misspelt name is still looked for."""
+"""Soundex: one code for names that sound alike in English, so that a misspelt name is still found."""
 
 from typing import Final
 
@@ -15,10 +15,11 @@ _LENGTH: Final = 4
 
 
 def soundex(name: pl.Expr) -> pl.Expr:
-    """Give the American Soundex code of a standardised name.
+    """Return the American Soundex code of a standardised name (String).
 
-    Russell 1918, as the National Archives of the United States use it: the first letter, and the codes of the next
-    three consonants; H and W do not part two letters of one code, vowels do.
+    The code is the first letter and the codes of the next three consonants (Russell 1918, as the National Archives of
+    the United States use it). Two neighbours with the same code count once, even with H or W between them, but not with
+    a vowel between them.
 
     Examples
     --------
@@ -34,7 +35,7 @@ def _coded(name: pl.Expr) -> pl.Expr:
     first, rest = letters.str.head(1), letters.str.slice(1)
     coded = first.str.replace_many([*_LETTERS, *_SILENT], [*_LETTERS.values(), "0", "0"])
     coded += rest.str.replace_many([*_LETTERS, *_SILENT], [*_LETTERS.values(), "", ""])
-    for _ in range(6):  # each time half as many of one code stand in a row, and no name has more than 64
+    for _ in range(6):  # each time halves a run of the same code, and no name has more than 64 letters
         coded = coded.str.replace_many([f"{d}{d}" for d in "0123456"], list("0123456"))
     following = coded.str.slice(1).str.replace_all("0", "", literal=True)
     return (first + following).str.head(_LENGTH).str.pad_end(_LENGTH, "0")

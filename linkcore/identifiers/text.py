@@ -1,13 +1,13 @@
-"""What every identifier needs of text: any column as text, and text in characters that can be compared.
+"""Turn any column into text, and text into characters that can be compared: all identifiers need this.
 
-How the modules of this package are fast without a loop over records: the form that nearly every record has is
-recognised by a cheap expression, and only what is left goes through Unicode folding and regular expressions. "What is
-left" is the same column with nulls where the cheap form was found (``when(unread).then(text)``), and
-:func:`on_present` evaluates the dear expression on the values that are there. So each value is read by itself, whatever
-else its batch holds, and the result is one elementwise expression: lazy, streaming, in any order of rows.
+The modules of this package are fast without a loop over records. A cheap expression recognises the form of nearly all
+values. The remaining values go through Unicode folding and regular expressions: they are the same column with nulls
+where the cheap form was found (``when(unread).then(text)``), and :func:`on_present` evaluates the expensive expression
+only on values that are not null. So each value is read independently of its batch, and the result is one elementwise
+expression: lazy, streaming, for any order of rows.
 
-Steps are bound to names with ``struct.with_fields``, so that each is computed once, in eager frames too, where Polars
-does not look for common subexpressions. (``struct.eval`` only selects: in Polars 2.1 it fails to plan ``a * b + c``.)
+``struct.with_fields`` gives each step a name, so that Polars computes it once, even in eager frames, where it does not
+look for common subexpressions. (``struct.eval`` only selects: Polars 2.1 fails to plan ``a * b + c`` in it.)
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ MISSING_WORDS: Final = (
     *("UNKNOWN", "UNK", "NK", "NOTKNOWN", "NOTRECORDED", "NOTSTATED", "NOTAVAILABLE", "NOTAPPLICABLE"),
     *("NOTGIVEN", "NOTPROVIDED", "NOTSUPPLIED", "NOTSPECIFIED", "NOTFOUND", "REFUSED", "WITHHELD"),
 )
-"""What people and programs write where there is no value, as :func:`compact` leaves it."""
+"""Words that people and programs write for a missing value, in the form of :func:`compact`."""
 
 _LETTERS: Final = {
     "Æ": "AE",
@@ -55,24 +55,22 @@ _LETTERS: Final = {
     "Ɨ": "I",
     "Ƶ": "Z",
 }
-"""Latin capitals that Unicode does not decompose, and what is typed where the keyboard lacks them.
+"""Latin capitals that Unicode does not decompose, and what people type if their keyboard lacks them.
 
-After ICAO Doc 9303 part 3, section 6, but Ø, for which it has OE: British records have O far more often.
+The source is ICAO Doc 9303 part 3, section 6, except for Ø: it has OE, but British records have O far more often.
 """
 
 _UNSEEN: Final = r" ?\p{M}+|[\p{Cf}'’‘‛`ʼʻʹʽʾʿ′]"
-"""What folding leaves out: accents (a free-standing one decomposes to a space and the accent), characters that cannot
-be seen, apostrophes."""
+"""Characters that folding removes: accents (one that stands alone decomposes to a space and the accent), invisible
+characters, and apostrophes."""
 
 
 def by_dtype(
     column: pl.Expr, function: Callable[[pl.Expr, pl.DataType], pl.Expr], dtype: pl.DataType | None = None
 ) -> pl.Expr:
-    """Replace a column by the expression that ``function`` makes of it, knowing its dtype.
+    """Replace a column by the expression that ``function`` makes of the column and its dtype, under the same name.
 
-    The one place that uses ``pipe_with_dtype``, which Polars still calls unstable.
-
-    Returns What ``function`` returned, under the name of ``column``.
+    This is the only place that uses ``pipe_with_dtype``, which Polars calls unstable.
 
     Examples
     --------
@@ -88,12 +86,10 @@ def by_dtype(
 def on_present(
     column: pl.Expr, function: Callable[[pl.Expr], pl.Expr], dtype: pl.DataType | type[pl.DataType]
 ) -> pl.Expr:
-    """Evaluate an expression on the values of a column that are not null, and leave the others null.
+    """Evaluate an expression only on the values of a column that are not null; the result has the given dtype.
 
-    Polars' text expressions cost 10 to 15 nanoseconds for each null; a chain of ten over a column that is nearly all
-    null is several times dearer than the few values that are there.
-
-    Returns ``dtype``, null where ``column`` is null.
+    Polars' text expressions take 10 to 15 nanoseconds for each null. On a column that is nearly all null, a chain of
+    ten would spend several times as long on the nulls as on the few values.
 
     Examples
     --------
@@ -118,11 +114,9 @@ def on_present(
 def on_distinct(
     column: pl.Expr, function: Callable[[pl.Expr], pl.Expr], dtype: pl.DataType | type[pl.DataType]
 ) -> pl.Expr:
-    """Evaluate an expression once for each distinct value of a column.
+    """Evaluate an expression once for each distinct value of a column; the result has the given dtype.
 
-    A million people have some ten thousand names; to find a value again costs a tenth of what it costs to read it.
-
-    Returns ``dtype``.
+    A million people have some ten thousand names, and looking up a value takes a tenth of the time of reading it.
 
     Examples
     --------
@@ -140,9 +134,9 @@ def on_distinct(
 
 
 def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
-    """Give a column of any dtype as text; a whole number held as a float has no decimal point.
+    """Turn a column of any dtype into text; a whole number in a float column gets no decimal point.
 
-    Returns String; null where ``column`` is null, not a number, a date outside the years 1 to 9999, or a duration.
+    The result is null for a null, a NaN, a date outside the years 1 to 9999, and a duration.
 
     Examples
     --------
@@ -163,7 +157,7 @@ def as_text(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
 
 
 def ascii_digits(text: pl.Expr) -> pl.Expr:
-    """Write the decimal digits of every script, full-width and superscript ones too, as 0 to 9.
+    """Replace the decimal digits of every script, also full-width and superscript digits, by 0 to 9.
 
     Examples
     --------
@@ -178,18 +172,18 @@ def _ascii_digits(text: pl.Expr) -> pl.Expr:
 
 
 def _beyond_ascii(text: pl.Expr) -> pl.Expr:
-    """Keep text that has other characters than ASCII, and make all other null."""
+    """Keep text with characters outside ASCII, and set all other text to null."""
     return pl.when(text.str.len_bytes() != text.str.len_chars()).then(text)
 
 
 @cache
 def _decimal_digits() -> dict[str, str]:
-    """Every decimal digit but 0 to 9, with its value; there are none past the first two Unicode planes."""
+    """Return all decimal digits but 0 to 9, each with its value; all are in the first two Unicode planes."""
     return {chr(code): str(int(chr(code))) for code in range(0x80, 0x20000) if chr(code).isdecimal()}
 
 
 def compact(text: pl.Expr) -> pl.Expr:
-    """Keep the letters and digits alone, in upper case: the form in which words are looked up.
+    """Keep only letters and digits, in upper case; words are looked up in this form.
 
     Examples
     --------
@@ -200,7 +194,7 @@ def compact(text: pl.Expr) -> pl.Expr:
 
 
 def folded(text: pl.Expr) -> pl.Expr:
-    """Upper case, with accents and apostrophes left out and letters such as Ł or ß spelt in A to Z.
+    """Return text in upper case, without accents and apostrophes, and with letters such as Ł or ß spelt in A to Z.
 
     Examples
     --------
@@ -217,7 +211,7 @@ def _folded_by_unicode(text: pl.Expr) -> pl.Expr:
 
 
 def own_script(text: pl.Expr) -> pl.Expr:
-    """Words in the script they are written in, for text of which :func:`folded` leaves nothing in A to Z.
+    """Return the words of a text in their own script, for text without any letter in A to Z.
 
     Examples
     --------

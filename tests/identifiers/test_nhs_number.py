@@ -243,7 +243,7 @@ def test_the_usable_numbers_are_written_as_ten_digits() -> None:
 
 @pytest.mark.parametrize("usable", [["check_digit"], ["valid", "nonsense"]])
 def test_a_status_without_a_number_cannot_be_usable(usable: list[str]) -> None:
-    with pytest.raises(ProgrammeError, match="no number has the status"):
+    with pytest.raises(ProgrammeError, match="no number has such a status"):
         nhs_number.nhs_number("x", usable=usable)
 
 
