@@ -125,7 +125,7 @@ def _part(out: Path, number: int, count: int, people: int) -> None:
     numbers = (_LAST_NUMBER - _FIRST_NUMBER + 1) // count
     first = _FIRST_NUMBER + number * numbers
     with tempfile.TemporaryDirectory(dir=out) as folder:
-        ics = synthesise(folder, people=people, seed=1 + number, first_number=first, last_number=first + numbers - 1)
+        ics = synthesise(folder, people=people, seed=1 + number, number_range=(first, first + numbers - 1))
         programme = Programme.load(ics.folder / "programme.toml")
         own = f"{number:02}-"
         for table in programme.source:

@@ -1,6 +1,6 @@
-"""A synthetic Integrated Care System with known truth: people, providers, and the errors they make."""
+"""A synthetic Integrated Care System (ICS) whose truth is known: its people, its providers, and their errors."""
 
-from linkcore.synthetic.ics import Synthetic, synthesise, synthesise_frames
+from linkcore.synthetic.ics import Synthetic, synthesise
 from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
 
-__all__ = ["DEFAULT_RATES", "ErrorRates", "Synthetic", "synthesise", "synthesise_frames"]
+__all__ = ["DEFAULT_RATES", "ErrorRates", "Synthetic", "synthesise"]

@@ -1,4 +1,4 @@
-"""NHS Numbers for people who do not exist: drawn within a range, and mistyped as a clerk would."""
+"""NHS Numbers of people who do not exist: draw them from a range, and mistype them as a clerk would."""
 
 from typing import Final
 
@@ -13,12 +13,12 @@ Integers = npt.NDArray[np.int64]
 
 _WEIGHTS: Final = (2, 3, 4, 5, 6, 7, 8, 9, 10)  # from the ninth digit to the first
 _TEST_RANGES: Final = ((500_000_000, 599_999_999), (900_000_000, 999_999_999))
-# First nine digits that stand for nobody: the repdigits, the two runs, and a published example.
+# First nine digits of numbers that belong to nobody: one digit repeated, the digits in order, a published example.
 _NOBODY: Final = (*(digit * 111_111_111 for digit in range(10)), 12_345_678, 987_654_321, 943_476_591)
 
 
 def check_digits(first_nine: Integers) -> Integers:
-    """Compute the tenth digit of NHS Numbers by Modulus 11 (ISB 0149); 10 where the first nine digits make no number.
+    """Compute the tenth digit of NHS Numbers by Modulus 11 (ISB 0149); 10 if no number begins with these nine digits.
 
     Examples
     --------
@@ -34,24 +34,26 @@ def check_digits(first_nine: Integers) -> Integers:
 
 
 def check_range(first: int, last: int, people: int) -> None:
-    """Check that the range of first nine digits is one and has room for so many people."""
+    """Check that a range of first nine digits is valid and large enough for all people."""
     if not 0 <= first <= last <= 999_999_999:
         raise ProgrammeError(
-            f"first_number and last_number are the first nine digits of NHS Numbers: {first} to {last} is no range "
-            "within 000000000 to 999999999."
+            f"number_range holds the smallest and the largest first nine digits of NHS Numbers: {first} to {last} "
+            "is not a range within 000000000 to 999999999."
         )
-    # One in eleven has no check digit; the margin keeps a tight range from being searched to its last number.
+    # One in eleven has no check digit; the margin leaves a reserve in a tight range.
     if people > 0.85 * (last - first + 1) - len(_NOBODY):
-        raise ProgrammeError(f"The numbers from {first} to {last} are too few for {people} people: widen the range.")
+        raise ProgrammeError(
+            f"number_range: {first} to {last} has too few numbers for {people} people; widen the range."
+        )
 
 
 def in_test_range(first: int, last: int) -> bool:
-    """Whether the range holds numbers that are set aside for testing."""
+    """Whether a range holds numbers that are set aside for testing."""
     return any(first <= end and last >= start for start, end in _TEST_RANGES)
 
 
 def draw_numbers(rng: np.random.Generator, count: int, first: int, last: int) -> Integers:
-    """Distinct NHS Numbers in random order, their first nine digits from ``first`` to ``last``.
+    """Draw distinct NHS Numbers in random order, with first nine digits from ``first`` to ``last``.
 
     Examples
     --------
@@ -64,7 +66,7 @@ def draw_numbers(rng: np.random.Generator, count: int, first: int, last: int) ->
     if wanted * 2 > size:
         candidates = np.arange(first, last + 1, dtype=np.int64)
     else:
-        # Sampling with replacement and dropping doubles is far cheaper than permuting the whole range.
+        # To sample with replacement and drop duplicates is much faster than to permute the whole range.
         candidates = np.unique(rng.integers(first, last + 1, size=wanted + wanted * wanted // size, dtype=np.int64))
     check = check_digits(candidates)
     usable = (check < 10) & ~np.isin(candidates, _NOBODY)
@@ -73,7 +75,7 @@ def draw_numbers(rng: np.random.Generator, count: int, first: int, last: int) ->
 
 
 def mistype(rng: np.random.Generator, numbers: Integers) -> Integers:
-    """Numbers with one digit wrong, two neighbours swapped, or one digit lost: Modulus 11 catches the first two."""
+    """Get one digit wrong, swap two neighbours or lose a digit; Modulus 11 notices the first two errors."""
     place = rng.integers(0, 9, size=len(numbers))
     power = np.power(10, place, dtype=np.int64)
     digit, left = numbers // power % 10, numbers // (power * 10) % 10
@@ -85,7 +87,7 @@ def mistype(rng: np.random.Generator, numbers: Integers) -> Integers:
 
 
 def retype(rng: np.random.Generator, numbers: Integers, first: int, last: int) -> Integers:
-    """Numbers with two digits wrong that pass Modulus 11 all the same; unchanged where a try did not."""
+    """Get two digits wrong so that Modulus 11 does not notice; a number for which this fails stays unchanged."""
     nine = numbers // 10
     power = np.power(10, rng.integers(0, 8, size=len(numbers)), dtype=np.int64)
     digit = nine // power % 10

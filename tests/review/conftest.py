@@ -4,8 +4,8 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.synthetic import synthesise_frames
 from linkcore.synthetic.providers import PROVIDERS
+from tests.synthetic.frames import synthesise_frames
 
 SOURCES = ("gp", "outpatient", "ambulance", "nhs_111")
 USABLE = ("valid", "test")

@@ -12,9 +12,10 @@ import pytest
 
 from linkcore.errors import ProgrammeError
 from linkcore.schema import IDENTIFIERS
-from linkcore.synthetic import ErrorRates, synthesise, synthesise_frames
+from linkcore.synthetic import ErrorRates, synthesise
 from linkcore.synthetic.providers import PROVIDERS
 from tests.synthetic.conftest import is_nhs_number
+from tests.synthetic.frames import synthesise_frames
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -102,7 +103,7 @@ def test_the_programme_file_names_columns_that_are_there(ics):
 
 
 def test_numbers_outside_the_test_range_count_as_they_are(tmp_path):
-    ics = synthesise(tmp_path, people=200, first_number=400_000_000, last_number=400_009_999)
+    ics = synthesise(tmp_path, people=200, number_range=(400_000_000, 400_009_999))
     assert tomllib.loads(ics.programme.read_text(encoding="utf-8"))["numbers"]["usable"] == [
         "valid",
         "scotland",
@@ -220,10 +221,10 @@ def test_what_somebody_laid_beside_a_synthetic_ics_is_never_lost(tmp_path):
     [
         {"people": 0},
         {"seed": -1},
-        {"first_number": 10, "last_number": 5},
+        {"number_range": (10, 5)},
         {"encoding": "latin-1"},
         {"error_rates": {"dentist": ErrorRates()}},
-        {"people": 1_000, "first_number": 400_000_000, "last_number": 400_000_999},
+        {"people": 1_000, "number_range": (400_000_000, 400_000_999)},
     ],
 )
 def test_arguments_that_make_no_sense_are_refused_before_anything_is_written(tmp_path, wrong):
