@@ -92,6 +92,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _link(arguments: argparse.Namespace) -> None:
     from linkcore.link import LINKS_FILE
+    from linkcore.report.terminal import fallback_in_terminal
     from linkcore.text_table import as_text
 
     programme = live_programme(arguments.programme, arguments.on)
@@ -101,7 +102,7 @@ def _link(arguments: argparse.Namespace) -> None:
     print_rows_not_read(linkage.quality)
     print(as_text(linkage.quality.by_method()))
     if linkage.quality.fallback is not None:
-        print("\n" + linkage.quality.fallback.text() + "\n")
+        print("\n" + fallback_in_terminal(linkage.quality.fallback) + "\n")
     print(f"links: {arguments.out / LINKS_FILE} (it has record ids: keep it within the trusted team)")
 
 
