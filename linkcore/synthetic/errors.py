@@ -1,4 +1,4 @@
-"""The kinds of error that providers make, each made in many records at once."""
+"""Make the errors that providers make, each kind in many records at once."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,10 +12,10 @@ from linkcore.synthetic.number_errors import exchange_numbers, lose_numbers
 from linkcore.synthetic.population import Population
 from linkcore.synthetic.rates import ErrorRates
 
-__all__ = ["spoil"]
+__all__ = ["make_errors"]
 
-# How many times likelier than others': names that clerks rarely meet (linkage misses more people of other heritages in
-# every published evaluation), and postcodes of people who moved.
+# How many times more often than for other people: errors in names that clerks rarely meet (every published evaluation
+# finds that linkage misses more people of other heritages), and old postcodes of people who moved.
 _UNFAMILIAR: Final = 2.0
 _MOVED: Final = 2.7
 _PSEUDO_POSTCODES: Final = ("ZZ99 3VZ", "ZZ99 3WZ", "ZZ99 3CZ")
@@ -23,7 +23,7 @@ _NO_NAMES: Final = (None, None, None, "UNKNOWN", "NOT KNOWN")
 _NEWBORN: Final = ("BABY", "BABY", "INFANT", "TWIN ONE", "TWIN 2")
 
 
-def spoil(
+def make_errors(
     rng: np.random.Generator,
     records: pl.DataFrame,
     population: Population,
@@ -34,10 +34,10 @@ def spoil(
     no_number: float | None = None,
     weight: Shares | None = None,
 ) -> pl.DataFrame:
-    """Make one provider's errors.
+    """Make one provider's errors in its records.
 
-    ``records``: the truth, a row a record: ``entity``, ``nhs_number``, ``no_number``, ``number_wrong``, ``given_name``,
-    ``family_name``, ``birth_date``, ``impossible_date``, ``gender``, ``postcode``, ``address``.
+    ``records`` holds the truth, one row for each record: ``entity``, ``nhs_number``, ``no_number``, ``number_wrong``,
+    ``given_name``, ``family_name``, ``birth_date``, ``impossible_date``, ``gender``, ``postcode``, ``address``.
     """
     if not len(records):
         return records
@@ -45,32 +45,32 @@ def spoil(
     records = lose_numbers(rng, records, population, rates, target=target, weight=weight)
     records = exchange_numbers(rng, records, population, rates, part=part, number_range=number_range)
     missing = records["no_number"].to_numpy()
-    # So that the rate over all records is as set, and without_number times higher among those without a number.
+    # The rate over all records is as given, and without_number times higher for records without a number.
     share = float(np.average(missing, weights=weight))
     chance = part * np.where(missing, rates.without_number, 1) / (1 - share + rates.without_number * share)
 
-    def struck(rate: float, likelier: Shares | None = None) -> Index:
-        of_each = chance if likelier is None else chance * likelier / np.average(likelier, weights=weight)
-        return np.flatnonzero(rng.random(len(records)) < np.minimum(rate * of_each, 0.97))
+    def draw_rows(rate: float, likelier: Shares | None = None) -> Index:
+        relative = chance if likelier is None else chance * likelier / np.average(likelier, weights=weight)
+        return np.flatnonzero(rng.random(len(records)) < np.minimum(rate * relative, 0.97))
 
     people = population.people
     entity = records["entity"]
     unfamiliar = ~people["ethnic_group"].gather(entity).is_in(["A", "B"]).to_numpy()
     moved = people["previous_dwelling"].gather(entity).is_not_null().to_numpy()
-    records = _rename(
-        rng, records, struck(rates.name, np.where(unfamiliar, _UNFAMILIAR, 1.0)), people, rates.name_kinds
+    records = _change_names(
+        rng, records, draw_rows(rates.name, np.where(unfamiliar, _UNFAMILIAR, 1.0)), people, rates.name_kinds
     )
-    records = _leave_unnamed(rng, records, struck(rates.no_name))
-    records = _misdate(rng, records, struck(rates.birth_date), rates.birth_date_kinds)
+    records = _remove_names(rng, records, draw_rows(rates.no_name))
+    records = _change_birth_dates(rng, records, draw_rows(rates.birth_date), rates.birth_date_kinds)
     movers = np.where(moved, _MOVED, 1.0) if "old" in rates.postcode_kinds else None
-    records = _misplace(rng, records, struck(rates.postcode, movers), population, rates.postcode_kinds)
-    return _misgender(rng, records, struck(rates.gender))
+    records = _change_addresses(rng, records, draw_rows(rates.postcode, movers), population, rates.postcode_kinds)
+    return _change_gender(rng, records, draw_rows(rates.gender))
 
 
-def _rename(
+def _change_names(
     rng: np.random.Generator, records: pl.DataFrame, rows: Index, people: pl.DataFrame, kinds: Mapping[str, float]
 ) -> pl.DataFrame:
-    """Get names wrong."""
+    """Get names wrong: choose a kind of error for each row that can have it."""
     rows = rows[records["given_name"].gather(rows).is_not_null().to_numpy()]
     person = people.select("age", "gender", "nickname", "middle_name", "previous_family_name")
     named = records.select("entity", "given_name", "family_name")[rows]
@@ -87,28 +87,28 @@ def _rename(
         "swap": pl.col("given_name") != pl.col("family_name"),
     }
     possible = named.select(**can)
-    # A newborn is far likelier to be written down as one than as anything else wrong.
+    # If the name of a newborn is wrong, it is most likely BABY or the like.
     share = {kind: value * 30 if kind == "newborn" else value for kind, value in kinds.items()}
     kind = draw_kinds(rng, share, len(rows), {name: possible[name].to_numpy() for name in can})
     given, family = named["given_name"], named["family_name"]
     for name in kinds:
         these = np.flatnonzero(kind == name)
         if len(these):
-            new_given, new_family = _misname(rng, name, named[these])
+            new_given, new_family = _changed_names(rng, name, named[these])
             given, family = given.scatter(these, new_given), family.scatter(these, new_family)
     return overwrite(records, rows, pl.DataFrame({"given_name": given, "family_name": family}))
 
 
-def _misname(rng: np.random.Generator, kind: str, named: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-    """Given and family names with one kind of error."""
+def _changed_names(rng: np.random.Generator, kind: str, named: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+    """Return given and family names with one kind of error."""
     given, family = named["given_name"], named["family_name"]
     if kind in _MISSPELT:
-        # In one of the two: the longer a name, the more there is to get wrong.
+        # Only one of the two names is misspelt, the longer one more often.
         in_given = rng.random(len(named)) < (given.str.len_chars() / (given + family).str.len_chars()).to_numpy()
-        chosen, others = np.flatnonzero(in_given), np.flatnonzero(~in_given)
+        given_rows, family_rows = np.flatnonzero(in_given), np.flatnonzero(~in_given)
         misspell = _MISSPELT[kind]
-        return given.scatter(chosen, misspell(rng, given[chosen])), family.scatter(
-            others, misspell(rng, family[others])
+        return given.scatter(given_rows, misspell(rng, given[given_rows])), family.scatter(
+            family_rows, misspell(rng, family[family_rows])
         )
     if kind == "swap":
         return family, given
@@ -139,19 +139,21 @@ _MISSPELT: Final = {"typing": mistyped, "phonetic": misheard, "ocr": misread}
 
 
 def _one_part(column: str, first: pl.Series) -> pl.Expr:
-    """Take one part of a hyphenated name: the other is lost."""
+    """Return one part of a hyphenated name, the first or the last."""
     parts = pl.col(column).str.split("-")
     return pl.when(first).then(parts.list.first()).otherwise(parts.list.last())
 
 
-def _leave_unnamed(rng: np.random.Generator, records: pl.DataFrame, rows: Index) -> pl.DataFrame:
-    """Leave no name, or a word for one."""
+def _remove_names(rng: np.random.Generator, records: pl.DataFrame, rows: Index) -> pl.DataFrame:
+    """Remove the name, or write a word that says that it is unknown."""
     words = pl.Series(_NO_NAMES, dtype=pl.String).gather(rng.integers(0, len(_NO_NAMES), size=len(rows)))
     return overwrite(records, rows, pl.DataFrame({"given_name": words, "family_name": words}))
 
 
-def _misdate(rng: np.random.Generator, records: pl.DataFrame, rows: Index, kinds: Mapping[str, float]) -> pl.DataFrame:
-    """Get birth dates wrong, or leave them out."""
+def _change_birth_dates(
+    rng: np.random.Generator, records: pl.DataFrame, rows: Index, kinds: Mapping[str, float]
+) -> pl.DataFrame:
+    """Get birth dates wrong, or remove them."""
     dates = records["birth_date"].gather(rows)
     year, month, day = (
         getattr(dates.dt, part)().fill_null(1).to_numpy().astype(np.int64) for part in ("year", "month", "day")
@@ -172,7 +174,7 @@ def _misdate(rng: np.random.Generator, records: pl.DataFrame, rows: Index, kinds
     first = np.isin(kind, ("first_of_january", "default"))
     new_year = np.where(kind == "default", 1900, new_year)
     new_month, new_day = np.where(first, 1, new_month), np.where(first, 1, new_day)
-    impossible = kind == "impossible"  # 30 or 31 February: kept as the 28th and a mark
+    impossible = kind == "impossible"  # 30 or 31 February: stored as the 28th, with a mark
     new_month, new_day = np.where(impossible, 2, new_month), np.where(impossible, 28, new_day)
     new = {
         "birth_date": _dates(new_year, new_month, new_day).set(pl.Series(kind == "missing"), None),
@@ -182,17 +184,17 @@ def _misdate(rng: np.random.Generator, records: pl.DataFrame, rows: Index, kinds
 
 
 def _dates(year: Index, month: Index, day: Index) -> pl.Series:
-    """Dates, a day past the end of its month being the last of it."""
+    """Build dates; a day after the end of its month becomes the last day of the month."""
     months = ((year - 1970) * 12 + month - 1).astype("datetime64[M]")
     last = (months + 1).astype("datetime64[D]") - 1
     dates = np.minimum(months.astype("datetime64[D]") + (day - 1), last)
     return pl.Series(dates.astype("datetime64[ms]"), dtype=pl.Datetime("ms")).cast(pl.Date)
 
 
-def _misplace(
+def _change_addresses(
     rng: np.random.Generator, records: pl.DataFrame, rows: Index, population: Population, kinds: Mapping[str, float]
 ) -> pl.DataFrame:
-    """Keep old addresses, get postcodes wrong, or leave them out."""
+    """Keep old addresses, get postcodes wrong, or remove them."""
     dwellings = population.places.dwellings
     previous = population.people["previous_dwelling"].gather(records["entity"].gather(rows))
     now = records.select("postcode", "address")[rows]
@@ -226,11 +228,11 @@ def _misplace(
 
 
 def _mistype_postcodes(rng: np.random.Generator, postcodes: pl.Series) -> pl.Series:
-    """Postcodes with the sector or one of the last two letters wrong."""
+    """Get the sector or the last letter of postcodes wrong."""
     letters = np.array(list("ABDEFGHJLNPQRSTUWXYZ"))[rng.integers(0, 20, size=len(postcodes))]
     frame = pl.DataFrame({"text": postcodes, "letter": letters, "where": rng.random(len(postcodes))})
     text, sector = pl.col("text"), pl.col("text").str.slice(-3, 1).cast(pl.Int64, strict=False)
-    # A letter that is the same by chance becomes a K, which no real unit has.
+    # If the drawn letter is the right one, it becomes K, which no real postcode ends in.
     letter = pl.when(pl.col("letter") == text.str.slice(-1)).then(pl.lit("K")).otherwise("letter")
     return frame.select(
         pl.when(pl.col("where") < 0.5)
@@ -241,7 +243,7 @@ def _mistype_postcodes(rng: np.random.Generator, postcodes: pl.Series) -> pl.Ser
     ).to_series()
 
 
-def _misgender(rng: np.random.Generator, records: pl.DataFrame, rows: Index) -> pl.DataFrame:
+def _change_gender(rng: np.random.Generator, records: pl.DataFrame, rows: Index) -> pl.DataFrame:
     """Record the other gender, or that it was not stated (9) or not known (0)."""
     now = records["gender"].gather(rows).to_numpy()
     other = np.where(now == 1, 2, 1)

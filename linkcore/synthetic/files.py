@@ -1,4 +1,4 @@
-"""The files of a synthetic ICS: sources as their providers send them, and the programme file that links them."""
+"""Write the files of a synthetic ICS: the sources as their providers send them, and the programme file."""
 
 import json
 import shutil
@@ -14,11 +14,11 @@ from linkcore.synthetic.providers import PROVIDERS
 __all__ = ["Encoding", "programme_text", "write_source"]
 
 Encoding = Literal["utf-8", "windows-1252"]
-"""Of CSV files."""
+"""Encoding of CSV files."""
 
 
 def write_source(folder: Path, provider: Provider, frame: pl.DataFrame, encoding: Encoding) -> None:
-    """Write one source, in as many files as its provider sends."""
+    """Write one source, split into as many files as its provider sends."""
     path = folder / provider.data
     path.parent.mkdir(exist_ok=True)
     size = -(-len(frame) // provider.files)
@@ -36,7 +36,7 @@ def write_source(folder: Path, provider: Provider, frame: pl.DataFrame, encoding
 
 
 def _recode(file: Path, encoding: Encoding) -> None:
-    """Write a UTF-8 file in another encoding, a part at a time."""
+    """Recode a UTF-8 file to another encoding, one part at a time."""
     if encoding == "utf-8":
         return
     recoded = file.with_suffix(".recoded")
@@ -46,7 +46,7 @@ def _recode(file: Path, encoding: Encoding) -> None:
 
 
 def programme_text(usable: list[str], encoding: Encoding, reference_date: date) -> str:
-    """Write the programme file that links the sources."""
+    """Return the text of the programme file that links the sources."""
     lines = [
         "# A synthetic ICS: nobody in it exists.",
         "[programme]",
@@ -80,7 +80,7 @@ def programme_text(usable: list[str], encoding: Encoding, reference_date: date) 
 
 
 def _source_lines(provider: Provider, encoding: Encoding) -> list[str]:
-    """Write the tables of one source."""
+    """Return the lines that describe one source."""
     lines = [f"# {provider.note}"] if provider.note else []
     lines += ["[[source]]", f'name = "{provider.name}"', f'data = "{provider.data}"']
     if provider.spine:

@@ -1,4 +1,4 @@
-"""Which dwelling is whose: now, before the last move, and the surgery that goes with it."""
+"""Assign dwellings to people, now and before their last move, and the practice where they are registered."""
 
 from datetime import date
 from typing import Final
@@ -15,12 +15,15 @@ __all__ = ["assign_homes"]
 Index = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_MOVES_A_YEAR: Final = ((18, 25, 32, 45, 65, 90), (0.20, 0.30, 0.17, 0.08, 0.045, 0.05))  # by age; 10 % of all people
-_RESIDENTS_MOVE: Final = 0.35  # the same of residents of communal establishments
-_YEARS_REMEMBERED: Final = 8.0  # an address left longer ago is in nobody's files
-_FROM_AFAR: Final = 0.15  # moves from outside the area
-_VISITORS: Final = 0.35  # people not on the GP list who live outside the area
-_NO_FIXED_ABODE: Final = 0.07  # and those who live nowhere
+_MOVES_A_YEAR: Final = (
+    (18, 25, 32, 45, 65, 90),
+    (0.20, 0.30, 0.17, 0.08, 0.045, 0.05),
+)  # by age; 10 % of all people move
+_RESIDENTS_MOVE: Final = 0.35  # moves a year of residents of communal establishments
+_YEARS_REMEMBERED: Final = 8.0  # no provider still has an address that was left longer ago
+_FROM_AFAR: Final = 0.15  # share of moves from outside the area
+_VISITORS: Final = 0.35  # share of people not on the GP list who live outside the area
+_NO_FIXED_ABODE: Final = 0.07  # share of people not on the GP list who have no fixed abode
 
 
 def assign_homes(
@@ -32,20 +35,20 @@ def assign_homes(
     listed: Flags,
     reference_date: date,
 ) -> pl.DataFrame:
-    """House everybody.
+    """Assign a home to everyone.
 
-    Returns ``dwelling``, ``previous_dwelling``, ``moved_on`` (both null where there was no move that files remember),
-    and ``practice``, a row a person.
+    Returns one row for each person: ``dwelling``, ``previous_dwelling`` and ``moved_on`` (both null without a recent
+    move), and ``practice``.
     """
-    own = _settle(rng, members, places, minority)[members.household]
-    previous, years = _moves(rng, members, places, own)
+    home = _settle(rng, members, places, minority)[members.household]
+    previous, years = _moves(rng, members, places, home)
     remembered = pl.Series(years < np.minimum(members.age, _YEARS_REMEMBERED))
     days = (np.minimum(years, _YEARS_REMEMBERED) * 365.2425).astype("timedelta64[D]")
     moved_on = pl.Series(np.datetime64(reference_date, "ms") - days).cast(pl.Date)
-    practice = _practices(rng, members, places, own)
-    chance = rng.random(len(own))
-    far = rng.integers(places.outside.start, places.outside.stop, size=len(own))
-    dwelling = np.where(~listed & (chance < _VISITORS), far, own)
+    practice = _practices(rng, members, places, home)
+    chance = rng.random(len(home))
+    far = rng.integers(places.outside.start, places.outside.stop, size=len(home))
+    dwelling = np.where(~listed & (chance < _VISITORS), far, home)
     dwelling = np.where(~listed & (chance > 1 - _NO_FIXED_ABODE), places.no_fixed_abode, dwelling)
     return pl.DataFrame(
         {
@@ -58,23 +61,23 @@ def assign_homes(
 
 
 def _settle(rng: np.random.Generator, members: Members, places: Places, minority: Flags) -> Index:
-    """Choose the dwelling of every household: two rankings, of homes and of households, matched with much noise."""
+    """Choose the dwelling of every household: rank homes and households, both with much noise, and match the ranks."""
     first = np.searchsorted(members.household, np.arange(members.households))
     homes = places.dwellings.head(places.homes)
     pull = homes["city"].to_numpy() * 0.8 + (5.5 - homes["deprivation"].to_numpy().astype(np.float64)) / 8
     push = minority[first] * 1.5 - members.age[first] / 60
-    where = np.argsort(pull + rng.normal(size=places.homes), kind="stable")
-    who = np.argsort(push + rng.normal(size=members.households), kind="stable")
+    homes_in_order = np.argsort(pull + rng.normal(size=places.homes), kind="stable")
+    households_in_order = np.argsort(push + rng.normal(size=members.households), kind="stable")
     dwelling = np.empty(members.households + places.establishments, dtype=np.int64)
-    dwelling[who] = where
+    dwelling[households_in_order] = homes_in_order
     dwelling[members.households :] = places.homes + np.arange(places.establishments)
     return dwelling
 
 
 def _moves(
-    rng: np.random.Generator, members: Members, places: Places, own: Index
+    rng: np.random.Generator, members: Members, places: Places, home: Index
 ) -> tuple[Index, npt.NDArray[np.float64]]:
-    """Choose the dwelling before, and the years since: households move together, sharers and residents each alone."""
+    """Choose the previous dwelling and the years since the move: sharers and residents move alone, others together."""
     resident = members.role == RESIDENT
     alone = resident | (members.role == SHARER)
     households = int(members.household[-1]) + 1
@@ -83,18 +86,18 @@ def _moves(
     head = members.age[np.searchsorted(members.household, members.household)]
     rate = np.interp(np.where(alone, members.age, head), *_MOVES_A_YEAR)
     years = rng.exponential(size=movers)[mover] / np.where(resident, _RESIDENTS_MOVE, rate)
-    # Most move within a few miles: homes are numbered in order of place.
-    near = own + np.rint(rng.laplace(0, 0.03 * places.homes, size=movers)[mover]).astype(np.int64)
+    # Most people move only a few miles. Homes are numbered in order of place.
+    near = home + np.rint(rng.laplace(0, 0.03 * places.homes, size=movers)[mover]).astype(np.int64)
     anywhere = rng.integers(0, places.homes, size=movers)[mover]
-    near = np.where(resident | (near < 0) | (near >= places.homes) | (near == own), anywhere, near)
+    near = np.where(resident | (near < 0) | (near >= places.homes) | (near == home), anywhere, near)
     far = rng.integers(places.outside.start, places.outside.stop, size=movers)[mover]
     return np.where(rng.random(movers)[mover] < _FROM_AFAR, far, near), years
 
 
-def _practices(rng: np.random.Generator, members: Members, places: Places, own: Index) -> pl.Series:
-    """Register with a practice: mostly the one of the place; one household in six chose another not far off."""
+def _practices(rng: np.random.Generator, members: Members, places: Places, home: Index) -> pl.Series:
+    """Choose a practice: mostly the local one; one household in six chose another one nearby."""
     households = int(members.household[-1]) + 1
     step = rng.choice((-1, 1), size=households) * (rng.random(households) < 1 / 6) * (places.homes // 100 + 1)
-    near = np.clip(own + step[members.household], 0, places.homes - 1)
-    # Communal establishments keep the surgery of their place.
-    return places.dwellings["practice"].gather(np.where(own < places.homes, near, own))
+    near = np.clip(home + step[members.household], 0, places.homes - 1)
+    # Communal establishments keep the practice of their place.
+    return places.dwellings["practice"].gather(np.where(home < places.homes, near, home))

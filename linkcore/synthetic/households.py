@@ -1,7 +1,7 @@
-"""Who lives with whom: households of every composition, and the residents of communal establishments.
+"""Build households of every composition, and the residents of communal establishments.
 
-Shares, ages and sizes are chosen so that the whole looks like Devon in the 2021 Census: 30.2 % of households are of one
-person, a quarter of people are 65 or older, 14.6 maternities of a thousand bring more than one child.
+Shares, ages and sizes make the area similar to Devon in the 2021 Census: 30.2 % of households have one person, a
+quarter of all people are 65 or older, and 14.6 in 1,000 maternities bring more than one child.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Index = npt.NDArray[np.int64]
 Ages = npt.NDArray[np.float64]
 
 REFERENCE: Final = 0
-OTHER_PARENT: Final = 1  # or partner, where there are no children
+OTHER_PARENT: Final = 1  # or the partner, if there are no children
 CHILD: Final = 2
 SHARER: Final = 3
 RESIDENT: Final = 4
@@ -28,10 +28,10 @@ _SAME_SEX: Final = 0.015
 
 @dataclass(frozen=True)
 class _Kind:
-    """A composition of household.
+    """One composition of households.
 
-    ``ages`` are quantiles at equal steps: of the youngest child where there are children, else of the reference person.
-    ``maternities`` are the shares of households with one, two, three and four.
+    ``ages`` are quantiles, at equal steps, of the age of the youngest child, or of the reference person if there are no
+    children. ``maternities`` are the shares of households with one, two, three and four maternities.
     """
 
     share: float
@@ -56,7 +56,7 @@ _KINDS: Final = (
     _Kind(0.035, (18, 21, 24, 28, 40), female=0.45, sharers=True),
 )
 
-# Communal establishments: share of their residents, people in each, quantiles of age, share of women.
+# Communal establishments: share of all residents, people in each, quantiles of age, share of women.
 _ESTABLISHMENTS: Final = (
     (0.47, 38, (62.0, 79.0, 84.0, 87.5, 91.5, 104.0), 0.70),  # care homes
     (0.46, 220, (18.0, 18.8, 19.5, 20.5, 26.0), 0.53),  # student halls
@@ -66,22 +66,22 @@ _ESTABLISHMENTS: Final = (
 
 @dataclass(frozen=True)
 class Members:
-    """All people, household after household, establishments last.
+    """All people, one household after another, establishments last.
 
     Parameters
     ----------
     household : array of int64, shape (people,)
-        Counted from 0; an establishment counts as one.
+        Number of the household, from 0; each establishment is one household.
     role : array of int64, shape (people,)
-        ``REFERENCE``, ``OTHER_PARENT`` (of a couple: the partner), ``CHILD``, ``SHARER`` or ``RESIDENT``.
+        ``REFERENCE``, ``OTHER_PARENT`` (or the partner), ``CHILD``, ``SHARER`` or ``RESIDENT``.
     female : array of int64, shape (people,)
-        1 or 0.
+        1 for female, 0 for male.
     age : array of float64, shape (people,)
-        In years; the children of one maternity have the same.
+        Age in years; children of the same maternity have the same age.
     households : int
-        How many private households.
+        Number of private households.
     establishments : (int, int, int)
-        How many care homes, student halls and prisons.
+        Numbers of care homes, student halls and prisons.
     """
 
     household: Index
@@ -93,10 +93,10 @@ class Members:
 
 
 def build_households(rng: np.random.Generator, people: int) -> Members:
-    """Make so many people, in households and establishments."""
+    """Build a number of people, in households and establishments."""
     private = people - round(people * _COMMUNAL_SHARE)
     shares = np.array([kind.share for kind in _KINDS])
-    # Households hold 2.2 people on average; what is too many is cut off.
+    # Households have 2.2 people on average, so these are more than enough; the surplus is cut off.
     kinds = rng.choice(len(_KINDS), size=private // 2 + 50, p=shares / shares.sum())
     parts = [_of_kind(rng, kind, np.flatnonzero(kinds == number)) for number, kind in enumerate(_KINDS)]
     household, role, female, age = (np.concatenate(columns) for columns in zip(*parts, strict=True))
@@ -115,12 +115,12 @@ def build_households(rng: np.random.Generator, people: int) -> Members:
 
 
 def _of_kind(rng: np.random.Generator, kind: _Kind, household: Index) -> tuple[Index, Index, Index, Ages]:
-    """Household, role, sex and age of the members of all households of one kind."""
+    """Return household, role, sex and age of the members of all households of one kind."""
     count = len(household)
     age = _quantiles(rng, kind.ages, count)
     children = np.empty((0,), dtype=np.int64), np.empty(0)
     if kind.maternities:
-        # From the youngest child upwards: the mother's age at its birth, then the gaps to the older ones.
+        # Begin with the youngest child: draw the mother's age at its birth, then the gaps to the older children.
         youngest, age = age, age + np.clip(rng.normal(31.5, 5.0, size=count), 17, 46)
         children = _children(rng, kind, household, youngest, age)
     female = (rng.random(count) < kind.female).astype(np.int64)
@@ -134,8 +134,8 @@ def _of_kind(rng: np.random.Generator, kind: _Kind, household: Index) -> tuple[I
         more = np.repeat(np.arange(count), rng.choice((1, 2, 3, 4), size=count, p=(0.35, 0.3, 0.2, 0.15)))
         shared = np.clip(age[more] + rng.normal(0, 2.5, size=len(more)), 18, 70)
         parts.append((household[more], np.full(len(more), SHARER), rng.integers(0, 2, size=len(more)), shared))
-    of, ages = children
-    parts.append((of, np.full(len(of), CHILD), rng.integers(0, 2, size=len(of)), ages))
+    homes, ages = children
+    parts.append((homes, np.full(len(homes), CHILD), rng.integers(0, 2, size=len(homes)), ages))
     first, second, third, fourth = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     return first, second, third, fourth
 
@@ -143,7 +143,7 @@ def _of_kind(rng: np.random.Generator, kind: _Kind, household: Index) -> tuple[I
 def _children(
     rng: np.random.Generator, kind: _Kind, household: Index, youngest: Ages, mother: Ages
 ) -> tuple[Index, Ages]:
-    """Household and age of every child that lives at home."""
+    """Return household and age of every child that lives at home."""
     most = len(kind.maternities)
     maternities = rng.choice(most, size=len(household), p=kind.maternities) + 1
     gaps = 1.1 + rng.gamma(2.0, 1.0, size=(len(household), most))
@@ -159,13 +159,13 @@ def _children(
 def _residents(
     rng: np.random.Generator, count: int, first: int
 ) -> tuple[tuple[Index, Index, Index, Ages], tuple[int, int, int]]:
-    """Household, role, sex and age of the residents, and how many establishments there are of each kind."""
+    """Return household, role, sex and age of the residents, and the number of establishments of each kind."""
     kind = rng.choice(len(_ESTABLISHMENTS), size=count, p=[share for share, *_ in _ESTABLISHMENTS])
     columns: list[tuple[Index, Index, Index, Ages]] = []
     sizes: list[int] = []
     for number, (_, capacity, ages, women) in enumerate(_ESTABLISHMENTS):
         residents = int((kind == number).sum())
-        # At least one establishment of each, lived in or not.
+        # At least one establishment of each kind, even if it is empty.
         places = max(1, round(residents / capacity))
         where = np.sort(first + sum(sizes) + rng.integers(0, places, size=residents))
         female = (rng.random(residents) < women).astype(np.int64)
@@ -176,5 +176,5 @@ def _residents(
 
 
 def _quantiles(rng: np.random.Generator, ages: tuple[float, ...], count: int) -> Ages:
-    """Ages from a distribution that is given by its quantiles at equal steps."""
+    """Draw ages from a distribution that is given by its quantiles at equal steps."""
     return np.interp(rng.random(count), np.linspace(0, 1, len(ages)), ages)

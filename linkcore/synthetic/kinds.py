@@ -1,4 +1,4 @@
-"""Choosing what goes wrong in which record, and writing it there."""
+"""Choose the kind of error for each record, and write the new values."""
 
 from collections.abc import Mapping
 
@@ -16,7 +16,7 @@ Shares = npt.NDArray[np.float64]
 def draw_kinds(
     rng: np.random.Generator, shares: Mapping[str, float], count: int, possible: Mapping[str, Flags] | None = None
 ) -> npt.NDArray[np.str_]:
-    """Draw a kind for each row, by shares, of those possible in it.
+    """Draw a kind for each row by its share, among those that are possible; an empty text if none is.
 
     Examples
     --------
@@ -35,7 +35,7 @@ def draw_kinds(
 
 
 def overwrite(records: pl.DataFrame, rows: Index, new: pl.DataFrame) -> pl.DataFrame:
-    """Give the records with some columns of some rows replaced by those of ``new``, a row for each of ``rows``."""
+    """Replace some columns in some rows: ``new`` holds these columns, and one row for each of ``rows``."""
     if not len(rows):
         return records
     take = np.arange(len(records))

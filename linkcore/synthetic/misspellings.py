@@ -1,4 +1,4 @@
-"""How names get misspelt: mistyped at a keyboard, misheard on the telephone, misread from paper."""
+"""Misspell names: mistyped at a keyboard, misheard on the telephone, or misread from paper."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ import polars as pl
 
 __all__ = ["misheard", "misread", "mistyped"]
 
-# The keys beside each key of a British keyboard.
+# The neighbours of each key on a British keyboard.
 _NEIGHBOURS: Final = {
     **{"Q": "WA", "W": "QESA", "E": "WRDS", "R": "ETFD", "T": "RYGF", "Y": "TUHG", "U": "YIJH", "I": "UOKJ"},
     **{"O": "IPLK", "P": "OL", "A": "QSZ", "S": "ADWXZ", "D": "SFEXC", "F": "DGRCV", "G": "FHTVB", "H": "GJYBN"},
@@ -32,7 +32,7 @@ _SHAPES: Final = (
 
 
 def mistyped(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
-    """Texts with one slip of the fingers: a wrong key, a letter left out or typed twice, two letters swapped.
+    """Make one typing error in each text: a wrong key, a letter missing or typed twice, or two letters swapped.
 
     Examples
     --------
@@ -45,7 +45,7 @@ def mistyped(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
         {"text": texts, "slip": rng.random(count), "where": rng.random(count), "key": rng.random(count)}
     )
     text, length = pl.col("text"), pl.col("text").str.len_chars()
-    # The first letter is got wrong less often than the others.
+    # The first letter is wrong less often than the others.
     place = ((pl.col("where") ** 0.7 * length).floor().cast(pl.UInt32)).clip(0, length - 1)
     before, letter, after = text.str.slice(0, place), text.str.slice(place, 1), text.str.slice(place + 1)
     beside = letter.replace_strict(_NEIGHBOURS, default="E")
@@ -61,32 +61,32 @@ def mistyped(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
         .otherwise(before + wrong + after)
         .alias("typed"),
     )
-    # Swapping two that are the same, or hitting E for E, changes nothing.
+    # Two equal letters swapped, or E typed for E, change nothing: then the last letter is doubled.
     return typed.select(
         pl.when(pl.col("typed") == text).then(text + text.str.slice(-1)).otherwise("typed").alias(texts.name)
     ).to_series()
 
 
 def misheard(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
-    """Texts with one sound spelt another way; mistyped where they have no such sound."""
+    """Spell one sound of each text another way; mistype a text without such a sound."""
     return _exchanged(rng, texts, _SOUNDS)
 
 
 def misread(rng: np.random.Generator, texts: pl.Series) -> pl.Series:
-    """Texts with one letter read as another of its shape, as by a machine; mistyped where they have no such letter."""
+    """Replace one letter of each text by one of similar shape, as a scanner does; mistype a text that has none."""
     return _exchanged(rng, texts, _SHAPES)
 
 
 def _exchanged(rng: np.random.Generator, texts: pl.Series, pairs: tuple[tuple[str, str], ...]) -> pl.Series:
-    """Texts with one of the pairs that apply, chosen by chance, exchanged once."""
+    """Draw one of the pairs that occur in each text, and exchange it once."""
     best = np.zeros(len(texts))
     chosen = np.full(len(texts), -1)
     for number, (given, _) in enumerate(pairs):
-        # Longer patterns first, by and large: they are the mistakes that people make.
+        # Longer patterns are more likely: people make these errors more often.
         priority = rng.random(len(texts)) * len(given) * texts.str.contains(given, literal=True).to_numpy()
         better = priority > best
         best[better], chosen[better] = priority[better], number
-    # Where it occurs twice, the last as likely as the first: it is the first when the text is read backwards.
+    # If the pattern occurs twice, the last is as likely as the first: it is the first in the reversed text.
     backwards = pl.Series(rng.random(len(texts)) < 0.5)
     frame = pl.DataFrame({"text": texts, "pair": chosen, "backwards": backwards})
     result = text = pl.when("backwards").then(pl.col("text").str.reverse()).otherwise("text")

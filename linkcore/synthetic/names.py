@@ -1,8 +1,8 @@
-"""The names people have: by heritage, sex and generation, from tables of common British names.
+"""Draw names by heritage, sex and generation, from tables of names that are common in the United Kingdom.
 
-``given_names.csv`` and ``family_names.csv`` hold rough frequencies of names that are common in the United Kingdom,
-written for this purpose: no list of real people was used. Most people in Britain have a family name that is not among
-the thousand commonest; such names are made of the parts of place names (Ashcombe, Thornbury).
+``given_names.csv`` and ``family_names.csv`` hold rough frequencies that were written for this purpose, without any list
+of real people. Most people in Britain have a family name outside the thousand commonest; such names are composed of the
+parts of place names (Ashcombe, Thornbury).
 """
 
 import csv
@@ -23,18 +23,18 @@ Index = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Heritage:
-    """A community: how large it is, how it is recorded, and how it names its children.
+    """A community: its size, how its people are recorded, and how they name their children.
 
     Parameters
     ----------
     name : str
-        As in the tables of names.
+        Name of the community, as in the tables of names.
     per_1000 : float
-        Households of it, of a thousand.
+        Number of its households in a thousand.
     ethnic_group, mixed_ethnic_group : str
-        ETHNIC CATEGORY code (NHS Data Dictionary) of its people, and of children with one parent of another heritage.
+        ETHNIC CATEGORY code (NHS Data Dictionary) of its people, and of children with a parent of another heritage.
     british_given : float
-        Share of those born here of late who have a given name from the British table.
+        Share of people born in the United Kingdom in recent years with a given name from the British table.
     """
 
     name: str
@@ -45,11 +45,11 @@ class Heritage:
 
     @property
     def minority(self) -> bool:
-        """Whether it is from beyond these islands."""
+        """Whether the community comes from outside the British Isles."""
         return self.ethnic_group not in ("A", "B")
 
 
-# Roughly Devon in the 2021 Census, with the smaller communities a little larger, so that each is seen in a small run.
+# Roughly Devon in the 2021 Census. Small communities are a little larger, so that each appears even in a small run.
 HERITAGES: Final = (
     Heritage("british", 892, "A", "A", 1.0),
     Heritage("irish", 14, "B", "A", 0.5),
@@ -73,7 +73,7 @@ HERITAGES: Final = (
     Heritage("arabic", 4, "S", "G", 0.03),
 )
 
-_GENERATIONS: Final = (1940, 1960, 1980, 2000)  # the first years of all generations but the oldest
+_GENERATIONS: Final = (1940, 1960, 1980, 2000)  # first year of each generation but the oldest
 
 # fmt: off
 BEGINNINGS: Final = (
@@ -95,12 +95,12 @@ ENDINGS: Final = (
 
 
 class _Stock:
-    """Names in groups, each with frequencies, to draw from all groups in one go."""
+    """Names in groups, with frequencies; one call draws from all groups."""
 
     def __init__(self, groups: Sequence[tuple[Sequence[int], npt.NDArray[np.float64]]]) -> None:
-        """Each group is the numbers of its names and their weights."""
+        """Each group holds the numbers of its names, and their weights."""
         self._entries = np.concatenate([np.asarray(numbers, dtype=np.int64) for numbers, _ in groups])
-        # Group g takes the interval from g to g + 1, so one search in one sorted array serves every group.
+        # Group g takes the interval from g to g + 1, so one search in one sorted array is enough for all groups.
         shares = [np.cumsum(weights) / weights.sum() for _, weights in groups]
         self._upper = np.concatenate([group + share for group, share in enumerate(shares)])
         for group, end in enumerate(np.cumsum([len(share) for share in shares])):
@@ -112,16 +112,16 @@ class _Stock:
 
 
 class Names:
-    """All names, upper-case, and the drawing of them.
+    """All names, in upper case, and how to draw from them.
 
     Attributes
     ----------
     given : polars.Series of String
-        Given names, by number.
+        Given names; the position is the number of the name.
     nicknames : polars.DataFrame
-        Columns ``first`` and ``second``: what people of each given name are called; null where nothing else.
+        Two nicknames of each given name, ``first`` and ``second``; null if it has none.
     family, family_of_women : polars.Series of String
-        Family names, by number: as men and as women bear them (Kowalski, Kowalska).
+        The forms of family names for men and for women (Kowalski, Kowalska); the position is the number of the name.
     """
 
     def __init__(self) -> None:
@@ -131,12 +131,12 @@ class Names:
         self.family, self.family_of_women, self._family_stock = self._read_family()
 
     def draw_given(self, rng: np.random.Generator, heritage: Index, female: Index, year: Index) -> Index:
-        """Numbers of given names for people of a heritage, a sex (1 female, 0 male) and a year of birth."""
+        """Draw the numbers of given names by heritage, sex (1 female, 0 male) and year of birth."""
         generation = np.searchsorted(_GENERATIONS, year, side="right")
         return self._given_stock.draw(rng, (heritage * 2 + female) * (len(_GENERATIONS) + 1) + generation)
 
     def draw_family(self, rng: np.random.Generator, heritage: Index) -> Index:
-        """Numbers of family names for people of a heritage."""
+        """Draw the numbers of family names by heritage."""
         return self._family_stock.draw(rng, heritage)
 
     def _read_given(self) -> tuple[pl.Series, _Stock]:
@@ -150,7 +150,7 @@ class Names:
         for group in sorted(tables):
             members = [number for number, _ in tables[group]]
             per_10000 = np.array([frequencies for _, frequencies in tables[group]], dtype=np.float64)
-            # What the listed frequencies leave of 10,000 is spread over the names of every generation.
+            # The frequencies add up to less than 10,000; the rest is spread evenly over the names.
             rest = np.maximum(10_000 - per_10000.sum(axis=0), 0) / len(members)
             groups += [(members, column) for column in (per_10000 + rest).T]
         return pl.Series("given_name", list(numbers), dtype=pl.String), _Stock(groups)
@@ -177,7 +177,7 @@ class Names:
         made = [(beginning + ending).upper() for beginning in BEGINNINGS for ending in ENDINGS]
         fresh = [name for name in made if (name, name) not in numbers]
         members += [numbers.setdefault((name, name), len(numbers)) for name in fresh]
-        # Beginnings and endings are in rough order of how common they are in names; none is common.
+        # The order is random, so that no beginning or ending is common.
         order = np.random.default_rng(0).permutation(len(fresh))
         tail = 1 / (1 + order / 500)
         weights += list(tail / tail.sum() * (100_000 - sum(weights)))
@@ -188,12 +188,12 @@ class Names:
 
 @cache
 def names() -> Names:
-    """Give the tables of names, read when first asked for."""
+    """Return the tables of names, which are read at the first call."""
     return Names()
 
 
 def letters_beyond(encoding: str) -> dict[str, str]:
-    """Give the letters in the names that an encoding lacks, each with the plain letter a clerk would type.
+    """Return the letters of the names that an encoding lacks, each with the plain letter that a clerk would type.
 
     Examples
     --------
@@ -212,7 +212,7 @@ def letters_beyond(encoding: str) -> dict[str, str]:
 
 
 def _rows(table: str) -> Iterator[list[str]]:
-    """Read one of the tables beside this file, without its heading."""
+    """Read the rows of one of the tables beside this file."""
     rows = csv.reader((files(__package__) / table).read_text(encoding="utf-8").splitlines())
     next(rows)
     yield from rows

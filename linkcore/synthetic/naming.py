@@ -1,4 +1,4 @@
-"""What the people of a household are called: heritage, given names, family names and how they are handed down."""
+"""Name the people of a household: their heritage, given names and family names, and how they are handed down."""
 
 from typing import Final
 
@@ -14,22 +14,23 @@ __all__ = ["draw_heritages", "family_names", "given_names"]
 Index = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_ONE_HERITAGE: Final = 0.85  # of couples; of the others the partner is anybody
-_OLDER_MAJORITY: Final = 0.65  # of people over 65, those who are of the majority whatever their draw
-_FATHERS_NAME: Final = 0.03  # sons with their father's given name
-_MIDDLE_NAME: Final = 0.72  # of British names; half as many of others
-_JOINED: Final = 0.03  # wives who join both names with a hyphen
-# By age: partners who took the other's name, and women on their own who bear the name of a husband who is gone.
+_ONE_HERITAGE: Final = 0.85  # share of couples of one heritage; other partners are drawn at random
+_OLDER_MAJORITY: Final = 0.65  # share of people over 65 who belong to the majority, whatever they drew
+_FATHERS_NAME: Final = 0.03  # share of sons with their father's given name
+_MIDDLE_NAME: Final = 0.72  # share of people with a middle name; half of it for given names that are not British
+_JOINED: Final = 0.03  # share of wives who join both names with a hyphen
+# By age: shares of wives who took the husband's name, and of women living alone who have the name of a former husband.
 _TOOK_THE_NAME: Final = ((20, 35, 60, 80), (0.15, 0.55, 0.82, 0.93))
 _ONCE_MARRIED: Final = ((25, 40, 65, 80), (0.02, 0.25, 0.6, 0.85))
-# Children of couples: the father's name, the mother's, or both. A lone mother's: hers, or of a father who is absent.
+# Children of couples have the father's name, the mother's, or both. Children of a lone mother have her name, or that of
+# an absent father.
 _FATHERS_FAMILY, _MOTHERS_FAMILY, _ABSENT_FATHERS = 0.86, 0.08, 0.4
 
 
 def draw_heritages(rng: np.random.Generator, members: Members) -> tuple[Index, Flags]:
-    """Draw the heritage of everybody, by its place in ``HERITAGES``, and whether it differs from the mother's.
+    """Draw the heritage of everyone, as a position in ``HERITAGES``, and whether it differs from the mother's.
 
-    A household has one; partners mostly share it, sharers do not, and children have their father's where he is there.
+    Partners mostly have the same heritage; sharers do not. Children have their father's, if he lives with them.
     """
     shares = np.array([heritage.per_1000 for heritage in HERITAGES], dtype=np.float64)
     own, other = rng.choice(len(HERITAGES), size=(2, len(members.age)), p=shares / shares.sum())
@@ -44,21 +45,21 @@ def draw_heritages(rng: np.random.Generator, members: Members) -> tuple[Index, F
 
 
 def given_names(rng: np.random.Generator, members: Members, heritage: Index, year: Index) -> dict[str, pl.Series]:
-    """``given_name``, ``middle_name`` and ``nickname`` of everybody, by heritage, sex and year of birth."""
+    """Draw ``given_name``, ``middle_name`` and ``nickname`` of everyone, by heritage, sex and year of birth."""
     stock = names()
-    # The later born, the more of other heritages have British given names.
+    # The later people are born, the more often those of other heritages have British given names.
     british = np.array([h.british_given for h in HERITAGES])[heritage] * np.clip((year - 1940) / 60, 0, 1)
-    of = np.where(rng.random(len(year)) < british, 0, heritage)
-    given = stock.draw_given(rng, of, members.female, year)
+    name_heritage = np.where(rng.random(len(year)) < british, 0, heritage)
+    given = stock.draw_given(rng, name_heritage, members.female, year)
     child = members.role == CHILD
     father = _in_household(members, given, (members.role == OTHER_PARENT) & (members.female == 0))
     son = child & (members.female == 0) & (father >= 0)
     given = np.where(son & (rng.random(len(year)) < _FATHERS_NAME), father, given)
-    for _ in range(4):  # brothers and sisters do not share a name: a few rounds leave next to none who do
+    for _ in range(4):  # brothers and sisters have different names; after a few rounds hardly any are the same
         same = np.flatnonzero(_repeated(members.household, given, child))
-        given[same] = stock.draw_given(rng, of[same], members.female[same], year[same])
-    middle = stock.draw_given(rng, of, members.female, year - 15)
-    without = rng.random(len(year)) > np.where(of == 0, _MIDDLE_NAME, _MIDDLE_NAME / 2)
+        given[same] = stock.draw_given(rng, name_heritage[same], members.female[same], year[same])
+    middle = stock.draw_given(rng, name_heritage, members.female, year - 15)
+    without = rng.random(len(year)) > np.where(name_heritage == 0, _MIDDLE_NAME, _MIDDLE_NAME / 2)
     second = pl.Series(rng.random(len(year)) < 0.4)
     nickname = stock.nicknames[given].select(pl.when(second).then("second").otherwise("first"))
     return {
@@ -69,7 +70,7 @@ def given_names(rng: np.random.Generator, members: Members, heritage: Index, yea
 
 
 def family_names(rng: np.random.Generator, members: Members, heritage: Index) -> dict[str, pl.Series]:
-    """``family_name`` of everybody and, of people whose name changed, ``previous_family_name``: a hyphen joins two."""
+    """Draw ``family_name`` of everyone, and ``previous_family_name`` of those whose name changed."""
     woman, child = members.female == 1, members.role == CHILD
     at_birth = names().draw_family(rng, heritage)
     partners = _in_household(members, at_birth, members.role == OTHER_PARENT)
@@ -80,7 +81,7 @@ def family_names(rng: np.random.Generator, members: Members, heritage: Index) ->
     now = np.where(wife & (chance < np.interp(members.age, *_TOOK_THE_NAME)), partners, at_birth)
     now = np.where(once, names().draw_family(rng, heritage), now)
     joined = np.where(wife & (chance > 1 - _JOINED) & (partners != at_birth), partners, -1)
-    # Brothers and sisters have one name, so what decides it is drawn for the household.
+    # Brothers and sisters have the same name, so one draw decides for the household.
     first = np.searchsorted(members.household, members.household)
     mothers, draw = now[first], chance[first + np.bincount(members.household)[members.household] - 1]
     absent = names().draw_family(rng, heritage)[first]
@@ -90,24 +91,24 @@ def family_names(rng: np.random.Generator, members: Members, heritage: Index) ->
     both = child & (partners >= 0) & (draw >= _FATHERS_FAMILY + _MOTHERS_FAMILY) & (partners != mothers)
     now, joined = np.where(both, mothers, now), np.where(both, partners, joined)
     second = pl.select(
-        pl.when(pl.Series(joined >= 0)).then("-" + _borne(np.maximum(joined, 0), woman)).otherwise(pl.lit(""))
+        pl.when(pl.Series(joined >= 0)).then("-" + _spelt_for(np.maximum(joined, 0), woman)).otherwise(pl.lit(""))
     )
     changed = ~child & ((now != at_birth) | (joined >= 0))
     return {
-        "family_name": _borne(now, woman) + second.to_series(),
-        "previous_family_name": _borne(at_birth, woman).set(pl.Series(~changed), None),
+        "family_name": _spelt_for(now, woman) + second.to_series(),
+        "previous_family_name": _spelt_for(at_birth, woman).set(pl.Series(~changed), None),
     }
 
 
 def _in_household(members: Members, values: Index, chosen: Flags) -> Index:
-    """For everybody, the value of the one member of their household who is chosen; -1 where none is."""
+    """Return for everyone the value of the one chosen member of the household; -1 if nobody is chosen."""
     found = np.full(int(members.household[-1]) + 1, -1)
     found[members.household[chosen]] = values[chosen]
     return found[members.household]
 
 
 def _repeated(household: Index, given: Index, child: Flags) -> Flags:
-    """Whether a child has the name of another child of the household that comes before it."""
+    """Whether a child has the same name as an earlier child of the household."""
     order = np.lexsort((given, household, ~child))
     here, before = order[1:], order[:-1]
     same = np.zeros(len(order), dtype=np.bool_)
@@ -115,8 +116,8 @@ def _repeated(household: Index, given: Index, child: Flags) -> Flags:
     return same
 
 
-def _borne(number: Index, woman: Flags) -> pl.Series:
-    """Family names as people of their sex bear them."""
+def _spelt_for(number: Index, woman: Flags) -> pl.Series:
+    """Return family names in the form for men or for women."""
     stock = names()
     his, hers = stock.family.gather(number), stock.family_of_women.gather(number)
     return pl.select(pl.when(pl.Series(woman)).then(hers).otherwise(his)).to_series()

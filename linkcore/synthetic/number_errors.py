@@ -1,4 +1,4 @@
-"""NHS Numbers that records lack, and numbers of others that they carry."""
+"""Make errors in NHS Numbers: records that lose theirs, and records that carry somebody else's."""
 
 from typing import Final
 
@@ -24,9 +24,9 @@ def lose_numbers(
     target: float,
     weight: Shares | None,
 ) -> pl.DataFrame:
-    """Leave records without a number to link by: of the young and of the unregistered rather.
+    """Take the NHS Number from records, more often from young and from unregistered people.
 
-    ``records``: with ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
+    ``records`` has ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
     """
     entity = records["entity"]
     people = population.people
@@ -34,10 +34,10 @@ def lose_numbers(
     counts = np.ones(len(records)) if weight is None else weight
     age = people["age"].gather(entity).to_numpy()
     likelier = np.where((age >= 15) & (age < 35), 2.2, 1.0) * np.where(people["listed"].gather(entity), 1.0, 6.0)
-    # The smallest exponential draws, scaled by weight, are a weighted sample without replacement.
+    # The smallest of exponential draws, divided by the weights, are a weighted sample without replacement.
     keys = np.where(without, np.inf, rng.exponential(size=len(records)) / likelier)
     order = np.argsort(keys, kind="stable")
-    # Rounded up or down by chance, so that a rate holds in a small source too.
+    # Rounded up or down at random, so that the rate is right on average even in a small source.
     wanted = target * counts.sum() - counts[without].sum() + rng.random()
     more = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted, side="right"))]
     more = more[~without[more]]
@@ -62,9 +62,9 @@ def exchange_numbers(
     part: float,
     number_range: tuple[int, int],
 ) -> pl.DataFrame:
-    """Put another's number on records.
+    """Put somebody else's NHS Number on records.
 
-    ``records``: with ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
+    ``records`` has ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
     """
     right = np.flatnonzero(~(records["no_number"] | records["number_wrong"]).to_numpy())
     if not len(right):
@@ -76,7 +76,7 @@ def exchange_numbers(
     entity = records["entity"].gather(rows)
     companions = people["companions"].gather(entity).to_numpy().astype(np.int64)
     first = people["first_companion"].gather(entity).to_numpy().astype(np.int64)
-    # Anybody of the household but oneself.
+    # Any other member of the household.
     step = 1 + np.floor(rng.random(len(rows)) * (companions - 1)).astype(np.int64)
     companion = first + (entity.to_numpy().astype(np.int64) - first + step) % companions
     own = records["nhs_number"].gather(rows).to_numpy()

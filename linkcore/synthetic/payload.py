@@ -1,4 +1,4 @@
-"""What a provider records beside identifiers: payload, plausible and of no meaning."""
+"""Payload: the other columns of a provider, with plausible values that mean nothing."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -14,18 +14,18 @@ __all__ = ["Amount", "Codes", "Count", "Day", "Flag", "OfDwelling", "OfPerson", 
 
 @dataclass(frozen=True)
 class Visits:
-    """The records of one provider before anything is written in them.
+    """The records of one provider before their columns are filled.
 
     Parameters
     ----------
     entity : polars.Series of UInt32
-        Of whom each record is.
+        The person of each record.
     day : array of datetime64[D]
-        When.
+        The day of each record.
     population : Population
-        The people that ``entity`` counts.
+        The people; ``entity`` is a position in them.
     dates : str or None
-        How the provider writes dates, as for ``strftime``; None for a column of dates.
+        How the provider writes dates, as a ``strftime`` format; None for a column of dates.
     """
 
     entity: pl.Series
@@ -38,27 +38,27 @@ class Payload(Protocol):
     """A column of payload."""
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Return its values, one for each record."""
 
 
 @dataclass(frozen=True)
 class Day:
-    """The day of the record, or one a number of days after it: on average ``after``."""
+    """The day of the record, or a later day, on average ``after`` days later."""
 
     after: float = 0.0
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Return its values, one for each record."""
         days = np.floor(rng.exponential(self.after, size=len(visits.day))).astype(np.int64)
         return written(pl.Series((visits.day + days).astype("datetime64[ms]")).cast(pl.Date), visits.dates)
 
 
 @dataclass(frozen=True)
 class Codes:
-    """One of some codes, the first the most frequent.
+    """One of several codes; the first is the most frequent.
 
-    ``missing`` is the share of records that have none; nobody younger than ``from_age`` has one; and one in six
-    women of an age to bear children has one of ``maternity`` instead.
+    ``missing`` is the share of records without a code. Nobody younger than ``from_age`` has a code. One in six women of
+    childbearing age has one of the codes ``maternity`` instead.
     """
 
     values: tuple[str, ...]
@@ -67,7 +67,7 @@ class Codes:
     maternity: tuple[str, ...] = ()
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Return its values, one for each record."""
         weights = 1 / np.arange(2, len(self.values) + 2)
         chosen = rng.choice(len(self.values), size=len(visits.day), p=weights / weights.sum())
         people = visits.population.people
@@ -82,35 +82,35 @@ class Codes:
 
 @dataclass(frozen=True)
 class Amount:
-    """An amount of money in pounds, log-normal about a median."""
+    """An amount of money in pounds, from a log-normal distribution with a given median."""
 
     median: float
     spread: float = 0.6
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Return its values, one for each record."""
         return pl.Series(self.median * rng.lognormal(0, self.spread, size=len(visits.day))).round(2)
 
 
 @dataclass(frozen=True)
 class Count:
-    """A whole number, skewed to the right, about a mean."""
+    """A whole number, from a right-skewed distribution with a given mean."""
 
     mean: float
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Return its values, one for each record."""
         return pl.Series(rng.poisson(rng.gamma(2, self.mean / 2, size=len(visits.day))), dtype=pl.Int32)
 
 
 @dataclass(frozen=True)
 class Flag:
-    """Y in a share of the records, N in the others."""
+    """Y in a share of the records, N in all others."""
 
     share: float
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Return its values, one for each record."""
         return pl.Series(["N", "Y"], dtype=pl.String).gather(
             (rng.random(len(visits.day)) < self.share).astype(np.int64)
         )
@@ -118,30 +118,30 @@ class Flag:
 
 @dataclass(frozen=True)
 class OfPerson:
-    """Something known of the person; ``instead`` in the share of records that lack it."""
+    """A fact about the person; ``missing`` is the share of records that have ``instead`` in its place."""
 
     name: str
     missing: float = 0.0
     instead: str | None = None
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:
-        """Its values, one a record."""
+        """Return its values, one for each record."""
         known = visits.population.people[self.name].gather(visits.entity)
         return known.set(pl.Series(rng.random(len(known)) < self.missing), self.instead)
 
 
 @dataclass(frozen=True)
 class OfDwelling:
-    """Something known of where the person lives."""
+    """A fact about the person's dwelling."""
 
     name: str
 
     def column(self, rng: np.random.Generator, visits: Visits) -> pl.Series:  # noqa: ARG002
-        """Its values, one a record."""
+        """Return its values, one for each record."""
         dwelling = visits.population.people["dwelling"].gather(visits.entity)
         return visits.population.places.dwellings[self.name].gather(dwelling)
 
 
 def written(dates: pl.Series, form: str | None) -> pl.Series:
-    """Dates as a provider writes them: text by a ``strftime`` format, or dates."""
+    """Return dates as a provider writes them: as text in a ``strftime`` format, or as dates."""
     return dates if form is None else dates.dt.strftime(form)

@@ -1,4 +1,4 @@
-"""Where people live: fictitious postcodes, streets and dwellings of an area shaped like Devon."""
+"""Build the places where people live: fictitious postcodes, streets and dwellings of an area similar to Devon."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -15,12 +15,12 @@ Index = npt.NDArray[np.int64]
 
 _HOMES_PER_POSTCODE: Final = 15
 _POSTCODES_PER_LSOA: Final = 44  # an LSOA holds about 650 homes
-_HOMES_PER_PRACTICE: Final = 4_200  # 9,500 patients
-_POSTCODES_IN_DISTRICT: Final = 3_000  # at most; 3,600 units are well formed
-_OUTSIDE_SHARE: Final = 0.02  # dwellings elsewhere in the country, of all: where people came from, and visitors live
+_HOMES_PER_PRACTICE: Final = 4_200  # about 9,500 patients
+_POSTCODES_IN_DISTRICT: Final = 3_000  # at most; a district has 3,600 well-formed units
+_OUTSIDE_SHARE: Final = 0.02  # share of dwellings elsewhere, where visitors live and newcomers lived
 _INWARD_LETTERS: Final = np.array(list("ABDEFGHJLNPQRSTUWXYZ"))  # C, I, K, M, O and V are never used
 
-# Postcode district: town (invented), homes in it as a weight, whether it is a city.
+# Postcode district, invented town, weight (number of homes), whether it is a city.
 _DISTRICTS: Final = (
     *((f"EX{district}", "Iscaford", 3.0, True) for district in (1, 2, 3, 4)),
     ("EX5", "Clystbury", 1.4, False),
@@ -87,19 +87,19 @@ _CARE_HOMES: Final = ("Residential Home", "Nursing Home", "Court Care Home", "Re
 
 @dataclass(frozen=True)
 class Places:
-    """Every dwelling there is.
+    """All dwellings.
 
     Parameters
     ----------
     dwellings : polars.DataFrame
         ``postcode``, ``address`` (one line, without the postcode), ``lsoa``, ``deprivation`` (decile of the index of
-        multiple deprivation, 1 most deprived), ``practice`` (the surgery of the place), ``city`` (Boolean). Homes lie
-        in order of place, so that numbers near each other are near each other on the ground; then come the communal
-        establishments, dwellings outside the area, and "no fixed abode".
+        multiple deprivation, 1 most deprived), ``practice`` (the local GP practice), ``city`` (Boolean). Homes come
+        first, in order of place, so that homes with near numbers are near each other. Then come the communal
+        establishments, the dwellings outside the area, and "no fixed abode".
     homes : int
-        How many of the dwellings are homes.
+        Number of homes.
     establishments : int
-        How many of them are communal.
+        Number of communal establishments.
     """
 
     dwellings: pl.DataFrame
@@ -113,24 +113,24 @@ class Places:
 
     @property
     def no_fixed_abode(self) -> int:
-        """The number of the dwelling that is none."""
+        """The number of the dwelling "no fixed abode"."""
         return len(self.dwellings) - 1
 
 
 def build_places(rng: np.random.Generator, homes: int, establishments: tuple[int, int, int]) -> Places:
-    """Lay out postcodes, streets and dwellings."""
+    """Build postcodes, streets and dwellings."""
     postcodes = _postcodes(rng, homes)
     sizes = rng.gamma(3.0, size=len(postcodes))
     counts = rng.multinomial(homes, sizes / sizes.sum())
     private = postcodes[np.repeat(np.arange(len(postcodes)), counts)].with_columns(
-        # Where in its postcode a home stands.
+        # Position of a home within its postcode.
         pl.Series("position", np.arange(homes) - np.repeat(np.cumsum(counts) - counts, counts))
     )
     private = private.with_columns(
         practice=_practice_codes(np.arange(homes) // _HOMES_PER_PRACTICE), address=_addresses(rng, private)
     )
     communal = private[rng.integers(0, homes, size=sum(establishments))].with_columns(
-        # A unit of its own, never one of a home: large establishments have that, and 0 is no sector above.
+        # A postcode of its own, as large establishments have: no home is in sector 0.
         postcode=_units(rng, sum(establishments), sector=0),
         address=_establishment_names(rng, establishments),
     )
@@ -147,10 +147,10 @@ def build_places(rng: np.random.Generator, homes: int, establishments: tuple[int
 
 
 def _postcodes(rng: np.random.Generator, homes: int) -> pl.DataFrame:
-    """One row a postcode, in order of place, with its street, LSOA and deprivation."""
+    """Return one row for each postcode, in order of place, with its street, LSOA and deprivation."""
     weights = np.array([weight for _, _, weight, _ in _DISTRICTS])
     wanted = weights / weights.sum() * homes / _HOMES_PER_POSTCODE
-    # Rounded up or down by chance, so that a small run does not fill every district; one postcode at least.
+    # Rounded up or down at random, so that a small run does not fill every district; at least one postcode.
     counts = np.minimum(np.floor(wanted + rng.random(len(wanted))).astype(np.int64), _POSTCODES_IN_DISTRICT)
     counts[0] = max(counts[0], 1)
     units = []
@@ -162,7 +162,7 @@ def _postcodes(rng: np.random.Generator, homes: int) -> pl.DataFrame:
     table = pl.DataFrame(_DISTRICTS, schema=["district", "town", "weight", "city"], orient="row")[district]
     area = np.arange(len(district)) // _POSTCODES_PER_LSOA
     deprived = rng.normal(size=area[-1] + 1)[area] + 0.7 * table["city"].to_numpy()
-    # Deciles of whole LSOAs by the rank of the first postcode in each.
+    # Deciles of whole LSOAs, by the rank of the first postcode of each.
     first = np.searchsorted(area, np.arange(area[-1] + 1))
     decile = 10 - np.argsort(np.argsort(deprived[first])) * 10 // len(first)
     street = rng.integers(0, 4, size=len(district)) == 0
@@ -181,7 +181,7 @@ def _postcodes(rng: np.random.Generator, homes: int) -> pl.DataFrame:
 
 
 def _addresses(rng: np.random.Generator, homes: pl.DataFrame) -> pl.Expr:
-    """One line for each home: a number in the street, a flat in a block, or in the country the name of a house."""
+    """Return one line for each home: a house number, a flat in a block, or, in the country, the name of a house."""
     block = pl.Series(_pick(rng, np.array(BEGINNINGS), len(homes)))
     names = block + pl.Series(_pick(rng, np.array(ENDINGS), len(homes)))
     kind = pl.Series(_pick(rng, np.array(_HOUSE_NAMES), len(homes)))
@@ -208,7 +208,7 @@ def _establishment_names(rng: np.random.Generator, establishments: tuple[int, in
 
 
 def _outside(rng: np.random.Generator, homes: int) -> pl.DataFrame:
-    """Dwellings elsewhere in the country."""
+    """Return dwellings elsewhere in the country."""
     count = round(homes * _OUTSIDE_SHARE) + 20
     street = pl.Series(_pick(rng, np.array(_COMMON_STREETS), count))
     return pl.DataFrame(
@@ -227,13 +227,13 @@ def _outside(rng: np.random.Generator, homes: int) -> pl.DataFrame:
 
 
 def _nowhere() -> pl.DataFrame:
-    """Give the one row for people of no fixed abode (NHS Data Dictionary: ZZ99 3VZ)."""
+    """Return the one row for people of no fixed abode (NHS Data Dictionary: ZZ99 3VZ)."""
     row = {"postcode": "ZZ99 3VZ", "address": "No fixed abode", "lsoa": None, "deprivation": None, "practice": None}
     return pl.DataFrame({**row, "city": True})
 
 
 def _practice_codes(number: Index) -> pl.Series:
-    """ODS codes with a first letter that no real practice has."""
+    """Return ODS codes of practices; no real practice has a code that begins with Z9."""
     return pl.select(pl.lit("Z9") + pl.Series(number).cast(pl.String).str.zfill(4)).to_series()
 
 
@@ -243,7 +243,7 @@ def _units(rng: np.random.Generator, count: int, sector: int | None = None) -> p
 
 
 def _unit_text(sector: Index, unit: Index) -> pl.Series:
-    """Write the inward part of a postcode: a sector and two letters."""
+    """Return the inward part of postcodes: a sector and two letters."""
     letters = np.char.add(_INWARD_LETTERS[unit // 20], _INWARD_LETTERS[unit % 20])
     return pl.Series("postcode", sector, dtype=pl.Int64).cast(pl.String) + pl.Series(letters, dtype=pl.String)
 
@@ -254,6 +254,6 @@ def _pick(
     count: int,
     weights: npt.NDArray[np.float64] | None = None,
 ) -> npt.NDArray[np.str_]:
-    """Values chosen with replacement."""
+    """Draw values with replacement."""
     shares = None if weights is None else weights / weights.sum()
     return values[rng.choice(len(values), size=count, p=shares)]

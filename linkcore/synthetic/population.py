@@ -1,4 +1,4 @@
-"""The people of a synthetic ICS: what is true of each of them, before any provider writes it down."""
+"""Build the people of a synthetic ICS: the truth about each, before any provider records it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -23,25 +23,25 @@ Flags = npt.NDArray[np.bool_]
 
 _UNLISTED_SHARE: Final = 0.015
 _UNLISTED_WITH_NUMBER: Final = 0.8
-_UNREGISTERED_BIRTHS: Final = ("somali", "arabic", "pakistani")  # some of these have 1 January for a birth date
+_UNREGISTERED_BIRTHS: Final = ("somali", "arabic", "pakistani")  # some of them have 1 January as birth date
 _FIRST_OF_JANUARY: Final = 0.08
 
 
 @dataclass(frozen=True)
 class Population:
-    """Everybody, and where they live.
+    """All people, and all dwellings.
 
     Parameters
     ----------
     people : polars.DataFrame
-        One row a person; the row number is the *entity* of the truth. Columns: ``listed`` (on the GP list),
+        One row for each person; the row number is the *entity* of the truth. Columns: ``listed`` (on the GP list),
         ``nhs_number`` (Int64; null for some who are not listed), ``given_name``, ``middle_name``, ``nickname``,
-        ``family_name``, ``previous_family_name`` (upper-case, accents kept; null where there is none), ``birth_date``,
+        ``family_name``, ``previous_family_name`` (upper case with accents; null if there is none), ``birth_date``,
         ``age`` (years, Float64), ``gender`` (1 male, 2 female), ``ethnic_group``, ``dwelling`` and
-        ``previous_dwelling`` (rows of ``places.dwellings``), ``moved_on`` (null where not within eight years),
-        ``practice``, ``household``, ``role`` (see :mod:`linkcore.synthetic.households`), ``companions`` and
-        ``first_companion`` (how many live in the household, and the first of them; 1 and oneself in an
-        establishment), ``need`` (how much care the person uses, 1 on average).
+        ``previous_dwelling`` (rows of ``places.dwellings``), ``moved_on`` (null without a move in the last eight
+        years), ``practice``, ``household``, ``role`` (see :mod:`linkcore.synthetic.households`), ``companions`` and
+        ``first_companion`` (the number of people in the household, and the first of them; 1 and the person in an
+        establishment), ``need`` (how much care the person uses; 1 on average).
     places : Places
         All dwellings.
     """
@@ -57,7 +57,7 @@ def build_population(
     number_range: tuple[int, int],
     reference_date: date,
 ) -> Population:
-    """Make the people."""
+    """Build the people and their dwellings."""
     step = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
     members = build_households(next(step), people)
     places = build_places(next(step), members.households, members.establishments)
@@ -96,7 +96,7 @@ def build_population(
 def _birth_dates(
     rng: np.random.Generator, members: Members, heritage: Index, reference_date: date
 ) -> npt.NDArray[np.datetime64]:
-    """Birth dates by age; 1 January for some who were born where births were not registered."""
+    """Return birth dates by age; 1 January for some people from places where births were not registered."""
     born = np.datetime64(reference_date, "D") - np.floor(members.age * 365.2425).astype("timedelta64[D]")
     unregistered = [number for number, h in enumerate(HERITAGES) if h.name in _UNREGISTERED_BIRTHS]
     chosen = np.isin(heritage, unregistered) & (rng.random(len(born)) < _FIRST_OF_JANUARY)
@@ -104,7 +104,7 @@ def _birth_dates(
 
 
 def _listed(rng: np.random.Generator, members: Members) -> Flags:
-    """Who is on the GP list: young adults, men and students are missing from it more often."""
+    """Draw who is on the GP list: young adults and men are missing more often."""
     weight = np.where((members.age >= 18) & (members.age < 36), 4.0, 1.0) * np.where(members.female == 1, 1.0, 1.5)
     unlisted = round(len(weight) * _UNLISTED_SHARE)
     key = rng.exponential(size=len(weight)) / weight

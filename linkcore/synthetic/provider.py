@@ -1,4 +1,4 @@
-"""What sets one provider of records apart from another."""
+"""Describe a provider: its extract, how it writes values, and its patients."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,51 +9,55 @@ from linkcore.synthetic.payload import Payload
 __all__ = ["CODED", "Provider"]
 
 CODED: Final = {1: "1", 2: "2", 9: "9", 0: "X"}
-"""PERSON STATED GENDER CODE, as the NHS Data Dictionary has it."""
+"""PERSON STATED GENDER CODE of the NHS Data Dictionary."""
 
 Curve = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
 class Provider:
-    """One provider: its extract, its habits, its patients.
+    """One provider: its extract, how it writes values, and its patients.
 
     Parameters
     ----------
     name : str
-        Of the source.
+        Name of the source.
     data : str
-        The file of the extract, or a glob of ``files`` files, relative to the programme file. Its ending is its format.
+        The file of the extract, or a glob of ``files`` files, relative to the programme file. The ending is the format.
     records_per_person : float
-        On average, over everybody.
+        Average number of records over all people.
     by_age : (ages, relative use)
-        How use rises and falls with age, linear between the points.
+        How use depends on age; linear between the points.
     columns : mapping of str to str
-        Standard identifier to the provider's own column, in the order of the file.
+        Maps standard identifiers to the provider's own columns, in the order of the file.
     payload : mapping of str to Payload
-        Every other column.
+        All other columns.
     record_id : str or None
-        The column that names a record; None where only the row does.
+        The column that names each record; None if only the row number does.
     number : {"plain", "spaced", "integer"}
-        How NHS Numbers are written: 9434765919, 943 476 5919, or as a number.
+        How NHS Numbers are written: 9434765919, 943 476 5919, or as an integer.
     dates : str or None
-        How dates are written, as for ``strftime``; None for a column of dates.
+        How dates are written, as a ``strftime`` format; None for a column of dates.
     gender : mapping of int to str
-        How 1 male, 2 female, 9 indeterminate and 0 not known are written.
+        How genders are written: 1 male, 2 female, 9 indeterminate, 0 not known.
     title_case : bool
-        Whether names are written Like This; else LIKE THIS.
+        Whether names are written Like This; otherwise LIKE THIS.
     accents : bool
-        Whether the system can write them.
+        Whether the system can write accents.
     trust : str, optional
-        The patient index that local patient identifiers come from; providers of one trust share it.
+        The trust whose patient index gives the local patient identifiers; its providers share the index.
     unlisted : float
-        How much people use it who are not on the GP list, against those who are.
+        Use by people who are not on the GP list, relative to those who are.
+    spine : bool
+        Whether the source is the spine.
+    files : int
+        Number of files of the extract.
     ethnic_group, deprivation, practice : str, optional
-        The columns with these.
+        The columns with the ethnic group, the deprivation decile and the practice code.
     events : mapping of str to str
-        Payload that tells what happened, by :data:`linkcore.sources.source.EVENTS`.
+        Columns of payload with events, by :data:`linkcore.sources.source.EVENTS`.
     withheld : tuple of str
-        Payload that the example recipient does not get.
+        Columns of payload that the example recipient does not get.
     note : str, optional
         A comment for the programme file.
     """

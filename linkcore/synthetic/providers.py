@@ -1,4 +1,4 @@
-"""The twelve providers: what each calls its columns, how it writes what it knows, and who uses it."""
+"""The twelve providers: the columns of each, how it writes values, and who uses it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -387,4 +387,4 @@ PROVIDERS: Final[Mapping[str, Provider]] = MappingProxyType(
         )
     }
 )
-"""The providers by the name of the source, the spine first."""
+"""The providers by name of the source; the spine comes first."""

@@ -1,4 +1,4 @@
-"""How often each provider gets what wrong: every figure a parameter."""
+"""How often each provider makes each kind of error; every rate is a parameter."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -38,42 +38,42 @@ _AT_THE_SCENE: Final = _shares(incident=0.88, typing=0.02, missing=0.10)
 
 @dataclass(frozen=True)
 class ErrorRates:
-    """How often one provider's records are wrong, and how.
+    """How often the records of one provider are wrong, and in which ways.
 
-    The rates are of all its records. Among records without a usable number all but ``wrong_number`` are
-    ``without_number`` times what they are among the others.
+    The rates are shares of all its records. For records without a usable NHS Number, all rates but ``wrong_number`` are
+    ``without_number`` times higher than for other records.
 
     Parameters
     ----------
     no_number : float
-        No number to link by: none, a placeholder, or one so mistyped that it is no number.
+        Records without a usable NHS Number: it is empty, a placeholder, or so mistyped that it is no number.
     wrong_number : float
-        A number that passes every check but is not the person's.
+        Records with a number that passes every check but belongs to somebody else.
     name : float
-        A name other than the person's; of the records that have one.
+        Records with a wrong name, as a share of the records that have a name.
     birth_date : float
-        Wrong or missing.
+        Records whose birth date is wrong or missing.
     postcode : float
-        Old, wrong or missing.
+        Records whose postcode is old, wrong or missing.
     no_name : float
-        None, or a word that says so.
+        Records without a name, or with a word that says that it is unknown.
     gender : float
-        Wrong or not stated.
+        Records whose gender is wrong or not stated.
     without_number : float
-        How many times likelier each is where there is no number.
+        How many times more often an error is made in a record without a usable number; 1 or more.
     no_number_kinds : mapping of str to float
         Shares of ``empty``, ``placeholder``, ``mistyped``.
     wrong_number_kinds : mapping of str to float
-        Shares of ``patient`` (another of the same provider), ``household`` (a member of the person's; of another
-        patient where there is none) and ``mistyped`` (two digits, by chance a number that passes).
+        Shares of ``patient`` (the number of another patient of the provider), ``household`` (of a member of the
+        household, or of another patient if there is none) and ``mistyped`` (two digits wrong, and the result passes).
     name_kinds, birth_date_kinds, postcode_kinds : mapping of str to float
-        Shares of the kinds of error, see :mod:`linkcore.synthetic.errors`. Where a kind cannot be (a nickname of
-        somebody who has none) the others take its share.
+        Shares of the kinds of error, see :mod:`linkcore.synthetic.errors`. If a kind is impossible (the nickname of
+        somebody without one), the other kinds take its share.
 
     Raises
     ------
     ProgrammeError
-        If a rate is no probability, or shares are none.
+        A rate is not from 0 to 1, or a share is negative, or all are 0.
 
     Examples
     --------
@@ -98,17 +98,17 @@ class ErrorRates:
     def __post_init__(self) -> None:
         for name in ("no_number", "wrong_number", "name", "birth_date", "postcode", "no_name", "gender"):
             if not 0 <= getattr(self, name) <= 1:
-                raise ProgrammeError(f"The rate {name} is a share of records, from 0 to 1.")
+                raise ProgrammeError(f"The rate {name} must be a share of records, from 0 to 1.")
         if self.without_number < 1:
-            raise ProgrammeError("without_number says how many times likelier an error is: 1 or more.")
+            raise ProgrammeError("without_number must be 1 or more: it is how many times more often an error is made.")
         for kinds in (f.name for f in fields(self) if f.name.endswith("_kinds")):
             shares = getattr(self, kinds)
             if unknown := set(shares) - _KNOWN_KINDS[kinds]:
                 raise ProgrammeError(
-                    f"{kinds} knows no {', '.join(sorted(unknown))}; it has {', '.join(sorted(_KNOWN_KINDS[kinds]))}."
+                    f"{kinds} names {', '.join(sorted(unknown))}; use {', '.join(sorted(_KNOWN_KINDS[kinds]))}."
                 )
             if not sum(shares.values()) > 0 or min(shares.values()) < 0:
-                raise ProgrammeError(f"{kinds} needs shares that are not negative and not all 0.")
+                raise ProgrammeError(f"{kinds}: no share may be negative, and not all may be 0.")
 
 
 _KNOWN_KINDS: Final = {
@@ -125,8 +125,8 @@ _ON_THE_TELEPHONE: Final = ErrorRates(0.055, 0.001, 0.05, 0.01, 0.15, no_name=0.
 
 DEFAULT_RATES: Final[Mapping[str, ErrorRates]] = MappingProxyType(
     {
-        # NHS Number present: emergency 98.0 %, in-patient 99.7 %, 111 96.3 %, ambulance 14.4 % in published figures;
-        # the others are a fair middle.
+        # Published shares of records with an NHS Number: emergency 98.0 %, in-patient 99.7 %, 111 96.3 %, ambulance
+        # 14.4 %. The other providers have rates between these.
         "gp": ErrorRates(0.001, 0.0002, 0.005, 0.001, 0.04, gender=0.0005),
         "inpatient": _ADMITTED,
         "outpatient": _ADMITTED,
@@ -144,7 +144,7 @@ DEFAULT_RATES: Final[Mapping[str, ErrorRates]] = MappingProxyType(
             no_name=0.05,
             gender=0.02,
             birth_date_kinds=_shares(digit=0.10, swap=0.05, year=0.15, default=0.10, missing=0.60),
-            # The postcode is of the place of the incident.
+            # The postcode is that of the incident.
             postcode_kinds=_AT_THE_SCENE,
         ),
         "nhs_111": _ON_THE_TELEPHONE,
@@ -152,4 +152,4 @@ DEFAULT_RATES: Final[Mapping[str, ErrorRates]] = MappingProxyType(
         "national_extract": ErrorRates(0.005, 0.0003, 0.0, 0.002, 0.10),
     }
 )
-"""The rates of the twelve providers, by the name of the source."""
+"""The error rates of the twelve providers, by name of the source."""

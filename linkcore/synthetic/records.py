@@ -1,4 +1,4 @@
-"""From people to records: who comes when, what the provider gets wrong, and how it writes it down."""
+"""Build the records of a provider: who comes when, which errors it makes, and how it writes values."""
 
 import zlib
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from linkcore.synthetic.errors import spoil
+from linkcore.synthetic.errors import make_errors
 from linkcore.synthetic.names import letters_beyond
 from linkcore.synthetic.payload import Visits, written
 from linkcore.synthetic.population import Population
@@ -20,25 +20,25 @@ from linkcore.synthetic.rates import ErrorRates
 __all__ = ["ProviderRecords", "build_records"]
 
 _WINDOW_DAYS: Final = 730
-# Where there is a patient index, most errors are made when a patient is entered in it, and then stand in all records.
+# With a patient index, most errors are made when a patient is entered in the index, and are in all the records.
 _MADE_IN_THE_INDEX: Final = 0.7
 _ENTERED_TWICE: Final = 0.015
-_MISFILED: Final = 0.0003  # records with the local identifier of somebody else
-_LOCAL_IDS: Final = 99_999_989  # a prime, so that multiplying by anything is a permutation
+_MISFILED: Final = 0.0003  # share of records with the local identifier of somebody else
+_LOCAL_IDS: Final = 99_999_989  # a prime, so that multiplication by any number is a permutation
 _ABBREVIATIONS: Final = {"Road": "Rd", "Street": "St", "Avenue": "Ave", "Close": "Cl", "Gardens": "Gdns", "Drive": "Dr"}
 
 
 @dataclass(frozen=True)
 class ProviderRecords:
-    """One provider's extract and the truth about it.
+    """The extract of one provider, and the truth about it.
 
     Parameters
     ----------
     frame : polars.DataFrame
-        As the provider sends it.
+        The extract as the provider sends it.
     truth : polars.DataFrame
-        ``source``, ``record_id`` (the row number, from 0, where the provider has none), ``entity``, ``listed``,
-        ``number_wrong``; a row a record, in the same order.
+        One row for each record, in the same order: ``source``, ``record_id`` (the row number, from 0, if the provider
+        has no record ids), ``entity``, ``listed``, ``number_wrong``.
     """
 
     frame: pl.DataFrame
@@ -55,7 +55,7 @@ def build_records(
     encoding: str,
     reference_date: date,
 ) -> ProviderRecords:
-    """Make the extract of one provider."""
+    """Build the extract of one provider."""
     step = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
     entity = _listed(next(step), population) if provider.spine else _patients(next(step), provider, population)
     day = _days(next(step), population.people["age"].gather(entity).to_numpy(), reference_date)
@@ -68,9 +68,11 @@ def build_records(
             next(step), provider, population, rates, number_range=number_range, entity=visits.entity
         )
     else:
-        records = spoil(next(step), _true(population, visits.entity), population, rates, number_range=number_range)
+        records = make_errors(
+            next(step), _without_errors(population, visits.entity), population, rates, number_range=number_range
+        )
     record_id = _record_ids(provider, len(records))
-    # Digits lost in typing are not filled up again, but where numbers begin with 0 that is no digit lost.
+    # A digit lost in typing is not filled up with 0, unless the numbers of the range begin with 0 themselves.
     digits = 10 if number_range[0] < 100_000_000 else 1
     identifiers = _identifiers(provider, records, encoding, digits)
     payload = {name: column.column(next(step), visits) for name, column in provider.payload.items()}
@@ -88,7 +90,7 @@ def build_records(
 
 
 def _listed(rng: np.random.Generator, population: Population) -> npt.NDArray[np.int64]:
-    """Everybody on the GP list, practice by practice."""
+    """Return everyone on the GP list, practice by practice."""
     people = population.people.select(
         "listed", "practice", entity=pl.int_range(pl.len()), key=pl.Series(rng.random(len(population.people)))
     )
@@ -96,7 +98,7 @@ def _listed(rng: np.random.Generator, population: Population) -> npt.NDArray[np.
 
 
 def _patients(rng: np.random.Generator, provider: Provider, population: Population) -> npt.NDArray[np.int64]:
-    """Of whom the records are, in no order: those in need of much care come often."""
+    """Draw the people of the records, in random order: people in need of more care come more often."""
     people = population.people
     use = people["need"].to_numpy() * np.interp(people["age"].to_numpy(), *provider.by_age)
     use = np.where(people["listed"], use, use * provider.unlisted)
@@ -105,15 +107,15 @@ def _patients(rng: np.random.Generator, provider: Provider, population: Populati
 
 
 def _days(rng: np.random.Generator, age: npt.NDArray[np.float64], reference_date: date) -> npt.NDArray[np.datetime64]:
-    """When: some day of the window, none before birth."""
+    """Draw a day in the window for each record, not before birth."""
     possible = np.minimum(_WINDOW_DAYS, np.floor(age * 365.2425) + 1)
     back = np.floor(rng.random(len(age)) * possible).astype("timedelta64[D]")
     days: npt.NDArray[np.datetime64] = np.datetime64(reference_date, "D") - back
     return days
 
 
-def _true(population: Population, entity: pl.Series) -> pl.DataFrame:
-    """Write what a provider would write down if it made no mistake."""
+def _without_errors(population: Population, entity: pl.Series) -> pl.DataFrame:
+    """Return the records that a provider would write without errors."""
     people = population.people
     home = people["dwelling"].gather(entity)
     known = ("nhs_number", "given_name", "family_name", "birth_date", "gender")
@@ -140,24 +142,24 @@ def _through_an_index(
     number_range: tuple[int, int],
     entity: pl.Series,
 ) -> pl.DataFrame:
-    """Copy records from a patient index with its errors, and then with errors of their own."""
+    """Copy records from a patient index with its errors, then make further errors in the records."""
     patients, patient = np.unique(entity.to_numpy(), return_inverse=True)
     twice = np.flatnonzero(rng.random(len(patients)) < _ENTERED_TWICE)
     second = np.full(len(patients), -1)
     second[twice] = len(patients) + np.arange(len(twice))
-    # Either entry of somebody entered twice may be the one that is found.
+    # If somebody was entered twice, a record may come from either entry.
     other = (second[patient] >= 0) & (rng.random(len(patient)) < 0.5)
     entry = np.where(other, second[patient], patient)
     entries = np.concatenate([patients, patients[twice]])
-    # Number-less entries are to have more errors by the ratio that holds for number-less records in the end, of which
-    # some lost their number after the index: solved for the ratio r of each go, r·(s + (1-s)²) + s·(1-s) = ratio.
+    # In the end, records without a number should have `ratio` times the errors. Some of them lost their number after
+    # the index, so the ratio r of each of the two steps solves r·(s + (1-s)²) + s·(1-s) = ratio.
     s, ratio = _MADE_IN_THE_INDEX, rates.without_number
-    each = replace(rates, without_number=max(1.0, (ratio - s * (1 - s)) / (s + (1 - s) ** 2)))
-    index = spoil(
+    step_rates = replace(rates, without_number=max(1.0, (ratio - s * (1 - s)) / (s + (1 - s) ** 2)))
+    index = make_errors(
         rng,
-        _true(population, pl.Series(entries, dtype=pl.UInt32)),
+        _without_errors(population, pl.Series(entries, dtype=pl.UInt32)),
         population,
-        each,
+        step_rates,
         number_range=number_range,
         part=s,
         no_number=s * rates.no_number,
@@ -165,14 +167,14 @@ def _through_an_index(
     )
     key = entries.astype(np.int64) + np.where(np.arange(len(entries)) < len(patients), 0, len(population.people))
     index = index.with_columns(local_patient_id=_local_ids(provider, key))
-    records = spoil(rng, index[entry], population, each, number_range=number_range, part=1 - s)
+    records = make_errors(rng, index[entry], population, step_rates, number_range=number_range, part=1 - s)
     misfiled = np.flatnonzero(rng.random(len(records)) < _MISFILED)
     elsewhere = records["local_patient_id"].gather(rng.integers(0, max(len(records), 1), size=len(misfiled)))
     return records.with_columns(local_patient_id=records["local_patient_id"].scatter(misfiled, elsewhere))
 
 
 def _local_ids(provider: Provider, key: npt.NDArray[np.int64]) -> pl.Series:
-    """Local patient identifiers: one a key, and the same in every provider of a trust."""
+    """Return local patient identifiers: one for each key, the same in all providers of a trust."""
     trust = str(provider.trust)
     multiplier = zlib.crc32(trust.encode()) % (_LOCAL_IDS - 1) + 1
     numbers = pl.Series((key + 1) * multiplier % _LOCAL_IDS).cast(pl.String).str.zfill(8)
@@ -180,7 +182,7 @@ def _local_ids(provider: Provider, key: npt.NDArray[np.int64]) -> pl.Series:
 
 
 def _record_ids(provider: Provider, count: int) -> pl.Series:
-    """Name the records as the truth does: by the provider's own identifier, or by the row number."""
+    """Return record ids: the provider's own, or the row number."""
     rows = pl.int_range(count, eager=True)
     if provider.record_id is None:
         return rows.cast(pl.String)
@@ -189,7 +191,7 @@ def _record_ids(provider: Provider, count: int) -> pl.Series:
 
 
 def _identifiers(provider: Provider, records: pl.DataFrame, encoding: str, digits: int) -> dict[str, pl.Series]:
-    """Write the identifiers as the provider does, under its own names."""
+    """Return the identifiers as the provider writes them, under its own column names."""
     letters = "ascii" if not provider.accents else encoding if provider.data.endswith(".csv") else "utf-8"
     result = {}
     for standard, own in provider.columns.items():
@@ -210,7 +212,7 @@ def _identifiers(provider: Provider, records: pl.DataFrame, encoding: str, digit
 
 
 def _plain(names: pl.Series, encoding: str) -> pl.Series:
-    """Names in the letters of an encoding."""
+    """Return names in letters that an encoding has."""
     table = letters_beyond(encoding)
     return names.str.replace_many(list(table), list(table.values())) if table else names
 
