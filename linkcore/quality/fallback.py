@@ -57,18 +57,18 @@ def _test(inputs: QualityInputs, probabilistic: Probabilistic, names: Mapping[in
         outcomes=inputs.outcomes or Outcomes.none(),
         names=names,
         thresholds={index_of[name]: threshold for name, threshold in probabilistic.thresholds.items()},
-        numberless=_count_by_source(open_records["order"].filter(numberless)),
-        links=_count_by_source(open_records["order"].filter(numberless & linked)),
+        numberless=_count_by_source(open_records["source_index"].filter(numberless)),
+        links=_count_by_source(open_records["source_index"].filter(numberless & linked)),
         pi={index_of[name]: pi for name, pi in probabilistic.pi.items()},
     )
 
 
 def _sources(inputs: QualityInputs, test: FallbackTest) -> pl.DataFrame:
-    compared_records = inputs.open_records["order"].filter(inputs.comparable)
-    opened = _count_by_source(inputs.open_records["order"])
+    compared_records = inputs.open_records["source_index"].filter(inputs.comparable)
+    opened = _count_by_source(inputs.open_records["source_index"])
     compared = _count_by_source(compared_records)
     linked = _count_by_source(compared_records[inputs.accepted])
-    hidden = _count_by_source(inputs.hidden.records["order"])
+    hidden = _count_by_source(inputs.hidden.records["source_index"])
     rows = [
         (
             test.names[source_index],

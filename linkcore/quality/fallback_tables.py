@@ -158,7 +158,7 @@ def candidates_table(
 ) -> pl.DataFrame:
     """Count the hidden records with a listed person, and those that blocking pairs with that person.
 
-    ``hidden``: RECORDS, ``order``, ``true_person``, and ``record`` (UInt32), the id used in ``proposed``.
+    ``hidden``: RECORDS, ``source_index``, ``true_person``, and ``record`` (UInt32), the id used in ``proposed``.
     ``proposed``: ``record`` and ``person``: hidden records whose true person some blocking rule proposed.
     """
     usable = enough_to_be_found(hidden.columns)
@@ -166,7 +166,7 @@ def candidates_table(
     return (
         hidden.filter(~pl.col("true_person").is_in(removed_persons.implode()))
         .select(
-            pl.col("order").replace_strict(dict(names), return_dtype=pl.String).alias("source"),
+            pl.col("source_index").replace_strict(dict(names), return_dtype=pl.String).alias("source"),
             pl.when(usable).then(pl.lit("three and more")).otherwise(pl.lit("fewer")).alias("usable_identifiers"),
             "record",
             "true_person",

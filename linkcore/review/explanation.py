@@ -169,7 +169,7 @@ def _read_again(linkage: LinkageResult, source: str, link: Mapping[str, Any]) ->
     if at is None or records.row_hashes[at] != link["raw_row_hash"]:
         raise SourceError(f"source {source!r}: the record is not what it was when it was linked; link again")
     return records.frame[at : at + 1].with_columns(
-        pl.lit(order, pl.Int32).alias("order"), pl.lit(source).alias("source")
+        pl.lit(order, pl.Int32).alias("source_index"), pl.lit(source).alias("source")
     )
 
 
@@ -204,7 +204,7 @@ def _weighed(
 def _relative(scored: pl.DataFrame, probabilistic: Probabilistic, model: Model, pooled: Model) -> pl.Series:
     """Weigh the thought that the record is of a relative; that begins from the weight by the model of all sources."""
     # All sources' relatives are the same, so that any of them will do.
-    order = min(probabilistic.records["order"])
+    order = min(probabilistic.records["source_index"])
     named = scored.with_columns(pl.lit(order, pl.Int32).alias("source"))
     weight = named["match_weight"] - model.prior_weight - shifted(named, level_shifts({order: model}, pooled))
     return probabilistic.relatives.factor(named.with_columns(weight.alias("weight")))

@@ -169,13 +169,13 @@ def test_candidates_count_the_hidden_records_that_blocking_pairs_with_their_pers
     full = {"given_name": "ANNA", "family_name": "NG", "postcode": "EX1 2AB"}
     bare = {"family_name": "NG", "further_telephone": "01392", "local_patient_id": "H1"}
     hidden = [
-        full | {"order": 1, "true_person": 10},  # found
-        full | {"order": 1, "true_person": 11},  # not found
-        full | {"order": 1, "true_person": 12},  # a person who does not exist without this record
-        bare | {"order": 1, "true_person": 13},  # another person was found
-        bare | {"order": 2, "true_person": 10, "birth_date": dt.date(1980, 2, 3)},  # found, by three identifiers
+        full | {"source_index": 1, "true_person": 10},  # found
+        full | {"source_index": 1, "true_person": 11},  # not found
+        full | {"source_index": 1, "true_person": 12},  # a person who does not exist without this record
+        bare | {"source_index": 1, "true_person": 13},  # another person was found
+        bare | {"source_index": 2, "true_person": 10, "birth_date": dt.date(1980, 2, 3)},  # found, by three identifiers
     ]
-    schema = dict(RECORDS) | {"order": pl.Int32, "true_person": pl.UInt32, "further_telephone": pl.String}
+    schema = dict(RECORDS) | {"source_index": pl.Int32, "true_person": pl.UInt32, "further_telephone": pl.String}
     frame = pl.DataFrame(hidden, schema=schema).with_columns(nhs_number=pl.lit(4_010_232_137))
     proposed = pl.DataFrame(
         [(0, 10), (3, 10), (4, 10), (2, 12)], schema={"record": pl.UInt32, "person": pl.UInt32}, orient="row"

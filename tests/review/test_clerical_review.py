@@ -257,7 +257,7 @@ def test_labels_are_taken_where_record_and_person_are_still_there(ics: ICS) -> N
         orient="row",
     )
     found = reviewed_records(sources, placement, labels)
-    assert found.select("record_id", "order", "label").rows() == [
+    assert found.select("record_id", "source_index", "label").rows() == [
         (still_open, 2, placement.links["gp"]["person_id"][3])
     ]
 

@@ -46,7 +46,7 @@ def use_given_models(engine: Engine, model: Model, of_sources: Mapping[int, Mode
 def learn_from_labels(engine: Engine, labelled: pl.DataFrame, seed: int) -> Learned:
     """Learn m from records and their persons, of all sources and of each; u from random pairs of such records.
 
-    ``labelled``: RECORDS, ``label``, the person, and ``order``, the source.
+    ``labelled``: RECORDS, ``label``, the person, and ``source_index``, the source.
     """
     counts = engine.count_labelled(labelled, seed)
     m = shares_of_levels(engine.comparisons, counts.one_person)

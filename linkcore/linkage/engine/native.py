@@ -93,10 +93,10 @@ class NativeEngine:
         import numpy as np
 
         generator = np.random.default_rng(seed)
-        records = comparable(labelled).with_columns(labelled["label"], labelled["order"])
+        records = comparable(labelled).with_columns(labelled["label"], labelled["source_index"])
         absent = [pl.lit(None).alias(name) for name in self.columns if name not in records.columns]
         make_table(self.people.connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
-        one_person = self._count("people", "labelled", "l.unique_id = r.label", group="r.order")
+        one_person = self._count("people", "labelled", "l.unique_id = r.label", group="r.source_index")
         self._draw("some_people", "people", (0, self.listed), generator)
         self._draw("some_records", "labelled", (0, labelled.height), generator)
         # DuckDB compares one row with many at once if all pairs are wanted. With a condition that is an inequality it

@@ -73,7 +73,7 @@ def link_probabilistically(
         return _nothing_compared(sources, placement, open_records, compared)
     tested = [
         index
-        for index in sorted(open_records["order"].unique())
+        for index in sorted(open_records["source_index"].unique())
         if not sources[index].source.spine and placement.persons.height
     ]
     # With a given model nothing is learned, but the same records are hidden, so that the thresholds are the same as in
@@ -154,8 +154,8 @@ def _quality_inputs(inputs: FallbackInputs, found: PersonsFound) -> QualityInput
 
 def _links_to_persons(compared: pl.DataFrame, accepted: pl.DataFrame, prior_weight: float) -> pl.DataFrame:
     return compared[accepted["record"]].select(
-        "order",
-        "at",
+        "source_index",
+        "position",
         accepted["person"].alias("person_id"),
         pl.lit("probabilistic", METHOD).alias("method"),
         (accepted["weight"] + prior_weight).round(9).alias("match_weight"),

@@ -22,7 +22,7 @@ class QualityInputs:
     Parameters
     ----------
     open_records : polars.DataFrame
-        All open records, with ``order``, the position of their source.
+        All open records, with ``source_index``, the position of their source.
     comparable : polars.Series
         Boolean: which of them have enough identifiers to be compared.
     accepted : polars.Series
