@@ -45,7 +45,7 @@ from linkcore.pseudonyms.sql import register_duckdb
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.quality.measures import Quality
 from linkcore.report.write import write_report
-from linkcore.review.clerical_review import read_review, review_agreement
+from linkcore.review.answers import read_review, review_agreement
 from linkcore.review.explanation import Explanation
 from linkcore.sources.source import Source
 

@@ -64,7 +64,7 @@ class Linkage(MeasuredLinkage):
 
     @classmethod
     def of(cls, result: LinkageResult, quality: Quality) -> "Linkage":
-        """Put a result and its quality together, and let go of what only the quality was measured from."""
+        """Combine a result with its quality, and drop the inputs that only the quality needed."""
         kept = {each.name: getattr(result, each.name) for each in fields(result)}
         if result.probabilistic is not None:
             kept["probabilistic"] = replace(result.probabilistic, quality_inputs=None)
@@ -138,7 +138,7 @@ class Linkage(MeasuredLinkage):
                 file.write_text(model_json(model), "utf-8")
 
     def explain(self, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
-        """Say why a record is of its person: everyone it might be of, and what each field said for and against.
+        """Explain why a record was linked to its person, or to nobody: its candidates and the weight of each field.
 
         Where the record was compared with persons, these are its candidates, with the probabilities and weights of the
         run itself. One that was linked by its number is read again, and shown beside its person.
@@ -182,13 +182,13 @@ class Linkage(MeasuredLinkage):
         return explain(self, source, record_id, identifiable=identifiable)
 
     def clerical_review(self, path: str | Path, *, identifiable: bool = False, records: int = 200) -> int:
-        """Write the records that it is least certain whose they are to a CSV file, for a person to decide.
+        """Write the least certain records to a CSV file for review.
 
         They are those of the largest Shannon entropy over their candidates and nobody, of each source in proportion to
         the square root of how many of its records are uncertain: so that small sources are looked at too, and large
         ones more. Each candidate is a row, the best first, with the record's and the person's identifiers side by side
-        and an empty ``answer``: ``match``, ``no`` or ``unsure``. It tells no probabilities, which would sway the
-        answers. :func:`linkcore.read_review` reads them.
+        and an empty ``answer``: ``match``, ``no`` or ``unsure``. Probabilities are left out: they would sway
+        the answers. :func:`linkcore.read_review` reads them.
 
         Parameters
         ----------
@@ -198,12 +198,12 @@ class Linkage(MeasuredLinkage):
         identifiable : bool
             Whether the caller asks for what identifies people; without it, the file is refused.
         records : int
-            How many records at most.
+            Most records to write.
 
         Returns
         -------
         int
-            How many records there are in it. The same linkage gives the same bytes.
+            Number of records written. The same linkage gives the same bytes.
 
         Raises
         ------
@@ -233,11 +233,11 @@ def link(
     synthetic: bool = False,
     progress: Progress = silent,
 ) -> Linkage:
-    """Find which records of all sources are of the same person.
+    """Link the records of all sources that belong to the same person.
 
     Records are linked exactly on the NHS Number, those without a usable one by a local patient identifier that stands
-    on numbered records of one person, or else on all their other identifiers, by Splink. Whatever is nobody's stands as
-    a person, alone or with other such records.
+    on numbered records of one person, or else on all their other identifiers, by Splink. A record that matches nobody
+    becomes a person of its own, alone or with other such records.
 
     Parameters
     ----------
@@ -250,14 +250,14 @@ def link(
     reference_date : datetime.date, optional
         The date by which ages are judged implausible and two-digit years read; today's date is never used.
     seed : int
-        Of whatever is sampled.
+        Seed of every random sample.
     work : path, optional
         A folder on a disk, where records are kept that would not all fit in memory. Their files have no name, nobody
         else can open them, and they are gone when the linkage is, or the process. With none given, all is in memory.
     synthetic : bool
         Whether the data are synthetic: of nobody. Data of real people are released only signed and audited.
     progress : Progress
-        Told of each step.
+        Called at each step.
 
     Returns
     -------
@@ -299,6 +299,6 @@ def link(
 
 
 def _is_of_a_linkage(entry: Path) -> bool:
-    """Say whether a file is one that a linkage is saved as: the links, their quality, and the models."""
+    """Whether :meth:`Linkage.save` writes a file of this name."""
     models = entry.name.startswith("model.") and entry.suffix == ".json"
     return models or entry.name in (LINKS_FILE, QUALITY_FILE)

@@ -52,12 +52,12 @@ _FIELDS: Final = pl.Schema(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """Why a record is where it is. It holds identifiers, and stays with the trusted team.
+    """Why a record was linked to a person, or to nobody. It holds identifiers, and stays with the trusted team.
 
     Parameters
     ----------
     reason : str
-        What was decided and why, in plain words, without identifiers.
+        The decision and its reason, in plain words, without identifiers.
     candidates : polars.DataFrame
         Everyone it might be of, the best first: ``person_id``; ``match_probability``, that it is of this person;
         ``match_weight``, in bits, as in LINKS; ``relative_weight``, the same if it is of an unlisted relative of the
@@ -75,11 +75,11 @@ class Explanation:
     _waterfall: str = field(default="")
 
     def __repr__(self) -> str:
-        """Say how much there is; never what."""
+        """Return the number of candidates, and no identifier."""
         return f"Explanation({self.candidates.height} candidates)"
 
     def waterfall(self) -> str:
-        """Give Splink's waterfall chart of the candidates, the best first: how the weights of the fields add up.
+        """Return Splink's waterfall chart of the candidates, best first: how the field weights add up.
 
         Returns
         -------
@@ -89,7 +89,7 @@ class Explanation:
         Raises
         ------
         ProgrammeError
-            If there is nobody whom the record was compared with.
+            If the record was compared with nobody.
         """
         if not self._waterfall:
             raise ProgrammeError(
@@ -98,7 +98,7 @@ class Explanation:
         return self._waterfall
 
     def save_waterfall(self, path: str | Path) -> None:
-        """Write the picture to a file that only its owner can read.
+        """Write the waterfall chart to a file that only its owner can read.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class Explanation:
         Raises
         ------
         ProgrammeError
-            If there is no picture, or the file cannot be written.
+            If there is no chart, or the file cannot be written.
         """
         page = self.waterfall()
         with new_file(Path(path)) as file:
