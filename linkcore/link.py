@@ -1,4 +1,4 @@
-"""The linkage, from sources to links."""
+"""The face of linkcore: `link` takes sources and returns a `Linkage`."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from linkcore.sources.source import Source
 __all__ = ["LINKS_FILE", "Linkage", "link"]
 
 LINKS_FILE: Final = "links.parquet"
-"""The name of the file with the links, in a folder that :meth:`Linkage.save` writes."""
+"""File name of the links in a folder that :meth:`Linkage.save` writes."""
 
 _MODEL_FILE: Final = "model.json"
 _FALLBACK: Final = Fallback()
@@ -78,22 +78,22 @@ class Linkage(MeasuredLinkage):
         return in_notebook(self.quality)
 
     def save(self, folder: str | Path) -> None:
-        """Write the links, their quality, and the models that were learned, to a folder for the trusted team only.
+        """Write the links, their quality and the learned models to a folder for the trusted team only.
 
-        It is what ``linkcore link`` writes, and ``linkcore report`` reads: ``links.parquet``, ``quality.json`` with
-        true counts, ``model.json`` and ``model.SOURCE.json``. All of it appears at once, instead of what an earlier run
-        left there; a run that is killed leaves that, or nothing. The same linkage gives the same bytes, but for how
-        long each step took, which ``quality.json`` tells.
+        ``linkcore link`` writes this folder and ``linkcore report`` reads it: ``links.parquet``, ``quality.json`` with
+        true counts, ``model.json`` and ``model.SOURCE.json``. All files appear at once and replace those of an earlier
+        run. A run that is killed leaves the earlier files, or none. The same linkage gives the same bytes, except for
+        the times of the steps in ``quality.json``.
 
         Parameters
         ----------
         folder : path
-            The folder to write. One writer at a time.
+            The folder to write. Only one process may write it at a time.
 
         Raises
         ------
         ProgrammeError
-            If the folder holds anything else, or cannot be written.
+            If the folder holds other files, or cannot be written.
 
         Examples
         --------
@@ -112,10 +112,10 @@ class Linkage(MeasuredLinkage):
                 self.save_model(partial / _MODEL_FILE)
 
     def save_model(self, path: str | Path) -> None:
-        """Save the model that the fallback learned, as Splink's own JSON: it holds weights, and no identifiers.
+        """Save the learned model as Splink's own JSON. It holds weights and no identifiers.
 
-        Splink opens it, and draws its charts; ``Fallback(model=path)`` links by it without learning again. Beside
-        ``model.json``, that of all sources, ``model.SOURCE.json`` is that of one of them.
+        Splink can open it and draw its charts. ``Fallback(model=path)`` links with it without learning again. Beside
+        ``model.json``, the model of all sources, ``model.SOURCE.json`` is the model of one source.
 
         Parameters
         ----------
@@ -125,7 +125,7 @@ class Linkage(MeasuredLinkage):
         Raises
         ------
         ProgrammeError
-            If nothing was learned.
+            If no model was learned.
         """
         if self.probabilistic is None or self.probabilistic.model is None:
             raise ProgrammeError("there is no model to save: no record was left for the probabilistic linkage")
@@ -140,17 +140,17 @@ class Linkage(MeasuredLinkage):
     def explain(self, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
         """Explain why a record was linked to its person, or to nobody: its candidates and the weight of each field.
 
-        Where the record was compared with persons, these are its candidates, with the probabilities and weights of the
-        run itself. One that was linked by its number is read again, and shown beside its person.
+        A record that was compared with persons is shown with all its candidates, and with the probabilities and weights
+        of the run. A record that was linked on its NHS Number is read again and shown beside its person.
 
         Parameters
         ----------
         source : str
-            The record's source.
+            Name of the record's source.
         record_id : str
-            Its id, as in ``links``.
+            Id of the record, as in ``links``.
         identifiable : bool
-            Whether the caller asks for what identifies people; without it, the explanation is refused.
+            Whether identifiers may be shown. Without them the explanation is refused.
 
         Returns
         -------
@@ -160,13 +160,13 @@ class Linkage(MeasuredLinkage):
         Raises
         ------
         RefusedError
-            If the caller does not ask for identifiers.
+            If ``identifiable`` is False.
         ProgrammeError
             If there is no such source or record.
         SourceError
-            If a record that is read again cannot be read, or has changed since.
+            If the record cannot be read again, or has changed since it was linked.
         LinkcoreError
-            If memory does not suffice.
+            If there is not enough memory.
 
         Examples
         --------
@@ -177,28 +177,28 @@ class Linkage(MeasuredLinkage):
         Traceback (most recent call last):
         linkcore.errors.RefusedError: an explanation shows names, birth dates and addresses ...
         >>> linkage.explain("gp", "0", identifiable=True).reason
-        'It is on the spine, and defines its person.'
+        'It is on the spine and defines its person.'
         """
         return explain(self, source, record_id, identifiable=identifiable)
 
     def clerical_review(self, path: str | Path, *, identifiable: bool = False, records: int = 200) -> int:
         """Write the least certain records to a CSV file for review.
 
-        They are those of the largest Shannon entropy over their candidates and nobody, of each source in proportion to
-        the square root of how many of its records are uncertain: so that small sources are looked at too, and large
-        ones more. Each candidate is a row, the best first, with the record's and the person's identifiers side by side
-        and an empty ``answer``: ``match``, ``no`` or ``unsure``. Probabilities are left out: they would sway
-        the answers. :func:`linkcore.read_review` reads them.
+        The least certain records have the largest Shannon entropy over their candidates and nobody. Each source is
+        represented in proportion to the square root of its number of uncertain records: small sources are reviewed too,
+        and large ones more. Each candidate is one row, best first, with the identifiers of the record and the person
+        side by side, and an empty ``answer`` to fill in: ``match``, ``no`` or ``unsure``. Probabilities are left out,
+        because they would sway the answers. :func:`linkcore.read_review` reads the answers.
 
         Parameters
         ----------
         path : path
-            The file to write; only its owner can read it. Where a spreadsheet would take a value for a formula or a
-            number, it is written with a ``'`` before it.
+            The file to write. Only its owner can read it. A ``'`` is written before each value that a spreadsheet would
+            take for a formula or a number.
         identifiable : bool
-            Whether the caller asks for what identifies people; without it, the file is refused.
+            Whether identifiers may be written. Without them the file is refused.
         records : int
-            Most records to write.
+            Largest number of records to write.
 
         Returns
         -------
@@ -208,7 +208,7 @@ class Linkage(MeasuredLinkage):
         Raises
         ------
         RefusedError
-            If the caller does not ask for identifiers.
+            If ``identifiable`` is False.
         ProgrammeError
             If there was no probabilistic linkage, or the file cannot be written.
 
@@ -235,41 +235,42 @@ def link(
 ) -> Linkage:
     """Link the records of all sources that belong to the same person.
 
-    Records are linked exactly on the NHS Number, those without a usable one by a local patient identifier that stands
-    on numbered records of one person, or else on all their other identifiers, by Splink. A record that matches nobody
-    becomes a person of its own, alone or with other such records.
+    Records are linked exactly on the NHS Number. A record without a usable number is linked on a local patient
+    identifier, if that occurs on numbered records of one person only; otherwise it is linked probabilistically on all
+    its other identifiers, by Splink's model. A record that matches nobody becomes a person of its own, alone or with
+    other such records.
 
     Parameters
     ----------
     sources : sequence of Source
-        The extracts; at most one is the spine, which defines who exists.
+        The extracts. At most one is the spine, which defines who exists.
     exact : Exact, optional
         Settings of the exact linkage.
     fallback : Fallback, optional
-        Settings of the probabilistic linkage of records without a usable number; None leaves it out.
+        Settings of the probabilistic linkage. None leaves it out.
     reference_date : datetime.date, optional
-        The date by which ages are judged implausible and two-digit years read; today's date is never used.
+        The date at which ages are calculated and by which two-digit years are read. Today's date is never used.
     seed : int
         Seed of every random sample.
     work : path, optional
-        A folder on a disk, where records are kept that would not all fit in memory. Their files have no name, nobody
-        else can open them, and they are gone when the linkage is, or the process. With none given, all is in memory.
+        A folder on a disk for records that do not fit in memory. The files have no name, nobody else can open them, and
+        they are deleted with the linkage or the process. Without a folder, all records are in memory.
     synthetic : bool
-        Whether the data are synthetic: of nobody. Data of real people are released only signed and audited.
+        Whether the data are synthetic. Data of real people are released only signed and audited.
     progress : Progress
         Called at each step.
 
     Returns
     -------
     Linkage
-        The same for the same data, whatever the number of threads; where records have ids, also in any order of rows.
+        The same for the same data and any number of threads and, where records have ids, any order of rows.
 
     Raises
     ------
     ProgrammeError
-        If a setting makes no sense, or the sources cannot be linked together (:func:`check_sources`).
+        If a setting is not valid, or the sources cannot be linked together.
     SourceError
-        If data cannot be read.
+        If a source cannot be read.
 
     Examples
     --------

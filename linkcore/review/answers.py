@@ -58,10 +58,10 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
         file = CsvFile("clerical review", path, encoding=encoding, separator=separator)
         header = file.header()
     except LookupError:
-        raise ProgrammeError(f"encoding is {encoding!r}; give a codec of Python, as in 'utf-8'") from None
+        raise ProgrammeError(f"encoding is {encoding!r}; give an encoding that Python knows, such as 'utf-8'") from None
     missing = [name for name in (*PAIR, "answer") if name not in header]
     if missing:
-        raise SourceError(f"{place} has no column {', '.join(missing)}; keep the columns that were written")
+        raise SourceError(f"{place} has no column {', '.join(missing)}; keep all columns of the file that was written")
     read = pl.concat(list(file.batches([*PAIR, "answer"])))
     answers = read.select(
         pl.int_range(2, pl.len() + 2).alias("row"),
@@ -72,10 +72,12 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
     nameless = pl.any_horizontal(pl.col(*PAIR).is_null() | (pl.col(*PAIR) == ""))
     _refuse(answers, nameless, place, "a column that names the record or the person is empty")
     contradicted = pl.col("answer").n_unique().over(PAIR) > 1
-    _refuse(answers, contradicted, place, "one pair is answered in two ways")
+    _refuse(answers, contradicted, place, "the same pair has two different answers")
     answers = answers.unique(PAIR, keep="first", maintain_order=True)
-    twice = (pl.col("answer") == "match") & ((pl.col("answer") == "match").sum().over("source", "record_id") > 1)
-    _refuse(answers, twice, place, "one record matches two persons; let the better match stand alone")
+    matched_twice = (pl.col("answer") == "match") & (
+        (pl.col("answer") == "match").sum().over("source", "record_id") > 1
+    )
+    _refuse(answers, matched_twice, place, "one record matches two persons; keep the better match only")
     sure = answers.filter(pl.col("answer") != "unsure")
     return sure.select(*PAIR, (pl.col("answer") == "match").alias("match"))
 
@@ -85,7 +87,7 @@ def _refuse(answers: pl.DataFrame, wrong: pl.Expr, place: str, what: str) -> Non
     if rows.len():
         more = f" and {rows.len() - 5} more" if rows.len() > 5 else ""
         raise SourceError(
-            f"{place}, rows {', '.join(map(str, rows.head(5)))}{more}: {what}; mend it, and read it again"
+            f"{place}, rows {', '.join(map(str, rows.head(5)))}{more}: {what}; correct the file and read it again"
         )
 
 
@@ -124,7 +126,7 @@ def review_agreement(linkage: LinkageResult, labels: pl.DataFrame) -> pl.DataFra
         theirs, on=["person_source", "person_record_id"], how="left"
     )
     linked, match = pl.col("person_id") == pl.col("other"), pl.col("match")
-    order = {each.name: order for order, each in enumerate(linkage.sources)}
+    positions = {source.name: position for position, source in enumerate(linkage.sources)}
     return (
         judged.group_by("source")
         .agg(
@@ -135,5 +137,5 @@ def review_agreement(linkage: LinkageResult, labels: pl.DataFrame) -> pl.DataFra
             (~linked & ~match).sum().alias("apart_no"),
             linked.is_null().sum().alias("lost"),
         )
-        .sort(pl.col("source").replace_strict(order, default=len(order), return_dtype=pl.Int64), "source")
+        .sort(pl.col("source").replace_strict(positions, default=len(positions), return_dtype=pl.Int64), "source")
     )

@@ -219,7 +219,7 @@ def test_a_record_that_was_linked_by_number_is_read_again_and_shown_beside_its_p
         else each
         for each in linkage.sources
     ]
-    with pytest.raises(lc.SourceError, match="not what it was when it was linked"):
+    with pytest.raises(lc.SourceError, match="has changed since it was linked"):
         replace(linkage, sources=tuple(changed)).explain("ambulance", link["record_id"], identifiable=True)
 
 
@@ -228,7 +228,7 @@ def test_a_record_that_defines_its_person_has_nobody_beside_it(linkage: lc.Linka
     explanation = linkage.explain("gp", spine["record_id"], identifiable=True)
     assert explanation.candidates.is_empty()
     assert explanation.fields.is_empty()
-    with pytest.raises(lc.ProgrammeError, match="no picture"):
+    with pytest.raises(lc.ProgrammeError, match="no chart"):
         explanation.waterfall()
 
 
@@ -243,9 +243,9 @@ def test_records_of_which_nothing_was_learned_have_a_reason() -> None:
     assert "defines the person" in only.reason
 
 
-def test_a_conflict_that_was_kept_is_said_to_be_one() -> None:
+def test_the_reason_names_a_conflict_that_was_kept() -> None:
     link = {"method": "nhs_number", "conflict": True}
-    assert "kept, as asked" in reason_of_exact(link, defines=False, fallback=True)
+    assert "the settings keep conflicts" in reason_of_exact(link, defines=False, fallback=True)
     assert "local patient identifier" in reason_of_exact(
         link | {"method": "local_patient_id"}, defines=False, fallback=True
     )
@@ -254,11 +254,11 @@ def test_a_conflict_that_was_kept_is_said_to_be_one() -> None:
 @pytest.mark.parametrize(
     ("candidates", "threshold", "why"),
     [
-        ([(0.48, 9.0), (0.48, 9.0)], 0.5, "2 persons are equally good"),
-        ([(0.4, 9.0), (0.1, 7.0)], 0.5, "not likelier than not"),
+        ([(0.48, 9.0), (0.48, 9.0)], 0.5, "2 persons fit equally well"),
+        ([(0.4, 9.0), (0.1, 7.0)], 0.5, "which is not above 0.5"),
         ([(0.8, 9.0)], 0.9, "below the threshold of 0.9"),
-        ([(0.95, 9.0)], 0.9, "other records of this source claim the same person"),
-        ([], 0.9, "None of 2481 persons has a chance"),
+        ([(0.95, 9.0)], 0.9, "other records of this source match the same person"),
+        ([], 0.9, "None of 2481 persons has a probability of 0.001"),
     ],
 )
 def test_why_a_record_was_not_linked(
@@ -269,18 +269,18 @@ def test_why_a_record_was_not_linked(
     given = replace(probabilistic_of(linkage), thresholds={"nhs_111": Threshold(threshold, "own")}, listed=2481)
     link = {"source": "nhs_111", "method": "new_person", "conflict": True}
     reason = reason_of_open(frame.with_columns(accepted=False), link, given, others=2)
-    assert reason.startswith("Its NHS Number is that of a person whom its name and birth date contradict")
+    assert reason.startswith("Its NHS Number belongs to a person whose name and birth date contradict it")
     assert why in reason
-    assert reason.endswith("It stands as a person together with 2 other records.")
+    assert reason.endswith("It is a new person, together with 2 other records.")
 
 
-def test_where_there_were_no_persons_the_reason_says_so(tmp_path: Path) -> None:
+def test_without_persons_the_reason_says_so(tmp_path: Path) -> None:
     people = [("ANNA", "NG", "1980-02-03"), ("JOHN", "OKORO", "1975-11-30"), ("MARY", "SMITH", "1990-01-15")]
     frame = pl.DataFrame(people, schema=["given_name", "family_name", "birth_date"], orient="row")
     linkage = lc.link([lc.Source("here", frame), lc.Source("there", frame)])
     explanation = linkage.explain("there", "0", identifiable=True)
     assert explanation.reason == (
-        "There were no persons to compare it with, only other such records. It stands as a person together with 1 "
+        "There were no persons to compare it with, only other open records. It is a new person, together with 1 "
         "other record."
     )
     assert explanation.candidates.is_empty()
