@@ -74,9 +74,8 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
     contradicted = pl.col("answer").n_unique().over(PAIR) > 1
     _refuse(answers, contradicted, place, "the same pair has two different answers")
     answers = answers.unique(PAIR, keep="first", maintain_order=True)
-    matched_twice = (pl.col("answer") == "match") & (
-        (pl.col("answer") == "match").sum().over("source", "record_id") > 1
-    )
+    is_match = pl.col("answer") == "match"
+    matched_twice = is_match & (is_match.sum().over("source", "record_id") > 1)
     _refuse(answers, matched_twice, place, "one record matches two persons; keep the better match only")
     sure = answers.filter(pl.col("answer") != "unsure")
     return sure.select(*PAIR, (pl.col("answer") == "match").alias("match"))
