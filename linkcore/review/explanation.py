@@ -20,7 +20,7 @@ from linkcore.linkage.model.by_source import level_shifts, shifted
 from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Fallback
-from linkcore.review.reasons import reason_of_exact
+from linkcore.review.reasons import reason_of_exact, reason_of_open
 from linkcore.schema import FURTHER, IDENTIFIERS
 from linkcore.sources.records import standardise
 

@@ -206,7 +206,7 @@ PAIR = {"source": "111", "record_id": "'7", "person_source": "gp", "person_recor
     ("rows", "what"),
     [
         ([PAIR | {"answer": "perhaps"}], "rows 2: the answer is not one of match, no, unsure"),
-        ([PAIR | {"answer": "no"}, PAIR | {"answer": "match"}], "rows 2, 3: one pair is answered in two ways"),
+        ([PAIR | {"answer": "no"}, PAIR | {"answer": "match"}], "rows 2, 3: the same pair has two different answers"),
         (
             [PAIR | {"answer": "match"}, PAIR | {"answer": ""}, PAIR | {"person_record_id": "'8", "answer": "Match"}],
             "rows 2, 4: one record matches two persons",
@@ -235,7 +235,7 @@ def test_the_same_answer_twice_is_one_and_a_spreadsheets_file_is_read(tmp_path: 
         lc.read_review(tmp_path / "review.csv", separator=";")
     with pytest.raises(lc.SourceError, match="cannot be read"):
         lc.read_review(tmp_path / "absent.csv")
-    with pytest.raises(lc.ProgrammeError, match="codec"):
+    with pytest.raises(lc.ProgrammeError, match="an encoding that Python knows"):
         lc.read_review(tmp_path / "review.csv", encoding="utf-9")
 
 

@@ -196,7 +196,7 @@ def test_nothing_that_identifies_shows_by_itself(explained: Explained) -> None:
 
 
 def test_what_is_not_there_is_not_quoted(linkage: lc.Linkage) -> None:
-    with pytest.raises(lc.ProgrammeError, match="no record of that id") as caught:
+    with pytest.raises(lc.ProgrammeError, match="no record with that id") as caught:
         linkage.explain("gp", "4010232137", identifiable=True)
     assert "4010232137" not in str(caught.value)
     with pytest.raises(lc.ProgrammeError, match="no source 'dentist' was linked"):
@@ -208,7 +208,7 @@ def test_a_record_that_was_linked_by_number_is_read_again_and_shown_beside_its_p
     links = linkage.links.filter(method="nhs_number", source="ambulance")
     link = links.filter(pl.col("person_id").is_in(of_spine.implode())).row(0, named=True)
     explanation = linkage.explain("ambulance", link["record_id"], identifiable=True)
-    assert explanation.reason == "Its NHS Number is that of the person."
+    assert explanation.reason == "It has the NHS Number of the person."
     assert explanation.candidates.select("person_id", "match_probability", "accepted").rows() == [
         (link["person_id"], 1.0, True)
     ]
@@ -235,7 +235,7 @@ def test_a_record_that_defines_its_person_has_nobody_beside_it(linkage: lc.Linka
 def test_records_of_which_nothing_was_learned_have_a_reason() -> None:
     numbers = pl.DataFrame({"nhs_number": ["4010232137", None], "family_name": ["SMITH", "JONES"]})
     gp, seen = lc.Source("gp", numbers[:1], spine=True), lc.Source("seen", numbers)
-    for fallback, why in ((None, "left out"), (lc.Fallback(), "fewer than two identifiers")):
+    for fallback, why in ((None, "there was no probabilistic linkage"), (lc.Fallback(), "fewer than two identifiers")):
         linkage = lc.link([gp, seen], fallback=fallback)
         assert why in linkage.explain("seen", "1", identifiable=True).reason
         assert "of the person" in linkage.explain("seen", "0", identifiable=True).reason
