@@ -1,4 +1,4 @@
-"""Addresses: one line in one form, and what is no place."""
+"""Addresses are standardised to one line, and texts that are no place are recognised."""
 
 import polars as pl
 import pytest
@@ -25,7 +25,7 @@ X = pl.col("x")
         ("улица Ленина", "УЛИЦА ЛЕНИНА"),
     ],
 )
-def test_an_address(text: str, value: str) -> None:
+def test_an_address_is_standardised(text: str, value: str) -> None:
     assert parsed([text], address.standardise(X)) == [(value, "valid")]
 
 
@@ -37,7 +37,7 @@ def test_an_address(text: str, value: str) -> None:
         (["", "  ", "-", ", ,", "NULL", "n/a", "none", None], "missing"),
     ],
 )
-def test_no_address(texts: list[str | None], status: str) -> None:
+def test_a_value_that_is_no_address_gets_its_status(texts: list[str | None], status: str) -> None:
     found = parsed(texts, address.standardise(X))
     assert found == [(None, status)] * len(texts)
 
@@ -64,5 +64,5 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS))
-def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
+def test_any_text_is_read_as_the_naive_parser_reads_it(values: list[str | None]) -> None:
     assert parsed(values, address.standardise(X)) == [naive.address(value) for value in values]

@@ -1,4 +1,4 @@
-"""Birth dates: the forms they come in, and those that cannot be."""
+"""Birth dates are read in all their forms, and impossible and implausible dates are recognised."""
 
 import datetime as dt
 
@@ -27,12 +27,12 @@ FORMS = [
 
 
 @pytest.mark.parametrize("text", FORMS)
-def test_one_date_in_many_forms(text: str) -> None:
+def test_one_date_is_read_in_many_forms(text: str) -> None:
     assert parsed([text], birth_date.standardise(X)) == [(DATE, None, "valid")]
 
 
 @pytest.mark.parametrize("month", range(1, 13))
-def test_every_month_by_its_name(month: int) -> None:
+def test_every_month_is_read_by_its_name(month: int) -> None:
     date = dt.date(1984, month, 28)
     texts = [f"{date:%d %B %Y}", f"{date:%d-%b-%Y}", f"{date:%d%b%y}".upper(), f"{date:%B %d, %Y}".lower()]
     assert parsed(texts, birth_date.standardise(X)) == [(date, None, "valid")] * 4
@@ -77,7 +77,9 @@ def test_every_month_by_its_name(month: int) -> None:
         ("9434765919", None, None, "unreadable"),
     ],
 )
-def test_status(text: str | None, value: dt.date | None, kept: str | None, status: str) -> None:
+def test_every_kind_of_date_gets_its_status(
+    text: str | None, value: dt.date | None, kept: str | None, status: str
+) -> None:
     assert parsed([text], birth_date.standardise(X)) == [(value, kept, status)]
 
 
@@ -88,16 +90,20 @@ def test_status(text: str | None, value: dt.date | None, kept: str | None, statu
         ("02/2001 2/2001 2001-02 2001/02 2001.02 2001-Feb 2001–02 ２００１-０２", "2001-02", "partial"),
         ("Feb2001 FEB-2001 February,2001 feb.2001 00/02/2001 0-2-01 2001-02-00 20010200", "2001-02", "partial"),
         ("00022001 0-Feb-2001 00FEB2001 2001-02-00T00:00:00", "2001-02", "partial"),
-        ("198002 198002.0", "1980-02", "partial"),  # 80 is no month of DDMMYY or YYMMDD, and 19 none of MMDDYY
+        ("198002 198002.0", "1980-02", "partial"),  # 80 is no month in DDMMYY or YYMMDD, nor is 19 in MMDDYY
         ("200002", "2000-02", "partial"),
-        ("200102 190112 201212 022001 021980 800203 030280 030201", None, "unreadable"),  # of more than one reading
+        (
+            "200102 190112 201212 022001 021980 800203 030280 030201",
+            None,
+            "unreadable",
+        ),  # these have more than one reading
         ("1900 1900-01 01/1900 Jan-1900 1900-00-00 1800 1800-01 9999 12/9999 9999-12-00", None, "default"),
         ("1900-02", "1900-02", "partial"),
         ("1849", "1849", "implausible"),
         ("12/1849", "1849-12", "implausible"),
         ("2101-00-00", "2101", "implausible"),
         ("0000 00/0000 0000-02 00/02/0000 00/02/00 13/00/0000", None, "missing"),
-        # A day without a month, or without a year, is no date that lacks its end.
+        # A day without a month or without a year is not a partial date.
         ("2001-00-13 13/00/2001", "2001-00-13", "impossible"),
         ("0000-02-13", "0000-02-13", "impossible"),
         ("2001-13-00", "2001-13-00", "impossible"),
@@ -109,7 +115,7 @@ def test_status(text: str | None, value: dt.date | None, kept: str | None, statu
         ("2001-2002 200113 c2001 2001?", None, "unreadable"),
     ],
 )
-def test_a_date_without_its_day_or_month_keeps_what_is_there(texts: str, kept: str | None, status: str) -> None:
+def test_a_partial_date_keeps_its_parts_as_text(texts: str, kept: str | None, status: str) -> None:
     for text in texts.split():
         assert parsed([text], birth_date.standardise(X)) == [(None, kept, status)], text
 
@@ -127,7 +133,7 @@ def test_a_date_without_its_day_or_month_keeps_what_is_there(texts: str, kept: s
         ("3 Feb 2001", dt.date(2001, 2, 3), dt.date(2001, 2, 3)),
     ],
 )
-def test_day_or_month_first(text: str, day_first: dt.date, month_first: dt.date) -> None:
+def test_day_first_decides_the_order_of_day_and_month(text: str, day_first: dt.date, month_first: dt.date) -> None:
     assert parsed([text], birth_date.standardise(X)) == [(day_first, None, "valid")]
     assert parsed([text], birth_date.standardise(X, day_first=False)) == [(month_first, None, "valid")]
 
@@ -147,14 +153,14 @@ REFERENCE = dt.date(2024, 6, 30)
         ("01/07/23", dt.date(2023, 7, 1), "valid"),
     ],
 )
-def test_the_reference_date_judges(text: str, value: dt.date, status: str) -> None:
+def test_the_reference_date_decides_which_dates_are_implausible(text: str, value: dt.date, status: str) -> None:
     assert parsed([text], birth_date.standardise(X, reference_date=REFERENCE)) == [(value, None, status)]
 
 
 @pytest.mark.parametrize(
     ("text", "kept", "status"),
     [
-        # One day of it is enough.
+        # One plausible day is enough.
         ("2024", "2024", "partial"),
         ("2024-06", "2024-06", "partial"),
         ("2024-07", "2024-07", "implausible"),
@@ -168,11 +174,13 @@ def test_the_reference_date_judges(text: str, value: dt.date, status: str) -> No
         ("00/07/24", "1924-07", "partial"),
     ],
 )
-def test_the_reference_date_judges_what_a_partial_date_may_be(text: str, kept: str | None, status: str) -> None:
+def test_the_reference_date_decides_which_partial_dates_are_implausible(
+    text: str, kept: str | None, status: str
+) -> None:
     assert parsed([text], birth_date.standardise(X, reference_date=REFERENCE)) == [(None, kept, status)]
 
 
-def test_a_year_that_is_a_number_is_a_year() -> None:
+def test_a_year_in_a_number_column_is_a_year() -> None:
     for dtype in (pl.Int16, pl.Int64, pl.Float64):
         years = pl.DataFrame({"x": pl.Series([1980, None], dtype=dtype)})
         found = years.select(birth_date.standardise(X)).unnest("x").rows()
@@ -221,9 +229,9 @@ def test_dates_outside_the_calendar_are_unreadable() -> None:
     assert found.rows() == [(None, None, "unreadable")] * 2
 
 
-def test_excel_counts_days() -> None:
+def test_excel_serial_numbers_are_read() -> None:
     days = pl.DataFrame({"x": [10_000, 60_000, 9_999, 60_001]}).select(birth_date.standardise(X)).unnest("x")
-    # What Excel shows for these two numbers.
+    # Excel shows these dates for the two numbers.
     assert days["value"].to_list() == [dt.date(1927, 5, 18), dt.date(2064, 4, 8), None, None]
 
 
@@ -246,7 +254,7 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS), st.none() | st.dates(dt.date(1990, 1, 1), dt.date(2030, 1, 1)), st.booleans())
-def test_any_text_is_read_as_the_slow_way_reads_it(
+def test_any_text_is_read_as_the_naive_parser_reads_it(
     values: list[str | None], reference_date: dt.date | None, day_first: bool
 ) -> None:
     found = parsed(values, birth_date.standardise(X, reference_date=reference_date, day_first=day_first))

@@ -1,4 +1,4 @@
-"""What holds for every parser: any value of any dtype gets a status, in every engine, whatever stands beside it."""
+"""All parsers: any value of any dtype gets a status, in every engine, independently of the other values."""
 
 import datetime as dt
 import random
@@ -18,7 +18,7 @@ Parser = Callable[[pl.Expr], pl.Expr]
 X = pl.col("x")
 NAN, INFINITY = float("nan"), float("inf")
 
-# Each with the dtypes of its fields, the status last, and what of it is kept though it is not valid.
+# Each parser with the dtypes of its fields, the status last, and the fields that it keeps if a value is not valid.
 PARSERS: dict[str, tuple[Parser, dict[str, pl.DataType], set[str]]] = {
     "nhs_number": (
         nhs_number.standardise,
@@ -132,7 +132,7 @@ def test_lazy_eager_and_streaming_agree(parser: str) -> None:
 
 
 @every_parser
-def test_a_value_is_read_by_itself(parser: str) -> None:
+def test_a_value_is_read_independently_of_the_others(parser: str) -> None:
     standardise = PARSERS[parser][0]
     together = frame(copies=20, seed=1)
     chunked = pl.concat([together[:7], together[7:300], together[300:]], rechunk=False)
@@ -143,7 +143,7 @@ def test_a_value_is_read_by_itself(parser: str) -> None:
 
 
 @every_parser
-def test_a_column_keeps_its_name_and_is_found_by_it(parser: str) -> None:
+def test_a_column_keeps_its_name(parser: str) -> None:
     standardise = PARSERS[parser][0]
     table = pl.DataFrame({"DOB": ["2001-02-03"], "text": ["Mary"], "value": ["1"], "rest": [None]})
     found = table.select(standardise(pl.all()))
@@ -153,7 +153,7 @@ def test_a_column_keeps_its_name_and_is_found_by_it(parser: str) -> None:
 
 
 @pytest.mark.parametrize("parser", ["nhs_number", "birth_date", "gender"])
-def test_a_dtype_that_is_given_changes_nothing(parser: str) -> None:
+def test_a_given_dtype_changes_nothing(parser: str) -> None:
     standardise = PARSERS[parser][0]
     for series in columns_of_every_dtype():
         table = series.to_frame()

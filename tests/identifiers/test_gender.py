@@ -1,4 +1,4 @@
-"""Gender: codes, words, and what is no evidence."""
+"""Gender is read from codes and words, and codes that say nothing are recognised."""
 
 import polars as pl
 import pytest
@@ -24,7 +24,7 @@ MEANINGS = [
 
 
 @pytest.mark.parametrize(("texts", "value", "status"), MEANINGS)
-def test_meaning(texts: list[str | None], value: str | None, status: str) -> None:
+def test_codes_and_words_are_read(texts: list[str | None], value: str | None, status: str) -> None:
     assert parsed(texts, gender.standardise(X)) == [(value, status)] * len(texts)
 
 
@@ -66,5 +66,5 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS))
-def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
+def test_any_text_is_read_as_the_naive_parser_reads_it(values: list[str | None]) -> None:
     assert parsed(values, gender.standardise(X)) == [naive.gender(value) for value in values]

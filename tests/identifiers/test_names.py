@@ -1,4 +1,4 @@
-"""Names: what is left of them, and what is no name."""
+"""Names are standardised, and texts that are no name are recognised."""
 
 import polars as pl
 import pytest
@@ -67,7 +67,7 @@ EITHER = [
 
 @pytest.mark.parametrize("kind", ["given", "family"])
 @pytest.mark.parametrize(("text", "name"), EITHER)
-def test_a_name(text: str, name: str, kind: names.Kind) -> None:
+def test_a_name_is_standardised(text: str, name: str, kind: names.Kind) -> None:
     assert parsed([text], names.standardise(X, kind=kind)) == [(name, "valid")]
 
 
@@ -82,7 +82,7 @@ NEITHER = [*((text, "missing") for text in MISSING), *((text, "non_name") for te
 
 @pytest.mark.parametrize("kind", ["given", "family"])
 @pytest.mark.parametrize(("text", "status"), NEITHER)
-def test_no_name(text: str | None, status: str, kind: names.Kind) -> None:
+def test_a_value_that_is_no_name_gets_its_status(text: str | None, status: str, kind: names.Kind) -> None:
     assert parsed([text], names.standardise(X, kind=kind)) == [(None, status)]
 
 
@@ -93,7 +93,7 @@ GIVEN_ONLY = [
 
 
 @pytest.mark.parametrize("text", GIVEN_ONLY)
-def test_what_is_no_given_name_may_be_a_family_name(text: str) -> None:
+def test_some_words_are_family_names_but_no_given_names(text: str) -> None:
     assert parsed([text], names.standardise(X, kind="given")) == [(None, "non_name")]
     if " " not in text:
         assert parsed([text], names.standardise(X, kind="family")) == [(text.upper(), "valid")]
@@ -119,5 +119,5 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS), st.sampled_from(["given", "family"]))
-def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None], kind: names.Kind) -> None:
+def test_any_text_is_read_as_the_naive_parser_reads_it(values: list[str | None], kind: names.Kind) -> None:
     assert parsed(values, names.standardise(X, kind=kind)) == [naive.name(value, kind) for value in values]

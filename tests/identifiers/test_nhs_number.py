@@ -1,4 +1,4 @@
-"""NHS Numbers: what is read, what kind it is, and that Modulus 11 is the published one."""
+"""NHS Numbers are read, their kind is found, and Modulus 11 is the published algorithm."""
 
 import datetime as dt
 
@@ -15,7 +15,7 @@ from tests.identifiers.texts import columns, parsed
 
 X = pl.col("x")
 
-# 943 476 5919 is the example of the NHS Data Dictionary; it lies in a range set aside for testing.
+# 943 476 5919 is the example of the NHS Data Dictionary, in a range for testing.
 SPELLINGS = [
     "9434765919",
     "943 476 5919",
@@ -46,7 +46,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("text", SPELLINGS)
-def test_one_number_in_many_spellings(text: str) -> None:
+def test_one_number_is_read_in_many_spellings(text: str) -> None:
     assert parsed([text], nhs_number.standardise(X)) == [(9434765919, "test")]
 
 
@@ -63,7 +63,7 @@ STATUSES = [
     ("9434765919.5", "malformed"),
     ("94347659.19", "malformed"),
     ("9.43477E+09", "malformed"),  # rounded to six digits
-    ("9.43476592E+09", "malformed"),  # to nine
+    ("9.43476592E+09", "malformed"),  # rounded to nine digits
     ("9.434765919E-09", "malformed"),
     ("9434765919 4010232137", "malformed"),
     ("02/03/2001", "malformed"),
@@ -89,7 +89,7 @@ STATUSES = [
 
 
 @pytest.mark.parametrize(("text", "status"), STATUSES)
-def test_status(text: str | None, status: str) -> None:
+def test_every_kind_of_number_gets_its_status(text: str | None, status: str) -> None:
     [(value, found)] = parsed([text], nhs_number.standardise(X))
     assert found == status
     assert (value is not None) == (status == "valid")
@@ -121,7 +121,7 @@ def first_with_check_digit(first_nine: int, step: int) -> str:
     ],
 )
 def test_a_range_holds_from_its_first_number_to_its_last(first: int, last: int, status: str) -> None:
-    # The very first of all, ten zeros, and the very last, ten nines, are placeholders.
+    # The very first number, ten zeros, and the very last, ten nines, are placeholders.
     lowest = first_with_check_digit(max(first, 1), 1)
     highest = first_with_check_digit(min(last, 999_999_998), -1)
     found = parsed([lowest, highest], nhs_number.standardise(X))
@@ -148,7 +148,7 @@ def test_one_number_in_eleven_passes() -> None:
 CHI = (dt.date(1990, 4, 1), "0104901004", "104901004")
 
 
-def test_a_chi_number_that_lost_its_zero_is_known_by_the_birth_date() -> None:
+def test_a_chi_number_that_lost_its_zero_is_recognised_by_the_birth_date() -> None:
     born, whole, without_zero = CHI
     values = [whole, without_zero, "10490 1004", without_zero, without_zero]
     dates = pl.Series("born", [born, born, born, dt.date(1990, 4, 2), None], dtype=pl.Date)
@@ -193,13 +193,13 @@ def test_a_number_is_the_same_in_every_dtype(values: list[object], dtype: pl.Dat
         ([2**63 - 1, -1, -9434765919], pl.Int64),
         ([2**64 - 1], pl.UInt64),
         ([float("inf"), -float("inf"), 1e300, -4010232137.0], pl.Float64),
-        ([9434765919.0], pl.Float32),  # seven digits are left of ten
+        ([9434765919.0], pl.Float32),  # holds only seven of the ten digits
         ([True, False], pl.Boolean),
         ([dt.date(2001, 2, 3)], pl.Date),
     ],
     ids=str,
 )
-def test_numbers_that_cannot_be_are_malformed(values: list[object], dtype: pl.DataType) -> None:
+def test_impossible_numbers_are_malformed(values: list[object], dtype: pl.DataType) -> None:
     found = pl.DataFrame({"x": pl.Series(values, dtype=dtype)}).select(nhs_number.standardise(X)).unnest("x")
     assert found.rows() == [(None, "malformed")] * len(values)
 
@@ -218,20 +218,20 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS))
-def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
+def test_any_text_is_read_as_the_naive_parser_reads_it(values: list[str | None]) -> None:
     assert parsed(values, nhs_number.standardise(X)) == [naive.nhs_number(value) for value in values]
 
 
 @settings(max_examples=40)
 @given(st.lists(st.tuples(st.dates(dt.date(1930, 1, 1), dt.date(2029, 12, 31)), st.integers(0, 999)), min_size=1))
-def test_lost_zeros_are_found_as_the_slow_way_finds_them(cases: list[tuple[dt.date, int]]) -> None:
+def test_lost_zeros_are_found_as_the_naive_parser_finds_them(cases: list[tuple[dt.date, int]]) -> None:
     texts = [f"{born:%d%m%y}{serial:03}{serial % 11 % 10}".removeprefix("0") for born, serial in cases]
     dates = pl.Series("born", [born for born, _ in cases])
     found = parsed(texts, nhs_number.standardise(X, birth_date=pl.col("born")), born=dates)
     assert found == [naive.nhs_number(text, born) for text, (born, _) in zip(texts, cases, strict=True)]
 
 
-def test_the_usable_numbers_are_written_as_ten_digits() -> None:
+def test_usable_numbers_are_written_as_ten_digits() -> None:
     frame = pl.DataFrame({"NHS_NO": ["401 023 2137", "010 490 1004", "943 476 5919", "junk", None]})
     assert frame.select(nhs_number.nhs_number("NHS_NO")).to_dict(as_series=False) == {
         "NHS_NO": ["4010232137", "0104901004", None, None, None]
@@ -247,7 +247,7 @@ def test_a_status_without_a_number_cannot_be_usable(usable: list[str]) -> None:
         nhs_number.nhs_number("x", usable=usable)
 
 
-def test_status_alone_is_that_of_standardise() -> None:
+def test_nhs_number_status_gives_the_status_of_standardise() -> None:
     frame = pl.DataFrame({"x": [text for text, _ in STATUSES]}, schema={"x": pl.String})
     assert frame.select(nhs_number.nhs_number_status("x")).to_series().to_list() == [status for _, status in STATUSES]
     assert frame.lazy().select(nhs_number.nhs_number_status("x")).collect_schema() == {"x": NHS_NUMBER_STATUS}

@@ -1,4 +1,4 @@
-"""Nicknames: who may be whom."""
+"""Nicknames: which given names may belong to the same person."""
 
 import csv
 import re
@@ -34,7 +34,7 @@ def share_a_group(left: str, right: str) -> bool:
         ("WILLIAM JOHN", "BILL"),
     ],
 )
-def test_a_person_goes_by_both(left: str, right: str) -> None:
+def test_two_names_of_one_person_share_a_group(left: str, right: str) -> None:
     assert share_a_group(left, right)
     assert share_a_group(right, left)
 
@@ -43,23 +43,23 @@ def test_a_person_goes_by_both(left: str, right: str) -> None:
     ("left", "right"),
     [("ALBERT", "ROBERT"), ("ANNA", "PETER"), ("JOHN", "WILLIAM"), ("FATIMA", "MARY"), ("XYZZY", "XYZZY"), ("", "")],
 )
-def test_two_names_are_no_nicknames_of_each_other(left: str, right: str) -> None:
+def test_different_names_share_no_group(left: str, right: str) -> None:
     assert not share_a_group(left, right)
 
 
-def test_no_name_has_no_groups() -> None:
+def test_a_missing_name_has_no_groups() -> None:
     frame = pl.DataFrame({"name": [None]}, schema={"name": pl.String})
     assert frame.select(nickname_groups(pl.col("name"))).to_series().to_list() == [None]
 
 
-def test_lazy_and_in_groups_it_is_the_same() -> None:
+def test_lazy_frames_and_groups_give_the_same_groups() -> None:
     frame = pl.DataFrame({"name": ["BILL", None, "WILLIAM"], "group": [1, 2, 1]})
     eager = frame.select(nickname_groups(pl.col("name")))
     assert frame.lazy().select(nickname_groups(pl.col("name"))).collect().equals(eager)
     assert frame.lazy().select(nickname_groups(pl.col("name"))).collect(engine="streaming").equals(eager)
 
 
-def test_the_table_is_of_names_in_standard_form_each_group_once() -> None:
+def test_the_table_holds_names_in_standard_form_and_each_group_once() -> None:
     text = resources.files("linkcore.identifiers").joinpath("nicknames.csv").read_text("utf-8")
     rows = list(csv.DictReader(text.splitlines()))
     assert all(re.fullmatch(r"[A-Z]+", row["given_name"]) for row in rows)

@@ -1,4 +1,4 @@
-"""Postcodes: one form, mistyped characters put right, pseudo-postcodes set aside."""
+"""Postcodes are standardised, typing errors are corrected, and pseudo-postcodes are set aside."""
 
 import polars as pl
 import pytest
@@ -23,7 +23,7 @@ X = pl.col("x")
         ("EC1A 1BB", "EC1A 1BB"),
         ("GIR 0AA", "GIR 0AA"),
         ("BS0 1AA", "BS0 1AA"),
-        # Spaces, case, punctuation, other characters for the same.
+        # Spaces, case, punctuation, and other characters with the same meaning.
         ("dn551pt", "DN55 1PT"),
         ("DN551PT", "DN55 1PT"),
         ("DN55  1PT", "DN55 1PT"),
@@ -47,7 +47,7 @@ X = pl.col("x")
         ("EX1 2A5", "EX1 2AS"),
     ],
 )
-def test_a_postcode(text: str, value: str) -> None:
+def test_a_postcode_is_standardised(text: str, value: str) -> None:
     assert parsed([text], postcode.standardise(X)) == [(value, None, "valid")]
 
 
@@ -60,7 +60,7 @@ def test_a_postcode(text: str, value: str) -> None:
         ("EX1 2ABC", "EX12ABC", "malformed"),
         ("EX123 2AB", "EX1232AB", "malformed"),
         ("2AB EX1", "2ABEX1", "malformed"),
-        ("B01 2AB", "B012AB", "malformed"),  # B1, B10 or BO1? there is no telling
+        ("B01 2AB", "B012AB", "malformed"),  # may be B1, B10 or BO1
         ("75008", "75008", "malformed"),
         ("150 150", "150150", "malformed"),
         ("王", None, "malformed"),
@@ -77,7 +77,7 @@ def test_a_postcode(text: str, value: str) -> None:
         (None, None, "missing"),
     ],
 )
-def test_no_postcode(text: str | None, kept: str | None, status: str) -> None:
+def test_a_value_that_is_no_postcode_gets_its_status(text: str | None, kept: str | None, status: str) -> None:
     assert parsed([text], postcode.standardise(X)) == [(None, kept, status)]
 
 
@@ -89,7 +89,7 @@ FRAGMENTS = [
 
 @settings(max_examples=40)
 @given(columns(FRAGMENTS))
-def test_any_text_is_read_as_the_slow_way_reads_it(values: list[str | None]) -> None:
+def test_any_text_is_read_as_the_naive_parser_reads_it(values: list[str | None]) -> None:
     assert parsed(values, postcode.standardise(X)) == [naive.postcode(value) for value in values]
 
 

@@ -1,4 +1,4 @@
-"""Soundex: against published codes, and against going through a name letter by letter."""
+"""Soundex: compare with published codes, and with an algorithm that goes letter by letter."""
 
 import polars as pl
 import pytest
@@ -21,11 +21,11 @@ def code(name: str | None) -> str | None:
         ("WASHINGTON", "W252"),
         ("LEE", "L000"),
         ("GUTIERREZ", "G362"),  # double letters
-        ("PFISTER", "P236"),  # letters of one code side by side, the first of them too
+        ("PFISTER", "P236"),  # neighbours with the same code, also at the beginning
         ("JACKSON", "J250"),
-        ("TYMCZAK", "T522"),  # a vowel between two of one code
+        ("TYMCZAK", "T522"),  # a vowel between two letters with the same code
         ("VANDEUSEN", "V532"),
-        ("ASHCRAFT", "A261"),  # H or W between two of one code
+        ("ASHCRAFT", "A261"),  # H or W between two letters with the same code
         # Knuth, "The Art of Computer Programming", volume 3, section 6.
         ("EULER", "E460"),
         ("GAUSS", "G200"),
@@ -40,12 +40,12 @@ def code(name: str | None) -> str | None:
         ("LADD", "L300"),
         ("LISSAJOUS", "L222"),
         ("WACHS", "W200"),
-        # And two that are in every description of it.
+        # Two names that every description of Soundex has.
         ("ROBERT", "R163"),
         ("RUPERT", "R163"),
     ],
 )
-def test_published_codes(name: str, published: str) -> None:
+def test_published_codes_are_met(name: str, published: str) -> None:
     assert code(name) == published
 
 
@@ -65,7 +65,7 @@ def slow_soundex(name: str) -> str:
 
 
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-# Any eight letters, as many of one code in a row as no name has; and longer names, of what names are made of.
+# Any eight letters, with longer runs of one code than in any name; and longer texts made of parts of names.
 ANY = st.text(LETTERS, min_size=1, max_size=8)
 CLUSTERS = st.sampled_from(["SCH", "CKS", "SSW", "TCH", "HW", "MC", "PF", "LL", "NN", "TH", "R", "ZH", " ", "D"])
 VOWELS = st.sampled_from(["A", "E", "OU", "Y", "AHA", "IWO", "UNG"])
@@ -76,20 +76,20 @@ LONG = st.lists(st.tuples(CLUSTERS, VOWELS).map("".join), max_size=9).map(lambda
 @example("BFPVBFPV")
 @example("HHWHWH")
 @example("WHW WACHS")
-def test_it_is_what_going_through_the_letters_gives(name: str) -> None:
+def test_codes_equal_those_of_a_letter_by_letter_algorithm(name: str) -> None:
     assert code(name) == slow_soundex(name)
 
 
-def test_spaces_do_not_count() -> None:
+def test_spaces_make_no_difference() -> None:
     assert code("VAN DEUSEN") == code("VANDEUSEN")
     assert code("O BRIEN") == code("OBRIEN") == "O165"
 
 
-def test_where_there_is_no_name_there_is_no_code() -> None:
+def test_a_missing_name_has_no_code() -> None:
     assert code(None) is None
 
 
-def test_of_another_script_it_is_the_beginning() -> None:
+def test_a_name_in_another_script_is_coded_by_its_beginning() -> None:
     assert code("ΠΑΠΑΔΟΠΟΥΛΟΣ") == "ΠΑΠΑ"
     assert code("李") == "李000"
 

@@ -1,4 +1,4 @@
-"""What every parser builds on: a column as text, characters made comparable, values evaluated apart."""
+"""The functions that all parsers use: columns as text, comparable characters, and separate evaluation of values."""
 
 import datetime as dt
 import unicodedata
@@ -44,14 +44,14 @@ def test_every_decimal_digit_of_unicode_is_known() -> None:
 
 @settings(max_examples=40)
 @given(columns(["Zoë", "O’Brien", "Størmer", "ẞ", "ǅ", "'", "`", "e\u0301", " \u0301"]))
-def test_characters_are_folded_as_the_slow_way_folds_them(values: list[str | None]) -> None:
+def test_characters_are_folded_as_the_naive_function_folds_them(values: list[str | None]) -> None:
     frame = pl.DataFrame({"x": pl.Series(values, dtype=pl.String)})
     found = frame.select(
         folded=text.folded(X), compact=text.compact(X), digits=text.ascii_digits(X), own_script=text.own_script(X)
     )
     for name, slow in {"folded": naive.folded, "compact": naive.compact, "own_script": naive.own_script}.items():
         assert found[name].to_list() == [None if value is None else slow(value) for value in values]
-    # Text without a character beyond ASCII is not touched, and has no need of normal form.
+    # ASCII text stays unchanged and needs no normal form.
     assert found["digits"].to_list() == [None if value is None else naive.ascii_digits(value) for value in values]
 
 
@@ -60,7 +60,7 @@ PAIR = pl.Struct({"text": pl.String, "length": pl.UInt32})
 
 @settings(max_examples=40)
 @given(columns(["a", "bc"]))
-def test_values_are_evaluated_apart_from_nulls(values: list[str | None]) -> None:
+def test_only_values_that_are_not_null_are_evaluated(values: list[str | None]) -> None:
     frame = pl.DataFrame({"x": pl.Series(values, dtype=pl.String)})
     expression = text.on_present(X, lambda value: pl.struct(text=value + "!", length=value.str.len_chars()), PAIR)
     found = frame.select(expression).to_series()

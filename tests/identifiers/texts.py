@@ -1,11 +1,11 @@
-"""Columns of text for the parsers to read: what sources hold, taken apart and put together at random."""
+"""Random columns of text for the parsers: the values of sources, taken apart and put together again."""
 
 from collections.abc import Sequence
 
 import polars as pl
 from hypothesis import strategies as st
 
-# Letters that are given a capital by later versions of Unicode than Python's are left out: Polars knows them already.
+# Letters that have a capital only in a later version of Unicode than Python's are left out: Polars knows it already.
 ANY_TEXT = st.text(st.characters(max_codepoint=0xA6FF, exclude_categories=["Cs", "Cn"], exclude_characters="ƛɤ"))
 STRANGE = [
     *("\u00a0", "\u2009", "\u200b", "\u0301", "\n", "\x1c", "´", "’", "—", "−"),
@@ -14,7 +14,7 @@ STRANGE = [
 
 
 def columns(fragments: Sequence[str], size: int = 60) -> st.SearchStrategy[list[str | None]]:
-    """Columns of ``fragments`` in any order, with strange characters here and there, and of any text at all."""
+    """Columns of ``fragments`` in any order with some strange characters, and columns of any text."""
     fragment = st.sampled_from([*fragments, "", " "])
     mixed = st.lists(fragment | fragment | st.sampled_from(STRANGE), max_size=6).map("".join)
     plain = st.lists(fragment, max_size=6).map("".join)
@@ -22,7 +22,7 @@ def columns(fragments: Sequence[str], size: int = 60) -> st.SearchStrategy[list[
 
 
 def parsed(values: Sequence[object], expression: pl.Expr, **others: pl.Series) -> list[tuple[object, ...]]:
-    """Read values through an expression over column ``x``: a tuple of fields for each."""
+    """Read values through an expression over column ``x``; return a tuple of fields for each."""
     text = all(isinstance(value, str | None) for value in values)
     x = pl.Series("x", values, dtype=pl.String if text else None)
     return [tuple(fields.values()) for fields in pl.DataFrame({"x": x, **others}).select(expression).to_series()]

@@ -1,4 +1,4 @@
-"""A synthetic ICS made once: in memory to measure it, and on disk to look at its files."""
+"""Build a synthetic ICS once: in memory to measure it, and on disk to check its files."""
 
 from datetime import date
 
@@ -39,7 +39,7 @@ def population() -> Population:
 
 @pytest.fixture(scope="session")
 def people(population) -> pl.DataFrame:
-    """The people, with their number in the truth and their own postcode and address."""
+    """The people, with their number in the truth, their postcode and their address."""
     home = population.places.dwellings[population.people["dwelling"]]
     return population.people.with_row_index("entity").hstack(home.select("postcode", "address", "deprivation"))
 

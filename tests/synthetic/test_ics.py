@@ -1,4 +1,4 @@
-"""The files: complete, the same for the same seed, and readable by what the programme file says of them."""
+"""The files are complete, the same for the same seed, and readable as the programme file describes them."""
 
 import hashlib
 import os
@@ -42,7 +42,7 @@ def test_same_seed_same_bytes_for_any_number_of_threads(tmp_path):
     assert digests(tmp_path / "here") == digests(tmp_path / "there")
 
 
-def test_another_seed_gives_others(tmp_path):
+def test_another_seed_gives_other_records(tmp_path):
     one = digests(synthesise(tmp_path / "one", people=300, seed=5).folder)
     two = digests(synthesise(tmp_path / "two", people=300, seed=6).folder)
     assert {name for name in one if one[name] == two[name]} == {"programme.toml"}
@@ -66,7 +66,7 @@ def test_the_folder_is_private_and_holds_what_the_result_says(ics):
         assert sum(len(read(path)) for path in found) == ics.records[name]
 
 
-def test_every_record_is_in_the_truth_and_every_truth_is_of_a_record(ics):
+def test_records_and_truth_match_one_to_one(ics):
     truth = pl.read_parquet(ics.truth)
     assert truth.columns[:3] == ["source", "record_id", "entity"]
     assert truth.schema["source"] == pl.String
@@ -81,7 +81,7 @@ def test_every_record_is_in_the_truth_and_every_truth_is_of_a_record(ics):
     assert len(truth) == sum(ics.records.values())
 
 
-def test_the_programme_file_names_columns_that_are_there(ics):
+def test_the_programme_file_names_existing_columns(ics):
     programme = tomllib.loads(ics.programme.read_text(encoding="utf-8"))
     assert programme["programme"]["synthetic"] is True
     assert programme["programme"]["reference_date"].isoformat() == "2026-03-31"
@@ -102,7 +102,7 @@ def test_the_programme_file_names_columns_that_are_there(ics):
         assert ("encoding" in source) == source["data"].endswith(".csv")
 
 
-def test_numbers_outside_the_test_range_count_as_they_are(tmp_path):
+def test_numbers_outside_the_test_range_are_not_declared_as_test_numbers(tmp_path):
     ics = synthesise(tmp_path, people=200, number_range=(400_000_000, 400_009_999))
     assert tomllib.loads(ics.programme.read_text(encoding="utf-8"))["numbers"]["usable"] == [
         "valid",
@@ -137,7 +137,7 @@ def test_the_formats_are_those_of_the_providers(ics):
     assert pl.read_parquet(ics.folder / "gp" / "part-1.parquet").schema["DOB"] == pl.Date
 
 
-def test_windows_1252_files_are_just_that(tmp_path):
+def test_windows_1252_files_have_that_encoding(tmp_path):
     utf8 = synthesise(tmp_path / "utf8", people=3_000, seed=2)
     other = synthesise(tmp_path / "other", people=3_000, seed=2, encoding="windows-1252")
     assert 'encoding = "windows-1252"' in other.programme.read_text(encoding="utf-8")
@@ -146,14 +146,14 @@ def test_windows_1252_files_are_just_that(tmp_path):
     assert not raw.isascii()
     with pytest.raises(UnicodeDecodeError):
         raw.decode("utf-8")
-    # Letter for letter the same but for accents that the encoding lacks.
+    # The same letter by letter, except for accents that the encoding lacks.
     same = (utf8.folder / "adult_social_care.csv").read_text(encoding="utf-8")
     assert len(same) == len(text)
     assert {b for a, b in zip(same, text, strict=True) if a != b} <= set("AaCcEeGgLlNnSsTtZz")
     assert digests(utf8.folder)["community.parquet"] == digests(other.folder)["community.parquet"]
 
 
-def test_frames_are_what_the_files_hold(ics):
+def test_frames_in_memory_equal_the_files(ics):
     frames, truth = synthesise_frames(2_000, seed=3)
     assert truth.equals(pl.read_parquet(ics.truth))
     for name, provider in PROVIDERS.items():
@@ -180,7 +180,7 @@ def test_a_run_that_stops_leaves_nothing_half_written(tmp_path):
     assert list(tmp_path.iterdir()) == [out]
 
 
-def test_progress_is_told_part_by_part(tmp_path):
+def test_progress_is_reported_for_each_part(tmp_path):
     told = []
     synthesise(tmp_path, people=100, progress=lambda *args: told.append(args))
     assert [done for _, done, _ in told] == list(range(1, 14))
@@ -188,7 +188,7 @@ def test_progress_is_told_part_by_part(tmp_path):
     assert [name for name, _, _ in told] == [*PROVIDERS, "truth"]
 
 
-def test_a_synthetic_ics_is_replaced_whole(tmp_path):
+def test_a_synthetic_ics_is_replaced_as_a_whole(tmp_path):
     synthesise(tmp_path, people=100, seed=1)
     (tmp_path / "gp" / "part-9.parquet").write_bytes(b"stale")
     again = synthesise(tmp_path, people=100, seed=2)
@@ -208,7 +208,7 @@ def test_files_that_were_not_synthesised_are_never_replaced(tmp_path, programme)
     assert (tmp_path / "inpatient.csv").read_text() == "real"
 
 
-def test_what_somebody_laid_beside_a_synthetic_ics_is_never_lost(tmp_path):
+def test_a_foreign_file_beside_a_synthetic_ics_is_never_lost(tmp_path):
     before = digests(synthesise(tmp_path, people=100, seed=1).folder)
     (tmp_path / "keys.json").write_text("mine")
     with pytest.raises(ProgrammeError, match=r"keys\.json"):
@@ -227,7 +227,7 @@ def test_what_somebody_laid_beside_a_synthetic_ics_is_never_lost(tmp_path):
         {"people": 1_000, "number_range": (400_000_000, 400_000_999)},
     ],
 )
-def test_arguments_that_make_no_sense_are_refused_before_anything_is_written(tmp_path, wrong):
+def test_wrong_arguments_are_refused_before_anything_is_written(tmp_path, wrong):
     with pytest.raises(ProgrammeError):
         synthesise(tmp_path / "out", **{"people": 100, **wrong})
     assert not (tmp_path / "out").exists()

@@ -10,7 +10,7 @@ NAMES = st.lists(st.text(alphabet="ABCDEFGHIJKLMNOPQRSTUVWXYZ'- ÉŁ", min_size=
 
 
 def one_slip_apart(first: str, second: str) -> bool:
-    """Whether one insertion, deletion, substitution or swap of neighbours makes one the other: by trying them all."""
+    """Whether one insertion, deletion, substitution or swap turns one text into the other; tries all of them."""
     if len(first) < len(second):
         first, second = second, first
     shorter = {first[:place] + first[place + 1 :] for place in range(len(first))}
@@ -21,14 +21,14 @@ def one_slip_apart(first: str, second: str) -> bool:
 
 
 @given(NAMES, st.integers(0, 2**32))
-def test_mistyped_is_one_slip_away(texts, seed):
+def test_a_mistyped_name_is_one_error_away(texts, seed):
     typed = mistyped(np.random.default_rng(seed), pl.Series(texts))
     assert all(one_slip_apart(text, wrong) for text, wrong in zip(texts, typed, strict=True))
 
 
 @pytest.mark.parametrize("misspell", [mistyped, misheard, misread])
 @given(texts=NAMES, seed=st.integers(0, 2**32))
-def test_a_misspelt_name_is_another_and_not_empty(misspell, texts, seed):
+def test_a_misspelt_name_differs_and_is_not_empty(misspell, texts, seed):
     spelt = misspell(np.random.default_rng(seed), pl.Series(texts)).to_list()
     assert all(wrong and wrong != text for text, wrong in zip(texts, spelt, strict=True))
 
@@ -40,6 +40,6 @@ def test_misheard_names_sound_alike():
     assert len(heard) < 60
 
 
-def test_misread_names_hold_digits_and_look_alikes():
+def test_misread_names_have_characters_of_similar_shape():
     read = set(misread(np.random.default_rng(1), pl.Series(["MORRISON"] * 300)))
     assert {"M0RRISON", "RNORRISON", "MORRI5ON"} <= read

@@ -19,7 +19,7 @@ def drawn(heritage, female, year, count=20_000):
     return STOCK.given.gather(STOCK.draw_given(np.random.default_rng(1), *same))
 
 
-def test_the_stock_is_large():
+def test_there_are_many_names():
     assert len({row["name"] for row in table("given_names.csv")}) > 1_000
     assert len({row["name"] for row in table("family_names.csv")}) > 1_000
     assert len(STOCK.family) > 4_000
@@ -52,12 +52,12 @@ def test_generations_and_heritages_have_names_of_their_own():
 def test_most_british_family_names_are_uncommon():
     number = STOCK.draw_family(np.random.default_rng(2), np.zeros(200_000, dtype=np.int64))
     share = np.bincount(number) / len(number)
-    # One pair in 700 to 900 agrees on the family name by chance, as in Britain.
+    # One pair in 700 to 900 has the same family name by chance, as in Britain.
     assert 1 / 900 < (share**2).sum() < 1 / 600
     assert share[share < 0.0005].sum() > 0.4
 
 
-def test_women_bear_some_names_in_another_form():
+def test_some_family_names_have_another_form_for_women():
     forms = dict(zip(STOCK.family, STOCK.family_of_women, strict=True))
     assert forms["KOWALSKI"] == "KOWALSKA"
     assert forms["SINGH"] == "KAUR"

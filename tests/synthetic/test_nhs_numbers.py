@@ -12,7 +12,7 @@ NUMBERS = draw_numbers(np.random.default_rng(1), 5_000, FIRST, LAST)
 
 
 @given(st.integers(0, 999_999_999))
-def test_check_digit_is_the_only_one_that_passes(first_nine):
+def test_only_the_right_check_digit_passes(first_nine):
     digit = int(check_digits(np.array([first_nine]))[0])
     passing = [last for last in range(10) if is_nhs_number(f"{first_nine:09d}{last}")]
     assert passing == ([] if digit == 10 else [digit])
@@ -22,7 +22,7 @@ def test_check_digit_is_the_only_one_that_passes(first_nine):
     ("first", "last", "count"),
     [
         (FIRST, LAST, 3_000),  # sampled from a wide range
-        (400_000_000, 400_004_000, 3_000),  # a range nearly full
+        (400_000_000, 400_004_000, 3_000),  # nearly all of a range
         (10_000_000, 10_009_999, 2_000),  # numbers that begin with 0
     ],
 )
@@ -61,12 +61,12 @@ def test_retyped_numbers_pass_the_check_and_stay_in_range():
 @pytest.mark.parametrize(
     ("first", "last", "people"), [(-1, 10, 1), (5, 4, 1), (0, 1_000_000_000, 1), (400_000_000, 400_000_999, 900)]
 )
-def test_a_range_that_cannot_be_is_refused(first, last, people):
+def test_a_wrong_range_is_refused(first, last, people):
     with pytest.raises(ProgrammeError):
         check_range(first, last, people)
 
 
-def test_which_ranges_are_for_testing():
+def test_ranges_for_testing_are_recognised():
     assert in_test_range(FIRST, LAST)
     assert in_test_range(490_000_000, 500_000_000)
     assert not in_test_range(400_000_000, 499_999_999)

@@ -28,7 +28,7 @@ def test_a_postcode_is_one_street_in_one_neighbourhood(population):
     assert homes.group_by("lsoa").agg(pl.col("deprivation").n_unique())["deprivation"].max() == 1
 
 
-def test_addresses_are_one_line_and_mostly_of_one_home(population):
+def test_addresses_are_one_line_and_mostly_unique(population):
     homes = population.places.dwellings.head(population.places.homes)
     assert homes["address"].str.contains("\n", literal=True).sum() == 0
     assert homes.select(pl.struct("postcode", "address").is_duplicated().mean()).item() < 0.01

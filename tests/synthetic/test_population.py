@@ -1,4 +1,4 @@
-"""What the people are like, against published figures and against the rules by which families are made."""
+"""Compare the people with published figures, and with the rules that build families."""
 
 from datetime import date
 
@@ -25,14 +25,14 @@ def test_ages_and_sexes_are_those_of_devon(people):
     assert share(people.filter(age >= 85), pl.col("gender") == 2) > 0.55
 
 
-def test_birth_dates_are_what_the_ages_say(people):
+def test_birth_dates_match_the_ages(people):
     years = people.select((pl.lit(REFERENCE_DATE) - pl.col("birth_date")).dt.total_days() / 365.2425)
     late = (years.to_series() - people["age"]).filter(people["birth_date"].dt.ordinal_day() != 1)
     assert late.is_between(-0.01, 0.01).all()
     assert people["birth_date"].max() <= REFERENCE_DATE
 
 
-def test_households(people):
+def test_households_have_the_sizes_of_the_census(people):
     private = people.filter(pl.col("role") != RESIDENT).group_by("household").len()
     assert private["len"].mean() == pytest.approx(2.2, abs=0.1)
     assert (private["len"] == 1).mean() == pytest.approx(0.302, abs=0.01)
@@ -49,16 +49,16 @@ def test_households(people):
     )
 
 
-def test_maternities_that_bring_more_than_one_child():
+def test_multiple_maternities_have_the_published_share():
     people = build_population(seeds(5), 150_000, number_range=TEST_RANGE, reference_date=REFERENCE_DATE).people
     maternities = people.filter(pl.col("role") == CHILD).group_by("household", "birth_date").len()
-    # 25,000 maternities: two standard errors are 1.5 of a thousand.
+    # With 25,000 maternities, two standard errors are 1.5 in 1,000.
     assert (maternities["len"] > 1).mean() * 1000 == pytest.approx(14.6, abs=1.6)
     twins = people.filter(pl.col("role") == CHILD).filter(pl.len().over("household", "birth_date") > 1)
     assert twins.select(pl.struct("household", "birth_date", "given_name").is_duplicated().mean()).item() < 0.01
 
 
-def test_family_names_are_shared_and_change(people):
+def test_families_share_names_and_some_names_change(people):
     child = people.filter(pl.col("role") == CHILD)
     father = people.filter((pl.col("role") == OTHER_PARENT) & (pl.col("gender") == 1))
     families = child.filter(pl.col("ethnic_group") == "A").join(father, on="household", suffix="_father")
@@ -96,7 +96,7 @@ def test_one_in_ten_moves_in_a_year(people):
     assert people.filter(pl.col("dwelling") == pl.col("previous_dwelling")).height < 5
 
 
-def test_who_is_on_the_list(people):
+def test_unlisted_people_are_mostly_young_and_have_no_practice(people):
     assert 1 - people["listed"].mean() == pytest.approx(0.015, abs=1e-4)
     assert people.filter("listed")["practice"].is_not_null().all()
     assert people.filter(~pl.col("listed"))["practice"].is_null().all()
@@ -113,7 +113,7 @@ def test_numbers_are_unique_valid_and_in_the_test_range(people):
     assert numbers.is_between(9_000_000_000, 9_999_999_999).all()
 
 
-def test_heritage_is_devons_and_goes_with_names(people):
+def test_heritages_have_devons_shares_and_their_own_names(people):
     assert 0.88 < share(people, pl.col("ethnic_group") == "A") < 0.96
     assert people["ethnic_group"].n_unique() >= 13
     indian = people.filter(pl.col("ethnic_group") == "H")["family_name"]
@@ -123,7 +123,7 @@ def test_heritage_is_devons_and_goes_with_names(people):
     )
 
 
-def test_residents_of_communal_establishments(population, people):
+def test_communal_establishments_have_the_right_residents(population, people):
     residents = people.filter(pl.col("role") == RESIDENT)
     assert len(residents) / len(people) == pytest.approx(0.02, abs=0.001)
     prison = residents.filter(pl.col("address").str.starts_with("HMP"))

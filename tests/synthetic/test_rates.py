@@ -21,6 +21,6 @@ def test_every_provider_has_rates():
         {"no_number_kinds": {}},
     ],
 )
-def test_rates_that_cannot_be_are_refused_by_name(wrong):
+def test_wrong_rates_are_refused_by_name(wrong):
     with pytest.raises(ProgrammeError, match=next(iter(wrong))):
         ErrorRates(**wrong)

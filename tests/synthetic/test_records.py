@@ -1,4 +1,4 @@
-"""Realised errors against the rates that were asked for, measured on what the providers send."""
+"""Measure the errors in the extracts of the providers, and compare them with the requested rates."""
 
 import math
 import unicodedata
@@ -24,7 +24,7 @@ def plain(text: str | None) -> str | None:
 
 
 def compared(name: str, records, people: pl.DataFrame) -> pl.DataFrame:
-    """One row a record: which of its identifiers are not those of the person it is of. Slow and obvious."""
+    """Return one row for each record: which identifiers differ from those of its person, in a slow and obvious way."""
     provider = PROVIDERS[name]
     sent = records[name].frame.select(pl.col(own).alias(standard) for standard, own in provider.columns.items())
     true = people[records[name].truth["entity"]]
@@ -55,7 +55,7 @@ def wrong(records, people) -> dict[str, pl.DataFrame]:
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_rates_are_those_that_were_asked_for(name, wrong):
+def test_errors_have_the_requested_rates(name, wrong):
     for error in ERRORS:
         if error not in wrong[name].columns:
             continue
@@ -63,13 +63,13 @@ def test_rates_are_those_that_were_asked_for(name, wrong):
         if error == "name":
             rate *= 1 - DEFAULT_RATES[name].no_name
         count = len(wrong[name])
-        # Records of one patient share errors, so they tell less than as many patients would: four times the variance.
+        # Records of one patient share errors, so the variance is four times that of independent records.
         noise = 4 * math.sqrt(4 * rate * (1 - rate) / count) + 1 / count
         assert wrong[name][error].mean() == pytest.approx(rate, abs=noise), error
     assert wrong[name]["no_number"].mean() == pytest.approx(DEFAULT_RATES[name].no_number, abs=0.001)
 
 
-def test_records_without_a_number_are_two_to_three_times_worse(wrong):
+def test_records_without_a_number_have_two_to_three_times_the_errors(wrong):
     for error in ("name", "no_name", "birth_date", "postcode"):
         without = expected = 0.0
         for name in PROVIDERS:
@@ -80,17 +80,17 @@ def test_records_without_a_number_are_two_to_three_times_worse(wrong):
         assert 2 < without / expected < 3, error
 
 
-def test_the_flag_in_the_truth_marks_every_number_that_is_not_the_persons(wrong, records):
+def test_the_truth_marks_every_wrong_number(wrong, records):
     for name in PROVIDERS:
         flag = records[name].truth["number_wrong"]
         assert wrong[name].filter(~flag)["wrong_number"].sum() == 0
-        # What is flagged but does not pass the check was mistyped.
+        # A wrong number that does not pass the check was mistyped.
         assert wrong[name].filter(flag).select(pl.col("wrong_number") | pl.col("no_number")).to_series().all()
         mistyped = wrong[name].filter(flag)["no_number"].sum()
         assert mistyped <= 0.2 * wrong[name]["no_number"].sum()
 
 
-def test_wrong_numbers_are_of_the_household_of_another_patient_or_of_nobody(population, people):
+def test_wrong_numbers_belong_to_the_household_to_another_patient_or_to_nobody(population, people):
     rates = ErrorRates(wrong_number=0.2)
     made = build_records(
         seeds(9),
@@ -107,13 +107,13 @@ def test_wrong_numbers_are_of_the_household_of_another_patient_or_of_nobody(popu
     own = carried.join(people.select("entity", "household", "companions"), on="entity")
     found = own.join(owner, on="nhs_number", how="left")
     nobody = found["owner"].is_null().mean()
-    assert 0.10 < nobody < 0.16  # 15 % mistyped, some of which fall back on another patient
+    assert 0.10 < nobody < 0.16  # 15 % are mistyped, and some of these become the number of another patient
     with_others = found.filter(pl.col("companions") > 1)
     at_home = (with_others["owner"] == with_others["household"]).fill_null(value=False).mean()
     assert at_home == pytest.approx(0.35, abs=0.04)
 
 
-def test_numbers_are_missing_where_much_else_is(wrong, records, people):
+def test_young_and_unregistered_people_lack_numbers_more_often(wrong, records, people):
     joined = people[records["emergency"].truth["entity"]].hstack(wrong["emergency"].select("no_number"))
     young = joined.filter(pl.col("age").is_between(15, 35))["no_number"].mean()
     old = joined.filter(pl.col("age") > 60)["no_number"].mean()
@@ -122,7 +122,7 @@ def test_numbers_are_missing_where_much_else_is(wrong, records, people):
     assert by_listing[False] > 5 * by_listing[True]
 
 
-def test_about_four_records_a_person_and_some_have_many(records):
+def test_people_have_four_records_on_average_and_some_have_many(records):
     truth = pl.concat([made.truth for made in records.values()])
     per_person = truth.filter("listed").group_by("entity").len()["len"]
     assert len(truth) / 40_000 == pytest.approx(4, abs=0.1)
@@ -132,14 +132,14 @@ def test_about_four_records_a_person_and_some_have_many(records):
     assert attended.max() > 10
 
 
-def test_the_spine_has_one_record_for_everybody_on_the_list(records, people):
+def test_the_spine_has_one_record_for_everyone_on_the_list(records, people):
     gp = records["gp"]
     assert sorted(gp.truth["entity"]) == people.filter("listed")["entity"].to_list()
     assert gp.frame["PRACTICE_CODE"].is_not_null().all()
 
 
 @pytest.mark.parametrize("name", PROVIDERS)
-def test_record_ids_name_records(name, records):
+def test_record_ids_are_unique(name, records):
     provider, made = PROVIDERS[name], records[name]
     assert made.truth["record_id"].n_unique() == len(made.frame)
     expected = made.frame[provider.record_id] if provider.record_id else pl.Series(map(str, range(len(made.frame))))
@@ -147,15 +147,15 @@ def test_record_ids_name_records(name, records):
     assert (made.truth["source"] == name).all()
 
 
-def test_no_record_is_of_before_its_person_was_born(records, people):
+def test_no_record_is_earlier_than_the_birth_of_its_person(records, people):
     for name, column in (("outpatient", "APPOINTMENT_DATE"), ("mental_health", "ReferralDate"), ("gp", "LAST_SEEN")):
         born = people["birth_date"].gather(records[name].truth["entity"])
         day = records[name].frame[column]
-        assert (day >= born).mean() > 0.9999  # a birth date that was put on 1 January may be a little late
+        assert (day >= born).mean() > 0.9999  # a birth date that was moved to 1 January may be a little late
         assert day.max() <= REFERENCE_DATE
 
 
-def test_local_identifiers_mostly_name_one_patient_once(records):
+def test_most_patients_have_one_local_identifier_of_their_own(records):
     for name, provider in PROVIDERS.items():
         if "local_patient_id" not in provider.columns:
             continue
@@ -172,7 +172,7 @@ def test_hospital_extracts_of_one_trust_share_their_local_identifiers(records):
     assert (both["local"] == both["local_right"]).mean() > 0.95
 
 
-def test_each_kind_of_name_error_can_be_had_alone(population, people):
+def test_each_kind_of_name_error_can_be_made_alone(population, people):
     def names(kind):
         made = build_records(
             seeds(11),
@@ -212,7 +212,7 @@ def test_each_kind_of_name_error_can_be_had_alone(population, people):
     assert all(set(kept.split("-")) < set(whole.split("-")) for whole, kept in parts)
 
 
-def test_each_kind_of_date_error_can_be_had_alone(population, people):
+def test_each_kind_of_date_error_can_be_made_alone(population, people):
     def dates(kind):
         made = build_records(
             seeds(12),
@@ -238,10 +238,10 @@ def test_each_kind_of_date_error_can_be_had_alone(population, people):
     digit = dates("digit")
     same = [sum(one[p] == other[p] for p in (slice(0, 4), slice(5, 7), slice(8, 10))) for one, other in digit]
     assert min(same) >= 1
-    assert sum(count == 2 for count in same) / len(same) > 0.95  # a 31st may have to give way in a shorter month
+    assert sum(count == 2 for count in same) / len(same) > 0.95  # a 31st may have to change in a shorter month
 
 
-def test_each_kind_of_postcode_error_can_be_had_alone(population, people):
+def test_each_kind_of_postcode_error_can_be_made_alone(population, people):
     before = population.places.dwellings["postcode"].gather(people["previous_dwelling"].fill_null(0))
     known = people.with_columns(before=before)
 
@@ -271,7 +271,7 @@ def test_each_kind_of_postcode_error_can_be_had_alone(population, people):
     assert (scene["line"] == scene["address"]).all()
 
 
-def test_numbers_that_begin_with_nought_keep_it(population):
+def test_numbers_that_begin_with_zero_keep_the_zero(population):
     low = population.people.with_columns(pl.col("nhs_number") - 8_900_000_000)
     made = build_records(
         seeds(14),
