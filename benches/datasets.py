@@ -213,7 +213,7 @@ def system(folder: Path, quality: str, people: int = 20_000) -> System:
     truth = pl.read_parquet(made.truth).select("source", "record_id", "entity")
     names = dict(enumerate(each.source.name for each in records))
     unknown = gather_open_records(records, placement).with_columns(
-        pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source")
+        pl.col("source_index").replace_strict(names, return_dtype=pl.String).alias("source")
     )
     persons, unknown = (
         frame.join(truth, on=["source", "record_id"], how="left", maintain_order="left")

@@ -43,7 +43,7 @@ def unknown(ics: Path, exactly: Exactly) -> pl.DataFrame:
     truth = pl.read_parquet(ics / "truth.parquet").select("source", "record_id", "entity")
     names = dict(enumerate(each.source.name for each in records))
     found = gather_open_records(records, placement).with_columns(
-        pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source")
+        pl.col("source_index").replace_strict(names, return_dtype=pl.String).alias("source")
     )
     persons = entities(placement.persons, truth)
     return found.join(truth, on=["source", "record_id"], how="left", maintain_order="left").with_columns(

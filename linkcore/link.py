@@ -1,4 +1,4 @@
-"""Link sources: the function ``link``, and the ``Linkage`` that it returns."""
+"""The face of linkcore: `link` takes sources and returns a `Linkage`."""
 
 import datetime as dt
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from linkcore.linkage.settings import Exact, Fallback
 from linkcore.parallel import side_by_side
 from linkcore.progress import Progress, Stopwatch, silent
 from linkcore.quality.measure_linkage import measure_linkage
-from linkcore.quality.measured_linkage import MeasuredLinkage
+from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.notebook import in_notebook, in_terminal
 from linkcore.report.quality_file import QUALITY_FILE, to_json
@@ -29,7 +29,7 @@ from linkcore.sources.source import Source
 __all__ = ["LINKS_FILE", "Linkage", "link"]
 
 LINKS_FILE: Final = "links.parquet"
-"""Name of the file with the links, in a folder that :meth:`Linkage.save` writes."""
+"""File name of the links in a folder that :meth:`Linkage.save` writes."""
 
 _MODEL_FILE: Final = "model.json"
 _FALLBACK: Final = Fallback()
@@ -37,42 +37,41 @@ _FALLBACK: Final = Fallback()
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Linkage(MeasuredLinkage):
-    """Which records belong to the same person, how each link was made, and how good the links are.
+    """Which records are of the same person, how that is known, and how good it is.
 
     Parameters
     ----------
     links : polars.DataFrame
         LINKS of :mod:`linkcore.schema`: one row for each record of every source.
     persons : polars.DataFrame
-        PERSONS of :mod:`linkcore.schema`: one row for each person. They hold identifiers, so they stay with the
-        trusted team.
+        PERSONS of :mod:`linkcore.schema`. They hold identifiers and stay with the trusted team.
     quality : Quality
-        The quality of the linkage: counts of every record, and estimated rates of false and missed links.
+        What became of every record and every identifier.
     sources : tuple of Source
-        The sources that were linked, in the order given.
+        What was linked, in the order given.
     rows : mapping of str to polars.DataFrame
         For each source, in the order of its links: ``row`` (UInt32), the position of the record, and ``raw_row_hash``
-        (UInt64), a hash of the whole row. They connect the payload of a record with its person.
+        (UInt64), a hash of the whole row. With them payload finds its person.
     probabilistic : Probabilistic, optional
-        What the fallback did: the model, the thresholds and the candidates of each record. None without a fallback.
+        What the fallback did: the model, the thresholds, and every candidate of each record. None without a fallback.
     exact, fallback, reference_date
-        The settings that :func:`link` was given.
+        The settings of the linkage, as :func:`link` got them.
     run : Run
-        Settings, versions and times of the run, as plain values.
+        Settings, versions and times, as plain values.
     synthetic : bool
-        Whether the caller declared that the data are synthetic. Stricter rules hold for data of real people.
+        Whether the caller declared that the data are synthetic. Data of real people leave by stricter rules.
     """
 
     @classmethod
     def of(cls, result: LinkageResult, quality: Quality) -> "Linkage":
-        """Combine a result with its quality, and drop what was kept only to measure the quality."""
+        """Combine a result with its quality, and drop the inputs that only the quality needed."""
         kept = {each.name: getattr(result, each.name) for each in fields(result)}
         if result.probabilistic is not None:
             kept["probabilistic"] = replace(result.probabilistic, quality_inputs=None)
         return cls(**kept | {"run": quality.run}, quality=quality)
 
     def __str__(self) -> str:
-        """Return plain text: what was linked, how well, and what to check."""
+        """Show in plain text what was linked, how well, and what to check."""
         return in_terminal(self.quality)
 
     def _repr_html_(self) -> str:
@@ -81,20 +80,20 @@ class Linkage(MeasuredLinkage):
     def save(self, folder: str | Path) -> None:
         """Write the links, their quality and the learned models to a folder for the trusted team only.
 
-        The files are ``links.parquet``, ``quality.json`` with true counts, ``model.json`` and ``model.SOURCE.json``.
-        ``linkcore link`` writes them and ``linkcore report`` reads them. They replace those of an earlier run all at
-        once: a run that is killed leaves the earlier files, or none. The same linkage gives the same bytes, except the
-        times in ``quality.json``.
+        ``linkcore link`` writes this folder and ``linkcore report`` reads it: ``links.parquet``, ``quality.json`` with
+        true counts, ``model.json`` and ``model.SOURCE.json``. All files appear at once and replace those of an earlier
+        run. A run that is killed leaves the earlier files, or none. The same linkage gives the same bytes, except for
+        the times of the steps in ``quality.json``.
 
         Parameters
         ----------
         folder : path
-            The folder to write. One writer at a time.
+            The folder to write. Only one process may write it at a time.
 
         Raises
         ------
         ProgrammeError
-            If the folder holds other files or cannot be written.
+            If the folder holds other files, or cannot be written.
 
         Examples
         --------
@@ -113,10 +112,10 @@ class Linkage(MeasuredLinkage):
                 self.save_model(partial / _MODEL_FILE)
 
     def save_model(self, path: str | Path) -> None:
-        """Save the model that the fallback learned, in Splink's own JSON format. It holds weights and no identifiers.
+        """Save the learned model as Splink's own JSON. It holds weights and no identifiers.
 
-        Splink can open it and draw its charts. ``Fallback(model=path)`` links with it without learning again. The model
-        of all sources is written to ``path``; the model of one source is written beside it as ``model.SOURCE.json``.
+        Splink can open it and draw its charts. ``Fallback(model=path)`` links with it without learning again. Beside
+        ``model.json``, the model of all sources, ``model.SOURCE.json`` is the model of one source.
 
         Parameters
         ----------
@@ -126,10 +125,10 @@ class Linkage(MeasuredLinkage):
         Raises
         ------
         ProgrammeError
-            If nothing was learned.
+            If no model was learned.
         """
         if self.probabilistic is None or self.probabilistic.model is None:
-            raise ProgrammeError("there is no model to save: the fallback had no records to learn from")
+            raise ProgrammeError("there is no model to save: no record was left for the probabilistic linkage")
         path = Path(path)
         models = {path: self.probabilistic.model}
         for source, model in self.probabilistic.source_models.items():
@@ -139,10 +138,10 @@ class Linkage(MeasuredLinkage):
                 file.write_text(model_json(model), "utf-8")
 
     def explain(self, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
-        """Explain why a record was linked to its person: its candidates, and what each field says for and against them.
+        """Explain why a record was linked to its person, or to nobody: its candidates and the weight of each field.
 
-        A record that was compared with persons is shown with its candidates, and with the probabilities and weights of
-        the run. A record that was linked on its NHS Number is read again and shown beside its person.
+        A record that was compared with persons is shown with all its candidates, and with the probabilities and weights
+        of the run. A record that was linked on its NHS Number is read again and shown beside its person.
 
         Parameters
         ----------
@@ -151,23 +150,23 @@ class Linkage(MeasuredLinkage):
         record_id : str
             Id of the record, as in ``links``.
         identifiable : bool
-            Whether the caller may see identifiers. Without it, the explanation is refused.
+            Whether identifiers may be shown. Without them the explanation is refused.
 
         Returns
         -------
         Explanation
-            The reason in words, the candidates, the weight of each field, and Splink's waterfall chart.
+            The reason in words, the candidates, the weight of each field, and Splink's waterfall chart of them.
 
         Raises
         ------
         RefusedError
-            If ``identifiable`` is not set.
+            If ``identifiable`` is False.
         ProgrammeError
             If there is no such source or record.
         SourceError
-            If the record is read again and cannot be read, or has changed since it was linked.
+            If the record cannot be read again, or has changed since it was linked.
         LinkcoreError
-            If there is too little memory.
+            If there is not enough memory.
 
         Examples
         --------
@@ -185,31 +184,31 @@ class Linkage(MeasuredLinkage):
     def clerical_review(self, path: str | Path, *, identifiable: bool = False, records: int = 200) -> int:
         """Write the least certain records to a CSV file for review.
 
-        The least certain records have the largest Shannon entropy over their candidates and the outcome that they are
-        nobody's. Each source gets records in proportion to the square root of how many of its records are uncertain, so
-        small sources are reviewed too. Each candidate is one row, the best first, with the identifiers of record and
-        person side by side and an empty ``answer``: ``match``, ``no`` or ``unsure``. Probabilities are not shown,
-        because they would influence the answers. :func:`linkcore.read_review` reads the answers.
+        The least certain records have the largest Shannon entropy over their candidates and nobody. Each source is
+        represented in proportion to the square root of its number of uncertain records: small sources are reviewed too,
+        and large ones more. Each candidate is one row, best first, with the identifiers of the record and the person
+        side by side, and an empty ``answer`` to fill in: ``match``, ``no`` or ``unsure``. Probabilities are left out,
+        because they would sway the answers. :func:`linkcore.read_review` reads the answers.
 
         Parameters
         ----------
         path : path
-            The file to write; only its owner can read it. A ``'`` is put before values that a spreadsheet would read as
-            a formula or a number.
+            The file to write. Only its owner can read it. A ``'`` is written before each value that a spreadsheet would
+            take for a formula or a number.
         identifiable : bool
-            Whether the caller may see identifiers. Without it, the file is refused.
+            Whether identifiers may be written. Without them the file is refused.
         records : int
-            The largest number of records to write.
+            Largest number of records to write.
 
         Returns
         -------
         int
-            How many records the file has. The same linkage gives the same bytes.
+            Number of records written. The same linkage gives the same bytes.
 
         Raises
         ------
         RefusedError
-            If ``identifiable`` is not set.
+            If ``identifiable`` is False.
         ProgrammeError
             If there was no probabilistic linkage, or the file cannot be written.
 
@@ -234,27 +233,28 @@ def link(
     synthetic: bool = False,
     progress: Progress = silent,
 ) -> Linkage:
-    """Find which records of all sources belong to the same person.
+    """Link the records of all sources that belong to the same person.
 
-    Records are linked exactly on the NHS Number. A record without a usable NHS Number is linked on a local patient
-    identifier that is also on records with an NHS Number, all of one person; or else on all its other identifiers, by
-    Splink's model. A record that matches nobody becomes a person of its own, alone or with other such records.
+    Records are linked exactly on the NHS Number. A record without a usable number is linked on a local patient
+    identifier, if that occurs on numbered records of one person only; otherwise it is linked probabilistically on all
+    its other identifiers, by Splink's model. A record that matches nobody becomes a person of its own, alone or with
+    other such records.
 
     Parameters
     ----------
     sources : sequence of Source
-        The extracts; at most one is the spine, which defines who exists.
+        The extracts. At most one is the spine, which defines who exists.
     exact : Exact, optional
         Settings of the exact linkage.
     fallback : Fallback, optional
-        Settings of the probabilistic linkage of records without a usable NHS Number; None switches it off.
+        Settings of the probabilistic linkage. None leaves it out.
     reference_date : datetime.date, optional
-        The date used to judge ages and to read two-digit years. Today's date is never used.
+        The date at which ages are calculated and by which two-digit years are read. Today's date is never used.
     seed : int
         Seed of every random sample.
     work : path, optional
-        A folder for records that do not all fit in memory. Its files have no name, nobody else can open them, and they
-        disappear with the linkage or the process. Without it, all records are kept in memory.
+        A folder on a disk for records that do not fit in memory. The files have no name, nobody else can open them, and
+        they are deleted with the linkage or the process. Without a folder, all records are in memory.
     synthetic : bool
         Whether the data are synthetic. Data of real people are released only signed and audited.
     progress : Progress
@@ -263,12 +263,12 @@ def link(
     Returns
     -------
     Linkage
-        The same data give the same linkage, for any number of threads and, where records have ids, any order of rows.
+        The same for the same data and any number of threads and, where records have ids, any order of rows.
 
     Raises
     ------
     ProgrammeError
-        If a setting is not valid, or the sources cannot be linked together (:func:`check_sources`).
+        If a setting is not valid, or the sources cannot be linked together.
     SourceError
         If a source cannot be read.
 
@@ -300,6 +300,6 @@ def link(
 
 
 def _is_of_a_linkage(entry: Path) -> bool:
-    """Whether a file is one of those that :meth:`Linkage.save` writes."""
-    is_model = entry.name.startswith("model.") and entry.suffix == ".json"
-    return is_model or entry.name in (LINKS_FILE, QUALITY_FILE)
+    """Whether :meth:`Linkage.save` writes a file of this name."""
+    models = entry.name.startswith("model.") and entry.suffix == ".json"
+    return models or entry.name in (LINKS_FILE, QUALITY_FILE)

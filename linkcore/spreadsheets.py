@@ -1,4 +1,4 @@
-"""Values that a spreadsheet opens as they were written: no formula runs, and nothing changes."""
+"""Guard values in files for spreadsheets: no value runs as a formula, and every value can be restored."""
 
 from typing import Final
 
@@ -6,13 +6,13 @@ import polars as pl
 
 __all__ = ["guarded", "unguarded"]
 
-# What a spreadsheet takes for a formula (in some languages also the wide forms), or hides; and the guard itself, so
-# that it can be taken off again.
+# The start of a formula (in some languages also in full-width characters), characters that a spreadsheet hides, and
+# the guard itself, so that removing one guard restores the value.
 _UNSAFE: Final = r"^(?:[\t\r\n']|\s*[=+\-@＝＋－＠])"
 
 
 def guarded(value: pl.Expr) -> pl.Expr:
-    """Put a ``'`` before what a spreadsheet would take for a formula, and before what begins with one.
+    """Put ``'`` before values that a spreadsheet would run or alter, and before values that begin with ``'``.
 
     Examples
     --------
@@ -23,7 +23,7 @@ def guarded(value: pl.Expr) -> pl.Expr:
 
 
 def unguarded(value: pl.Expr) -> pl.Expr:
-    """Take off what :func:`guarded` put before it.
+    """Remove the ``'`` that :func:`guarded` added.
 
     Examples
     --------

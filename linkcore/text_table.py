@@ -1,4 +1,4 @@
-"""Measures as plain text, for a terminal, a log or a pipe."""
+"""Tables as plain text, for a terminal, a log or a pipe."""
 
 from typing import Final
 
@@ -6,12 +6,12 @@ import polars as pl
 
 __all__ = ["as_text"]
 
-# Wider than any of our tables, so that nothing is ever folded or cut.
+# Wider than any table of linkcore, so that no line is wrapped or cut.
 _WIDTH: Final = 1000
 
 
 def as_text(frame: pl.DataFrame, *, decimals: int = 4, missing: str = "–") -> str:
-    """Lay a small table out as text, whole, whatever the width of the terminal.
+    """Format a small table as text; the width of the terminal does not matter.
 
     Examples
     --------
@@ -34,9 +34,9 @@ def as_text(frame: pl.DataFrame, *, decimals: int = 4, missing: str = "–") -> 
         table.add_column(Text(name), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
         table.add_row(*(Text(missing if value is None else _cell(value, decimals)) for value in row))
-    page = StringIO()
-    Console(file=page, width=_WIDTH, color_system=None).print(table)
-    return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
+    output = StringIO()
+    Console(file=output, width=_WIDTH, color_system=None).print(table)
+    return "\n".join(line.rstrip() for line in output.getvalue().splitlines())
 
 
 def _cell(value: object, decimals: int) -> str:

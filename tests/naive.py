@@ -1,7 +1,7 @@
-"""The parsers of linkcore.identifiers again: one value at a time, slow and obvious, to compare with.
+"""Naive parsers to compare with those of linkcore.identifiers: one value at a time, slow and obvious.
 
-Nothing here is shared with linkcore but its tables of words. Each parser takes the text of one value, or None, and
-returns the fields that ``standardise`` gives, status last.
+They share only the tables of words with linkcore. Each parser takes the text of one value, or None, and returns the
+fields of ``standardise``, with the status last.
 """
 
 import calendar
@@ -43,7 +43,7 @@ def compact(text: str) -> str:
 
 
 def split_into_words(text: str, letters: str) -> str:
-    """All other characters are spaces, and runs of spaces are one."""
+    """Replace all other characters by spaces, and each run of spaces by one space."""
     return " ".join("".join(c if c in letters else " " for c in text).split())
 
 
@@ -252,7 +252,7 @@ def judged(date: dt.date, reference_date: dt.date | None) -> tuple[dt.date | Non
 
 
 def judged_partial(year: int, month: int, reference_date: dt.date | None) -> tuple[None, str | None, str]:
-    """Of the days that it may be, all must be implausible for it to be, and one must be a default."""
+    """A partial date is implausible if all its possible days are, and a default if one of them is."""
     months = range(1, 13) if month == 0 else [month]
     days = [dt.date(year, each, day) for each in months for day in range(1, calendar.monthrange(year, each)[1] + 1)]
     statuses = {judged(day, reference_date)[2] for day in days}
@@ -289,7 +289,7 @@ def without_time_in_digits(text: str) -> str:
 
 
 def tokens(text: str) -> list[str] | None:
-    """Numbers, words and "-" for what separates them; None where there is anything else."""
+    """Split a text into numbers, words and "-" for separators; None if it holds anything else."""
     found: list[str] = []
     for c in text:
         if c in SPACES + "-/.,\\|" or unicodedata.category(c) == "Pd":
@@ -309,7 +309,7 @@ def tokens(text: str) -> list[str] | None:
 
 
 def year_month_day(text: str, day_first: bool) -> tuple[str, int, int] | None:
-    """The year as written, month and day, of any form of date."""
+    """Return the year as written, the month and the day of a date in any form."""
     found = tokens(text)
     if not found:
         return None
@@ -328,7 +328,7 @@ def year_month_day(text: str, day_first: bool) -> tuple[str, int, int] | None:
 
 
 def of_words(shape: str, parts: list[str]) -> tuple[str, int, int] | None:
-    """3rd Feb 2001, and Feb 3rd, 2001."""
+    """Read forms such as 3rd Feb 2001 and Feb 3rd, 2001."""
     ordinals = ("ST", "ND", "RD", "TH")
     if shape.startswith("9") and len(parts) == 4 and parts[1] in ordinals and shape[1] == "A":
         day, month, year = parts[0], parts[2], parts[3]
@@ -353,13 +353,13 @@ def of_words(shape: str, parts: list[str]) -> tuple[str, int, int] | None:
 
 
 def day_and_month(first: int, second: int, day_first: bool) -> tuple[int, int]:
-    """Month and day of two numbers; the other way round where only so there is such a month."""
+    """Return month and day of two numbers; swap them if only then there is such a month."""
     day, month = (first, second) if day_first else (second, first)
     return (day, month) if month > 12 >= day else (month, day)
 
 
 def year_and_month(text: str) -> tuple[str, int, int] | None:  # noqa: PLR0911
-    """The year as written, the month or 0, and 0 for the day, of any form of a date without one."""
+    """Return the year as written, the month or 0, and 0 for the day, of a date without a day in any form."""
 
     def is_year(part: str) -> bool:
         return len(part) == 4 and (part[:2] in ("18", "19", "20") or part in ("0000", "9999"))

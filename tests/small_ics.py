@@ -1,4 +1,4 @@
-"""One small linkage, of a synthetic ICS of a thousand people: fixtures for all tests of its quality."""
+"""Fixtures of the tests of quality: the linkage of a synthetic ICS with a thousand people."""
 
 import datetime as dt
 from pathlib import Path
@@ -42,11 +42,11 @@ def truth(ics: Path) -> pl.DataFrame:
 
 @pytest.fixture(scope="session")
 def withholding(linkage: lc.Linkage) -> list[Withholding]:
-    """What is withheld for two purposes, of which one is exempt from the National Data Opt-out."""
+    """The records withheld for two purposes, one of them exempt from the National Data Opt-out."""
     numbers = linkage.persons["nhs_number"].drop_nulls().sort()
 
-    def one_in(many: int, unreadable: int = 0) -> OptOuts:
-        opted_out = pl.DataFrame({"nhs_number": numbers.gather_every(many)})
+    def one_in(step: int, unreadable: int = 0) -> OptOuts:
+        opted_out = pl.DataFrame({"nhs_number": numbers.gather_every(step)})
         statements = opted_out.select(
             (pl.col(name) if name == "nhs_number" else pl.lit(name == "objects" or None)).cast(dtype).alias(name)
             for name, dtype in STATEMENTS.items()
@@ -75,7 +75,7 @@ def withholding(linkage: lc.Linkage) -> list[Withholding]:
 
 @pytest.fixture(scope="session")
 def type_one() -> pl.DataFrame:
-    """Rows left out when they were read, by practice."""
+    """Rows that were left out on reading for a Type 1 opt-out, by practice."""
     return pl.DataFrame(
         {"source": ["gp"] * 4, "practice": ["A81001", "A81002", "A81003", None], "rows": [12, 12, 7, 12]},
         schema_overrides={"rows": pl.UInt32},

@@ -1,4 +1,4 @@
-"""Nothing half-written is ever visible, and nothing is replaced that is not ours."""
+"""Half-written output is never visible, and foreign files are never replaced."""
 
 import os
 import signal
@@ -39,7 +39,7 @@ def test_a_folder_replaces_what_was_there_only_when_complete(tmp_path: Path) -> 
     assert out.stat().st_mode & 0o777 == 0o700
 
 
-def test_an_error_leaves_what_was_there_and_nothing_else(tmp_path: Path) -> None:
+def test_an_error_leaves_the_earlier_output_and_nothing_else(tmp_path: Path) -> None:
     holding(tmp_path / "out", "old")
     with pytest.raises(UnicodeEncodeError), new_folder(tmp_path / "out", ours=ours) as folder:
         (folder / "new").write_text("half \ud800", "utf-8")
@@ -56,7 +56,7 @@ def test_a_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "file").stat().st_mode & 0o777 == 0o600
 
 
-def test_all_in_a_folder_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_everything_in_a_folder_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     with new_folder(tmp_path / "out") as folder:
         (folder / "deep").mkdir(mode=0o755)
         (folder / "deep" / "a").touch(mode=0o644)
@@ -64,21 +64,21 @@ def test_all_in_a_folder_is_for_its_owner_only(tmp_path: Path) -> None:
     assert modes == {"deep": 0o700, "a": 0o600}
 
 
-def test_a_file_in_the_way_of_a_folder_is_not_touched(tmp_path: Path) -> None:
+def test_a_file_at_the_place_of_a_folder_is_not_touched(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("mine")
     with pytest.raises(ProgrammeError, match="is a file"), new_folder(tmp_path / "out"):
         pass
     assert (tmp_path / "out").read_text() == "mine"
 
 
-def test_a_folder_in_the_way_of_a_file_is_seen_before_the_work_begins(tmp_path: Path) -> None:
+def test_a_folder_at_the_place_of_a_file_is_refused_before_the_work_begins(tmp_path: Path) -> None:
     with pytest.raises(ProgrammeError, match="is a folder"), new_file(holding(tmp_path / "out", "mine")):
         pytest.fail("the work began")
     assert names(tmp_path) == ["out", "out/mine"]
 
 
-class TestWhatIsNotOurs:
-    def test_is_never_replaced(self, tmp_path: Path) -> None:
+class TestForeignFiles:
+    def test_foreign_files_are_never_replaced(self, tmp_path: Path) -> None:
         out = holding(tmp_path / "out", "old")
         (out / "gp.csv").write_text("mine")
         says = "holds gp.csv, which is no output of this command; choose another folder, or empty"
@@ -86,12 +86,12 @@ class TestWhatIsNotOurs:
             pytest.fail("the work began")
         assert names(tmp_path) == ["out", "out/gp.csv", "out/old"]
 
-    def test_is_everything_where_nothing_is_said(self, tmp_path: Path) -> None:
+    def test_by_default_every_file_is_foreign(self, tmp_path: Path) -> None:
         with pytest.raises(ProgrammeError, match="holds old"), new_folder(holding(tmp_path / "out", "old")):
             pass
         assert names(tmp_path) == ["out", "out/old"]
 
-    def test_an_empty_folder_is_nobodys(self, tmp_path: Path) -> None:
+    def test_an_empty_folder_is_replaced(self, tmp_path: Path) -> None:
         (tmp_path / "out").mkdir()
         with new_folder(tmp_path / "out") as folder:
             (folder / "new").touch()
@@ -145,13 +145,13 @@ class TestBetweenTheRenames:
         script = AT_THE_SECOND_RENAME.format(happens=happens)
         return subprocess.run([sys.executable, "-c", script, out], check=False, capture_output=True, text=True)
 
-    def test_a_failure_puts_back_what_was_there(self, tmp_path: Path) -> None:
+    def test_a_failure_puts_the_earlier_folder_back(self, tmp_path: Path) -> None:
         done = self.run(holding(tmp_path / "out", "old"), "raise OSError(28, 'No space left on device')")
         assert "ProgrammeError" in done.stderr
         assert "out cannot be written: No space left on device" in done.stderr
         assert names(tmp_path) == ["out", "out/old"]
 
-    def test_what_was_there_outlives_a_kill_and_a_run_that_fails(self, tmp_path: Path) -> None:
+    def test_the_earlier_folder_survives_a_kill_and_a_failed_run(self, tmp_path: Path) -> None:
         out = holding(tmp_path / "out", "old")
         assert self.run(out, "os.kill(os.getpid(), signal.SIGKILL)").returncode == -signal.SIGKILL
         assert not out.exists()
@@ -160,7 +160,7 @@ class TestBetweenTheRenames:
         assert names(tmp_path) == ["out", "out/old"]
 
 
-def test_while_a_run_writes_another_is_refused_and_once_it_is_killed_the_next_one_cleans_up(tmp_path: Path) -> None:
+def test_a_second_run_is_refused_while_one_writes_and_cleans_up_after_a_killed_one(tmp_path: Path) -> None:
     out = holding(tmp_path / "out", "old")
     script = (
         "import sys, time, pathlib\n"
@@ -183,7 +183,7 @@ def test_while_a_run_writes_another_is_refused_and_once_it_is_killed_the_next_on
     assert names(tmp_path) == ["out", "out/new"]
 
 
-def test_a_run_that_begins_as_another_ends_keeps_what_it_has_begun(
+def test_a_run_that_begins_as_another_ends_keeps_its_own_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     out = tmp_path / "out"
@@ -212,20 +212,20 @@ class TestPlaces:
             pass
 
     @pytest.mark.parametrize("new", [new_folder, new_file])
-    def test_a_ring_of_links_leads_nowhere(self, tmp_path: Path, new) -> None:  # type: ignore[no-untyped-def]
+    def test_links_that_lead_back_to_themselves_are_refused(self, tmp_path: Path, new) -> None:  # type: ignore[no-untyped-def]
         (tmp_path / "one").symlink_to(tmp_path / "two")
         (tmp_path / "two").symlink_to(tmp_path / "one")
         with pytest.raises(ProgrammeError, match="choose another place"), new(tmp_path / "one"):
             pytest.fail("the work began")
 
     @pytest.mark.parametrize("new", [new_folder, new_file])
-    def test_what_the_file_system_refuses_is_said_with_its_reason(self, tmp_path: Path, new) -> None:  # type: ignore[no-untyped-def]
+    def test_an_error_of_the_file_system_is_reported_with_its_reason(self, tmp_path: Path, new) -> None:  # type: ignore[no-untyped-def]
         long = tmp_path / ("x" * 255)
         with pytest.raises(ProgrammeError, match="xx cannot be written: File name too long; choose another"), new(long):
             pytest.fail("the work began")
         assert names(tmp_path) == []
 
-    def test_a_dot_is_the_folder_it_stands_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_dot_stands_for_the_current_folder(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(holding(tmp_path / "out", "old"))
         with new_folder(Path(), ours=ours) as folder:
             (folder / "new").touch()
@@ -240,7 +240,7 @@ class TestPlaces:
         with pytest.raises(ProgrammeError, match="choose a folder inside it"), new_folder(Path("/")):
             pass
 
-    def test_what_the_caller_fails_to_write_is_the_callers_error(self, tmp_path: Path) -> None:
+    def test_an_error_in_the_callers_own_writing_stays_as_it_is(self, tmp_path: Path) -> None:
         with pytest.raises(IsADirectoryError), new_folder(tmp_path / "out") as folder:
             folder.write_text("a folder is no file")
         with pytest.raises(FileNotFoundError), new_file(tmp_path / "file") as file:

@@ -1,4 +1,4 @@
-"""Linkage as a whole: every record is linked once, and the same data give the same links."""
+"""The linkage as a whole: every record accounted for, and the same answer however it is asked."""
 
 import os
 import subprocess
@@ -29,12 +29,12 @@ def linkage(ics: Path) -> lc.Linkage:
     return Programme.load(ics / "programme.toml").link()
 
 
-def test_links_have_exactly_the_promised_columns(linkage: lc.Linkage) -> None:
+def test_links_have_exactly_the_columns_of_the_contract(linkage: lc.Linkage) -> None:
     assert linkage.links.schema == LINKS
     assert linkage.persons.schema == PERSONS
 
 
-def test_every_record_has_one_link_in_order_of_source_and_record_id(ics: Path, linkage: lc.Linkage) -> None:
+def test_every_record_is_linked_once_in_order_of_sources_and_record_ids(ics: Path, linkage: lc.Linkage) -> None:
     truth = pl.read_parquet(ics / "truth.parquet")
     assert linkage.links.height == truth.height
     assert linkage.links.join(truth, on=["source", "record_id"], how="anti").is_empty()
@@ -46,7 +46,7 @@ def test_every_record_has_one_link_in_order_of_source_and_record_id(ics: Path, l
         assert (ids if source.record_id_column else ids.cast(pl.UInt32)).is_sorted()
 
 
-def test_person_ids_are_positions_and_each_person_has_an_nhs_number_or_a_token(linkage: lc.Linkage) -> None:
+def test_person_ids_are_positions_and_every_person_has_a_number_or_a_token(linkage: lc.Linkage) -> None:
     persons = linkage.persons
     assert persons["person_id"].to_list() == list(range(persons.height))
     assert persons.filter(pl.col("nhs_number").is_null() == pl.col("token").is_null()).is_empty()
@@ -55,7 +55,7 @@ def test_person_ids_are_positions_and_each_person_has_an_nhs_number_or_a_token(l
     assert set(linkage.links["person_id"]) == set(persons["person_id"])
 
 
-def test_each_method_has_its_kind_of_probability(linkage: lc.Linkage) -> None:
+def test_probabilities_are_those_of_the_methods(linkage: lc.Linkage) -> None:
     exact = linkage.links.filter(pl.col("method").is_in(["spine", "nhs_number", "local_patient_id"]))
     assert exact.height > 0
     assert (exact["match_probability"] == 1.0).all()
@@ -63,7 +63,7 @@ def test_each_method_has_its_kind_of_probability(linkage: lc.Linkage) -> None:
     assert alone["match_probability"].null_count() == alone.height
 
 
-def test_counts_of_the_quality_add_up_to_the_links(linkage: lc.Linkage) -> None:
+def test_measures_add_up_to_the_links(linkage: lc.Linkage) -> None:
     quality = linkage.quality
     assert quality.records["records"].sum() == linkage.links.height
     assert quality.numbers["records"].sum() == linkage.links.height
@@ -74,7 +74,7 @@ def test_counts_of_the_quality_add_up_to_the_links(linkage: lc.Linkage) -> None:
     assert quality.by_method().filter(source="all")["records"].item() == linkage.links.height
 
 
-def test_an_exact_link_is_wrong_only_where_the_nhs_number_was_wrong(ics: Path, linkage: lc.Linkage) -> None:
+def test_no_exact_link_is_wrong_but_where_the_number_was(ics: Path, linkage: lc.Linkage) -> None:
     judged = compare_with_truth(linkage, pl.read_parquet(ics / "truth.parquet"))
     by_number = judged.filter(pl.col("method") == "nhs_number")
     assert by_number["right"].sum() / by_number["linked"].sum() > 0.999
@@ -127,7 +127,7 @@ def shuffled_frames(ics: Path, seed: int) -> list[lc.Source]:
     return sources
 
 
-def test_another_order_of_rows_gives_the_same_links(ics: Path, linkage: lc.Linkage) -> None:
+def test_frames_in_another_order_of_rows_give_the_same_links(ics: Path, linkage: lc.Linkage) -> None:
     programme = Programme.load(ics / "programme.toml")
     again = lc.link(shuffled_frames(ics, 1), exact=programme.exact(), reference_date=programme.programme.reference_date)
     assert again.links.equals(linkage.links)
@@ -147,12 +147,12 @@ def test_pandas_arrow_and_duckdb_link_like_polars() -> None:
             assert lc.link([lc.Source("s", given)]).links.equals(expected)
 
 
-def test_repr_of_a_linkage_names_only_its_sources(linkage: lc.Linkage) -> None:
+def test_a_linkage_shows_its_sources_and_nothing_else(linkage: lc.Linkage) -> None:
     assert repr(linkage) == f"Linkage({', '.join(source.name for source in linkage.sources)})"
     assert linkage._repr_html_() == in_notebook(linkage.quality)
 
 
-def test_links_of_a_source_are_in_the_order_of_its_rows(ics: Path, linkage: lc.Linkage) -> None:
+def test_links_of_a_source_come_in_the_order_of_its_rows(ics: Path, linkage: lc.Linkage) -> None:
     gp = next(source for source in Programme.load(ics / "programme.toml").sources() if source.name == "gp")
     assert gp.record_id_column is not None
     own = gp.scan([gp.record_id_column]).collect().to_series().cast(pl.String)
@@ -172,12 +172,12 @@ def test_names_and_spines_are_checked() -> None:
 
 
 @pytest.mark.parametrize("given", ["gp.csv", ["gp.csv"], {"gp": "gp.csv"}, None, pl.DataFrame({"nhs_number": [1]})])
-def test_anything_but_a_list_of_sources_is_refused(given) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_list_of_sources_is_refused(given) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(lc.ProgrammeError, match=r"^sources .*Source"):
         lc.link(given)
 
 
-def test_a_single_source_without_a_list_is_refused() -> None:
+def test_one_source_is_no_list() -> None:
     source = lc.Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}))
     with pytest.raises(lc.ProgrammeError, match="sources is a Source; give a list"):
         lc.link(source)  # type: ignore[arg-type]
@@ -185,14 +185,14 @@ def test_a_single_source_without_a_list_is_refused() -> None:
         lc.link([source, source.data])
 
 
-def test_a_further_identifier_has_one_kind_in_all_sources() -> None:
+def test_a_further_identifier_is_of_one_kind() -> None:
     frame = pl.DataFrame({"PHONE": ["1"]})
     sources = [lc.Source("a", frame, further={"PHONE": "exact"}), lc.Source("b", frame, further={"PHONE": "text"})]
     with pytest.raises(lc.ProgrammeError, match="'PHONE' is 'exact' in source 'a' and 'text' in source 'b'"):
         lc.link(sources, fallback=None)
 
 
-def test_empty_sources_give_no_links() -> None:
+def test_empty_sources_link_to_nothing() -> None:
     empty = pl.DataFrame(schema={"nhs_number": pl.String, "birth_date": pl.String})
     linkage = lc.link([lc.Source("gp", empty, spine=True), lc.Source("seen", empty)])
     assert linkage.links.is_empty()
@@ -222,7 +222,7 @@ def test_row_numbers_of_two_extracts_never_share_a_token() -> None:
     assert tokens("ANNA", "PETER").isdisjoint(tokens("ANNA", "MARY"))
 
 
-def test_linking_never_reads_payload() -> None:
+def test_payload_is_never_read_to_link() -> None:
     def explode(_: pl.Series) -> pl.Series:
         raise AssertionError
 
@@ -231,7 +231,9 @@ def test_linking_never_reads_payload() -> None:
     assert lc.link([lc.Source("s", frame)]).links.height == 1
 
 
-def test_the_fallback_links_records_without_a_number_and_changes_no_exact_link(ics: Path, linkage: lc.Linkage) -> None:
+def test_the_fallback_finds_records_without_a_number_and_leaves_exact_links_alone(
+    ics: Path, linkage: lc.Linkage
+) -> None:
     programme = Programme.load(ics / "programme.toml")
     exact_only = lc.link(
         programme.sources(),
@@ -273,7 +275,7 @@ def test_a_saved_model_gives_the_same_links_and_holds_no_identifier(
     assert again.links.equals(linkage.links)
 
 
-def test_a_model_that_was_not_learned_cannot_be_saved(tmp_path: Path) -> None:
+def test_a_model_that_was_never_learned_cannot_be_saved(tmp_path: Path) -> None:
     linkage = lc.link([lc.Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)])
     with pytest.raises(lc.ProgrammeError, match="no model to save"):
         linkage.save_model(tmp_path / "model.json")

@@ -1,4 +1,4 @@
-"""Two at a time: in order, really at the same time, and nothing begun after an error."""
+"""Two items at a time: results in order, really at the same time, and no new item after an error."""
 
 import threading
 
@@ -20,7 +20,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert list(side_by_side(work, range(5))) == [0, 1, 2, 3, 4]
 
 
-def test_no_more_than_were_asked_for_at_a_time() -> None:
+def test_no_more_items_run_at_a_time_than_asked_for() -> None:
     running, most, lock = [0], [0], threading.Lock()
     both = threading.Barrier(2)
 
@@ -37,7 +37,7 @@ def test_no_more_than_were_asked_for_at_a_time() -> None:
     assert most == [2]
 
 
-def test_one_at_a_time_is_one_after_the_other() -> None:
+def test_with_one_at_a_time_items_run_one_after_the_other() -> None:
     begun: list[int] = []
 
     def work(item: int) -> int:
@@ -48,7 +48,7 @@ def test_one_at_a_time_is_one_after_the_other() -> None:
     assert begun == [0, 1, 2, 3]
 
 
-def test_after_an_error_nothing_more_begins() -> None:
+def test_after_an_error_no_further_item_begins() -> None:
     begun: list[int] = []
     seen = threading.Event()
 
@@ -57,7 +57,7 @@ def test_after_an_error_nothing_more_begins() -> None:
         if item == 1:
             raise ZeroDivisionError
         if item > 1:
-            seen.wait(60)  # until the error has been seen
+            seen.wait(60)  # until the error was raised
         return item
 
     results = side_by_side(work, range(100), at_once=1)

@@ -1,4 +1,4 @@
-"""The README's tasks of a pipeline: killed at any moment and run again, they leave what an undisturbed run leaves."""
+"""The pipeline tasks of the README: killed at any moment and run again, they leave the output of one whole run."""
 
 import datetime as dt
 import json
@@ -29,7 +29,7 @@ TASKS = "import datetime as dt\nimport linkcore as lc\n" + "".join(
     for example in section("In a pipeline, a notebook, SQL and pandas")
     if example.source.startswith(("def ", "import ", "from "))
 )
-# Python tells of each file that it opens and each that it renames, before it does so.
+# Python reports each file that it opens or renames to an audit hook, before it does so.
 KILLED = """
 import os, signal, sys
 from tasks import link_task, release_task
@@ -44,7 +44,7 @@ globals()[task](*arguments)
 
 @pytest.fixture
 def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The README's functions, in a folder with a programme and a keyring."""
+    """The functions of the README, in a folder with a programme and a keyring."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LINKCORE_PASSPHRASE", PASSPHRASE)
     numbers = [9990000018, 9990000026, 9990000018, None]
@@ -59,7 +59,7 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def killed(event: str, ending: str, task: str, *arguments: str) -> None:
-    """Run a task in a process of its own, which dies by SIGKILL where it is about to open or rename a file."""
+    """Run a task in a process of its own, which SIGKILL ends just before it opens or renames a file."""
     command = [sys.executable, "-c", KILLED, event, ending, task, *arguments]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([".", str(Path(lc.__file__).parent.parent)])}
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
@@ -67,7 +67,7 @@ def killed(event: str, ending: str, task: str, *arguments: str) -> None:
 
 
 def content(folder: str) -> dict[str, object]:
-    """What each file holds; of the measures, all but how long each step took, and not the page that tells it."""
+    """The content of each file, without the seconds of each step and without the page that shows them."""
     found: dict[str, object] = {}
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -103,16 +103,16 @@ def test_a_release_task_that_was_killed_is_run_again(tasks: dict[str, Any]) -> N
 
     given = ("release_task", "programme.toml", "run", DAY, "team.keys")
     undisturbed = run("undisturbed")
-    killed("open", "/manifest.json", *given)  # the rows are there, and do not count yet
+    killed("open", "/manifest.json", *given)  # the rows are there, but without a manifest they do not count
     assert hidden() == [".run.partial"]
     assert list(Path(".run.partial").rglob("emergency.parquet"))
     assert not Path("run").exists()
     assert run("run") == undisturbed
-    killed("os.rename", "/.run.partial", *given)  # the earlier one is set aside, and the new one not there yet
+    killed("os.rename", "/.run.partial", *given)  # the earlier folder is set aside, and the new one is not there yet
     assert hidden() == [".run.partial", ".run.previous"]
     assert content(".run.previous") == content(".run.partial") == undisturbed
     assert run("run") == undisturbed
     assert hidden() == []
-    # The first that was killed did not get as far as a release.
+    # The first task that was killed did not reach a release.
     checked = lc.verify_audit("audit.jsonl")
     assert (checked.lines, checked.faults) == (5 + 4, ())

@@ -1,4 +1,4 @@
-"""Progress: shown to a person at a terminal, and to nobody else."""
+"""Progress is shown at a terminal and nowhere else."""
 
 import os
 import pty
@@ -14,7 +14,7 @@ from linkcore.progress import Stopwatch
 SYNTHESISE = [sys.executable, "-m", "linkcore", "synthesise", "--people", "300", "--out"]
 
 
-def test_a_person_at_a_terminal_sees_the_step_under_way(tmp_path: Path) -> None:
+def test_a_terminal_shows_the_current_step(tmp_path: Path) -> None:
     person, terminal = pty.openpty()
     with subprocess.Popen([*SYNTHESISE, tmp_path / "ics"], stderr=terminal, stdout=subprocess.PIPE) as child:
         os.close(terminal)
@@ -33,13 +33,13 @@ def test_a_person_at_a_terminal_sees_the_step_under_way(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_pipe_gets_none_of_it(tmp_path: Path, stream: str) -> None:
+def test_a_pipe_gets_no_progress(tmp_path: Path, stream: str) -> None:
     done = subprocess.run([*SYNTHESISE, tmp_path / "ics"], capture_output=True, text=True, check=True)
     assert "ambulance" not in getattr(done, stream)
     assert done.stderr == ""
 
 
-def test_a_stopwatch_adds_up_the_times_a_step_takes_and_passes_on_what_it_is_told() -> None:
+def test_a_stopwatch_adds_up_the_time_of_each_step_and_passes_progress_on() -> None:
     told: list[tuple[str, int, int]] = []
     watch = Stopwatch(lambda *of: told.append(of))
     for at, step in enumerate(["read", "link", "read", "done"]):

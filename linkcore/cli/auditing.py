@@ -1,4 +1,4 @@
-"""Commands on the audit log: check that it is intact, and print its head to be noted elsewhere."""
+"""Commands on the audit log: check that it is intact, and print its head, which another person notes down."""
 
 import argparse
 from pathlib import Path
@@ -21,7 +21,7 @@ def add(commands: "Commands") -> None:
     )
     verify = options.command(actions, "verify", _verify, "find every line that was altered, removed, moved or cut off")
     head = options.command(
-        actions, "head", _head, "print the number of lines and the last digest, to be noted with another person"
+        actions, "head", _head, "print the number of lines and the last digest, for another person to note down"
     )
     for parser in (verify, head):
         parser.add_argument("log", type=Path, metavar="LOG", help="audit log; its head is beside it, in LOG.head")

@@ -17,7 +17,7 @@ from linkcore.link import Linkage
 from linkcore.programme.programme import Programme
 from linkcore.progress import Progress, silent
 from linkcore.quality.truth import compare_with_truth, conflicts_found
-from linkcore.report.notebook import fallback_in_terminal
+from linkcore.report.terminal import fallback_in_terminal
 from linkcore.report.write import write_report
 from linkcore.synthetic import synthesise
 from linkcore.text_table import as_text
@@ -49,6 +49,7 @@ class Demonstration:
     def text(self) -> str:
         """Describe the result in plain text."""
         records, persons = self.linkage.links.height, self.linkage.persons.height
+        fallback = self.linkage.quality.fallback
         times = pl.DataFrame({"step": list(self.seconds), "seconds": list(self.seconds.values())})
         return "\n\n".join(
             [
@@ -60,7 +61,7 @@ class Demonstration:
                 "The part of these for the fallback (records without a usable number, and conflicts):",
                 as_text(accuracy(self.judged.filter(pl.col("method").is_in(_LEFT_TO_THE_FALLBACK)))),
                 _conflicts_text(self.conflicts),
-                "" if self.linkage.quality.fallback is None else fallback_in_terminal(self.linkage.quality.fallback),
+                "" if fallback is None else fallback_in_terminal(fallback),
                 as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
                 f"sources and programme file  {self.folder / 'ics'}\n"
                 f"released data and manifest  {self.released.folder}\n"

@@ -28,6 +28,12 @@ __all__ = ["add"]
 
 def add(commands: "Commands") -> None:
     """Add ``reidentify``, ``return`` and ``subject-access``."""
+    _add_reidentify(commands)
+    _add_return(commands)
+    _add_subject_access(commands)
+
+
+def _add_reidentify(commands: "Commands") -> None:
     reidentify = options.command(
         commands, "reidentify", _reidentify, "find which of a requester's own patients some pseudonyms stand for"
     )
@@ -42,6 +48,8 @@ def add(commands: "Commands") -> None:
     reidentify.add_argument("--source", help="the provider's own source; without it, the requester is a GP practice")
     reidentify.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write (mode 0600)")
 
+
+def _add_return(commands: "Commands") -> None:
     back = options.command(
         commands,
         "return",
@@ -76,6 +84,8 @@ def add(commands: "Commands") -> None:
     )
     back.add_argument("--out", type=Path, required=True, help="folder to write")
 
+
+def _add_subject_access(commands: "Commands") -> None:
     subject = options.command(
         commands,
         "subject-access",

@@ -92,7 +92,7 @@ def _check(arguments: argparse.Namespace) -> None:
 
 def _link(arguments: argparse.Namespace) -> None:
     from linkcore.link import LINKS_FILE
-    from linkcore.report.notebook import fallback_in_terminal
+    from linkcore.report.terminal import fallback_in_terminal
     from linkcore.text_table import as_text
 
     programme = live_programme(arguments.programme, arguments.on)

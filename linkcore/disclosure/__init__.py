@@ -1,1 +1,1 @@
-"""Disclosure control: which counts are shown, and which are not."""
+"""Disclosure control: which counts are shown and which are suppressed."""

@@ -30,7 +30,7 @@ import polars as pl
 
 from linkcore.disclosure.cells import cells_of
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded, suppressed
-from linkcore.quality.groups import group_rates, pool_rare
+from linkcore.quality.group_rates import group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.tables import QUALITY_TABLES
 from linkcore.schema import ALL

@@ -1,1 +1,1 @@
-"""Governance: what a programme may do, and what leaves it."""
+"""Governance: what may leave a programme, and the record of it."""

@@ -175,7 +175,7 @@ class Keyring(Hidden):
         elif hashlib.sha256(read_private(self.path, "keyring").reveal()).digest() != self._digest:
             raise KeyMaterialError(f"the keyring {self.path} was changed since it was opened: open it again")
 
-    # --- Its keys -----------------------------------------------------------------------------------------------
+    # --- Its keys ----------------------------------------------------------------------------------------------------
 
     @property
     def versions(self) -> tuple[KeyVersion, ...]:

@@ -1,1 +1,1 @@
-"""Linkage: from sources to the statement which records are of the same person."""
+"""Linkage: find which records belong to the same person."""

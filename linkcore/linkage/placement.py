@@ -49,9 +49,9 @@ class Placement:
 
 
 def unplaced(records: Records, placement: Placement) -> pl.DataFrame:
-    """Return the unplaced records of a source: rows of its RECORDS, with ``at`` (UInt32), their positions there."""
+    """Return the unplaced records of a source: rows of its RECORDS, with their ``position`` (UInt32) there."""
     open_rows = placement.links[records.source.name]["person_id"].is_null()
-    return records.frame.with_row_index("at").filter(open_rows)
+    return records.frame.with_row_index("position").filter(open_rows)
 
 
 def defines_its_person(records: Records, placement: Placement) -> pl.Series:
@@ -105,11 +105,11 @@ def stand_alone(sources: Sequence[Records], placement: Placement) -> Placement:
         )
         method = pl.lit("spine", METHOD) if records.source.spine else new_person_or_unlinked()
         probability = pl.lit(1.0 if records.source.spine else None, pl.Float64)
-        added = alone.select(method.alias("method"), probability.alias("match_probability"), pl.col("at"))
+        added = alone.select(method.alias("method"), probability.alias("match_probability"), pl.col("position"))
         placed = links[records.source.name]
         links[records.source.name] = placed.with_columns(
-            placed["person_id"].scatter(added["at"], ids),
-            *(placed[name].scatter(added["at"], added[name]) for name in ("method", "match_probability")),
+            placed["person_id"].scatter(added["position"], ids),
+            *(placed[name].scatter(added["position"], added[name]) for name in ("method", "match_probability")),
         )
     # Part by part: to add a column to all persons at once, Polars would copy all their columns.
     return Placement(pl.concat([_with_tokens(sources, part) for part in persons], how="diagonal"), links)

@@ -1,6 +1,6 @@
 """The tables of a programme file: which keys they have, and which values are allowed.
 
-Paths are as the file states them; :mod:`~linkcore.programme.programme` knows the folder to which they are relative.
+Paths stay as the file states them. :mod:`~linkcore.programme.programme` knows the folder to which they are relative.
 """
 
 import datetime as dt
@@ -31,14 +31,14 @@ class Table(BaseModel):
 
 
 def _with_place(value: Any, build: Callable[[Any], Any]) -> Any:
-    """Turn our errors into those that pydantic reports with the place in the file."""
+    """Build, and raise our errors as ``ValueError``: pydantic then reports their place in the file."""
     try:
         return build(value)
     except LinkcoreError as error:
         raise ValueError(str(error)) from None
 
 
-# Tables with the same keys as a dataclass are read as that dataclass.
+# A table that has the same keys as a dataclass needs no model of its own: pydantic reads it as the dataclass.
 _AS_STATED: Final = WrapValidator(_with_place)
 TwoStage = Annotated[StageOne, _AS_STATED]
 """``[two_stage]``: how the supplier's codes, which replace all NHS Numbers, are made and written."""
@@ -47,20 +47,23 @@ _Terms = Annotated[Terms, _AS_STATED]
 
 
 class _BuiltTable(Table):
-    """A table from which something is built: this is done once on reading, so that an error names its place."""
+    """A table from which an object is built.
+
+    The object is also built when the file is read, so that an error names its place in the file.
+    """
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
-        _with_place(str, self.build)
+        _with_place(str, self.build)  # str leaves paths as they are
         return self
 
     def build(self, place: Callable[[str], Any] = str) -> object:
-        """Build what the table states; ``place`` turns a path of the programme file into a real one."""
+        """Build the object. ``place`` turns each path that the programme file states into the actual path."""
         raise NotImplementedError
 
 
 class AboutTable(Table):
-    """``[programme]``."""
+    """``[programme]``: its name, its dates, and the seed of everything random."""
 
     name: str
     synthetic: bool = False
@@ -70,14 +73,14 @@ class AboutTable(Table):
 
 
 class NumbersTable(Table):
-    """``[numbers]``."""
+    """``[numbers]``: which statuses make an NHS Number usable, and the file of superseded numbers."""
 
     usable: tuple[Literal["valid", "scotland", "northern_ireland", "test"], ...] = USABLE_STATUSES
     superseded: str | None = None
 
 
 class LinkageTable(Table):
-    """``[linkage]``."""
+    """``[linkage]``: what happens to conflicts, and how the probabilistic linkage works."""
 
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
@@ -89,7 +92,7 @@ class LinkageTable(Table):
 
 
 class SourceTable(Table):
-    """``[[source]]``."""
+    """``[[source]]``: one provider's files, and what their columns mean."""
 
     name: str
     data: str
@@ -109,7 +112,7 @@ class SourceTable(Table):
 
 
 class ExemptionTable(Table):
-    """``[[opt_outs.exemption]]``."""
+    """``[[opt_outs.exemption]]``: a purpose to which the National Data Opt-out does not apply, and why."""
 
     purpose: str
     basis: Basis
@@ -155,7 +158,7 @@ class TypeOneTable(Table):
         if (self.list is None) == (self.codes is None):
             raise ValueError("state either list or codes")
         if self.codes is None and (self.dissents is not None or self.withdrawals is not None):
-            raise ValueError("dissents and withdrawals can be stated with codes only")
+            raise ValueError("dissents and withdrawals can only be stated together with codes")
         return self
 
 
@@ -181,7 +184,7 @@ class ExcludedTable(Table):
 
 
 class OptOutsTable(Table):
-    """``[opt_outs]``."""
+    """``[opt_outs]``: the opt-outs that are known, and the policy that applies them."""
 
     gp_sources: tuple[str, ...] | None = None
     type_one_applied: str = ""
@@ -222,7 +225,7 @@ class OptOutsTable(Table):
 
 
 class SensitiveTable(Table):
-    """``[[sensitive]]``."""
+    """``[[sensitive]]``: codes that withhold a record, and which other records they withhold with it."""
 
     source: str
     columns: tuple[str, ...]
@@ -277,7 +280,7 @@ class CohortTable(_BuiltTable):
 
 
 class RecipientTable(_BuiltTable):
-    """``[[recipient]]``."""
+    """``[[recipient]]``: one agreement."""
 
     name: str
     key: str
@@ -314,17 +317,17 @@ class RecipientTable(_BuiltTable):
 
 
 class AuditTable(Table):
-    """``[audit]``."""
+    """``[audit]``: the audit log."""
 
     file: str
 
 
 class DestructionTable(Table):
-    """``[destruction]``: what is destroyed beside the sources and the opt-outs, and which other copies are known.
+    """``[destruction]``: what is destroyed besides sources and opt-outs, and which other copies are known.
 
-    Each provider gets a certificate. By default, each source has a provider of the same name, and ``providers`` gives
-    it another name. For a source in ``one_file_a_provider``, each file has a provider, such as a practice, of the
-    file's name.
+    Each provider gets a certificate. By default, the provider of a source has the name of the source; ``providers``
+    gives it another name. If a source is in ``one_file_a_provider``, each of its files comes from a provider of its
+    own, such as a practice. That provider has the name of the file.
     """
 
     providers: dict[str, str] = {}

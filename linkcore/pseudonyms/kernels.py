@@ -9,12 +9,13 @@ times slower.
 HMAC (RFC 2104) applies SHA-256 twice, as an inner and an outer hash. The first block of each depends on the key alone.
 The states after these two blocks, the *midstates*, are computed once for each key. A text of up to 55 bytes then takes
 two compressions. Polars keeps a text of up to 12 bytes inside its 16-byte string view, so the kernel reads a column of
-NHS Numbers in place; for longer texts it copies the blocks first. The next stage hashes the result of a stage without
-writing it to a column.
+NHS Numbers in place. It copies longer texts first, block by block. The result of one stage goes to the next in a
+small buffer; it is never written to a column.
 
-The kernel receives addresses only. So nothing is copied, an Arrow buffer may be read-only, and no Python frame holds
-the words of a key. The machine code that Numba keeps on disk holds none either; it would if they were a global. Numba
-notices changes only in the file of the kernel, so everything that is compiled is in this file.
+The kernel receives addresses only. So no column is copied, an Arrow buffer may be read-only, and no Python frame holds
+the words of a key. The machine code that Numba keeps on disk does not hold them either. It would hold them if they were
+a global. Numba compiles the kernel again only if the file of the kernel changes, so everything that is compiled is in
+this file.
 
 This module takes a third of a second to import, and some seconds to compile after an installation: import it inside
 functions.
@@ -37,7 +38,7 @@ from linkcore.keys.sha256 import ROUND_CONSTANTS
 __all__ = ["INLINE", "Column", "Pseudonyms", "Stages", "hash_rows"]
 
 INLINE: Final = 12
-"""Most bytes of a text inside a string view; the view of a longer text points to it."""
+"""A string view holds a text of at most this many bytes. The view of a longer text points to a data buffer."""
 
 Lanes = tuple[None, ...]
 """One None for each message that is hashed side by side: 4, 8 or 16. Numba sees the length as part of the type."""
@@ -73,7 +74,7 @@ class Pseudonyms(NamedTuple):
     views: int
     """Address of the string views."""
     width: int
-    """Bytes of a pseudonym: up to 64 as hex, up to 32 as binary."""
+    """Bytes of a pseudonym: at most 64 if hex, at most 32 if binary."""
     hexadecimal: bool
     """Whether to write hex digits."""
 
@@ -144,7 +145,7 @@ class _Vectors:
         return self.builder.shuffle_vector(x, y, mask)
 
     def columns(self, rows: list[Any]) -> list[Any]:
-        """Turn messages that lie one after another in memory into their first words, their second words, ..."""
+        """Transpose messages that lie one after another in memory: to their first words, their second words, ..."""
         if len(rows) == 1:
             return rows
         pairs = list(zip(rows[0::2], rows[1::2], strict=True))
@@ -186,7 +187,11 @@ def _compress(v: _Vectors, state: list[Any], block: list[Any]) -> list[Any]:
 
 
 def _end_text(v: _Vectors, words: Sequence[Any], length: Any) -> list[Any]:
-    """Put the bit 1 after the end of a text, then zeros. ``length`` is in bytes, negative if the text ended before."""
+    """Put the bit 1 after the end of a text, then zeros.
+
+    ``length`` is the number of bytes from the start of ``words`` to the end of the text. It is negative if the text
+    ended in an earlier block.
+    """
     builder, ended = v.builder, []
     for index, word in enumerate(words):
         rest = builder.sub(length, v.constant(4 * index))
@@ -221,8 +226,8 @@ def _hex_digits(v: _Vectors, word: Any) -> list[Any]:
 
 # --- The vector code, callable from the kernel -----------------------------------------------------------------------
 #
-# Each takes the lanes, then addresses and integers. It returns an integer, which is 0 if there is nothing to return.
-# A `state` is eight vectors; a `midstate` is eight words from which all lanes start.
+# Each function takes the lanes, then addresses and integers. It returns an integer, which is 0 if there is nothing to
+# return. A `state` is eight vectors. A `midstate` is eight words, and all lanes start from it.
 
 
 def _vector_code(emit: Callable[..., Any]) -> Any:
@@ -243,7 +248,7 @@ def _vector_code(emit: Callable[..., Any]) -> Any:
 
 @_vector_code
 def _tile(v: _Vectors) -> Any:
-    """Reserve 64 bytes for each lane on the stack of the kernel."""
+    """Reserve 64 bytes for each lane, one block of SHA-256, on the stack of the kernel; return the address."""
     tile = cgutils.alloca_once(v.builder, ir.ArrayType(ir.IntType(8), 64 * v.lanes))
     tile.align = 64
     return v.builder.ptrtoint(tile, ir.IntType(64))
@@ -282,7 +287,7 @@ def _long(v: _Vectors, address: Any) -> Any:
 
 @_vector_code
 def _longest(v: _Vectors, views: Any) -> Any:
-    """Return the length of the longest text."""
+    """Return the length of the longest text of the lanes."""
     lengths = v.columns(v.load(views, 4))[0]
     name, function_type = f"llvm.vector.reduce.umax.v{v.lanes}i32", ir.FunctionType(_WORD, [v.type])
     longest = v.builder.call(cgutils.get_or_insert_function(v.builder.module, function_type, name), [lengths])
@@ -310,7 +315,7 @@ def _view_numbers(v: _Vectors, numbers: Any, views: Any) -> None:
 
 @_vector_code
 def _hash_views(v: _Vectors, views: Any, midstate: Any, state: Any) -> None:
-    """Hash one text of up to 12 bytes in each lane, inside its string view."""
+    """Compute the inner hash of one text in each lane. Its string view holds the text, so it has at most 12 bytes."""
     length, *text = v.columns(v.load(views, 4))
     text = _end_text(v, [*map(v.swap_bytes, text), v.constant(0)], length)
     bits = v.builder.shl(v.builder.add(length, v.constant(64)), v.constant(3))
@@ -324,24 +329,29 @@ def _start(v: _Vectors, midstate: Any, state: Any) -> None:
 
 @_vector_code
 def _hash_blocks(v: _Vectors, blocks: Any, start: Any, views: Any, state: Any) -> None:
-    """Hash one more block in each lane, from byte ``start`` of a text of any length, unless the text ended before."""
+    """Hash one more block in each lane: the one that begins at byte ``start`` of its text.
+
+    The texts may have different lengths. A lane keeps its state if its text and padding ended in an earlier block.
+    """
     length = v.columns(v.load(views, 4))[0]
     start = v.broadcast(v.builder.trunc(start, _WORD))
     rest = v.builder.sub(length, start)
     block = _end_text(v, [v.swap_bytes(word) for word in v.columns(v.load(blocks, 16))], rest)
+    # The last block has room for the byte of the bit 1, and for the length of the message in bits, in 8 bytes.
     last = v.builder.icmp_signed("<", rest, v.constant(56))
     size = v.builder.add(length, v.constant(64))
     block[14] = v.builder.select(last, v.shift(size, 29), block[14])
     block[15] = v.builder.select(last, v.builder.shl(size, v.constant(3)), block[15])
     before = v.load(state, 8)
     after = _compress(v, before, block)
+    # Earlier blocks had room for the text and these 9 bytes.
     ended = v.builder.icmp_signed("<=", rest, v.constant(-9 & 0xFFFFFFFF))
     v.store([v.builder.select(ended, old, new) for old, new in zip(before, after, strict=True)], state)
 
 
 @_vector_code
 def _hash_words(v: _Vectors, text: Any, midstate: Any, state: Any) -> None:
-    """Hash 32 bytes in each lane: the inner hash, or the pseudonym of the stage before."""
+    """Hash 32 bytes in each lane: the inner hash, or the hex digits of the pseudonym of the stage before."""
     padding = [v.constant(0x80000000), *[v.constant(0)] * 6, v.constant(8 * (64 + 32))]
     v.store(_compress(v, v.load_words(midstate, 8), v.load(text, 8) + padding), state)
 
@@ -386,7 +396,11 @@ def _nulls(lanes: Lanes, validity: int, first: int, count: int) -> int:
 
 @_inlined
 def _gather(lanes: Lanes, column: Column, nulls: int, first: int, count: int, group: int) -> None:
-    """Make string views of numbers, or of fewer rows than lanes; a null or a missing row becomes an empty text."""
+    """Write one string view for each lane to ``group``.
+
+    This is needed if rows are numbers or null, or if there are fewer rows than lanes. A null becomes an empty text, and
+    so does a lane without a row.
+    """
     _clear(lanes, group, 64 * len(lanes))
     if column.numeric:
         numbers = group + 16 * len(lanes)
@@ -401,7 +415,7 @@ def _gather(lanes: Lanes, column: Column, nulls: int, first: int, count: int, gr
 
 @_inlined
 def _hash_texts(lanes: Lanes, column: Column, views: int, longest: int, blocks: int, state: int) -> None:
-    """Hash texts of any length, one block of each at a time."""
+    """Compute the inner hash of texts of any length, block by block."""
     for start in range(0, longest + 9, 64):
         for lane in range(len(lanes)):
             view = views + 16 * lane
@@ -416,7 +430,7 @@ def _hash_texts(lanes: Lanes, column: Column, views: int, longest: int, blocks: 
 
 @_inlined
 def _write(lanes: Lanes, pseudonyms: Pseudonyms, rows: int, group: int, nulls: int, first: int, count: int) -> None:
-    """Write the first ``width`` bytes of each row, and its string view; zeros for a null."""
+    """Copy pseudonyms, the first ``width`` bytes of each row, and string views to the output; zeros for a null."""
     width = pseudonyms.width
     _copy(lanes, group, 16 * count, pseudonyms.views + 16 * first)
     for lane in range(count):

@@ -1,1 +1,1 @@
-"""Quality: how good a linkage is, and for whom it is worse."""
+"""Quality: how good a linkage is, and for which groups of people it is worse."""

@@ -1,4 +1,4 @@
-"""Counts of a linkage as tables: the flow of records, match weights, and records per person."""
+"""Counts of a linkage as tables: the flow of records, cluster sizes and match weights."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -11,16 +11,16 @@ from linkcore.schema import ALL
 __all__ = ["BIN_BITS", "cluster_sizes", "flow", "match_weights"]
 
 BIN_BITS: Final = 2
-"""Width of a bin of match weights, in bits: each bin has four times the odds of the one before."""
+"""Width of a bin of match weights in bits: from one bin to the next, the odds are four times as high."""
 
 _SMALLEST_OF_SIZE: Final = (1, 2, 3, 4, 5, 10, 20, 50)
 
 
 def flow(kinds: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) -> pl.DataFrame:
-    """Count records by source, by what their NHS Number leads to, and by method.
+    """Count records by source, by what their NHS Number leads to, and by the method that linked them.
 
-    ``kinds``: ``source``, ``nhs_number_status``, ``conflict`` and ``method`` of LINKS, and the number of ``records``.
-    Returns ``flow`` of :mod:`linkcore.quality.tables`; rows without records are left out.
+    ``kinds``: ``source``, ``nhs_number_status``, ``conflict`` and ``method`` as in LINKS of :mod:`linkcore.schema`, and
+    ``records``, the number of records with these values.
 
     Examples
     --------
@@ -49,9 +49,9 @@ def flow(kinds: pl.DataFrame, *, sources: Sequence[str], usable: Sequence[str]) 
 
 
 def cluster_sizes(links: pl.DataFrame) -> pl.DataFrame:
-    """Count persons by how many records they have.
+    """Count persons by their number of records; every size has a row.
 
-    ``links``: with ``person_id``. Returns ``size``, ``persons``, with a row for every size.
+    ``links``: ``person_id``, a position in the table of persons.
 
     Examples
     --------
@@ -61,16 +61,15 @@ def cluster_sizes(links: pl.DataFrame) -> pl.DataFrame:
     import numpy as np
 
     records = np.bincount(links["person_id"].to_numpy())
-    of_size = np.bincount(np.searchsorted(_SMALLEST_OF_SIZE, records, side="right"), minlength=len(SIZES) + 1)
-    # Ids without records are counted before the first size.
-    return pl.DataFrame({"size": SIZES, "persons": of_size[1:]}, schema=QUALITY_TABLES["cluster_sizes"])
+    persons = np.bincount(np.searchsorted(_SMALLEST_OF_SIZE, records, side="right"), minlength=len(SIZES) + 1)
+    # The first count is of ids without records.
+    return pl.DataFrame({"size": SIZES, "persons": persons[1:]}, schema=QUALITY_TABLES["cluster_sizes"])
 
 
 def match_weights(candidates: pl.DataFrame, links: pl.DataFrame, *, sources: Sequence[str]) -> pl.DataFrame:
-    """Count the candidates of the fallback by match weight, accepted and rejected ones separately.
+    """Count the candidates of the fallback by match weight and by whether they became links; empty bins are left out.
 
-    ``candidates``: ``source``, ``record_id``, ``person_id``, ``match_weight``: each pair once.
-    Returns ``source`` ("all" first), ``outcome``, ``low``, ``high`` (bits), ``pairs``; empty bins are left out.
+    ``candidates``: ``source``, ``record_id``, ``person_id`` and ``match_weight``; one row a pair.
 
     Examples
     --------
@@ -85,15 +84,15 @@ def match_weights(candidates: pl.DataFrame, links: pl.DataFrame, *, sources: Seq
     accepted = links.filter(pl.col("method") == "probabilistic").select(*pair, pl.lit(True).alias("accepted"))
     outcome = pl.when(pl.col("accepted").fill_null(False)).then(pl.lit("accepted")).otherwise(pl.lit("rejected"))
     low = (pl.col("match_weight") / BIN_BITS).floor() * BIN_BITS
-    of_sources = (
+    by_source = (
         candidates.join(accepted, on=pair, how="left")
         .group_by("source", outcome.alias("outcome"), low.alias("low"))
         .agg(pl.len().cast(pl.Int64).alias("pairs"))
     )
-    together = of_sources.group_by("outcome", "low").agg(pl.col("pairs").sum())
-    both = pl.concat([together.select(pl.lit(ALL).alias("source"), pl.all()), of_sources])
+    of_all = by_source.group_by("outcome", "low").agg(pl.col("pairs").sum())
+    bins = pl.concat([of_all.select(pl.lit(ALL).alias("source"), pl.all()), by_source])
     return (
-        both.with_columns((pl.col("low") + BIN_BITS).alias("high"))
+        bins.with_columns((pl.col("low") + BIN_BITS).alias("high"))
         .sort(_position("source", [ALL, *sources]), "outcome", "low")
         .select(*QUALITY_TABLES["match_weights"])
     )

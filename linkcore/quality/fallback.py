@@ -1,4 +1,4 @@
-"""The quality of the fallback: what it did, and how well it did in its self-test."""
+"""The quality of the fallback: what it did and what its self-test found, as tables."""
 
 from collections.abc import Mapping
 
@@ -8,9 +8,15 @@ from linkcore.linkage.fallback.result import Probabilistic, QualityInputs
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.self_test.outcomes import Outcomes
-from linkcore.quality.fallback_tables import SelfTest, calibration_table, candidates_table, curve_table, rates_table
+from linkcore.quality.demographics import demographic_groups
+from linkcore.quality.fallback_tables import (
+    FallbackTest,
+    calibration_table,
+    candidates_table,
+    curve_table,
+    rates_table,
+)
 from linkcore.quality.measures import FallbackQuality
-from linkcore.quality.people_groups import people_groups
 from linkcore.quality.tables import FALLBACK_TABLES
 from linkcore.schema import ALL
 
@@ -18,82 +24,78 @@ __all__ = ["fallback_quality"]
 
 
 def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
-    """Measure the fallback; None where the exact linkage left no record open."""
+    """Measure the quality of the fallback; None where no record was open."""
     probabilistic = result.probabilistic
     if probabilistic is None or probabilistic.quality_inputs is None:
         return None
     inputs = probabilistic.quality_inputs
     names = dict(enumerate(source.name for source in result.sources))
-    positions = {name: position for position, name in names.items()}
-    self_test = _self_test(inputs, probabilistic, names)
-    left_out = inputs.left_out
-    of_all = {} if probabilistic.model is None else {None: probabilistic.model}
-    models = of_all | {positions[name]: model for name, model in probabilistic.source_models.items()}
+    test = _test(inputs, probabilistic, names)
+    left_out = {"rule": list(inputs.left_out), "persons": list(inputs.left_out.values())}
     return FallbackQuality(
-        sources=_sources(inputs, self_test),
-        rates=rates_table(self_test, people_groups(inputs.hidden.records, result.reference_date)),
-        calibration=calibration_table(self_test),
-        curve=curve_table(self_test),
+        sources=_sources(inputs, test),
+        rates=rates_table(test, demographic_groups(inputs.hidden.records, result.reference_date)),
+        calibration=calibration_table(test),
+        curve=curve_table(test),
         candidates=candidates_table(
             inputs.hidden.records.with_row_index("record"), inputs.hidden.removed_persons, inputs.proposed, names
         ),
-        left_out=pl.DataFrame(
-            {"rule": list(left_out), "persons": list(left_out.values())}, schema=FALLBACK_TABLES["left_out"]
-        ),
-        model=_model(models, names),
+        left_out=pl.DataFrame(left_out, schema=FALLBACK_TABLES["left_out"]),
+        model=_model(probabilistic),
         departures=inputs.departures,
         counts=dict(probabilistic.counts),
     )
 
 
-def _self_test(inputs: QualityInputs, probabilistic: Probabilistic, names: Mapping[int, str]) -> SelfTest:
+def _test(inputs: QualityInputs, probabilistic: Probabilistic, names: Mapping[int, str]) -> FallbackTest:
     open_records, comparable = inputs.open_records, inputs.comparable
-    positions = {name: position for position, name in names.items()}
+    index_of = {name: source_index for source_index, name in names.items()}
     numberless = open_records["nhs_number"].is_null()
-    is_linked = pl.repeat(False, open_records.height, eager=True)
-    is_linked = is_linked.scatter(comparable.arg_true()[inputs.accepted], True)
-    return SelfTest(
-        inputs.outcomes or Outcomes.none(),
-        names,
-        {positions[name]: threshold for name, threshold in probabilistic.thresholds.items()},
-        _count_by_source(open_records["order"].filter(numberless)),
-        _count_by_source(open_records["order"].filter(numberless & is_linked)),
-        {positions[name]: pi for name, pi in probabilistic.pi.items()},
+    linked = pl.repeat(False, open_records.height, eager=True)
+    linked = linked.scatter(comparable.arg_true()[inputs.accepted], True)
+    return FallbackTest(
+        outcomes=inputs.outcomes or Outcomes.none(),
+        names=names,
+        thresholds={index_of[name]: threshold for name, threshold in probabilistic.thresholds.items()},
+        numberless=_count_by_source(open_records["source_index"].filter(numberless)),
+        links=_count_by_source(open_records["source_index"].filter(numberless & linked)),
+        pi={index_of[name]: pi for name, pi in probabilistic.pi.items()},
     )
 
 
-def _sources(inputs: QualityInputs, self_test: SelfTest) -> pl.DataFrame:
-    source_index = inputs.open_records["order"]
-    compared = source_index.filter(inputs.comparable)
-    open_records, compared_records = _count_by_source(source_index), _count_by_source(compared)
-    linked_records = _count_by_source(compared[inputs.accepted])
-    hidden_records = _count_by_source(inputs.hidden.records["order"])
-    thresholds = self_test.thresholds
+def _sources(inputs: QualityInputs, test: FallbackTest) -> pl.DataFrame:
+    compared_records = inputs.open_records["source_index"].filter(inputs.comparable)
+    opened = _count_by_source(inputs.open_records["source_index"])
+    compared = _count_by_source(compared_records)
+    linked = _count_by_source(compared_records[inputs.accepted])
+    hidden = _count_by_source(inputs.hidden.records["source_index"])
     rows = [
         (
-            self_test.names[source],
-            open_records[source],
-            compared_records.get(source, 0),
-            linked_records.get(source, 0),
-            self_test.pi.get(source),
-            thresholds[source].accept if source in thresholds else None,
-            thresholds[source].basis if source in thresholds else None,
-            hidden_records.get(source, 0),
+            test.names[source_index],
+            opened[source_index],
+            compared.get(source_index, 0),
+            linked.get(source_index, 0),
+            test.pi.get(source_index),
+            test.thresholds[source_index].accept if source_index in test.thresholds else None,
+            test.thresholds[source_index].basis if source_index in test.thresholds else None,
+            hidden.get(source_index, 0),
         )
-        for source in sorted(open_records)
+        for source_index in sorted(opened)
     ]
     return pl.DataFrame(rows, schema=FALLBACK_TABLES["sources"], orient="row")
 
 
-def _count_by_source(source_index: pl.Series) -> dict[int, int]:
-    counts = source_index.alias("source").value_counts().sort("source")
-    return {int(source): int(count) for source, count in counts.iter_rows()}
+def _count_by_source(source_indices: pl.Series) -> dict[int, int]:
+    counts = source_indices.alias("source_index").value_counts().sort("source_index")
+    return {int(source_index): int(count) for source_index, count in counts.iter_rows()}
 
 
-def _model(models: Mapping[int | None, Model], names: Mapping[int, str]) -> pl.DataFrame:
+def _model(probabilistic: Probabilistic) -> pl.DataFrame:
+    common = {} if probabilistic.model is None else {ALL: probabilistic.model}
+    models: list[tuple[str, Model]] = [*common.items(), *probabilistic.source_models.items()]
     rows = [
-        (ALL if source is None else names[source], comparison.name, level.label, level.m, level.u, level.bits)
-        for source, model in models.items()
+        (source, comparison.name, level.label, level.m, level.u, level.bits)
+        for source, model in models
         for comparison in model.comparisons
         for _, level in comparison.judging
     ]

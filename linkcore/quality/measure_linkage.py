@@ -1,4 +1,4 @@
-"""Measure the quality of a linkage, while its records and persons are in memory."""
+"""Measure the quality of a linkage from its links, its records and its persons."""
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ import polars as pl
 from linkcore.linkage.placement import Placement, defines_its_person
 from linkcore.linkage.result import LinkageResult
 from linkcore.quality.counts import match_weights
+from linkcore.quality.demographics import demographic_groups
 from linkcore.quality.fallback import fallback_quality
-from linkcore.quality.groups import count_linked, group_rates, with_all_sources
-from linkcore.quality.implausible import in_events, in_identifiers
+from linkcore.quality.group_rates import count_groups, group_rates, with_all_sources
+from linkcore.quality.implausible import implausible_events, implausible_identifiers
 from linkcore.quality.measures import Quality, measure
-from linkcore.quality.people_groups import people_groups
-from linkcore.quality.tables import QUALITY_TABLES
+from linkcore.quality.tables import QUALITY_TABLES, empty
 from linkcore.schema import FURTHER
 from linkcore.sources.events import read_events
 from linkcore.sources.records import Records
@@ -27,7 +27,7 @@ _COMPARED: Final = ("gender", "birth_date")
 
 
 def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Quality:
-    """Measure everything that a report shows of a linkage. ``sources`` are the records that were linked."""
+    """Measure all that a report shows of a linkage; ``sources`` are the RECORDS that were linked."""
     names = [records.source.name for records in sources]
     placement = result.placement
     counted = measure(
@@ -42,7 +42,7 @@ def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Qualit
         counted,
         completeness=pl.concat([_completeness(records) for records in sources]),
         match_weights=(
-            pl.DataFrame(schema=QUALITY_TABLES["match_weights"])
+            empty("match_weights")
             if result.probabilistic is None
             else match_weights(result.probabilistic.candidates, result.links, sources=names)
         ),
@@ -57,60 +57,59 @@ def _completeness(records: Records) -> pl.DataFrame:
     missing = dict(records.set_aside.filter(status="missing").select("identifier", "records").iter_rows())
     rows = []
     for identifier in records.source.identifier_columns:
-        kept = frame[identifier].is_not_null()
+        usable = frame[identifier].is_not_null()
         if identifier == "birth_date":
-            # An impossible date keeps its text, which is compared.
-            kept |= frame["birth_date_text"].is_not_null()
-        rows.append((records.source.name, identifier, total, total - missing.get(identifier, 0), kept.sum()))
+            # An impossible date is kept as text, and the text is compared.
+            usable |= frame["birth_date_text"].is_not_null()
+        rows.append((records.source.name, identifier, total, total - missing.get(identifier, 0), usable.sum()))
     for column in records.source.further or ():
-        kept = frame[FURTHER + column].is_not_null()
-        rows.append((records.source.name, column, total, kept.sum(), kept.sum()))
+        usable = frame[FURTHER + column].is_not_null()
+        rows.append((records.source.name, column, total, usable.sum(), usable.sum()))
     return pl.DataFrame(rows, schema=QUALITY_TABLES["completeness"], orient="row")
 
 
 def _groups(sources: Sequence[Records], placement: Placement, reference_date: dt.date | None) -> pl.DataFrame:
-    """Count by group of people the records linked to the spine or, without a spine, to a record of another source."""
+    """Measure the linkage rate of each demographic group: of links to the spine, or without one between sources."""
     spines = [records.source.name for records in sources if records.source.spine]
-    is_linked = _on_spine(placement, spines[0]) if spines else _in_several_sources(placement)
+    persons_linked = _on_spine(placement, spines[0]) if spines else _in_several_sources(placement)
     counts = []
     for records in sources:
         if records.source.name not in spines:
-            linked = is_linked[placement.links[records.source.name]["person_id"]]
-            counts.append(count_linked(records.source.name, _people(records, reference_date), linked))
-    if not counts:
-        return pl.DataFrame(schema=QUALITY_TABLES["groups"])
-    return group_rates(with_all_sources(pl.concat(counts)))
+            linked = persons_linked[placement.links[records.source.name]["person_id"]]
+            counts.append(count_groups(records.source.name, _groups_with_area(records, reference_date), linked))
+    return group_rates(with_all_sources(pl.concat(counts))) if counts else empty("groups")
 
 
-def _people(records: Records, reference_date: dt.date | None) -> pl.DataFrame:
-    people = people_groups(records.frame, reference_date)
-    if _AREA in people.columns:
-        return people
+def _groups_with_area(records: Records, reference_date: dt.date | None) -> pl.DataFrame:
+    """Return the demographic groups of each record, with its postcode area if the source names no other area."""
+    groups = demographic_groups(records.frame, reference_date)
+    if _AREA in groups.columns:
+        return groups
     area = records.frame["postcode"].str.extract("^([A-Z]+)").alias(_AREA)
-    # Age and gender come first, and the attributes of the source last.
-    return people.insert_column(2, area)
+    # After age and gender, before the attributes that the source names.
+    return groups.insert_column(2, area)
 
 
 def _on_spine(placement: Placement, spine: str) -> pl.Series:
-    """Whether each person is on the spine."""
+    """Return whether each person has a record on the spine."""
     nobody = pl.repeat(False, placement.persons.height, eager=True)
     return nobody.scatter(placement.links[spine]["person_id"].unique(), True)
 
 
 def _in_several_sources(placement: Placement) -> pl.Series:
-    """Whether each person has records of more than one source."""
-    seen = pl.repeat(0, placement.persons.height, dtype=pl.UInt16, eager=True)
+    """Return whether each person has records in more than one source."""
+    source_counts = pl.repeat(0, placement.persons.height, dtype=pl.UInt16, eager=True)
     for links in placement.links.values():
         ids = links["person_id"].unique()
-        seen = seen.scatter(ids, seen[ids] + 1)
-    return seen > 1
+        source_counts = source_counts.scatter(ids, source_counts[ids] + 1)
+    return source_counts > 1
 
 
 def _implausible(sources: Sequence[Records], placement: Placement, reference_date: dt.date | None) -> pl.DataFrame:
     persons = placement.persons
-    # One chunk for each column, because every access to columns with different chunks copies them.
+    # Rechunked once, because each gather would otherwise copy columns that are chunked differently.
     known = pl.DataFrame([persons[name].rechunk() for name in _COMPARED])
-    counted = []
+    tables = [empty("implausible")]
     events: dict[str, pl.DataFrame] = {}
     for records in sources:
         name = records.source.name
@@ -118,14 +117,10 @@ def _implausible(sources: Sequence[Records], placement: Placement, reference_dat
         defines = defines_its_person(records, placement)
         if not records.source.spine:
             linked = records.frame.select(_COMPARED).filter(~defines)
-            counted.append(in_identifiers(name, linked, known[ids.filter(~defines)]))
+            tables.append(implausible_identifiers(name, linked, known[ids.filter(~defines)]))
         if records.source.events:
-            read = read_events(records, reference_date=reference_date)
-            events[name] = read.with_columns(ids, defines.alias("defines"))
-    found = pl.concat([pl.DataFrame(schema=QUALITY_TABLES["implausible"]), *counted, in_events(events, persons)])
-    return _sorted_by_source(found, [records.source.name for records in sources])
-
-
-def _sorted_by_source(found: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
-    order: Mapping[str, int] = {name: number for number, name in enumerate(names)}
-    return found.sort(pl.col("source").replace_strict(order, return_dtype=pl.Int64), maintain_order=True)
+            source_events = read_events(records, reference_date=reference_date)
+            events[name] = source_events.with_columns(ids, defines.alias("defines"))
+    found = pl.concat([*tables, implausible_events(events, persons)])
+    source_index: Mapping[str, int] = {records.source.name: index for index, records in enumerate(sources)}
+    return found.sort(pl.col("source").replace_strict(source_index, return_dtype=pl.Int64), maintain_order=True)

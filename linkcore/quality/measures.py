@@ -1,4 +1,4 @@
-"""The quality of a linkage as plain tables, and the counts of its records by source."""
+"""The quality of a linkage as plain values: tables that account for every record of every source."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,37 +16,39 @@ __all__ = ["FallbackQuality", "Quality", "measure"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FallbackQuality:
-    """How well the probabilistic linkage works, as plain tables. Its self-test measures this.
+    """Quality of the probabilistic linkage, as its self-test measures it.
 
-    In the self-test, records that have an NHS Number are linked with the number hidden. One half of them chooses the
-    thresholds. All rates come from the other half.
+    The self-test links records that have an NHS Number with the number hidden. One half of them chooses the thresholds;
+    all rates come from the other half. Columns and dtypes are in :data:`linkcore.quality.tables.FALLBACK_TABLES`.
 
     Parameters
     ----------
     sources : polars.DataFrame
-        One row for each source with open records: ``source``, ``open``, ``compared`` (records with enough identifiers
-        to be compared), ``linked``, ``pi`` (share of records whose person is in PERSONS), ``accept`` (the threshold),
-        ``basis`` (how the threshold was chosen: ``own``, ``pooled``, ``not certified``, ``given``, ``no labels``) and
-        ``hidden`` (records that were tested).
+        One row for each source with open records: ``source``, ``open``, ``compared`` (records with enough identifiers),
+        ``linked``, ``pi`` (share of open records whose person is listed), ``accept`` (the threshold), ``basis`` (how
+        the threshold was chosen: ``own``, ``pooled``, ``not certified``, ``given``, ``no labels``) and ``hidden``
+        (number of hidden records).
     rates : polars.DataFrame
         ``source``, ``dimension``, ``group``, ``measure`` (``false links``, ``missed links``), ``weighting`` (``raw``,
-        ``reweighted``), ``rate``, ``low``, ``high``, ``cases``, ``of``.
+        ``reweighted``), ``rate`` with its 95 % interval ``low`` to ``high``, ``cases`` (effective number of hidden
+        records) and ``of`` (number of links or records of this run to which the rate applies).
     calibration : polars.DataFrame
-        ``from``, ``to``, ``predicted``, ``observed``, ``low``, ``high``, ``cases``.
+        ``from``, ``to``, ``predicted``, ``observed``, ``low``, ``high``, ``cases``: by band of probability, the
+        predicted and the observed share of right links.
     curve : polars.DataFrame
-        ``source``, ``threshold``, ``chosen``, ``false_links``, ``missed_links``.
+        ``source``, ``threshold``, ``chosen``, ``false_links``, ``missed_links``: the rates at other thresholds.
     candidates : polars.DataFrame
-        ``source``, ``usable_identifiers``, ``records``, ``found``, ``recall``: how many hidden records blocking
-        compares with their own person.
+        ``source``, ``usable_identifiers``, ``records``, ``found``, ``recall``: how many hidden records blocking pairs
+        with their person.
     left_out : polars.DataFrame
-        ``rule``, ``persons``: how many persons were in blocks too large to be compared.
+        ``rule``, ``persons``: how many times a person was in a block too large to be compared.
     model : polars.DataFrame
         ``source`` (``all``, and each source), ``comparison``, ``level``, ``m``, ``u``, ``weight`` (bits).
     departures : polars.DataFrame
-        ``comparison``, ``level``, ``m_learned``, ``m_open``: how the open records differ from the records with a number
-        that the model was learned from. Expectation maximisation on the open records estimates ``m_open``.
+        ``comparison``, ``level``, ``m_learned``, ``m_open``: m as learned from records with a number, and m of the open
+        records as estimated by expectation maximisation.
     counts : mapping of str to int
-        How many records and pairs were compared and learned from.
+        Numbers of records and pairs compared, and of labels learned from.
     """
 
     sources: pl.DataFrame
@@ -60,74 +62,85 @@ class FallbackQuality:
     counts: Mapping[str, int | None]
 
     def __repr__(self) -> str:
-        """Show no count, because a notebook stores what it shows."""
+        """Return no count, because a notebook stores what it shows."""
         return f"FallbackQuality({self.sources.height} sources)"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Quality:
-    """The quality of a linkage as plain tables: what happened to every record, and for whom linkage is less complete.
+    """Quality of a linkage: what became of every record and identifier, and which groups are linked less completely.
 
-    Counts are true unless ``disclosed`` is set. Then counts from 1 to 7 are null, other counts are rounded, and every
-    count that would reveal a small one is null too (:mod:`linkcore.disclosure.disclosed`).
-    :mod:`linkcore.quality.tables` lists columns and dtypes.
+    Every field is a plain value; most are tables. If ``disclosed`` is False, all counts are true. If it is True, counts
+    from 1 to 7 are null, other counts are rounded, and counts from which a small one could be calculated are null too
+    (:mod:`linkcore.disclosure.disclosed`). Columns and dtypes are in :data:`linkcore.quality.tables.QUALITY_TABLES`.
 
     Parameters
     ----------
     records : polars.DataFrame
-        ``source``, ``method``, ``records``: every record is counted in exactly one row. Every source has a row for
-        every method, also where the count is 0.
+        ``source``, ``method``, ``records``: each record is counted in exactly one row. Every source has a row for every
+        method, even if its count is 0.
     numbers : polars.DataFrame
-        ``source``, ``nhs_number_status``, ``records``: every record is counted in exactly one row.
+        ``source``, ``nhs_number_status``, ``records``: each record is counted in exactly one row. Every source has a
+        row for every status.
     conflicts : polars.DataFrame
-        ``source``, ``conflicts``: records whose name and birth date say that the NHS Number is
-        somebody else's.
+        ``source``, ``conflicts``: number of records whose name and birth date contradict the person with their NHS
+        Number.
     set_aside : polars.DataFrame
-        SET_ASIDE of :mod:`linkcore.schema`: ``source``, ``identifier``, ``status``, ``records``.
-    persons : int
-        How many persons there are; None where disclosure control suppresses the count.
+        ``source``, ``identifier``, ``status``, ``records``: values that were not used, as in SET_ASIDE of
+        :mod:`linkcore.schema`.
+    persons : int or None
+        Number of persons; None where it would disclose too much.
     fallback : FallbackQuality, optional
-        How well the probabilistic linkage works; None where there was none.
+        Quality of the probabilistic linkage; None without one.
     flow : polars.DataFrame
-        ``source``, ``number`` (``usable``, ``conflict``, ``not usable``), ``method``, ``records``: every record is
-        counted in exactly one row.
+        ``source``, ``number`` (``usable``, ``conflict``, ``not usable``), ``method``, ``records``: each record is
+        counted in exactly one row, by what its NHS Number leads to and the method that linked it.
     completeness : polars.DataFrame
-        ``source``, ``identifier``, ``records``, ``present`` (not empty), ``usable`` (kept for comparison): one row for
-        each identifier of each source.
+        ``source``, ``identifier``, ``records``, ``present`` (not empty), ``usable`` (can be compared): one row for each
+        identifier of a source.
     match_weights : polars.DataFrame
-        ``source`` (``all`` too), ``outcome`` (``accepted``, ``rejected``), ``low``, ``high`` (bits), ``pairs``: the
-        candidates that the fallback kept, by match weight.
+        ``source`` (also ``all``), ``outcome`` (``accepted``, ``rejected``), ``low``, ``high`` (bits), ``pairs``: the
+        candidates of the fallback by match weight.
     groups : polars.DataFrame
-        ``source`` (``all`` too), ``dimension``, ``group``, ``records``, ``linked``, ``rate`` and its 95 % interval
-        ``low`` to ``high``, ``standardised_difference``, ``flagged``: for whom linkage is less complete
-        (:mod:`linkcore.quality.groups`).
+        ``source`` (also ``all``), ``dimension``, ``group``, ``records``, ``linked``, ``rate`` with its 95 % interval
+        ``low`` to ``high``, ``standardised_difference``, ``flagged``: linkage rates by demographic group
+        (:mod:`linkcore.quality.group_rates`).
     cluster_sizes : polars.DataFrame
-        ``size``, ``persons``: how many persons have so many records.
+        ``size``, ``persons``: number of persons by their number of records.
     implausible : polars.DataFrame
-        ``source``, ``finding``, ``links``, ``of`` (how many links could be checked): links that are unlikely to
-        be right (:mod:`linkcore.quality.implausible`).
+        ``source``, ``finding``, ``links``, ``of`` (number of links judged): links whose record contradicts its person
+        (:mod:`linkcore.quality.implausible`).
     withheld : polars.DataFrame
-        ``purpose``, ``source`` (``all`` too), ``reason``, ``records``: how many records may leave in a release for the
-        purpose (``not withheld``), and how many may not, each counted under one reason. ``any reason`` is the sum of
-        all reasons (:mod:`linkcore.quality.withheld`). Empty where no releases were given.
+        ``purpose``, ``source`` (also ``all``), ``reason``, ``records``: for each purpose of release, the records that
+        may be released (``not withheld``), and the others by the one reason for which they are withheld; ``any reason``
+        is the sum over the reasons (:mod:`linkcore.quality.withheld`). Empty unless withheld records were added.
     withheld_basis : polars.DataFrame
-        ``purpose``, ``on`` (the day), ``kind``, ``basis``: the list, policy or exemption that was applied.
+        ``purpose``, ``on`` (date), ``kind``, ``basis``: the list, policy or exemption by which records are withheld.
     not_read : polars.DataFrame
-        ``source``, ``practice`` (``all`` too), ``records``: rows of GP data that were dropped when read, because of a
+        ``source``, ``practice`` (also ``all``), ``records``: rows of GP data that were left out on reading because of a
         Type 1 opt-out. No other table counts them.
     truth : polars.DataFrame, optional
-        ``source`` (``all`` too), ``measure`` (``false links``, ``missed links``), ``estimated`` with ``low`` and
-        ``high``, ``true``, ``cases``, ``of``: where the truth is known, as in synthetic data.
+        ``source`` (also ``all``), ``measure`` (``false links``, ``missed links``), ``estimated`` with its 95 % interval
+        ``low`` to ``high``, ``true``, ``cases``, ``of``: estimated and true rates, where the truth is known, as for
+        synthetic data.
     drift : polars.DataFrame, optional
-        ``measure``, ``source``, ``previous``, ``current``, ``change``, ``flagged``: compared with an earlier run.
+        ``measure``, ``source``, ``previous``, ``current``, ``change``, ``flagged``: the change since an earlier run.
     run : Run
         Settings, versions and times of the run.
     totals : polars.DataFrame
-        ``source`` (``all`` too), ``what`` (``records``, ``conflicts``; for all sources together also each method and
-        each status of an NHS Number), ``count``. Filled only where ``disclosed``, because suppressed counts cannot be
-        added up.
+        ``source`` (also ``all``), ``what`` (``records``, ``conflicts``; for ``all`` also each method and each status of
+        an NHS Number), ``count``. Filled only if ``disclosed``, because disclosed counts do not add up; true counts do.
     disclosed : bool
-        Whether disclosure control was applied.
+        Whether the counts are under disclosure control.
+
+    Examples
+    --------
+    >>> import linkcore as lc
+    >>> import polars as pl
+    >>> gp = lc.Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> seen = lc.Source("seen", pl.DataFrame({"nhs_number": ["4010232137", None]}))
+    >>> lc.link([gp, seen], fallback=None).quality.records.filter(pl.col("records") > 0).rows()
+    [('gp', 'spine', 1), ('seen', 'nhs_number', 1), ('seen', 'unlinked', 1)]
     """
 
     records: pl.DataFrame
@@ -152,34 +165,42 @@ class Quality:
     disclosed: bool = False
 
     def by_method(self) -> pl.DataFrame:
-        """Return the records of each source in one row, with one column for each method, and totals.
+        """Return the records of each source by method, with totals.
 
         Returns
         -------
         polars.DataFrame
-            ``source``, one column for each method that occurs, ``records``, ``conflicts``; null where a count is
-            suppressed.
+            One row a source, then ``all``: ``source`` (String), a column for each method that occurs, ``records`` and
+            ``conflicts`` (Int64). A count is null where disclosure control hides it.
+
+        Examples
+        --------
+        >>> import linkcore as lc
+        >>> import polars as pl
+        >>> gp = lc.Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+        >>> lc.link([gp], fallback=None).quality.by_method().rows(named=True)[0]
+        {'source': 'gp', 'spine': 1, 'records': 1, 'conflicts': 0}
         """
         wide = self.records.pivot("method", on_columns=METHOD.categories, index="source", values="records")
         occurring = [method for method in METHOD.categories if self._occurs(method)]
         if self.disclosed:
             totals = self.totals.pivot("what", index="source", values="count")
-            of_sources = wide.select("source", *occurring).join(
+            by_source = wide.select("source", *occurring).join(
                 totals.select("source", "records", "conflicts"), on="source", maintain_order="left"
             )
-            total = totals.filter(source=ALL).select(of_sources.columns)
-            return pl.concat([of_sources, total], how="vertical_relaxed")
+            total = totals.filter(source=ALL).select(by_source.columns)
+            return pl.concat([by_source, total], how="vertical_relaxed")
         records = pl.sum_horizontal(pl.exclude("source")).alias("records")
         wide = wide.select("source", *occurring, records).join(self.conflicts, on="source", maintain_order="left")
         total = wide.select(pl.lit(ALL).alias("source"), pl.exclude("source").sum())
         return pl.concat([wide, total], how="vertical_relaxed")
 
     def __repr__(self) -> str:
-        """Show no count, because a notebook stores what it shows."""
+        """Return no count, because a notebook stores what it shows."""
         return f"Quality({', '.join(self.records['source'].unique(maintain_order=True))})"
 
     def _occurs(self, method: str) -> bool:
-        # A null is a suppressed count, not 0.
+        # A null is a hidden count, which is not 0.
         return self.records.filter((pl.col("method") == method) & (pl.col("records") != 0).fill_null(True)).height > 0
 
 
@@ -192,7 +213,9 @@ def measure(
     usable: Sequence[str] = USABLE_STATUSES,
     fallback: FallbackQuality | None = None,
 ) -> Quality:
-    """Count the records of each source by method, by NHS Number status and by conflict.
+    """Count the records of a linkage by source, method and status of the NHS Number.
+
+    ``links``: LINKS of :mod:`linkcore.schema`; ``set_aside``: SET_ASIDE.
 
     Examples
     --------
@@ -204,14 +227,14 @@ def measure(
     >>> quality.by_method().rows()
     [('gp', 1, 1, 0), ('seen', 0, 0, 0), ('all', 1, 1, 0)]
     """
-    # Millions of records have few combinations of these columns: count those once, and add up the rest.
-    combinations = links.lazy().group_by("source", "nhs_number_status", "conflict", "method")
-    kinds = combinations.len("records").collect(engine="streaming")
+    # Millions of records have few combinations of these values: count those once, and add up the rest.
+    kind = links.lazy().group_by("source", "nhs_number_status", "conflict", "method")
+    kinds = kind.len("records").collect(engine="streaming")
     conflicts = kinds.group_by("source").agg(pl.col("records").filter("conflict").sum().alias("conflicts"))
     return Quality(
         records=_counts(kinds, "method", sources),
         numbers=_counts(kinds, "nhs_number_status", sources),
-        conflicts=_fill_zeros(pl.DataFrame({"source": sources}, schema={"source": pl.String}), conflicts),
+        conflicts=_counts_of_cells(pl.DataFrame({"source": sources}, schema={"source": pl.String}), conflicts),
         set_aside=set_aside.with_columns(pl.col("records").cast(pl.Int64)),
         persons=persons,
         fallback=fallback,
@@ -223,13 +246,13 @@ def measure(
 def _counts(kinds: pl.DataFrame, column: str, sources: Sequence[str]) -> pl.DataFrame:
     dtype = kinds.schema[column]
     assert isinstance(dtype, pl.Enum)
-    rows = pl.DataFrame({"source": sources}, schema={"source": pl.String}).join(
+    cells = pl.DataFrame({"source": sources}, schema={"source": pl.String}).join(
         pl.DataFrame({column: dtype.categories}, schema={column: dtype}), how="cross", maintain_order="left_right"
     )
-    return _fill_zeros(rows, kinds.group_by("source", column).agg(pl.col("records").sum()))
+    return _counts_of_cells(cells, kinds.group_by("source", column).agg(pl.col("records").sum()))
 
 
-def _fill_zeros(rows: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
-    """Add counts to every row of ``rows``; 0 where there is nothing to count."""
-    counted = rows.join(counts, on=rows.columns, how="left", maintain_order="left")
-    return counted.with_columns(pl.exclude(rows.columns).fill_null(0).cast(pl.Int64))
+def _counts_of_cells(cells: pl.DataFrame, counts: pl.DataFrame) -> pl.DataFrame:
+    """Return each row of ``cells`` with its count, 0 where ``counts`` has none."""
+    counted = cells.join(counts, on=cells.columns, how="left", maintain_order="left")
+    return counted.with_columns(pl.exclude(cells.columns).fill_null(0).cast(pl.Int64))

@@ -1,4 +1,4 @@
-"""The tables of a Quality: their columns and dtypes."""
+"""Schemas of the tables of a Quality: their columns and dtypes."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -19,16 +19,16 @@ __all__ = [
 ]
 
 NUMBER_GROUPS: Final = ("usable", "conflict", "not usable")
-"""What a record's NHS Number leads to: its person; somebody else, by name and birth date; or nobody."""
+"""Values of ``number``: the NHS Number leads to a person, contradicts that person's name and birth date, or neither."""
 
 SIZES: Final = ("1", "2", "3", "4", "5-9", "10-19", "20-49", "50 and more")
-"""How many records a person has."""
+"""Values of ``size``: the number of records of a person."""
 
 NOT_WITHHELD: Final = "not withheld"
-"""In a column ``reason``: records that may leave."""
+"""The ``reason`` of records that may be released."""
 
 ANY_REASON: Final = "any reason"
-"""In a column ``reason``: all withheld records."""
+"""The ``reason`` of all withheld records together."""
 
 _TEXT, _COUNT, _NUMBER, _YES_NO = pl.String(), pl.Int64(), pl.Float64(), pl.Boolean()
 _INTERVAL: Final = {"rate": _NUMBER, "low": _NUMBER, "high": _NUMBER}
@@ -39,13 +39,13 @@ QUALITY_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
         "numbers": pl.Schema({"source": _TEXT, "nhs_number_status": NHS_NUMBER_STATUS, "records": _COUNT}),
         "conflicts": pl.Schema({"source": _TEXT, "conflicts": _COUNT}),
         "set_aside": pl.Schema(dict(SET_ASIDE) | {"records": _COUNT}),
-        # Every record in exactly one row; `number` is one of NUMBER_GROUPS.
+        # Each record is counted in exactly one row; `number` is one of NUMBER_GROUPS.
         "flow": pl.Schema({"source": _TEXT, "number": _TEXT, "method": METHOD, "records": _COUNT}),
-        # Present: not empty. Usable: kept for comparison.
+        # Present: not empty. Usable: can be compared.
         "completeness": pl.Schema(
             {"source": _TEXT, "identifier": _TEXT, "records": _COUNT, "present": _COUNT, "usable": _COUNT}
         ),
-        # Candidates of the fallback by match weight, in bits, from `low` to before `high`.
+        # Candidates of the fallback with `low` <= match weight < `high`, in bits.
         "match_weights": pl.Schema(
             {"source": _TEXT, "outcome": _TEXT, "low": _NUMBER, "high": _NUMBER, "pairs": _COUNT}
         ),
@@ -55,28 +55,28 @@ QUALITY_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
             | {"standardised_difference": _NUMBER, "flagged": _YES_NO}
         ),
         "cluster_sizes": pl.Schema({"size": _TEXT, "persons": _COUNT}),
-        # `links` of the `of` links that could be checked.
+        # `links` are implausible, of those `of` that could be judged.
         "implausible": pl.Schema({"source": _TEXT, "finding": _TEXT, "links": _COUNT, "of": _COUNT}),
-        # For each purpose of release, every record once: NOT_WITHHELD, or under one reason. ANY_REASON is their sum.
+        # For each purpose, a record is counted as NOT_WITHHELD or under one reason; ANY_REASON is the sum of reasons.
         "withheld": pl.Schema({"purpose": _TEXT, "source": _TEXT, "reason": _TEXT, "records": _COUNT}),
         "withheld_basis": pl.Schema({"purpose": _TEXT, "on": _TEXT, "kind": _TEXT, "basis": _TEXT}),
-        # Rows that were dropped when their source was read; no other table counts them.
+        # Rows that were left out when their source was read; no other table counts them.
         "not_read": pl.Schema({"source": _TEXT, "practice": _TEXT, "records": _COUNT}),
         # Rates; `true` is cases / of.
         "truth": pl.Schema(
             {"source": _TEXT, "measure": _TEXT, "estimated": _NUMBER, "low": _NUMBER, "high": _NUMBER, "true": _NUMBER}
             | {"cases": _COUNT, "of": _COUNT}
         ),
-        # Values of two runs; `change` is current minus previous.
+        # Rates of the two runs; `change` is `current` less `previous`.
         "drift": pl.Schema(
             {"measure": _TEXT, "source": _TEXT, "previous": _NUMBER, "current": _NUMBER, "change": _NUMBER}
             | {"flagged": _YES_NO}
         ),
-        # Only where disclosed: sums over sources and methods, because suppressed counts cannot be added up.
+        # Filled only under disclosure control, where counts do not add up to their totals.
         "totals": pl.Schema({"source": _TEXT, "what": _TEXT, "count": _COUNT}),
     }
 )
-"""The tables of :class:`linkcore.quality.measures.Quality`, by the name of their field."""
+"""Schema of each table of :class:`linkcore.quality.measures.Quality`, by its field."""
 
 FALLBACK_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
     {
@@ -105,7 +105,7 @@ FALLBACK_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
         "departures": pl.Schema({"comparison": _TEXT, "level": _TEXT, "m_learned": _NUMBER, "m_open": _NUMBER}),
     }
 )
-"""The tables of :class:`linkcore.quality.measures.FallbackQuality`, by the name of their field."""
+"""Schema of each table of :class:`linkcore.quality.measures.FallbackQuality`, by its field."""
 
 
 def empty(table: str) -> pl.DataFrame:

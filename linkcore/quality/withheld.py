@@ -1,4 +1,4 @@
-"""What is withheld from releases, by purpose: every record is counted once."""
+"""Add to a Quality the records that are withheld from releases, and the rows that were not read."""
 
 import datetime as dt
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from linkcore.schema import ALL
 
 __all__ = ["with_not_read", "with_withheld"]
 
-_NOT_NAMED: Final = "not named"
+_PRACTICE_MISSING: Final = "not named"
 
 
 def with_withheld(
@@ -26,10 +26,11 @@ def with_withheld(
     counts: pl.DataFrame,
     basis: Mapping[str, str],
 ) -> Quality:
-    """Add to a Quality what is withheld from releases for one purpose.
+    """Add the records withheld for one purpose on a date, by reason, and the basis for withholding them.
 
-    ``kept``: for each source, which records may leave. ``counts``: ``source``, ``reason``, ``records``; each withheld
-    record is counted under one reason. Returns the Quality with the purpose in ``withheld`` and ``withheld_basis``.
+    ``kept``: by source, whether each record may be released.
+    ``counts``: ``source``, ``reason`` and ``records``: each withheld record is counted under one reason.
+    ``basis``: by kind of withholding, the list, policy or exemption.
 
     Examples
     --------
@@ -39,47 +40,35 @@ def with_withheld(
     ...         "conflict": False}
     >>> links = pl.DataFrame([link] * 3, schema=LINKS)
     >>> quality = measure(links, pl.DataFrame(schema=SET_ASIDE), 1, sources=["gp"])
-    >>> with_planning = with_withheld(
+    >>> quality = with_withheld(
     ...     quality, "planning", on=dt.date(2026, 4, 1), kept={"gp": pl.Series([True, False, True])},
     ...     counts=pl.DataFrame({"source": ["gp"], "reason": ["national"], "records": [1]}), basis={},
     ... )
-    >>> with_planning.withheld.filter(source="all").select("reason", "records").rows()
+    >>> quality.withheld.filter(source="all").select("reason", "records").rows()
     [('not withheld', 2), ('any reason', 1), ('national', 1)]
     """
-    if quality.disclosed:
-        raise ProgrammeError(
-            "this Quality has only disclosed counts; add what is withheld to a Quality with true counts"
-        )
+    _check_true_counts(quality, "withheld records")
     if purpose in quality.withheld["purpose"]:
-        raise ProgrammeError(f"what is withheld for the purpose {purpose!r} is given twice; give each purpose once")
-    records = dict(quality.records.group_by("source").agg(pl.col("records").sum()).iter_rows())
+        raise ProgrammeError(f"the quality already has the records withheld for {purpose!r}; add each purpose once")
     rows = list(_rows(kept, counts))
-    reasons = [(source, count) for source, reason, count in rows if reason not in (NOT_WITHHELD, ANY_REASON)]
-    withheld = {source: sum(count for name, count in reasons if name == source) for source in kept}
-    if {source: each.len() for source, each in kept.items()} != records or withheld != {
-        source: count for source, reason, count in rows if reason == ANY_REASON
-    }:
-        raise ProgrammeError(
-            f"what is withheld for the purpose {purpose!r} does not cover every record; "
-            "give the withholding of this linkage"
-        )
-    of_sources = pl.DataFrame(rows, ["source", "reason", "records"], orient="row").with_columns(
+    _check_every_record(quality, purpose, kept, rows)
+    by_source = pl.DataFrame(rows, ["source", "reason", "records"], orient="row").with_columns(
         pl.lit(purpose).alias("purpose")
     )
-    applied = [(purpose, str(on), kind, stated) for kind, stated in basis.items()]
+    basis_rows = [(purpose, str(on), kind, text) for kind, text in basis.items()]
     return replace(
         quality,
-        withheld=_extended(quality, "withheld", _and_all(of_sources, "purpose", "reason")),
+        withheld=_extended(quality, "withheld", _with_all(by_source, "purpose", "reason")),
         withheld_basis=_extended(
-            quality, "withheld_basis", pl.DataFrame(applied, QUALITY_TABLES["withheld_basis"], orient="row")
+            quality, "withheld_basis", pl.DataFrame(basis_rows, QUALITY_TABLES["withheld_basis"], orient="row")
         ),
     )
 
 
 def with_not_read(quality: Quality, rows: pl.DataFrame) -> Quality:
-    """Add to a Quality the rows that were dropped when read, because of a Type 1 opt-out; returns it with ``not_read``.
+    """Add the number of rows that were left out on reading, such as those of people with a Type 1 opt-out.
 
-    ``rows``: ``source``, ``practice`` (null where there is none), ``rows``.
+    ``rows``: ``source``, ``practice`` (null where the source does not name it) and ``rows``.
 
     Examples
     --------
@@ -88,35 +77,58 @@ def with_not_read(quality: Quality, rows: pl.DataFrame) -> Quality:
     >>> with_not_read(Quality(nothing, nothing, nothing, nothing, 0), rows).not_read.rows()
     [('gp', 'A81001', 30), ('gp', 'not named', 12), ('gp', 'all', 42), ('all', 'all', 42)]
     """
-    if quality.disclosed:
-        raise ProgrammeError(
-            "this Quality has only disclosed counts; add the rows that were not read to a Quality with true counts"
-        )
-    by_practice = rows.select("source", pl.col("practice").fill_null(_NOT_NAMED), pl.col("rows").alias("records"))
-    of_sources = by_practice.group_by("source", maintain_order=True).agg(
+    _check_true_counts(quality, "rows that were not read")
+    practice = pl.col("practice").fill_null(_PRACTICE_MISSING)
+    by_practice = rows.select("source", practice, pl.col("rows").alias("records"))
+    by_source = by_practice.group_by("source", maintain_order=True).agg(
         pl.lit(ALL).alias("practice"), pl.col("records").sum()
     )
-    of_all = _and_all(of_sources, "practice")
-    table = pl.concat([by_practice, of_all.select(by_practice.columns)], how="vertical_relaxed")
+    totals = _with_all(by_source, "practice")
+    table = pl.concat([by_practice, totals.select(by_practice.columns)], how="vertical_relaxed")
     return replace(quality, not_read=_typed("not_read", table))
 
 
+def _check_true_counts(quality: Quality, addition: str) -> None:
+    if quality.disclosed:
+        raise ProgrammeError(
+            f"this Quality has only disclosed counts; add the {addition} to the true counts, before disclosure control"
+        )
+
+
+def _check_every_record(
+    quality: Quality, purpose: str, kept: Mapping[str, pl.Series], rows: list[tuple[str, str, int]]
+) -> None:
+    """Check that each record of each source is counted once: as not withheld, or under one reason."""
+    all_records = dict(quality.records.group_by("source").agg(pl.col("records").sum()).iter_rows())
+    decided = {source: flags.len() for source, flags in kept.items()}
+    withheld = {source: count for source, reason, count in rows if reason == ANY_REASON}
+    by_reason = dict.fromkeys(kept, 0)
+    for source, reason, count in rows:
+        if reason not in (NOT_WITHHELD, ANY_REASON):
+            by_reason[source] += count
+    if decided != all_records or by_reason != withheld:
+        raise ProgrammeError(
+            f"what is withheld for {purpose!r} does not account for every record; give the withholding of this linkage"
+        )
+
+
 def _rows(kept: Mapping[str, pl.Series], counts: pl.DataFrame) -> Iterator[tuple[str, str, int]]:
-    for source, may_leave in kept.items():
-        yield source, NOT_WITHHELD, int(may_leave.sum())
-        yield source, ANY_REASON, int((~may_leave).sum())
+    """Yield source, reason and number of records, first for NOT_WITHHELD and ANY_REASON, then for each reason."""
+    for source, may_be_released in kept.items():
+        yield source, NOT_WITHHELD, int(may_be_released.sum())
+        yield source, ANY_REASON, int((~may_be_released).sum())
         yield from counts.filter(pl.col("source") == source).select("source", "reason", "records").iter_rows()
 
 
-def _and_all(of_sources: pl.DataFrame, *by: str) -> pl.DataFrame:
-    """Add the sums over all sources."""
-    of_all = of_sources.group_by(by, maintain_order=True).agg(pl.lit(ALL).alias("source"), pl.col("records").sum())
-    return pl.concat([of_sources, of_all.select(of_sources.columns)])
+def _with_all(by_source: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """Append the sums of ``records`` over all sources, by ``columns``."""
+    of_all = by_source.group_by(columns, maintain_order=True).agg(pl.lit(ALL).alias("source"), pl.col("records").sum())
+    return pl.concat([by_source, of_all.select(by_source.columns)])
 
 
 def _extended(quality: Quality, table: str, rows: pl.DataFrame) -> pl.DataFrame:
-    before: pl.DataFrame = getattr(quality, table)
-    return pl.concat([before, _typed(table, rows)])
+    present: pl.DataFrame = getattr(quality, table)
+    return pl.concat([present, _typed(table, rows)])
 
 
 def _typed(table: str, rows: pl.DataFrame) -> pl.DataFrame:

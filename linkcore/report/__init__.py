@@ -1,1 +1,1 @@
-"""What people read of a linkage."""
+"""The linkage-quality report, and the same measures in files, notebooks and terminals."""

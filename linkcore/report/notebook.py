@@ -2,18 +2,15 @@
 
 from dataclasses import replace
 
-import polars as pl
-
 from linkcore.disclosure.disclosed import ROUND_TO, SMALLEST_COUNT, disclosed
-from linkcore.quality.measures import FallbackQuality, Quality
+from linkcore.quality.measures import Quality
 from linkcore.report.page.headline import concerns, headline
 from linkcore.report.page.sections import table
 from linkcore.report.page.templates import fill
 from linkcore.report.page.words import METHODS
-from linkcore.schema import ALL
 from linkcore.text_table import as_text
 
-__all__ = ["fallback_in_terminal", "in_notebook", "in_terminal"]
+__all__ = ["in_notebook", "in_terminal"]
 
 
 def in_terminal(quality: Quality) -> str:
@@ -41,52 +38,6 @@ def in_terminal(quality: Quality) -> str:
     if checks:
         parts += ["What to check:", *(f"- {check}" for check in checks), ""]
     return "\n".join([*parts, as_text(quality.by_method(), missing="*")])
-
-
-def fallback_in_terminal(fallback: FallbackQuality) -> str:
-    """Return plain text: how many records the fallback linked in each source, and how many of its links are wrong.
-
-    Examples
-    --------
-    >>> from linkcore.quality.tables import FALLBACK_TABLES
-    >>> tables = {name: pl.DataFrame(schema=schema) for name, schema in FALLBACK_TABLES.items()}
-    >>> source = {"source": "seen", "open": 9, "compared": 9, "linked": 5, "accept": 0.5, "basis": "no labels"}
-    >>> tables["sources"] = pl.DataFrame([source], schema=FALLBACK_TABLES["sources"])
-    >>> print(fallback_in_terminal(FallbackQuality(**tables, counts={})))
-    Records without a usable NHS Number, by source. No record has an NHS Number to test the links with, so a link was
-    accepted where it is more likely right than wrong.
-    <BLANKLINE>
-    source   open   compared   linked   pi   accept   basis       hidden
-    ────────────────────────────────────────────────────────────────────
-    seen        9          9        5    –   0.5000   no labels        –
-    """
-    if fallback.rates.is_empty():
-        return (
-            "Records without a usable NHS Number, by source. No record has an NHS Number to test the links with, so a "
-            f"link was\naccepted where it is more likely right than wrong.\n\n{as_text(fallback.sources)}"
-        )
-    return (
-        "Records without a usable NHS Number, by source: how many were linked, and the lowest accepted probability\n"
-        "(accept). False links are the share of these links that is wrong. Missed links are the share of the links\n"
-        "that should have been made and were not. Both are estimated on records that have an NHS Number, with the\n"
-        f"number hidden (95 % intervals).\n\n{as_text(_with_rates(fallback))}"
-    )
-
-
-def _with_rates(fallback: FallbackQuality) -> pl.DataFrame:
-    """Add to each source its rates of false and missed links, with their intervals."""
-    table = fallback.sources
-    of_sources = fallback.rates.filter(dimension=ALL, weighting="reweighted")
-    for measure in ("false links", "missed links"):
-        name = measure.replace(" ", "_")
-        rates = of_sources.filter(measure=measure).select(
-            "source",
-            pl.col("rate").alias(name),
-            pl.col("low").alias(f"{name}_low"),
-            pl.col("high").alias(f"{name}_high"),
-        )
-        table = table.join(rates, on="source", how="left", maintain_order="left")
-    return table
 
 
 def in_notebook(quality: Quality) -> str:

@@ -10,7 +10,7 @@ import polars as pl
 from linkcore.disclosure.disclosed import disclosed
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file
-from linkcore.quality.measured_linkage import MeasuredLinkage
+from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.quality.truth import with_truth
 from linkcore.quality.withheld import with_not_read, with_withheld

@@ -1,1 +1,1 @@
-"""People look at single links: why a record was linked or not, and which of two uncertain answers is right."""
+"""Review of single links: why a record was linked or not, and what a reviewer decides."""

@@ -1,4 +1,4 @@
-"""The answers of a clerical review: read them as labels, and compare them with a linkage."""
+"""Read the answers of a clerical review, and count how many of them a linkage agrees with."""
 
 from pathlib import Path
 from typing import Final
@@ -7,11 +7,13 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, SourceError
 from linkcore.linkage.result import LinkageResult
-from linkcore.review.clerical_review import PAIR
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.spreadsheets import unguarded
 
-__all__ = ["read_review", "review_agreement"]
+__all__ = ["PAIR", "read_review", "review_agreement"]
+
+PAIR: Final = ("source", "record_id", "person_source", "person_record_id")
+"""The columns that identify a record and the person it was compared with."""
 
 _ANSWERS: Final = ("match", "no", "unsure")
 
@@ -23,9 +25,9 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
     ----------
     path : path
         The file that :meth:`linkcore.Linkage.clerical_review` wrote, with ``answer`` filled in: ``match``, ``no`` or
-        ``unsure``, in upper or lower case, or left empty. Reviewers may add columns.
+        ``unsure``, in any case; empty means not answered. Added columns are ignored.
     encoding : str
-        Encoding of the file: ``"utf-8"`` (with or without byte order mark), or the one that a spreadsheet saved.
+        Encoding of the file: ``"utf-8"`` (with or without byte order mark), or the one a spreadsheet saved it in.
     separator : str
         The single character between values.
 
@@ -38,8 +40,8 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
     Raises
     ------
     SourceError
-        If the file cannot be read or lacks a column, if an answer is not valid, if one pair has two answers, or if one
-        record has two matches. The error names rows (the header is row 1) and quotes no value.
+        If the file cannot be read, lacks a column, or holds an unknown answer, two answers for one pair, or two
+        matches for one record. The error names rows (the header is row 1) and quotes no value.
 
     Examples
     --------
@@ -56,12 +58,10 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
         file = CsvFile("clerical review", path, encoding=encoding, separator=separator)
         header = file.header()
     except LookupError:
-        raise ProgrammeError(f"encoding is {encoding!r}; give a codec of Python, such as 'utf-8'") from None
+        raise ProgrammeError(f"encoding is {encoding!r}; give an encoding that Python knows, such as 'utf-8'") from None
     missing = [name for name in (*PAIR, "answer") if name not in header]
     if missing:
-        raise SourceError(
-            f"{place} has no column {', '.join(missing)}; keep all columns of the file that linkcore wrote"
-        )
+        raise SourceError(f"{place} has no column {', '.join(missing)}; keep all columns of the file that was written")
     read = pl.concat(list(file.batches([*PAIR, "answer"])))
     answers = read.select(
         pl.int_range(2, pl.len() + 2).alias("row"),
@@ -72,10 +72,11 @@ def read_review(path: str | Path, *, encoding: str = "utf-8", separator: str = "
     nameless = pl.any_horizontal(pl.col(*PAIR).is_null() | (pl.col(*PAIR) == ""))
     _refuse(answers, nameless, place, "a column that names the record or the person is empty")
     contradicted = pl.col("answer").n_unique().over(PAIR) > 1
-    _refuse(answers, contradicted, place, "one pair has two different answers")
+    _refuse(answers, contradicted, place, "the same pair has two different answers")
     answers = answers.unique(PAIR, keep="first", maintain_order=True)
-    twice = (pl.col("answer") == "match") & ((pl.col("answer") == "match").sum().over("source", "record_id") > 1)
-    _refuse(answers, twice, place, "one record matches two persons; keep only the better match")
+    is_match = pl.col("answer") == "match"
+    matched_twice = is_match & (is_match.sum().over("source", "record_id") > 1)
+    _refuse(answers, matched_twice, place, "one record matches two persons; keep the better match only")
     sure = answers.filter(pl.col("answer") != "unsure")
     return sure.select(*PAIR, (pl.col("answer") == "match").alias("match"))
 
@@ -90,22 +91,22 @@ def _refuse(answers: pl.DataFrame, wrong: pl.Expr, place: str, what: str) -> Non
 
 
 def review_agreement(linkage: LinkageResult, labels: pl.DataFrame) -> pl.DataFrame:
-    """Count the answers of a clerical review that a linkage agrees with.
+    """Count how many answers of a clerical review a linkage agrees with.
 
     Parameters
     ----------
     linkage : LinkageResult
-        The linkage that was reviewed, or another linkage of the same sources.
+        The linkage that was reviewed, or another one of the same sources.
     labels : polars.DataFrame
-        Answers as :func:`read_review` returns them.
+        Labels from :func:`read_review`.
 
     Returns
     -------
     polars.DataFrame
-        One row for each source, in the order of the linkage: ``answers``; of these, ``linked_match`` (linked, and the
-        reviewer agrees), ``linked_no`` (linked, but the reviewer says no: a false link), ``apart_match`` (not linked,
-        but the reviewer says match: a missed link), ``apart_no`` (not linked, and the reviewer agrees) and ``lost``
-        (the record or the person is no longer in the linkage).
+        One row for each source, in the order of the linkage: ``answers``; ``linked_match`` (linked, and the clerk
+        agrees); ``linked_no`` (linked, but the clerk says no: a false link); ``apart_match`` (not linked, but the clerk
+        says match: a missed link); ``apart_no`` (not linked, and the clerk agrees); and ``lost`` (the record or the
+        person is no longer in the linkage).
 
     Examples
     --------
@@ -119,12 +120,12 @@ def review_agreement(linkage: LinkageResult, labels: pl.DataFrame) -> pl.DataFra
     {'source': 'seen', 'answers': 1, 'linked_match': 0, 'linked_no': 1, 'apart_match': 0, 'apart_no': 0, 'lost': 0}
     """
     ids = linkage.links.select("source", "record_id", "person_id")
-    persons = ids.rename({"source": "person_source", "record_id": "person_record_id", "person_id": "candidate"})
+    theirs = ids.rename({"source": "person_source", "record_id": "person_record_id", "person_id": "other"})
     judged = labels.join(ids, on=["source", "record_id"], how="left").join(
-        persons, on=["person_source", "person_record_id"], how="left"
+        theirs, on=["person_source", "person_record_id"], how="left"
     )
-    linked, match = pl.col("person_id") == pl.col("candidate"), pl.col("match")
-    source_index = {source.name: index for index, source in enumerate(linkage.sources)}
+    linked, match = pl.col("person_id") == pl.col("other"), pl.col("match")
+    positions = {source.name: position for position, source in enumerate(linkage.sources)}
     return (
         judged.group_by("source")
         .agg(
@@ -135,5 +136,5 @@ def review_agreement(linkage: LinkageResult, labels: pl.DataFrame) -> pl.DataFra
             (~linked & ~match).sum().alias("apart_no"),
             linked.is_null().sum().alias("lost"),
         )
-        .sort(pl.col("source").replace_strict(source_index, default=len(source_index), return_dtype=pl.Int64), "source")
+        .sort(pl.col("source").replace_strict(positions, default=len(positions), return_dtype=pl.Int64), "source")
     )

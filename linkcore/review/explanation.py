@@ -1,7 +1,7 @@
-"""Explain a record's link: its candidates, and how much each comparison speaks for and against each of them.
+"""Why a record was linked: its candidates, and the weight of each comparison.
 
-Splink compares the record with its candidates again, with the model that the run used. So the weights shown add up to
-the weight of the link.
+Splink scores the record and its candidates again, with the model of the run. So what is shown is what counted: the
+weights of the comparisons add up to the weight of the link.
 """
 
 from collections.abc import Mapping
@@ -52,23 +52,21 @@ _FIELDS: Final = pl.Schema(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
-    """Why a record was linked to its person. It holds identifiers and stays with the trusted team.
+    """Why a record was linked to a person, or to nobody. It holds identifiers, and stays with the trusted team.
 
     Parameters
     ----------
     reason : str
-        The decision and its reason, in plain words and without identifiers.
+        The decision and its reason, in plain words, without identifiers.
     candidates : polars.DataFrame
-        The persons that the record may belong to, the best first: ``person_id``; ``match_probability``;
-        ``match_weight``, in bits, as in LINKS; ``relative_weight``, the weight if the record belongs to a relative of
-        the person who is not in PERSONS (null where relatives are not modelled); ``accepted``, whether the record was
-        linked to this person. Persons with a probability below 0.001 are not shown, but they count in the
-        probabilities.
+        One row for each candidate, best first: ``person_id``; ``match_probability``, of belonging to this person;
+        ``match_weight``, in bits, as in LINKS; ``relative_weight``, the weight of belonging to an unlisted relative of
+        the person (null without a model of relatives); ``accepted``, whether the record was linked to this person.
+        Candidates with a probability below 0.001 are counted, but not shown.
     fields : polars.DataFrame
-        What each comparison adds to ``match_weight``: one row for each candidate and comparison, the prior first.
-        ``person_id``, ``comparison``, ``level`` (what the comparison found), ``record_value`` and ``person_value``
-        (what it compared) and, in bits, ``weight`` (of the level), ``term_frequency`` (adjustment for how common the
-        value is) and ``total``.
+        What each comparison adds to ``match_weight``. One row for each candidate and comparison, the prior first:
+        ``person_id``, ``comparison``, ``level`` (of agreement), ``record_value`` and ``person_value`` (the compared
+        values), and in bits ``weight`` (of the level), ``term_frequency`` (how common the value is) and ``total``.
     """
 
     reason: str
@@ -77,16 +75,16 @@ class Explanation:
     _waterfall: str = field(default="")
 
     def __repr__(self) -> str:
-        """Show how many candidates there are, and no identifier."""
+        """Return the number of candidates, and no identifier."""
         return f"Explanation({self.candidates.height} candidates)"
 
     def waterfall(self) -> str:
-        """Return Splink's waterfall chart of the candidates: how the weights of the comparisons add up.
+        """Return Splink's waterfall chart of the candidates, best first: how the field weights add up.
 
         Returns
         -------
         str
-            An HTML page that needs no network. It holds identifiers.
+            A page of HTML that needs no network. It holds identifiers.
 
         Raises
         ------
@@ -116,36 +114,36 @@ class Explanation:
 
 
 def explain(linkage: LinkageResult, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
-    """Explain why a record was linked to its person; see :meth:`linkcore.link.Linkage.explain`."""
+    """Explain why a record was linked; see :meth:`linkcore.link.Linkage.explain`."""
     if not identifiable:
         raise RefusedError(
             "an explanation shows names, birth dates and addresses of the record and of its candidates; if you may see "
-            "them, pass identifiable=True"
+            "them, ask with identifiable=True"
         )
     found = linkage.links_of(source).filter(pl.col("record_id") == record_id)
     if found.is_empty():
-        raise ProgrammeError(f"source {source!r} has no record with that id; give the id as text, as in linkage.links")
+        raise ProgrammeError(f"source {source!r} has no record with that id; give the id as text, as in its links")
     link = found.row(0, named=True)
     probabilistic = linkage.probabilistic
     if probabilistic is not None:
-        open_record = probabilistic.records.filter((pl.col("source") == source) & (pl.col("record_id") == record_id))
-        if open_record.height:
-            return _of_open(linkage, probabilistic, open_record, link)
+        opened = probabilistic.records.filter((pl.col("source") == source) & (pl.col("record_id") == record_id))
+        if opened.height:
+            return _explain_open(linkage, probabilistic, opened, link)
     person = linkage.persons.row(link["person_id"], named=True)
     defines = (person["source"], person["record_id"]) == (source, record_id)
     reason = reason_of_exact(link, defines=defines, fallback=probabilistic is not None)
-    linked_exactly = link["method"] in ("nhs_number", "local_patient_id") and not defines
-    if probabilistic is None or probabilistic.model is None or not linked_exactly:
+    exactly = link["method"] in ("nhs_number", "local_patient_id") and not defines
+    if probabilistic is None or probabilistic.model is None or not exactly:
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
     candidate = pl.DataFrame(
         {"person_id": [link["person_id"]], "match_probability": [1.0], "accepted": [True]},
         schema_overrides=_CANDIDATES,
     )
     record = _read_again(linkage, source, link)
-    return _explained(linkage, probabilistic, record, candidate, reason)
+    return _explain_candidates(linkage, probabilistic, record, candidate, reason)
 
 
-def _of_open(
+def _explain_open(
     linkage: LinkageResult, probabilistic: Probabilistic, record: pl.DataFrame, link: Mapping[str, Any]
 ) -> Explanation:
     by_fallback = link["method"] == "probabilistic"
@@ -158,29 +156,31 @@ def _of_open(
     reason = reason_of_open(candidates, link, probabilistic, others=others)
     if candidates.is_empty():
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
-    return _explained(linkage, probabilistic, record, candidates, reason)
+    return _explain_candidates(linkage, probabilistic, record, candidates, reason)
 
 
 def _read_again(linkage: LinkageResult, source: str, link: Mapping[str, Any]) -> pl.DataFrame:
-    """Read a record again that was linked exactly, because a linkage does not keep it."""
-    order = [each.name for each in linkage.sources].index(source)
-    records = standardise(linkage.sources[order], usable=linkage.exact.usable, reference_date=linkage.reference_date)
-    row = records.frame["record_id"].index_of(link["record_id"])
-    if row is None or records.row_hashes[row] != link["raw_row_hash"]:
-        raise SourceError(f"source {source!r}: the record has changed since it was linked; link the sources again")
-    return records.frame[row : row + 1].with_columns(
-        pl.lit(order, pl.Int32).alias("order"), pl.lit(source).alias("source")
+    """Read a record again that was linked exactly, because its identifiers were not kept."""
+    source_index = [each.name for each in linkage.sources].index(source)
+    records = standardise(
+        linkage.sources[source_index], usable=linkage.exact.usable, reference_date=linkage.reference_date
+    )
+    position = records.frame["record_id"].index_of(link["record_id"])
+    if position is None or records.row_hashes[position] != link["raw_row_hash"]:
+        raise SourceError(f"source {source!r}: the record has changed since it was linked; link again")
+    return records.frame[position : position + 1].with_columns(
+        pl.lit(source_index, pl.Int32).alias("source_index"), pl.lit(source).alias("source")
     )
 
 
-def _explained(
+def _explain_candidates(
     linkage: LinkageResult,
     probabilistic: Probabilistic,
     record: pl.DataFrame,
     candidates: pl.DataFrame,
     reason: str,
 ) -> Explanation:
-    """Compare a record with its candidates again, by the model of its source."""
+    """Score a record and its candidates again, with the model of its source."""
     pooled, source = probabilistic.model, record["source"][0]
     if pooled is None:
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
@@ -194,7 +194,7 @@ def _explained(
     prior = model.prior_weight
     weight = candidates["match_weight"] if "match_weight" in candidates.columns else scored["match_weight"]
     relative = _relative(scored, probabilistic, model, pooled) + prior
-    # Where relatives are not modelled, their weight is minus infinity.
+    # Without a model of relatives, their weight is minus infinity.
     shown = candidates.with_columns(weight.alias("match_weight"), relative.alias("relative_weight")).with_columns(
         pl.when(pl.col("relative_weight").is_finite()).then("relative_weight")
     )
@@ -202,22 +202,22 @@ def _explained(
 
 
 def _relative(scored: pl.DataFrame, probabilistic: Probabilistic, model: Model, pooled: Model) -> pl.Series:
-    """Return the weight of a relative, calculated from the weight by the model of all sources together."""
-    # Every source has the same factor for relatives, so any source will do.
-    order = min(probabilistic.records["order"])
-    named = scored.with_columns(pl.lit(order, pl.Int32).alias("source"))
-    weight = named["match_weight"] - model.prior_weight - shifted(named, level_shifts({order: model}, pooled))
+    """Return the weight of belonging to a relative, which starts from the weight by the model of all sources."""
+    # The model of relatives is the same for all sources, so any source will do.
+    any_source = min(probabilistic.records["source_index"])
+    named = scored.with_columns(pl.lit(any_source, pl.Int32).alias("source"))
+    weight = named["match_weight"] - model.prior_weight - shifted(named, level_shifts({any_source: model}, pooled))
     return probabilistic.relatives.factor(named.with_columns(weight.alias("weight")))
 
 
 def _fields(scored: pl.DataFrame, persons: pl.Series, model: Model, prior: float) -> pl.DataFrame:
     rows = scored.select(persons, pl.int_range(pl.len()).alias("candidate"))
-    nothing = pl.lit(None, pl.String)
+    no_value = pl.lit(None, pl.String)
     first = rows.with_columns(
         pl.lit("prior").alias("comparison"),
         pl.lit("Before anything is compared").alias("level"),
-        nothing.alias("record_value"),
-        nothing.alias("person_value"),
+        no_value.alias("record_value"),
+        no_value.alias("person_value"),
         pl.lit(prior).alias("weight"),
         pl.lit(0.0).alias("term_frequency"),
     )
@@ -225,13 +225,13 @@ def _fields(scored: pl.DataFrame, persons: pl.Series, model: Model, prior: float
     for comparison in model.comparisons:
         name = comparison.name
         labels = {number: level.label for number, level in zip(comparison.numbers, comparison.levels, strict=True)}
-        identifiers = _identifiers_of(comparison)
+        compared = _compared(comparison)
         common = pl.col(f"mw_tf_adj_{name}") if f"mw_tf_adj_{name}" in scored.columns else pl.lit(0.0)
         found = scored.select(
             pl.lit(name).alias("comparison"),
             pl.col(f"gamma_{name}").replace_strict(labels, return_dtype=pl.String).alias("level"),
-            _values(identifiers, "r").alias("record_value"),
-            _values(identifiers, "l").alias("person_value"),
+            _values(compared, "r").alias("record_value"),
+            _values(compared, "l").alias("person_value"),
             pl.col(f"mw_{name}").alias("weight"),
             common.fill_null(0.0).alias("term_frequency"),
         )
@@ -242,8 +242,8 @@ def _fields(scored: pl.DataFrame, persons: pl.Series, model: Model, prior: float
     )
 
 
-def _identifiers_of(comparison: Comparison) -> list[str]:
-    """Return the identifiers that a comparison compares, without the columns derived from them."""
+def _compared(comparison: Comparison) -> list[str]:
+    """Return the identifiers that a comparison uses, without columns derived from them."""
     columns = comparison.columns
     further = sorted(name for name in columns if name.startswith(FURTHER))
     return [name for name in (*IDENTIFIERS, *further) if name in columns]

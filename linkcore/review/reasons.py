@@ -1,4 +1,4 @@
-"""Why a record was linked or not, in plain words and without the value of any identifier."""
+"""Why a record was linked or not, in plain words that hold no identifier."""
 
 import math
 from collections.abc import Mapping
@@ -14,117 +14,116 @@ __all__ = ["reason_of_exact", "reason_of_open"]
 
 _EXACT: Final[Mapping[str, str]] = {
     "spine": "It is on the spine and defines its person.",
-    "nhs_number": "It has the NHS Number of its person.",
-    "local_patient_id": "It has no usable NHS Number. Its local patient identifier is also on records that have one, "
-    "and all of these belong to this person.",
+    "nhs_number": "It has the NHS Number of the person.",
+    "local_patient_id": "It has no usable NHS Number, but its local patient identifier occurs on records with one, all "
+    "of this person.",
 }
 
 _BASIS: Final[Mapping["Basis", str]] = {
-    "own": "chosen by the self-test on records of this source",
-    "pooled": "chosen by the self-test on records of all sources",
-    "not certified": "chosen by the self-test on records of all sources, which are too few to certify it",
-    "given": "given as a setting",
-    "no labels": "the default where no record has an NHS Number to test with",
+    "own": "chosen by the test on this source's own records",
+    "pooled": "chosen by the test on records of all sources",
+    "not certified": "chosen by the test on records of all sources, which are too few to certify it",
+    "given": "given in the settings",
+    "no labels": "used where no record has an NHS Number to test with",
 }
 
 _CONFLICT: Final = (
-    "Its NHS Number belongs to a person with another name and birth date (a conflict), so its other identifiers were "
-    "compared. "
+    "Its NHS Number belongs to a person whose name and birth date contradict it (a conflict). So it was compared on "
+    "its other identifiers. "
 )
 
 
 def reason_of_exact(link: Mapping[str, object], *, defines: bool, fallback: bool) -> str:
-    """Return the reason for the link of a record that was not compared with persons.
+    """Explain the link of a record that was not compared with persons.
 
     Examples
     --------
     >>> reason_of_exact({"method": "nhs_number", "conflict": False}, defines=False, fallback=True)
-    'It has the NHS Number of its person.'
+    'It has the NHS Number of the person.'
     """
     method = str(link["method"])
     if method == "nhs_number" and link["conflict"]:
         return (
-            f"{_EXACT[method]} Its name and birth date say that the number is somebody else's (a conflict). The "
-            "settings keep conflicts as links."
+            f"{_EXACT[method]} Its name and birth date contradict this person (a conflict), but the settings keep "
+            "conflicts."
         )
     if method == "nhs_number" and defines:
-        return "Its NHS Number is not on the spine. It is the record that defines the person with that number."
+        return "Its NHS Number is not on the spine. The record itself defines the person with that number."
     if method in _EXACT:
         return _EXACT[method]
     if not fallback:
-        return "No exact link was found, and the probabilistic linkage was switched off. It is a person of its own."
+        return "It could not be linked exactly, and there was no probabilistic linkage. It is a person of its own."
     return (
-        "It was not compared with anyone: it has fewer than two identifiers, and one is never enough for a link. It is "
-        "a person of its own."
+        "It was not compared, because it has fewer than two identifiers and one is not enough for a link. It is a "
+        "person of its own."
     )
 
 
 def reason_of_open(
     candidates: pl.DataFrame, link: Mapping[str, object], probabilistic: "Probabilistic", *, others: int
 ) -> str:
-    """Return the reason why a record that was compared with persons was linked to one of them, or to none.
+    """Explain why a record that was compared with persons was linked to one of them or to none.
 
-    ``candidates``: ``match_probability``, ``match_weight``, ``accepted``, the best first. ``others``: how many other
-    records its person has.
+    ``candidates``: ``match_probability``, ``match_weight``, ``accepted``; the best first.
     """
     conflict = _CONFLICT if link["conflict"] else ""
-    person = _own_person(link, others)
     if not probabilistic.listed:
-        return f"{conflict}There were no persons to compare it with, only other records without a person. {person}"
+        return f"{conflict}There were no persons to compare it with, only other open records. {_outcome(link, others)}"
     if candidates.is_empty():
-        return f"{conflict}Each of {probabilistic.listed} persons has a probability below 0.001. {person}"
-    accepted = candidates["accepted"].any()
-    decision = _accepted(candidates, link, probabilistic) if accepted else _rejected(candidates, link, probabilistic)
-    ending = "" if accepted else f" {person}"
-    return f"{conflict}{decision} {_alternatives(candidates)}{ending}"
+        none = f"None of {probabilistic.listed} persons has a probability of 0.001 or more."
+        return f"{conflict}{none} {_outcome(link, others)}"
+    why = _accepted(candidates, link, probabilistic) or _rejected(candidates, link, probabilistic)
+    ending = "" if candidates["accepted"].any() else f" {_outcome(link, others)}"
+    return f"{conflict}{why} {_alternatives(candidates)}{ending}"
 
 
-def _accepted(candidates: pl.DataFrame, link: Mapping[str, object], probabilistic: "Probabilistic") -> str:
-    probability = candidates["match_probability"].filter(candidates["accepted"])[0]
-    return f"Linked: {_best(probability)}, which reaches {_threshold(link, probabilistic)}."
+def _accepted(candidates: pl.DataFrame, link: Mapping[str, object], probabilistic: "Probabilistic") -> str | None:
+    if not candidates["accepted"].any():
+        return None
+    chance = candidates["match_probability"].filter(candidates["accepted"])[0]
+    return f"Linked: {_best(chance)}, which reaches {_threshold(link, probabilistic)}."
 
 
 def _rejected(candidates: pl.DataFrame, link: Mapping[str, object], probabilistic: "Probabilistic") -> str:
     best = candidates["match_probability"][0]
-    equal = int((candidates["match_weight"] == candidates["match_weight"][0]).sum())
-    if equal > 1:
-        return f"Not linked: {equal} persons match equally well, so no link is more likely right than wrong."
+    twins = int((candidates["match_weight"] == candidates["match_weight"][0]).sum())
+    if twins > 1:
+        return f"Not linked: {twins} persons fit equally well, so none has a probability above 0.5."
     if best <= 0.5:
-        return f"Not linked: {_best(best)}, so a link is not more likely right than wrong."
+        return f"Not linked: {_best(best)}, which is not above 0.5."
     if best < probabilistic.thresholds[str(link["source"])].accept:
-        return f"Not linked: {_best(best)}, which is below {_threshold(link, probabilistic)}."
+        return f"Not linked: {_best(best)}, below {_threshold(link, probabilistic)}."
     return (
-        f"Not linked: {_best(best)}, which reaches {_threshold(link, probabilistic)}. But this source has at most one "
-        "record for each person, other records of it match the same person, and this one is not clearly the best."
+        f"Not linked: {_best(best)}, which reaches {_threshold(link, probabilistic)}. But other records of this source "
+        "match the same person, this one is not clearly better, and a person has only one record in this source."
     )
 
 
-def _best(probability: float) -> str:
-    return f"the best candidate has a probability of {_rounded_down(probability)}"
+def _best(chance: float) -> str:
+    return f"the probability of the best candidate is {_probability(chance)}"
 
 
 def _threshold(link: Mapping[str, object], probabilistic: "Probabilistic") -> str:
     threshold = probabilistic.thresholds[str(link["source"])]
-    return f"the threshold of {threshold.accept:g} ({_BASIS[threshold.basis]})"
+    return f"the threshold of {threshold.accept:g}, {_BASIS[threshold.basis]}"
 
 
 def _alternatives(candidates: pl.DataFrame) -> str:
     probabilities = candidates["match_probability"]
-    none = max(1 - float(probabilities.sum()), 0.0)
-    nobody = f"The probability that its person is none of the candidates is {_rounded_down(none)}."
+    nobody = f"the probability of none of them is {_probability(max(1 - float(probabilities.sum()), 0.0))}"
     if candidates.height == 1:
-        return f"There is no other candidate. {nobody}"
-    return f"The next candidate has a probability of {_rounded_down(probabilities[1])}. {nobody}"
+        return f"There is no other candidate; {nobody}."
+    return f"The probability of the next best candidate is {_probability(probabilities[1])}; {nobody}."
 
 
-def _own_person(link: Mapping[str, object], others: int) -> str:
+def _outcome(link: Mapping[str, object], others: int) -> str:
     if others:
-        return f"It forms a person together with {others} other record{'s' * (others > 1)}."
+        return f"It is a new person, together with {others} other record{'s' * (others > 1)}."
     if link["method"] == "unlinked":
-        return "It is a person of its own, because it has too few identifiers to be linked to any other record."
+        return "It is a person of its own, and has too few identifiers to recognise anyone by."
     return "It is a person of its own."
 
 
-def _rounded_down(probability: float) -> str:
-    """Round down, as thresholds are rounded, so that a probability that reaches a threshold is not shown below it."""
+def _probability(probability: float) -> str:
+    """Write a probability rounded down, like thresholds, so that it compares with them as the decision did."""
     return f"{math.floor(probability * 1e6) / 1e6:.6f}"

@@ -1,1 +1,1 @@
-"""Sources: what is read, and the records it becomes."""
+"""Sources: read one provider's extract and bring its identifiers into standard form."""

@@ -1,4 +1,4 @@
-"""Errors in NHS Numbers: remove them from records, or replace them by somebody else's."""
+"""Errors in NHS Numbers: remove the number from a record, or replace it with another person's."""
 
 from typing import Final
 
@@ -24,9 +24,13 @@ def remove_numbers(
     target: float,
     record_counts: Weights | None,
 ) -> pl.DataFrame:
-    """Leave a share ``target`` of records without a usable number, more often for the young and the unregistered.
+    """Remove numbers until a share ``target`` of records has no usable number.
 
-    ``records`` has ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
+    Young adults and people who are not registered lose theirs more often. A number is removed, mistyped, or replaced by
+    a placeholder.
+
+    ``records`` has ``entity`` (row of the person in ``population``), ``nhs_number``, ``no_number`` (whether there is no
+    usable number) and ``number_wrong``. ``record_counts`` says how many final records each row becomes.
     """
     entity = records["entity"]
     people = population.people
@@ -34,10 +38,12 @@ def remove_numbers(
     counts = np.ones(len(records)) if record_counts is None else record_counts
     age = people["age"].gather(entity).to_numpy()
     likelihood = np.where((age >= 15) & (age < 35), 2.2, 1.0) * np.where(people["listed"].gather(entity), 1.0, 6.0)
-    # The smallest exponential draws, divided by their weights, are a weighted sample without replacement.
+    # Divide an exponential draw for each row by its weight: the rows with the smallest results are a weighted sample
+    # without replacement.
     keys = np.where(without, np.inf, rng.exponential(size=len(records)) / likelihood)
     order = np.argsort(keys, kind="stable")
-    # Rounded up or down by chance, so that the rate also holds in a small source.
+    # How many more records must lose their number. The random term rounds it up or down by chance, so that the rate is
+    # right on average even in a small source.
     wanted = target * counts.sum() - counts[without].sum() + rng.random()
     rows = order[: int(np.searchsorted(np.cumsum(counts[order]), wanted, side="right"))]
     rows = rows[~without[rows]]
@@ -62,9 +68,12 @@ def add_wrong_numbers(
     stage_share: float,
     number_range: tuple[int, int],
 ) -> pl.DataFrame:
-    """Replace the number of some records by that of another person.
+    """Replace the number of some records with one that is valid but wrong.
 
-    ``records`` has ``entity``, ``nhs_number``, ``no_number`` and ``number_wrong``.
+    It is the number of another member of the household, of another patient in ``records``, or a mistyped one.
+
+    ``records`` has the same columns as for :func:`remove_numbers`. ``stage_share`` is the share of all errors that are
+    made at this stage.
     """
     numbered = np.flatnonzero(~(records["no_number"] | records["number_wrong"]).to_numpy())
     if not len(numbered):
@@ -75,15 +84,17 @@ def add_wrong_numbers(
     people = population.people
     entity = records["entity"].gather(rows)
     companions = people["companions"].gather(entity).to_numpy().astype(np.int64)
-    first = people["first_companion"].gather(entity).to_numpy().astype(np.int64)
-    # Any other member of the household.
+    first_companion = people["first_companion"].gather(entity).to_numpy().astype(np.int64)
+    # Choose any other member of the household. For a person who lives alone, this is the same person.
     step = 1 + np.floor(rng.random(len(rows)) * (companions - 1)).astype(np.int64)
-    companion = first + (entity.to_numpy().astype(np.int64) - first + step) % companions
+    position = entity.to_numpy().astype(np.int64) - first_companion
+    companion = first_companion + (position + step) % companions
     true_number = records["nhs_number"].gather(rows).to_numpy()
     other_patient = records["nhs_number"].gather(numbered[rng.integers(0, len(numbered), size=len(rows))]).to_numpy()
     relative = people["nhs_number"].gather(companion).fill_null(0).to_numpy()
     relative = np.where(relative == 0, true_number, relative)
     typed = mistype_to_valid(rng, true_number, *number_range)
     wrong = np.select([kind == "household", kind == "mistyped"], [relative, typed], other_patient)
+    # Where that gives no other number, take that of another patient.
     wrong = np.where(wrong == true_number, other_patient, wrong)
     return overwrite(records, rows, pl.DataFrame({"nhs_number": wrong, "number_wrong": wrong != true_number}))

@@ -91,7 +91,7 @@ def test_report_reads_a_saved_linkage_and_does_not_link_again(linked: tuple[Path
 def test_report_links_a_programme(programme: Path, tmp_path: Path) -> None:
     said = done("report", programme, "--on", DAY, "--out", tmp_path / "report")
     assert "belong to about" in said
-    assert 'withheld from releases for "Planning"' in said
+    assert 'withheld from releases for the purpose "Planning"' in said
     told = read_quality(tmp_path / "report" / "quality.json")
     assert told.withheld["purpose"].unique().to_list() == ["Planning"]
     assert told.not_read.height

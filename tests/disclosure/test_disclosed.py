@@ -12,7 +12,7 @@ from linkcore.disclosure.cells import cells_of
 from linkcore.disclosure.disclosed import disclosed
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.governance.withholding.withholding import Withholding
-from linkcore.quality.groups import OTHER, group_rates, pool_rare
+from linkcore.quality.group_rates import OTHER, group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
 from linkcore.quality.truth import with_truth

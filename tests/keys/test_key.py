@@ -1,4 +1,4 @@
-"""A key is made in three ways, shows its id only, and its file is whole, private and unaltered, or refused."""
+"""Keys: how they are made, that they never show their material, and that damaged or open key files are refused."""
 
 import base64
 import copy
@@ -48,7 +48,7 @@ def unguarded(_material: bytes) -> None:
 
 
 @pytest.mark.parametrize("show", [repr, str, format, ascii, pprint.pformat, "{!r} {}".format, Secret(KEY).__repr__])
-def test_a_key_shows_its_id_at_most(show: Callable[..., str]) -> None:
+def test_a_key_never_shows_its_material(show: Callable[..., str]) -> None:
     shown = show(KEY, KEY) if show == "{!r} {}".format else show() if inspect.ismethod(show) else show(KEY)
     assert not shows(shown)
 
@@ -111,7 +111,7 @@ def test_keys_are_equal_only_to_themselves() -> None:
     assert KEY in {KEY}
 
 
-def test_a_key_is_not_made_by_its_class() -> None:
+def test_the_constructor_refuses_and_names_the_ways_to_make_a_key() -> None:
     with pytest.raises(ProgrammeError, match=r"Key\.generate"):
         Key()
 
@@ -140,7 +140,7 @@ def test_short_material_is_refused_and_not_shown() -> None:
     assert not shows(report(caught.value))
 
 
-def test_material_that_is_no_bytes_is_refused_and_not_shown() -> None:
+def test_material_that_is_not_bytes_is_refused_and_not_shown() -> None:
     with pytest.raises(ProgrammeError, match="not str") as caught:
         Key.from_bytes("a", MATERIAL.decode())  # type: ignore[arg-type]
     assert not shows(report(caught.value))
@@ -162,7 +162,7 @@ def file(tmp_path: Path) -> Path:
     return place
 
 
-def test_what_is_written_is_read(file: Path) -> None:
+def test_a_key_that_is_written_is_read_back(file: Path) -> None:
     key = Key.read(str(file))
     assert key.id == "partner-2026"
     assert key._material.reveal() == MATERIAL
@@ -182,7 +182,7 @@ def test_a_key_file_is_never_overwritten(file: Path) -> None:
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_a_place_that_cannot_be_written_is_an_error_of_ours(file: Path) -> None:
+def test_a_place_that_cannot_be_written_raises_an_error_of_linkcore(file: Path) -> None:
     with pytest.raises(LinkcoreError, match="cannot be written") as caught:
         KEY.write(file / "below-a-file.json")
     assert not shows(report(caught.value))
@@ -207,7 +207,7 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_truncated_file_is_refused_wherever_it_ends(file: Path) -> None:
-    whole = Secret(file.read_bytes())  # so that the report shows no variable of this test
+    whole = Secret(file.read_bytes())  # hidden, so that a failure report does not show it
     for size in range(len(whole.reveal())):
         file.write_bytes(whole.reveal()[:size])
         with pytest.raises(KeyMaterialError, match="truncated or altered") as caught:
@@ -237,7 +237,7 @@ def test_a_file_with_a_wrong_value_is_refused(file: Path, name: str, value: obje
     assert not shows(report(caught.value))
 
 
-def test_another_keys_check_is_refused(file: Path, tmp_path: Path) -> None:
+def test_the_checksum_of_another_key_is_refused(file: Path, tmp_path: Path) -> None:
     Key.from_bytes("other-2026", MATERIAL).write(tmp_path / "other.json")
     other = json.loads((tmp_path / "other.json").read_text())
     file.write_text(json.dumps({**json.loads(file.read_text()), "check": other["check"]}))
@@ -268,7 +268,7 @@ def test_a_version_is_shown_and_written_and_read(tmp_path: Path) -> None:
     assert Key.generate("a", version=3).version == 3
 
 
-def test_a_key_file_without_a_version_is_the_first(file: Path) -> None:
+def test_a_key_file_without_a_version_holds_version_1(file: Path) -> None:
     content = json.loads(file.read_text())
     del content["version"]
     file.write_text(json.dumps(content))
@@ -283,14 +283,14 @@ def test_an_altered_version_is_refused(file: Path, version: object) -> None:
 
 
 @pytest.mark.parametrize("version", [0, -1, 1.0, True, "1", None])
-def test_a_version_that_cannot_be_is_refused(version: int) -> None:
+def test_a_wrong_version_is_refused(version: int) -> None:
     with pytest.raises(ProgrammeError, match="version"):
         Key.generate("a", version=version)
 
 
-# --- Keys that were made elsewhere -----------------------------------------------------------------------------------
+# --- Keys of other programs ------------------------------------------------------------------------------------------
 
-BINARY = bytes(range(200, 240))  # neither text nor, as base64, hex digits only
+BINARY = bytes(range(200, 240))  # is not text, and its base64 is not only hex digits
 BASE64 = base64.b64encode(BINARY).decode()
 RAW = {
     "hex": [BINARY.hex(), BINARY.hex().upper() + "\n", BINARY.hex(" "), BINARY.hex()[:40] + "\r\n" + BINARY.hex()[40:]],
@@ -298,7 +298,7 @@ RAW = {
 }
 
 
-assert RAW["base64"][3] != BASE64  # so that the one for URLs is tested
+assert RAW["base64"][3] != BASE64  # the alphabet for URLs makes a difference here
 
 
 def raw(folder: Path, content: bytes, mode: int = 0o600) -> Path:
@@ -310,7 +310,7 @@ def raw(folder: Path, content: bytes, mode: int = 0o600) -> Path:
 
 
 @pytest.mark.parametrize(("encoding", "text"), [(encoding, text) for encoding in RAW for text in RAW[encoding]])
-def test_a_raw_key_is_read_in_each_way_of_writing_it(tmp_path: Path, encoding: Any, text: str) -> None:
+def test_a_raw_key_is_read_in_every_encoding(tmp_path: Path, encoding: Any, text: str) -> None:
     key = Key.read_raw("supplier", raw(tmp_path, text.encode()), encoding=encoding, version=4)
     assert key._material.reveal() == BINARY
     assert (key.id, key.version) == ("supplier", 4)

@@ -1,4 +1,4 @@
-"""What a keyring holds is written and read again as it was; anything else is no keyring."""
+"""Versions of keys are written and read back unchanged; any other text is refused."""
 
 import json
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ ABOUT = KeyVersion("optum-2026", 2, "winter plänning", "Optum", NOW, "retired",
 KEY = Key.from_bytes("optum-2026", bytes(range(32)), version=2)
 
 
-def test_what_is_written_is_read() -> None:
+def test_versions_that_are_written_are_read_back() -> None:
     held = [HeldKey(ABOUT, KEY), HeldKey(KeyVersion("b", 1, "", "", NOW, "destroyed", NOW), None)]
     again = from_bytes(as_bytes(held))
     assert again is not None
@@ -45,18 +45,18 @@ def test_times_are_whole_seconds() -> None:
         ("further", "unexpected"),
     ],
 )
-def test_anything_else_is_none(name: str, value: Any) -> None:
+def test_an_entry_with_a_wrong_value_reads_as_none(name: str, value: Any) -> None:
     (entry,) = json.loads(as_bytes([HeldKey(ABOUT, KEY)]).reveal())
     assert from_bytes(Secret(json.dumps([entry]).encode()))
     assert from_bytes(Secret(json.dumps([{**entry, name: value}]).encode())) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"7", b"[7]", b'[{"id": "a"}]', b"\xff"])
-def test_what_is_no_keyring_is_none(content: bytes) -> None:
+def test_a_text_that_is_no_keyring_reads_as_none(content: bytes) -> None:
     assert from_bytes(Secret(content)) is None
 
 
-def test_what_cannot_be_is_refused() -> None:
+def test_wrong_values_are_refused() -> None:
     with pytest.raises(ProgrammeError, match="status is one of active, retired, destroyed"):
         KeyVersion("a", 1, "", "", NOW, "lost", NOW)  # type: ignore[arg-type]
     with pytest.raises(ProgrammeError, match="time zone"):

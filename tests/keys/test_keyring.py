@@ -1,4 +1,4 @@
-"""A keyring keeps keys in versions, encrypted, for its owner only; what is destroyed is gone."""
+"""Keyrings hold versions of keys, encrypted and private; destroyed keys are gone from the file."""
 
 import json
 import multiprocessing
@@ -41,7 +41,7 @@ def material(key: Key) -> bytes:
 
 
 def in_file(keyring: Keyring) -> str:
-    """The content of the file, in clear."""
+    """The decrypted content of the file."""
     text = keyring.path.read_bytes()
     return unseal(text, Lock.from_sealed(text, Secret(PASSPHRASE), "it"), "it").reveal().decode()
 
@@ -49,7 +49,7 @@ def in_file(keyring: Keyring) -> str:
 # --- The file --------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_kept_is_there_when_it_is_opened(keyring: Keyring) -> None:
+def test_an_opened_keyring_has_the_keys_that_were_added(keyring: Keyring) -> None:
     again = reopened(keyring)
     assert material(again["optum-2026"]) == MATERIAL
     assert again.versions == keyring.versions
@@ -58,16 +58,16 @@ def test_what_is_kept_is_there_when_it_is_opened(keyring: Keyring) -> None:
     assert "other" not in again
 
 
-def test_the_file_is_private_and_shows_nothing(keyring: Keyring) -> None:
+def test_the_file_is_private_and_shows_no_key(keyring: Keyring) -> None:
     assert stat.S_IMODE(keyring.path.stat().st_mode) == 0o600
     assert list(keyring.path.parent.iterdir()) == [keyring.path]
     text = keyring.path.read_bytes()
     assert not shows(text, MATERIAL)
     assert b"Optum" not in text
-    assert MATERIAL.hex() in in_file(keyring)  # so there was something to hide
+    assert MATERIAL.hex() in in_file(keyring)  # the search finds the material if it is there
 
 
-def test_a_keyring_shows_its_place_only(keyring: Keyring) -> None:
+def test_a_keyring_shows_only_its_path(keyring: Keyring) -> None:
     assert repr(keyring) == f"Keyring({str(keyring.path)!r})"
     values = [
         getattr(keyring, name) for name in dir(keyring) if name not in {"__getstate__", "__reduce__", "__reduce_ex__"}
@@ -85,7 +85,7 @@ def test_a_wrong_passphrase_is_refused_and_not_shown(keyring: Keyring) -> None:
     assert not shows(report(caught.value), MATERIAL)
 
 
-def test_who_has_one_role_s_keyring_cannot_open_another(keyring: Keyring, tmp_path: Path) -> None:
+def test_the_passphrase_of_one_keyring_does_not_open_another(keyring: Keyring, tmp_path: Path) -> None:
     other = Keyring.create(tmp_path / "supplier.json", "a passphrase of somebody else", cost=14)
     other.new("stage-1", at=NOW)
     with pytest.raises(KeyMaterialError, match="passphrase is wrong"):
@@ -129,7 +129,7 @@ def test_a_short_passphrase_is_refused_and_nothing_written(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_when_writing_fails_file_and_keyring_stay_as_they_were(keyring: Keyring) -> None:
+def test_if_writing_fails_the_file_and_the_keyring_stay_as_they_were(keyring: Keyring) -> None:
     before, versions = keyring.path.read_bytes(), keyring.versions
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10, limit[1]))  # as if the disk were full
@@ -144,7 +144,7 @@ def test_when_writing_fails_file_and_keyring_stay_as_they_were(keyring: Keyring)
     assert keyring.rotate("optum-2026", at=LATER).version == 2
 
 
-def test_what_another_process_changed_is_not_written_over(keyring: Keyring) -> None:
+def test_the_changes_of_another_process_are_not_overwritten(keyring: Keyring) -> None:
     reopened(keyring).new("other", at=NOW)
     with pytest.raises(KeyMaterialError, match="was changed since it was opened: open it again"):
         keyring.new("mine", at=NOW)
@@ -161,7 +161,7 @@ def _add(path: Path, name: str) -> bool:
     return True
 
 
-def test_of_many_processes_at_once_no_key_is_lost(keyring: Keyring) -> None:
+def test_many_processes_at_once_lose_no_key(keyring: Keyring) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         done = pool.starmap(_add, [(keyring.path, f"key-{number}") for number in range(12)])
     assert any(done)
@@ -172,7 +172,7 @@ def test_of_many_processes_at_once_no_key_is_lost(keyring: Keyring) -> None:
 # --- Versions --------------------------------------------------------------------------------------------------------
 
 
-def test_versions_say_everything_but_the_secret(keyring: Keyring) -> None:
+def test_versions_hold_all_facts_but_the_material(keyring: Keyring) -> None:
     (version,) = keyring.versions
     assert (version.id, version.version, version.status) == ("optum-2026", 1, "active")
     assert (version.purpose, version.recipient) == ("winter planning", "Optum")
@@ -195,7 +195,7 @@ def test_rotating_makes_the_next_version_and_retires_the_one_before(keyring: Key
         assert {one.recipient for one in ring.versions} == {"Optum"}
 
 
-def test_a_retired_key_still_gives_what_it_gave_but_is_not_the_active_one(keyring: Keyring) -> None:
+def test_a_retired_key_makes_the_same_pseudonyms_but_is_not_active(keyring: Keyring) -> None:
     before = pseudonymise(pl.Series(["9434765919"]), keyring["optum-2026"])
     keyring.retire("optum-2026", at=LATER)
     for ring in (keyring, reopened(keyring)):
@@ -207,7 +207,7 @@ def test_a_retired_key_still_gives_what_it_gave_but_is_not_the_active_one(keyrin
     assert keyring.rotate("optum-2026", at=LATER).version == 2
 
 
-def test_a_destroyed_key_is_gone_from_the_file_and_its_story_kept(keyring: Keyring) -> None:
+def test_a_destroyed_key_is_gone_from_the_file_but_the_facts_are_kept(keyring: Keyring) -> None:
     keyring.rotate("optum-2026", at=LATER)
     keyring.destroy("optum-2026", 1, at=LATER)
     for ring in (keyring, reopened(keyring)):
@@ -223,7 +223,7 @@ def test_a_destroyed_key_is_gone_from_the_file_and_its_story_kept(keyring: Keyri
         keyring.new("optum-2026", at=LATER)
 
 
-def test_what_is_active_is_not_destroyed(keyring: Keyring) -> None:
+def test_an_active_key_cannot_be_destroyed(keyring: Keyring) -> None:
     with pytest.raises(KeyMaterialError, match="retire it first"):
         keyring.destroy("optum-2026", 1, at=LATER)
     keyring.retire("optum-2026", at=LATER)
@@ -232,7 +232,7 @@ def test_what_is_active_is_not_destroyed(keyring: Keyring) -> None:
         keyring["optum-2026"]
 
 
-def test_what_is_not_there_is_said_with_what_is(keyring: Keyring) -> None:
+def test_an_unknown_key_or_version_is_refused_with_the_ones_that_exist(keyring: Keyring) -> None:
     with pytest.raises(KeyMaterialError, match="no key 'other'; it has optum-2026"):
         keyring["other"]
     with pytest.raises(KeyMaterialError, match=r"no version 2; it has \[1\]"):
@@ -242,7 +242,7 @@ def test_what_is_not_there_is_said_with_what_is(keyring: Keyring) -> None:
             change("other", at=NOW)
 
 
-def test_keys_stand_in_the_order_of_their_ids_and_versions(keyring: Keyring) -> None:
+def test_keys_are_in_order_of_id_and_version(keyring: Keyring) -> None:
     for name in ("z", "a"):
         keyring.new(name, at=NOW)
     keyring.rotate("a", at=NOW)

@@ -1,4 +1,4 @@
-"""A passphrase comes from a file descriptor, the environment or a person, in that order, and never is shown."""
+"""A passphrase comes from a file descriptor, the environment or the terminal, in this order, and is never shown."""
 
 import os
 import pty
@@ -22,19 +22,19 @@ def pipe(content: bytes) -> int:
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n", "\nanother line\n"])
-def test_the_first_line_of_a_file_descriptor(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
+def test_a_passphrase_is_the_first_line_of_a_file_descriptor(monkeypatch: pytest.MonkeyPatch, end: str) -> None:
     monkeypatch.setenv(VARIABLE, "not this one")
     descriptor = pipe((PASSPHRASE + end).encode())
     assert read_passphrase("it", descriptor=descriptor).reveal() == PASSPHRASE
     os.close(descriptor)
 
 
-def test_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_passphrase_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, PASSPHRASE)
     assert read_passphrase("it").reveal() == PASSPHRASE
 
 
-def test_a_descriptor_that_cannot_be_read_is_an_error_of_ours() -> None:
+def test_a_descriptor_that_cannot_be_read_raises_an_error_of_linkcore() -> None:
     closed = pipe(b"")
     os.close(closed)
     with pytest.raises(ProgrammeError, match="cannot be read"):
@@ -46,7 +46,7 @@ def test_a_descriptor_that_cannot_be_read_is_an_error_of_ours() -> None:
     assert "SECRET" not in report(caught.value)
 
 
-def test_with_nobody_to_ask_it_says_where_to_put_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_the_error_says_where_to_give_the_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     with open(os.devnull) as nobody:  # noqa: PTH123
         monkeypatch.setattr(sys, "stdin", nobody)
@@ -55,7 +55,7 @@ def test_with_nobody_to_ask_it_says_where_to_put_it(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(("second", "said"), [(PASSPHRASE, "True"), ("mistyped", "the two passphrases differ")])
-def test_a_person_at_a_terminal_is_asked_twice_and_sees_nothing(second: str, said: str) -> None:
+def test_a_terminal_asks_twice_and_shows_nothing(second: str, said: str) -> None:
     program = f"""
 from linkcore.errors import ProgrammeError
 from linkcore.keys.passphrase import read_passphrase
@@ -81,7 +81,7 @@ except ProgrammeError as error:
     assert b"mistyped" not in shown
 
 
-def test_the_variable_is_the_one_that_the_help_names() -> None:
+def test_the_help_names_the_variable() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "linkcore", "keys", "list", "--help"], capture_output=True, text=True, check=True
     )

@@ -1,4 +1,4 @@
-"""A sealed file opens with its passphrase, and with nothing else; what was altered does not open."""
+"""A sealed file opens only with its passphrase, and only if it was not altered."""
 
 import base64
 import hashlib
@@ -24,7 +24,7 @@ def opened(text: bytes, passphrase: Secret[str] = PASSPHRASE) -> bytes:
 
 
 def with_digest(whole: dict[str, object]) -> bytes:
-    """As somebody would write the file who knows how it is made."""
+    """Write the file as an attacker would who knows its format."""
     whole = {name: value for name, value in whole.items() if name != "sha256"}
     digest = hashlib.sha256(json.dumps(whole, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     return json.dumps({**whole, "sha256": digest}).encode()
@@ -32,12 +32,12 @@ def with_digest(whole: dict[str, object]) -> bytes:
 
 @settings(max_examples=20)
 @given(st.binary(max_size=200))
-def test_what_is_sealed_is_unsealed(content: bytes) -> None:
+def test_sealed_content_is_unsealed(content: bytes) -> None:
     assert unseal(seal(Secret(content), LOCK), LOCK, "the file").reveal() == content
 
 
-def test_the_key_is_scrypt_s_of_the_passphrase_and_the_cipher_aes_256_gcm() -> None:
-    """Opened the obvious way, with another implementation of scrypt."""
+def test_scrypt_derives_the_key_and_aes_256_gcm_encrypts() -> None:
+    """Open the file in the obvious way, with another implementation of scrypt."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
     whole = json.loads(SEALED)
@@ -50,20 +50,20 @@ def test_the_key_is_scrypt_s_of_the_passphrase_and_the_cipher_aes_256_gcm() -> N
     assert AESGCM(key).decrypt(bytes.fromhex(whole["nonce"]), sealed, clear) == CONTENT.reveal()
 
 
-def test_each_sealing_has_its_own_nonce_and_each_lock_its_own_salt() -> None:
+def test_every_sealing_has_a_new_nonce_and_every_lock_a_new_salt() -> None:
     texts = {seal(CONTENT, LOCK) for _ in range(20)}
     assert len({json.loads(text)["nonce"] for text in texts}) == 20
     assert Lock(PASSPHRASE, cost=14).salt != LOCK.salt
 
 
-def test_another_passphrase_does_not_open_it() -> None:
+def test_another_passphrase_does_not_open_the_file() -> None:
     for wrong in ("correct horse battery stapl", "Correct horse battery staple", ""):
         with pytest.raises(KeyMaterialError, match="the passphrase is wrong") as caught:
             opened(SEALED, Secret(wrong))
         assert "horse" not in report(caught.value)
 
 
-def test_how_a_keyboard_composes_a_letter_does_not_matter() -> None:
+def test_the_unicode_normal_form_of_the_passphrase_makes_no_difference() -> None:
     composed, apart = Secret("caf\u00e9 caf\u00e9 caf\u00e9"), Secret("cafe\u0301 cafe\u0301 cafe\u0301")
     assert opened(seal(CONTENT, Lock(composed, cost=14)), apart) == CONTENT.reveal()
 
@@ -95,7 +95,7 @@ def test_an_altered_character_is_refused_wherever_it_is() -> None:
         ("further", "unexpected"),
     ],
 )
-def test_an_alteration_that_hides_its_traces_does_not_open(name: str, value: object) -> None:
+def test_a_file_altered_with_a_matching_digest_does_not_open(name: str, value: object) -> None:
     assert opened(with_digest(json.loads(SEALED))) == CONTENT.reveal()
     with pytest.raises(KeyMaterialError, match="somebody altered the file"):
         opened(with_digest({**json.loads(SEALED), name: value}))
@@ -104,18 +104,18 @@ def test_an_alteration_that_hides_its_traces_does_not_open(name: str, value: obj
 @pytest.mark.parametrize(
     ("name", "value"), [("cost", 13), ("cost", 40), ("cost", "14"), ("cost", None), ("salt", "zz"), ("salt", 7)]
 )
-def test_a_lock_that_cannot_be_is_refused_before_any_work(name: str, value: object) -> None:
+def test_a_wrong_cost_or_salt_is_refused_before_any_work(name: str, value: object) -> None:
     with pytest.raises(KeyMaterialError, match="truncated or altered"):
         opened(with_digest({**json.loads(SEALED), name: value}))
 
 
-def test_another_format_is_said() -> None:
+def test_another_format_is_reported() -> None:
     with pytest.raises(KeyMaterialError, match="another format"):
         opened(with_digest({**json.loads(SEALED), "format": "linkcore sealed 2"}))
 
 
 @pytest.mark.parametrize("cost", [13, 21, -1, "17", None])
-def test_a_cost_that_cannot_be_is_refused(cost: int) -> None:
+def test_a_wrong_cost_is_refused(cost: int) -> None:
     with pytest.raises(ProgrammeError, match="14 to 20"):
         Lock(PASSPHRASE, cost=cost)
 

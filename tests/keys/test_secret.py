@@ -1,4 +1,4 @@
-"""A secret is shown by `reveal` only; a private file is read only where nobody else may."""
+"""Only `reveal` shows a secret; a private file is read only if no other user has access to it."""
 
 import inspect
 import pickle
@@ -40,7 +40,7 @@ def test_a_file_that_others_may_open_is_refused_unread(tmp_path: Path, mode: int
     assert "CANARY" not in report(caught.value)
 
 
-def test_a_file_that_cannot_be_read_is_an_error_of_ours(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_raises_an_error_of_linkcore(tmp_path: Path) -> None:
     for place in (tmp_path / "missing", tmp_path):
         with pytest.raises(KeyMaterialError, match=r"the keyring .* cannot be read"):
             read_private(place, "keyring")

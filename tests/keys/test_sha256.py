@@ -1,4 +1,4 @@
-"""The compression function in plain Python is SHA-256's."""
+"""The compression function in plain Python is that of SHA-256."""
 
 import hashlib
 
@@ -24,5 +24,5 @@ def test_compressing_a_padded_message_block_by_block_is_sha256(message: bytes) -
 
 
 @pytest.mark.parametrize(("message", "answer"), SHA_256)
-def test_answers_that_nist_validates_with(message: str, answer: str) -> None:
+def test_answers_of_nist_are_met(message: str, answer: str) -> None:
     assert digest(bytes.fromhex(message)).hex() == answer

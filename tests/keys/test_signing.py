@@ -1,4 +1,4 @@
-"""Signatures verify with OpenSSL's own reading of them, nothing altered passes, and the private key is hidden."""
+"""OpenSSL verifies the signatures, an altered text does not verify, and the private key is never shown."""
 
 import pickle
 import stat
@@ -40,7 +40,7 @@ def test_a_published_key_gives_the_published_signature(published: Path) -> None:
     assert key.sign(bytes.fromhex(MESSAGE)).hex() == SIGNATURE
 
 
-def test_what_is_written_is_read_again_and_is_private(tmp_path: Path) -> None:
+def test_a_key_that_is_written_is_read_back_and_its_file_is_private(tmp_path: Path) -> None:
     key = SigningKey.generate()
     key.write(tmp_path / "team.pem")
     key.verify_key.write(tmp_path / "team.pub.pem")
@@ -52,12 +52,12 @@ def test_what_is_written_is_read_again_and_is_private(tmp_path: Path) -> None:
         key.write(tmp_path / "team.pem")
 
 
-def test_openssl_verifies_what_was_signed(tmp_path: Path) -> None:
+def test_openssl_verifies_a_signature(tmp_path: Path) -> None:
     key = SigningKey.generate()
     key.verify_key.write(tmp_path / "pub.pem")
     (tmp_path / "text").write_bytes(b"text")
     (tmp_path / "sig").write_bytes(key.sign(b"text"))
-    # -rawin came with OpenSSL 3.0; where there is none, the published vector above has said enough.
+    # OpenSSL has -rawin since 3.0; with an older version, the published vector above is enough.
     try:
         done = subprocess.run(
             [
@@ -83,7 +83,7 @@ def test_openssl_verifies_what_was_signed(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout.strip()) == (0, "Signature Verified Successfully"), done.stderr
 
 
-def test_nothing_altered_verifies() -> None:
+def test_an_altered_text_or_signature_does_not_verify() -> None:
     key, other = SigningKey.generate(), SigningKey.generate()
     text, signature = b"a manifest", key.sign(b"a manifest")
     key.verify_key.verify(text, signature)
@@ -99,7 +99,7 @@ def test_nothing_altered_verifies() -> None:
         other.verify_key.verify(text, signature)
 
 
-def test_a_wide_or_foreign_file_is_no_key(tmp_path: Path, published: Path) -> None:
+def test_a_file_that_is_open_to_others_or_holds_no_key_is_refused(tmp_path: Path, published: Path) -> None:
     published.chmod(0o640)
     with pytest.raises(KeyMaterialError, match="open to others"):
         SigningKey.read(published)
@@ -114,7 +114,7 @@ def test_a_wide_or_foreign_file_is_no_key(tmp_path: Path, published: Path) -> No
         VerifyKey.read(tmp_path / "nowhere.pem")
 
 
-def test_the_private_key_shows_nowhere(published: Path) -> None:
+def test_the_private_key_is_never_shown(published: Path) -> None:
     key = SigningKey.read(published)
     assert repr(key) == f"SigningKey({key.verify_key.id!r})"
     assert SEED not in repr(key) + repr(vars(type(key))) + str([repr(getattr(key, name)) for name in key.__slots__])

@@ -8,7 +8,12 @@ from linkcore.sources.source import Source
 
 
 def test_a_field_is_present_where_it_is_not_null() -> None:
-    schema = {"order": pl.Int32, "family_name": pl.String, "further_telephone": pl.String, "nhs_number": pl.Int64}
+    schema = {
+        "source_index": pl.Int32,
+        "family_name": pl.String,
+        "further_telephone": pl.String,
+        "nhs_number": pl.Int64,
+    }
     frame = pl.DataFrame([(0, "NG", None, 1), (1, None, "01392", 1)], schema=schema, orient="row")
     assert fields_present(frame).rows(named=True) == [
         {"has_family_name": True, "has_further_telephone": False},

@@ -52,7 +52,7 @@ def test_a_spine_record_without_a_number_is_a_person_of_the_spine_with_a_token()
 
 def test_unplaced_records_have_their_positions() -> None:
     seen = records("seen", {}, {"nhs_number": "4010232137"}, {})
-    assert unplaced(seen, link_exactly([seen], Exact()))["at"].to_list() == [0, 2]
+    assert unplaced(seen, link_exactly([seen], Exact()))["position"].to_list() == [0, 2]
 
 
 def test_a_token_depends_on_source_and_record_id_alone() -> None:

@@ -4,7 +4,7 @@ A choice of https://csrc.nist.gov/projects/cryptographic-algorithm-validation-pr
 (SHA256ShortMsg.rsp, SHA256LongMsg.rsp) and hmactestvectors.zip (HMAC.rsp, L=32).
 """
 
-SHA_256 = [  # message, digest: lengths on both sides of where a block, and its padding, ends
+SHA_256 = [  # message, digest: lengths around the end of a block and of its padding
     (
         "",
         "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
@@ -99,7 +99,7 @@ SHA_256 = [  # message, digest: lengths on both sides of where a block, and its 
     ),
 ]
 
-HMAC_SHA_256 = [  # key, message, leftmost bytes of the digest: keys shorter than a block, of a block, and longer
+HMAC_SHA_256 = [  # key, message, leftmost bytes of the digest: keys shorter than a block, equal, and longer
     (
         "6f35628d65813435534b5d67fbdb54cb33403d04e843103e6399f806cb5df95febbdd61236f33245",
         (

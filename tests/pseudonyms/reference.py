@@ -1,4 +1,4 @@
-"""The pseudonym of one text, the slow and obvious way."""
+"""The pseudonym of one text, computed in a slow and obvious way."""
 
 import hmac
 

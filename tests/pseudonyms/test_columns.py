@@ -1,4 +1,4 @@
-"""Every row of an Arrow array is hashed as `hmac` hashes it, however the array is laid out and whatever hashes it."""
+"""Every row of an Arrow array is hashed as `hmac` hashes it, in any layout, with any number of lanes and threads."""
 
 import hashlib
 import hmac
@@ -47,21 +47,21 @@ texts = st.lists(st.none() | st.text(max_size=12) | st.text(max_size=300), max_s
 
 
 def string_views(rows: list[bytes | None]) -> pa.Array:
-    """String views of any bytes: the published texts are not all UTF-8."""
+    """Return string views of any bytes, because not all published texts are UTF-8."""
     array = pa.array(rows, pa.binary_view())
     return pa.Array.from_buffers(pa.string_view(), len(array), array.buffers(), array.null_count)
 
 
 @pytest.mark.parametrize("lanes", LANES)
 @pytest.mark.parametrize("case", RFC_4231)
-def test_published_answers(case: int, lanes: int) -> None:
+def test_published_answers_are_met(case: int, lanes: int) -> None:
     key, text, digest = RFC_4231[case]
     hashed = hash_array(string_views([text] * 37), [midstates(Secret(key))], width=len(digest), lanes=lanes)
     assert hashed.to_pylist() == [digest] * 37
 
 
 @pytest.mark.parametrize("lanes", LANES)
-def test_answers_that_nist_validates_hmac_with(lanes: int) -> None:
+def test_nists_answers_for_hmac_are_met(lanes: int) -> None:
     for key, text, digest in HMAC_SHA_256:
         stage = midstates(Secret(bytes.fromhex(key)))
         hashed = hash_array(string_views([bytes.fromhex(text)] * 17), [stage], width=len(digest), lanes=lanes)
@@ -69,8 +69,8 @@ def test_answers_that_nist_validates_hmac_with(lanes: int) -> None:
 
 
 @pytest.mark.parametrize("lanes", LANES)
-def test_answers_that_nist_validates_sha_256_with(lanes: int) -> None:
-    """The inner hash of HMAC is SHA-256 of a block and a text: here, of any message of a block and more."""
+def test_nists_answers_for_sha_256_are_met(lanes: int) -> None:
+    """Check SHA-256 of any message longer than a block: the inner hash of HMAC is SHA-256 of a block and a text."""
     outer = midstates(Secret(KEY)).reveal()[8:]
     long = [(bytes.fromhex(text), bytes.fromhex(digest)) for text, digest in SHA_256 if len(text) >= 128]
     assert len(long) >= 5
@@ -89,7 +89,7 @@ def test_answers_that_nist_validates_sha_256_with(lanes: int) -> None:
     st.integers(8, 32),
     st.data(),
 )
-def test_any_text_under_any_keys(
+def test_any_text_under_any_keys_is_hashed_right(
     rows: list[str | None], keys: list[bytes], lanes: int, size: int, data: st.DataObject
 ) -> None:
     stages = [midstates(Secret(key)) for key in keys]
@@ -107,7 +107,7 @@ def test_any_text_under_any_keys(
 
 
 @pytest.mark.parametrize("lanes", LANES)
-def test_every_length_up_to_300_bytes(lanes: int) -> None:
+def test_every_length_up_to_300_bytes_is_hashed_right(lanes: int) -> None:
     rows = ["x" * length for length in range(301)]
     expected = [pseudonym(row, KEY) for row in rows]
     assert hash_array(pa.array(rows, pa.string_view()), [STAGE], lanes=lanes).to_pylist() == expected
@@ -130,7 +130,7 @@ def test_numbers_are_hashed_as_ten_digits(rows: list[int | None], lanes: int, ki
 
 
 @pytest.mark.parametrize("lanes", LANES)
-def test_what_follows_a_short_text_in_its_view_does_not_matter(lanes: int) -> None:
+def test_bytes_after_a_short_text_in_its_view_make_no_difference(lanes: int) -> None:
     views = b"".join(struct.pack("<i", length) + b"abcdefghijkl" for length in range(13)) * 3
     array = pa.Array.from_buffers(pa.string_view(), 39, [None, pa.py_buffer(views)])
     expected = [pseudonym("abcdefghijkl"[:length], KEY) for length in range(13)] * 3
@@ -140,8 +140,8 @@ def test_what_follows_a_short_text_in_its_view_does_not_matter(lanes: int) -> No
 @pytest.mark.parametrize("hexadecimal", [True, False])
 @pytest.mark.parametrize("width", [8, 32])
 @pytest.mark.parametrize("lanes", LANES)
-def test_nothing_of_a_value_behind_a_null_is_read_or_written(lanes: int, width: int, hexadecimal: bool) -> None:
-    # Null rows point nowhere: reading them would crash. Every third row is null.
+def test_the_value_behind_a_null_is_neither_read_nor_written(lanes: int, width: int, hexadecimal: bool) -> None:
+    # Every third row is null. Null rows point to no memory, so reading them would crash.
     nowhere, here = struct.pack("<iiii", 1 << 30, 0, 77, 1 << 30), struct.pack("<i", 4) + b"here".ljust(12, b"\0")
     rows = 50
     views = b"".join(nowhere if row % 3 == 0 else here for row in range(rows))
@@ -163,7 +163,7 @@ def test_threads_do_not_change_the_answer(threads: int) -> None:
     assert hash_array(pa.array(rows, pa.string_view()), [STAGE], threads=threads).to_pylist() == expected
 
 
-def test_a_text_of_many_megabytes() -> None:
+def test_a_text_of_many_megabytes_is_hashed_right() -> None:
     long = "0123456789abcdef" * 300_000
     assert hash_array(pa.array([long, "short"], pa.string_view()), [STAGE]).to_pylist() == [
         pseudonym(long, KEY),
@@ -171,7 +171,7 @@ def test_a_text_of_many_megabytes() -> None:
     ]
 
 
-def test_buffers_that_may_not_be_written_to_are_read() -> None:
+def test_read_only_buffers_are_read() -> None:
     array = pa.array(["9434765919", "x" * 40], pa.string_view())
     copied = [buffer and pa.py_buffer(buffer.to_pybytes()) for buffer in array.buffers()]
     assert not any(buffer.is_mutable for buffer in copied if buffer)
@@ -179,13 +179,13 @@ def test_buffers_that_may_not_be_written_to_are_read() -> None:
     assert hashed.to_pylist() == [pseudonym("9434765919", KEY), pseudonym("x" * 40, KEY)]
 
 
-def test_an_empty_array_has_an_empty_answer() -> None:
+def test_an_empty_array_gives_an_empty_array() -> None:
     assert hash_array(pa.array([], pa.string_view()), [STAGE]).type == pa.string_view()
     assert hash_array(pa.array([], pa.string_view()), [STAGE], hexadecimal=False).type == pa.binary_view()
 
 
 def test_midstates_are_the_states_after_the_key_blocks_of_hmac() -> None:
-    """Finishing from them by hand gives HMAC, for keys shorter and longer than a block."""
+    """To continue from the midstates gives HMAC, for keys shorter and longer than a block."""
     for key in (b"", KEY, bytes(64), bytes(range(65)), bytes(200)):
         words = midstates(Secret(key)).reveal()
         inner, outer = words[:8], words[8:]
@@ -219,7 +219,7 @@ def test_a_traceback_with_local_variables_shows_no_midstate() -> None:
     with pytest.raises(Exception) as caught:  # noqa: PT011 -- whatever pyarrow raises
         hash_array(pa.array(["9434765919"], pa.string_view()), [STAGE], width=1 << 62)
     report = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
-    assert "words = <Secret>" in report  # it was there to be shown
+    assert "words = <Secret>" in report  # the report shows local variables
     for word in STAGE.reveal():
         assert str(word) not in report
         assert f"{word:x}" not in report

@@ -1,4 +1,4 @@
-"""The compiled kernel: in new processes, forked and spawned ones, on lesser processors, and as it lies on disk."""
+"""The compiled kernel: in new, forked and spawned processes, on older processors, and in Numba's cache on disk."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ from tests.pseudonyms.reference import pseudonym
 
 MATERIAL = bytes(range(7, 47))
 
-# What each program below begins with. A failed assertion in it fails the test.
+# The beginning of each program below. A failed assertion in a program fails the test.
 BEGIN = """
 import hmac, os, sys
 import polars as pl
@@ -49,7 +49,7 @@ def run(program: str, folder: Path, *, rows: int = 100, **environment: str) -> s
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that holds the kernel as a process that used keys left it."""
+    """A folder with the kernel that a process compiled and used with keys."""
     folder = tmp_path_factory.mktemp("cache")
     run(
         "assert pseudonymise(series, key, key).null_count() == 1\n"
@@ -68,7 +68,7 @@ def test_the_kernel_on_disk_holds_no_key_and_no_midstate(cache: Path) -> None:
     traces += [word.to_bytes(4, order) for word in words for order in ("little", "big")]
     traces += [str(word).encode() for word in words]
     assert not [trace for trace in traces if any(trace in file for file in files)]
-    # The same search finds what is known to be there.
+    # The same search finds a constant that is certainly there.
     assert any(ROUND_CONSTANTS[20].to_bytes(4, "little") in file for file in files)
 
 
@@ -100,7 +100,7 @@ def test_one_compilation_serves_every_column() -> None:
     assert len([signature for signature in hash_rows.signatures if len(signature[0]) == lanes]) == 1  # type: ignore[attr-defined]
 
 
-def test_first_used_by_many_threads_at_once(cache: Path) -> None:
+def test_the_first_use_by_many_threads_at_once_is_right(cache: Path) -> None:
     run(
         """
 from concurrent.futures import ThreadPoolExecutor
@@ -116,14 +116,14 @@ with ThreadPoolExecutor(4) as pool:
     assert all(pool.map(task, range(4)))
 """,
         cache,
-        rows=250_000,  # enough to be shared out between threads
+        rows=250_000,  # enough for several threads
         NUMBA_CACHE_DIR=str(cache),
     )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
 @pytest.mark.parametrize("used_before", [True, False])
-def test_after_fork(cache: Path, used_before: bool) -> None:
+def test_a_forked_process_hashes_right(cache: Path, used_before: bool) -> None:
     run(
         f"""
 if {used_before}:
@@ -143,7 +143,7 @@ assert [os.waitpid(child, 0)[1] for child in children] == [0, 0]
     )
 
 
-def test_in_spawned_processes(cache: Path) -> None:
+def test_spawned_processes_hash_right(cache: Path) -> None:
     run(
         """
 import multiprocessing
@@ -162,7 +162,7 @@ if __name__ == "__main__":
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="processors of another kind")
 @pytest.mark.parametrize("processor", ["x86-64", "haswell"])  # SSE2; AVX2
-def test_lesser_processors_give_the_same_answers(processor: str, tmp_path: Path) -> None:
+def test_older_processors_give_the_same_answers(processor: str, tmp_path: Path) -> None:
     out = run(
         """
 import pyarrow as pa
@@ -179,11 +179,13 @@ print(hash_array(pa.array(texts, pa.string_view()), [key._midstates] * 2, lanes=
 
 
 @pytest.mark.parametrize("home_is_writable", [True, False])
-def test_an_installation_that_cannot_be_written_to(tmp_path: Path, home_is_writable: bool) -> None:
+def test_an_installation_that_cannot_be_written_to_uses_the_users_cache_or_none(
+    tmp_path: Path, home_is_writable: bool
+) -> None:
     installed = tmp_path / "site" / "linkcore"
     shutil.copytree(Path(linkcore.__file__).parent, installed, ignore=shutil.ignore_patterns("__pycache__"))
     for folder in (installed, installed / "pseudonyms"):
-        (folder / "__pycache__").touch()  # a file, where the folder would be: not even root can write below it
+        (folder / "__pycache__").touch()  # a file instead of the folder: not even root can write below it
     home = tmp_path / "home"
     home.mkdir() if home_is_writable else home.touch()
     run(

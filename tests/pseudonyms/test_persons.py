@@ -1,4 +1,4 @@
-"""From one key's pseudonyms to another's: the same persons, and nothing of their numbers or their order."""
+"""Change pseudonyms from one key to another: the persons stay the same, and no number and no order is revealed."""
 
 import hmac
 
@@ -26,18 +26,18 @@ def pseudonym(name: str, material: bytes) -> str:
     return hmac.digest(material, name.encode(), "sha256").hex()[:32]
 
 
-def test_a_person_is_named_by_number_else_by_token() -> None:
+def test_a_person_is_named_by_number_or_else_by_token() -> None:
     assert FRAME.select(person_name()).to_series().to_list() == NAMES
     assert FRAME.select(person_name()).columns == ["name"]
 
 
-def test_names_are_those_that_releases_are_made_with() -> None:
+def test_names_are_the_ones_that_releases_hash() -> None:
     released = person_pseudonyms(FRAME, OLD)["pseudonym"].to_list()
     assert released == [pseudonym(name, OLD_MATERIAL) for name in NAMES]
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_the_mapping_has_a_row_a_person_and_nothing_else(lazy: bool) -> None:
+def test_the_mapping_has_one_row_for_each_person_and_nothing_else(lazy: bool) -> None:
     mapping = pseudonym_mapping(FRAME.lazy() if lazy else FRAME, OLD, NEW)
     expected = sorted((pseudonym(name, NEW_MATERIAL), pseudonym(name, OLD_MATERIAL)) for name in NAMES)
     assert mapping.schema == {"old": pl.String, "new": pl.String}
@@ -54,7 +54,7 @@ def test_a_person_with_no_name_has_no_pseudonym() -> None:
     assert pseudonym_mapping(nobody, OLD, NEW).is_empty()
 
 
-def test_pseudonyms_become_the_other_key_s_and_rows_keep_their_payload() -> None:
+def test_rows_get_the_pseudonyms_of_the_new_key_and_keep_their_payload() -> None:
     rows = [2, 0, 0, 3, 1]
     released = pl.DataFrame(
         {"pseudonym": [pseudonym(NAMES[row], OLD_MATERIAL) for row in rows] + [None], "payload": [*range(5), 5]}
@@ -65,7 +65,7 @@ def test_pseudonyms_become_the_other_key_s_and_rows_keep_their_payload() -> None
     assert changed.schema == released.schema
 
 
-def test_another_name_of_the_column_and_back_again() -> None:
+def test_the_column_can_have_another_name_and_the_way_back_works() -> None:
     released = pl.DataFrame({"old": [pseudonym(name, OLD_MATERIAL) for name in NAMES], "new": range(4)})
     changed = repseudonymise(released, FRAME, OLD, NEW, column="old")
     assert changed["new"].sort().to_list() == [0, 1, 2, 3]
@@ -73,7 +73,7 @@ def test_another_name_of_the_column_and_back_again() -> None:
     assert again.equals(released.sort("old"))
 
 
-def test_a_pseudonym_of_nobody_is_refused_unseen() -> None:
+def test_a_pseudonym_of_nobody_is_refused_and_not_shown() -> None:
     stranger = pseudonym("9999999999", OLD_MATERIAL)
     released = pl.DataFrame({"pseudonym": [stranger, pseudonym(NAMES[0], OLD_MATERIAL), None]})
     with pytest.raises(SourceError, match="1 of 3 pseudonyms belong to nobody in persons") as caught:
@@ -83,7 +83,7 @@ def test_a_pseudonym_of_nobody_is_refused_unseen() -> None:
         repseudonymise(released, FRAME, NEW, OLD)
 
 
-def test_frames_that_are_something_else_are_refused() -> None:
+def test_frames_without_the_needed_columns_are_refused() -> None:
     with pytest.raises(ProgrammeError, match="no column 'pseudonym' of text"):
         repseudonymise(pl.DataFrame({"other": ["x"]}), FRAME, OLD, NEW)
     with pytest.raises(ProgrammeError, match="no column 'pseudonym' of text"):

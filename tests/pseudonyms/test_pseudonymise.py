@@ -1,4 +1,4 @@
-"""`pseudonymise` gives what `hmac` gives, wherever Polars puts it, and shows nobody the key."""
+"""`pseudonymise` gives the results of `hmac` everywhere in Polars, and never shows the key."""
 
 import io
 import pickle
@@ -41,10 +41,10 @@ def expected(values: list[str | None], *keys: bytes, bits: int = 128) -> list[st
     return [None if value is None else pseudonym(value, *keys, bits=bits) for value in values]
 
 
-# --- What comes out --------------------------------------------------------------------------------------------------
+# --- Pseudonyms ------------------------------------------------------------------------------------------------------
 
 
-def test_a_series_a_name_and_an_expression() -> None:
+def test_a_series_a_name_and_an_expression_give_the_same_pseudonyms() -> None:
     answer = expected(VALUES, MATERIAL)
     series = pseudonymise(FRAME["nhs_number"], KEY)
     assert series.name == "nhs_number"
@@ -63,7 +63,7 @@ def test_two_and_three_stages_hash_the_hex_digits_of_the_stage_before() -> None:
 
 
 @pytest.mark.parametrize("length", range(64, 257, 8))
-def test_length_and_output_touch_the_last_stage_only(length: int) -> None:
+def test_length_and_output_change_only_the_last_stage(length: int) -> None:
     answer = expected(VALUES, MATERIAL, OTHER, bits=length)
     spelled = pseudonymise(FRAME["nhs_number"], KEY, SECOND, length=length)
     raw = pseudonymise(FRAME["nhs_number"], KEY, SECOND, length=length, output="binary")
@@ -74,7 +74,7 @@ def test_length_and_output_touch_the_last_stage_only(length: int) -> None:
 
 @settings(deadline=None)
 @given(st.lists(st.lists(st.none() | st.text(max_size=40), max_size=20), min_size=1, max_size=5), st.data())
-def test_any_chunks_and_slices(chunks: list[list[str | None]], data: st.DataObject) -> None:
+def test_chunks_and_slices_make_no_difference(chunks: list[list[str | None]], data: st.DataObject) -> None:
     series = pl.concat([pl.Series("a", chunk, pl.String) for chunk in chunks], rechunk=False)
     start = data.draw(st.integers(0, len(series)))
     series = series.slice(start, data.draw(st.integers(0, len(series) - start)))
@@ -84,7 +84,7 @@ def test_any_chunks_and_slices(chunks: list[list[str | None]], data: st.DataObje
     )
 
 
-def test_a_column_longer_than_one_array(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_column_longer_than_one_array_is_hashed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "MOST_ROWS", 3)
     assert pseudonymise(FRAME["nhs_number"], KEY).to_list() == expected(VALUES, MATERIAL)
 
@@ -103,17 +103,17 @@ def test_categories_are_hashed_as_their_text(dtype: Any) -> None:
     assert pseudonymise(FRAME["nhs_number"].cast(dtype), KEY).to_list() == expected(VALUES, MATERIAL)
 
 
-def test_columns_of_nothing() -> None:
+def test_empty_and_null_columns_stay_empty_and_null() -> None:
     assert pseudonymise(pl.Series([None, None]), KEY).to_list() == [None, None]
     for dtype in (pl.String, pl.Int64, pl.Null):
         empty = pseudonymise(pl.Series("a", [], dtype), KEY)
         assert empty.equals(pl.Series("a", [], pl.String), check_dtypes=True, check_names=True)
 
 
-# --- Where it stands -------------------------------------------------------------------------------------------------
+# --- Inside Polars ---------------------------------------------------------------------------------------------------
 
 
-def test_lazy_frames_and_sinks(tmp_path: Path) -> None:
+def test_lazy_frames_and_sinks_give_the_same_pseudonyms(tmp_path: Path) -> None:
     lazy = FRAME.lazy().with_columns(pseudonymise("nhs_number", KEY, SECOND))
     answer = expected(VALUES, MATERIAL, OTHER)
     assert lazy.collect_schema()["nhs_number"] == pl.String
@@ -125,13 +125,13 @@ def test_lazy_frames_and_sinks(tmp_path: Path) -> None:
     assert pl.read_ipc(tmp_path / "out.arrow")["nhs_number"].to_list() == answer
 
 
-def test_many_rows_through_the_streaming_engine() -> None:
+def test_the_streaming_engine_gives_the_same_pseudonyms() -> None:
     numbers = pl.Series("n", range(9_000_000_000, 9_000_500_000))
     streamed = numbers.to_frame().lazy().select(pseudonymise("n", KEY)).collect(engine="streaming").to_series()
     assert streamed.to_list() == expected([str(number) for number in numbers], MATERIAL)
 
 
-def test_in_groups_windows_filters_and_joins() -> None:
+def test_groups_windows_filters_and_joins_give_the_same_pseudonyms() -> None:
     by_value = dict(zip(VALUES, expected(VALUES, MATERIAL), strict=True))
     grouped = FRAME.group_by("group", maintain_order=True).agg(
         pseudonymise("nhs_number", KEY).alias("all"),
@@ -147,12 +147,12 @@ def test_in_groups_windows_filters_and_joins() -> None:
     assert kept["nhs_number"].to_list() == ["9434765919"] * 2
 
 
-def test_a_literal_is_spread_over_the_frame() -> None:
+def test_a_literal_is_hashed_for_every_row() -> None:
     spread = FRAME.select("group", pseudonymise(pl.lit("9434765919"), KEY).alias("p"))
     assert spread["p"].to_list() == [pseudonym("9434765919", MATERIAL)] * len(VALUES)
 
 
-def test_many_threads_at_once() -> None:
+def test_many_threads_at_once_give_the_same_pseudonyms() -> None:
     series = pl.Series([str(number) for number in range(9_000_000_000, 9_000_020_000)])
     answers = {key.id: expected(series.to_list(), material) for key, material in ((KEY, MATERIAL), (SECOND, OTHER))}
 
@@ -165,7 +165,7 @@ def test_many_threads_at_once() -> None:
         assert all(pool.map(task, range(64)))
 
 
-# --- What is refused -------------------------------------------------------------------------------------------------
+# --- Refusals --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_other_dtypes_are_refused(series: pl.Series) -> None:
 
 
 @pytest.mark.parametrize("number", [-1, 10_000_000_000, 2**62])
-def test_numbers_that_are_not_ten_digits_are_refused_unseen(number: int) -> None:
+def test_numbers_that_are_not_ten_digits_are_refused_and_not_shown(number: int) -> None:
     with pytest.raises(SourceError, match="column 'n' has 1 numbers") as caught:
         pseudonymise(pl.Series("n", [9434765919, number, None]), KEY)
     assert str(number) not in str(caught.value)
@@ -205,7 +205,7 @@ def test_other_outputs_are_refused() -> None:
         pseudonymise("n", KEY, output="base64")  # type: ignore[call-overload]
 
 
-def test_something_else_than_a_key_is_refused_unseen() -> None:
+def test_anything_but_a_key_is_refused_and_not_shown() -> None:
     with pytest.raises(ProgrammeError, match="one key or more"):
         pseudonymise("n")
     with pytest.raises(ProgrammeError) as caught:
@@ -213,7 +213,7 @@ def test_something_else_than_a_key_is_refused_unseen() -> None:
     assert not shows(str(caught.value))
 
 
-# --- What is not shown -----------------------------------------------------------------------------------------------
+# --- Secrecy of keys -------------------------------------------------------------------------------------------------
 
 
 def shows(content: str | bytes) -> bool:
@@ -232,15 +232,15 @@ PLANS: list[Callable[[], object]] = [
 
 
 @pytest.mark.parametrize("plan", PLANS)
-def test_no_plan_with_a_key_is_serialised(plan: Callable[[], object]) -> None:
+def test_a_plan_with_a_key_cannot_be_serialised(plan: Callable[[], object]) -> None:
     with pytest.raises(Exception, match="a key does not leave its process") as caught:
         plan()
     report = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert not shows("".join(report.format()))
 
 
-def test_a_plan_without_a_key_is_serialised() -> None:
-    """So it is the key that is refused above, not the function."""
+def test_a_plan_without_a_key_can_be_serialised() -> None:
+    """This shows that the plan above is refused because of the key, and not because of the function."""
     plain = FRAME.lazy().with_columns(pl.col("nhs_number").map_batches(len, pl.String()))
     assert plain.serialize()
 

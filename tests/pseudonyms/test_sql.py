@@ -1,4 +1,4 @@
-"""In DuckDB, the same pseudonyms as anywhere; no key in its catalogue, plans, errors or files."""
+"""DuckDB makes the same pseudonyms, and its catalogue, plans, errors and files hold no key."""
 
 import io
 from collections.abc import Iterator
@@ -24,13 +24,13 @@ VALUES = ["9434765919", None, "", "é" * 7, "x" * 300, "9434765919"]
 
 @pytest.fixture
 def connection() -> Iterator[Any]:
-    # Any, since who reads the annotations of tests may keep them, and DuckDB complains at exit that its type leaked.
+    # Annotated with Any: DuckDB complains at exit that its type leaked if a tool keeps the annotations of tests.
     with duckdb.connect() as opened:
         register_duckdb(opened, KEY)
         yield opened
 
 
-def test_columns_constants_and_nulls(connection: Any) -> None:
+def test_the_function_takes_columns_constants_and_nulls(connection: Any) -> None:
     frame = pl.DataFrame({"row": range(len(VALUES)), "n": VALUES})
     connection.register("frame", frame.to_arrow())
     rows = connection.execute("SELECT pseudonymise(n) FROM frame ORDER BY row").fetchall()
@@ -40,7 +40,7 @@ def test_columns_constants_and_nulls(connection: Any) -> None:
     assert connection.execute("SELECT pseudonymise(n) FROM frame WHERE false").fetchall() == []
 
 
-def test_many_rows_on_many_threads(connection: Any) -> None:
+def test_many_rows_on_many_threads_give_the_right_pseudonyms(connection: Any) -> None:
     connection.execute("SET threads = 4")
     connection.execute("CREATE TABLE t AS SELECT (9000000000 + range)::VARCHAR AS n FROM range(300000)")
     hashed = dict(connection.execute("SELECT n, pseudonymise(n) FROM t").fetchall())
@@ -48,19 +48,19 @@ def test_many_rows_on_many_threads(connection: Any) -> None:
     assert hashed == {number: pseudonym(number, MATERIAL) for number in numbers}
 
 
-def test_stages_length_and_name(connection: Any) -> None:
+def test_stages_length_and_name_can_be_chosen(connection: Any) -> None:
     register_duckdb(connection, KEY, SECOND, name="two_stages", length=64)
     answer = pseudonym("9434765919", MATERIAL, OTHER, bits=64)
     assert connection.execute("SELECT two_stages('9434765919')").fetchall() == [(answer,)]
 
 
 @pytest.mark.parametrize("value", ["9434765919", "9434765919::BIGINT", "1.5", "'x'::BLOB", "DATE '2020-01-01'"])
-def test_a_number_is_refused_since_its_zeros_are_lost(connection: Any, value: str) -> None:
+def test_a_number_is_refused_because_it_has_lost_its_zeros(connection: Any, value: str) -> None:
     with pytest.raises(duckdb.Error, match="No function matches"):
         connection.execute(f"SELECT pseudonymise({value})")
 
 
-def test_what_cannot_be_is_refused(connection: Any) -> None:
+def test_wrong_arguments_are_refused(connection: Any) -> None:
     with pytest.raises(ProgrammeError, match="one key or more"):
         register_duckdb(connection, name="none")
     with pytest.raises(ProgrammeError, match="multiple of 8"):
@@ -71,7 +71,7 @@ def test_what_cannot_be_is_refused(connection: Any) -> None:
     assert connection.execute("SELECT pseudonymise('a')").fetchall() == [(pseudonym("a", MATERIAL),)]
 
 
-def test_the_key_is_in_no_catalogue_plan_error_or_file(tmp_path: Path) -> None:
+def test_no_catalogue_plan_error_or_file_holds_the_key(tmp_path: Path) -> None:
     file = tmp_path / "analysis.duckdb"
     with duckdb.connect(file) as connection:
         register_duckdb(connection, KEY)
@@ -100,7 +100,7 @@ def test_the_key_is_in_no_catalogue_plan_error_or_file(tmp_path: Path) -> None:
     assert not shows(content, MATERIAL)
 
 
-def test_an_error_of_ours_is_said_by_duckdb_without_the_key(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_duckdb_reports_an_error_of_linkcore_without_the_key(connection: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(columns, "_ANSWERS", [(key, text, "00" * 32) for key, text, _ in columns._ANSWERS])
     columns._check_answers.cache_clear()
     try:

@@ -16,7 +16,7 @@ NUMBERS = [9434765919, 4010232137, None, 101299877]
 
 
 def by_hand(number: int | None, stage: StageOne) -> tuple[str, str] | None:
-    """Give what the supplier writes, and the 32 hex digits that it comes down to."""
+    """Return the code that the supplier writes, and the 32 hex digits that are read from it."""
     if number is None:
         return None
     text = f"{number:010d}"
@@ -30,7 +30,7 @@ def by_hand(number: int | None, stage: StageOne) -> tuple[str, str] | None:
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
 @pytest.mark.parametrize("bits", [128, 136, 160, 256])
 @pytest.mark.parametrize("text", ["digits", "spaced"])
-def test_what_is_written_is_hmac_and_what_is_read_is_its_leftmost_128_bits(encoding: Any, bits: int, text: Any) -> None:
+def test_codes_are_hmac_and_their_leftmost_128_bits_are_read(encoding: Any, bits: int, text: Any) -> None:
     stage = StageOne(encoding, bits, text)
     expected = [by_hand(number, stage) for number in NUMBERS]
     frame = pl.DataFrame({"number": NUMBERS}).select(stage.write(pl.col("number"), KEY).alias("code"))
@@ -43,14 +43,14 @@ def test_what_is_written_is_hmac_and_what_is_read_is_its_leftmost_128_bits(encod
     assert all(value > 9_999_999_999 for value in values if value)
 
 
-def test_upper_case_and_space_around_do_not_matter() -> None:
+def test_upper_case_and_outer_spaces_make_no_difference() -> None:
     code = "dd5c602eeb31d60c7c0d662c897231dd"
     frame = pl.DataFrame({"code": [code, f" {code.upper()} "]})
     assert frame.select(StageOne().read(pl.col("code")).struct.field("code")).to_series().to_list() == [code, code]
 
 
 @pytest.mark.parametrize("encoding", ["hex", "base64"])
-def test_what_is_no_code_is_set_aside(encoding: Any) -> None:
+def test_a_value_that_is_no_code_is_set_aside(encoding: Any) -> None:
     values = ["9434765919", "dd5c", "x" * 32, "d" * 64, "?" + "A" * 31, "é" * 32, "unknown", "", None]
     read = pl.DataFrame({"code": values}).select(StageOne(encoding).read(pl.col("code"))).unnest("code")
     assert read["code"].null_count() == read["value"].null_count() == len(values)
@@ -58,6 +58,6 @@ def test_what_is_no_code_is_set_aside(encoding: Any) -> None:
 
 
 @pytest.mark.parametrize("stated", [{"encoding": "base32"}, {"bits": 64}, {"bits": 132}, {"text": "binary"}])
-def test_what_cannot_be_is_refused(stated: dict[str, Any]) -> None:
+def test_wrong_settings_are_refused(stated: dict[str, Any]) -> None:
     with pytest.raises(lc.ProgrammeError, match="stage 1"):
         StageOne(**stated)

@@ -13,7 +13,7 @@ from linkcore.keys.secret import Secret
 
 
 def shows(content: str | bytes, material: bytes) -> bool:
-    """Whether a text or bytes hold the start of a key, or a part of its midstates, however written."""
+    """Whether a text or bytes hold the start of a key or a part of its midstates, in any notation."""
     words = midstates(Secret(material)).reveal()
     start = material[:9]
     traces = [
@@ -26,7 +26,7 @@ def shows(content: str | bytes, material: bytes) -> bool:
     traces += [form for word in words for form in (str(word), f"{word:x}")]
     if isinstance(content, str):
         return any(trace in content for trace in traces)
-    # Two words that follow each other: four bytes alone stand in any large file by chance.
+    # Two words in a row: any large file holds four given bytes by chance.
     packed = [start]
     packed += [
         b"".join(word.to_bytes(4, order) for word in pair)
@@ -37,7 +37,7 @@ def shows(content: str | bytes, material: bytes) -> bool:
 
 
 def report(error: BaseException) -> str:
-    """What a program prints that shows the variables of every frame: the standard library's way, and rich's.
+    """Return a traceback with the variables of every frame, as the standard library and as rich print it.
 
     Not those of the test itself, which knows what must not be seen.
     """

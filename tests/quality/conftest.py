@@ -1,4 +1,4 @@
-"""One small linkage for all tests here."""
+"""Fixtures of the tests of quality: one small linkage and its quality."""
 
 from tests.small_ics import ics, linkage, quality, truth, type_one, withholding
 

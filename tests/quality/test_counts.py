@@ -1,4 +1,4 @@
-"""Counts as tables: equal to loops over the links and the candidates."""
+"""The tables of counts are equal to loops over the links and the candidates."""
 
 from collections import Counter
 
@@ -9,7 +9,7 @@ from linkcore.quality.counts import BIN_BITS, cluster_sizes
 from linkcore.quality.tables import SIZES
 
 
-def test_every_record_flows_through_exactly_one_row(linkage: lc.Linkage) -> None:
+def test_each_record_is_in_exactly_one_row_of_the_flow(linkage: lc.Linkage) -> None:
     def number(row: dict[str, object]) -> str:
         if row["conflict"]:
             return "conflict"
@@ -23,7 +23,7 @@ def test_every_record_flows_through_exactly_one_row(linkage: lc.Linkage) -> None
     assert flow["source"].unique(maintain_order=True).to_list() == sources
 
 
-def test_persons_are_counted_by_how_many_records_they_have(linkage: lc.Linkage) -> None:
+def test_cluster_sizes_count_persons_by_their_number_of_records(linkage: lc.Linkage) -> None:
     def size(records: int) -> str:
         return next(name for name in reversed(SIZES) if records >= int(name.split("-")[0].split()[0]))
 
@@ -33,12 +33,12 @@ def test_persons_are_counted_by_how_many_records_they_have(linkage: lc.Linkage) 
     assert sizes["persons"].sum() == linkage.quality.persons
 
 
-def test_sizes_at_the_ends_of_their_ranges() -> None:
+def test_cluster_sizes_at_the_ends_of_their_ranges() -> None:
     ids = [person for person, size in enumerate((1, 2, 3, 4, 5, 9, 10, 19, 20, 49, 50, 51)) for _ in range(size)]
     assert cluster_sizes(pl.DataFrame({"person_id": ids}))["persons"].to_list() == [1, 1, 1, 1, 2, 2, 2, 2]
 
 
-def test_every_candidate_stands_in_one_bin_and_every_accepted_one_is_a_link(linkage: lc.Linkage) -> None:
+def test_each_candidate_is_in_one_bin_of_match_weights_and_accepted_ones_are_links(linkage: lc.Linkage) -> None:
     assert linkage.probabilistic is not None
     person_of = {
         (source, record): person
@@ -49,8 +49,8 @@ def test_every_candidate_stands_in_one_bin_and_every_accepted_one_is_a_link(link
     for source, record, person, weight, _ in linkage.probabilistic.candidates.iter_rows():
         accepted = (source, record) in by_weight and person_of[source, record] == person
         low = weight // BIN_BITS * BIN_BITS
-        for each in (source, "all"):
-            counted[each, "accepted" if accepted else "rejected", low] += 1
+        for name in (source, "all"):
+            counted[name, "accepted" if accepted else "rejected", low] += 1
     weights = linkage.quality.match_weights
     assert {tuple(key): pairs for *key, pairs in weights.drop("high").iter_rows()} == counted
     assert (weights["high"] - weights["low"] == BIN_BITS).all()

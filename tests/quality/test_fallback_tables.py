@@ -1,4 +1,4 @@
-"""Tables of the self-test: their numbers are those of the functions that estimate rates."""
+"""The tables of the self-test have the numbers of the functions that estimate them."""
 
 import datetime as dt
 from typing import Any
@@ -9,7 +9,13 @@ import pytest
 from linkcore.linkage.self_test.outcomes import Outcomes
 from linkcore.linkage.self_test.rates import Rate, calibration, false_links, missed_links, threshold_curve
 from linkcore.linkage.self_test.thresholds import Threshold
-from linkcore.quality.fallback_tables import SelfTest, calibration_table, candidates_table, curve_table, rates_table
+from linkcore.quality.fallback_tables import (
+    FallbackTest,
+    calibration_table,
+    candidates_table,
+    curve_table,
+    rates_table,
+)
 from linkcore.schema import RECORDS
 
 NAMES = {0: "gp", 1: "ambulance", 2: "a_and_e"}
@@ -20,8 +26,8 @@ PI = {1: 0.8, 2: 0.5}
 
 
 def rows() -> pl.DataFrame:
-    """40 hidden records, each once listed and once not, spread over two sources and both halves."""
-    made: list[dict[str, Any]] = [
+    """Outcomes of 40 hidden records of two sources and two halves, each with its person listed and not listed."""
+    outcomes: list[dict[str, Any]] = [
         {
             "record": record,
             "true_person": record // 3,
@@ -38,32 +44,32 @@ def rows() -> pl.DataFrame:
         for listed in (True, False)
     ]
     alone = {"record": 43, "true_person": 1003, "source": 1, "chooses": False, "listed": True, "probability": 0.97}
-    made.append(alone | {"right": True, "doubtful": False, "weight": 0.0, "reweighted": 3.0})
-    return pl.DataFrame(made, schema=Outcomes.none().rows.schema, orient="row")
+    outcomes.append(alone | {"right": True, "doubtful": False, "weight": 0.0, "reweighted": 3.0})
+    return pl.DataFrame(outcomes, schema=Outcomes.none().rows.schema, orient="row")
 
 
-SELF_TEST = SelfTest(Outcomes(rows()), NAMES, THRESHOLDS, NUMBERLESS, LINKS, PI)
+TEST = FallbackTest(Outcomes(rows()), NAMES, THRESHOLDS, NUMBERLESS, LINKS, PI)
 ACCEPT = {1: 0.8, 2: 0.9}
 
 
 def reporting(source: int | None) -> pl.DataFrame:
-    """The half that reports, where each source weighs as much as its records without a number."""
+    """The half that reports, with weights that add up to the records without a number in each source."""
     half = rows().filter(~pl.col("chooses"))
     parts = []
-    for order, numberless in NUMBERLESS.items():
-        part = half.filter(pl.col("source") == order)
+    for source_index, numberless in NUMBERLESS.items():
+        part = half.filter(pl.col("source") == source_index)
         scale = numberless / part["weight"].sum()
         parts.append(part.with_columns(pl.col("weight") * scale, pl.col("reweighted") * scale))
-    every = pl.concat(parts)
-    return every if source is None else every.filter(pl.col("source") == source)
+    all_sources = pl.concat(parts)
+    return all_sources if source is None else all_sources.filter(pl.col("source") == source)
 
 
-def of_table(rate: Rate, of: int) -> tuple[Any, ...]:
+def as_row(rate: Rate, population: int) -> tuple[Any, ...]:
     return (
         pytest.approx(rate.rate),
-        *(pytest.approx(end, abs=1 / of) for end in rate.interval(of)),
+        *(pytest.approx(end, abs=1 / population) for end in rate.interval(population)),
         pytest.approx(rate.cases),
-        of,
+        population,
     )
 
 
@@ -72,63 +78,63 @@ GROUPS = pl.DataFrame({"gender": ["female", "male", "male", None, "female"] * 8,
 
 @pytest.mark.parametrize(("source", "name"), [(1, "ambulance"), (2, "a_and_e"), (None, "all")])
 def test_rates_come_from_the_half_that_reports(source: int | None, name: str) -> None:
-    table = rates_table(SELF_TEST, GROUPS).filter(source=name, dimension="all")
+    table = rates_table(TEST, GROUPS).filter(source=name, dimension="all")
     assert table["group"].to_list() == ["all"] * 4
     found = {(row[3], row[4]): row[5:] for row in table.iter_rows()}
     expected = {}
-    # 0.8 of 600 and 0.5 of 90 are listed; links are as many as there were.
-    of = {"false links": {1: 400, 2: 30, None: 430}, "missed links": {1: 480, 2: 45, None: 525}}
+    # Of the 600 and 90 records without a number, the persons of 0.8 and 0.5 are listed.
+    populations = {"false links": {1: 400, 2: 30, None: 430}, "missed links": {1: 480, 2: 45, None: 525}}
     for measure, estimate in (("false links", false_links), ("missed links", missed_links)):
         for weighting, column in (("raw", "weight"), ("reweighted", "reweighted")):
             rate = estimate(reporting(source), ACCEPT, column)
             assert rate.rate
-            expected[measure, weighting] = of_table(rate, of[measure][source])
+            expected[measure, weighting] = as_row(rate, populations[measure][source])
     assert found == expected
 
 
-def test_rates_of_a_group_come_from_its_own_records() -> None:
-    table = rates_table(SELF_TEST, GROUPS)
+def test_rates_of_groups_come_from_their_records() -> None:
+    table = rates_table(TEST, GROUPS)
     of_groups = table.filter(pl.col("dimension") != "all")
     assert set(of_groups.select("source", "dimension", "group").unique().rows()) == {
         ("all", "gender", "female"),
         ("all", "gender", "male"),
         ("all", "area", "E1"),
     }
-    every = reporting(None)
-    whole = every["reweighted"].sum()
+    outcomes = reporting(None)
+    total = outcomes["reweighted"].sum()
     for dimension, group in (("gender", "female"), ("gender", "male"), ("area", "E1")):
-        members = [at for at, value in enumerate(GROUPS[dimension]) if value == group]
-        part = every.filter(pl.col("record").is_in(members))
+        members = [record for record, value in enumerate(GROUPS[dimension]) if value == group]
+        part = outcomes.filter(pl.col("record").is_in(members))
         found = of_groups.filter(dimension=dimension, group=group, measure="false links", weighting="reweighted")
         rate = false_links(part, ACCEPT, "reweighted")
-        share = part["reweighted"].sum() / whole
+        share = part["reweighted"].sum() / total
         assert found["rate"].item() == pytest.approx(rate.rate)
         assert found["cases"].item() == pytest.approx(rate.cases)
         assert found["of"].item() == round(430 * share)
 
 
-def test_each_source_is_weighted_by_its_records_without_a_number() -> None:
-    rates = {source: false_links(SELF_TEST.rows_of(source), ACCEPT, "weight").rate for source in (1, 2, None)}
+def test_a_source_is_weighted_by_its_records_without_a_number() -> None:
+    rates = {source: false_links(TEST.source_rows(source), ACCEPT, "weight").rate for source in (1, 2, None)}
     weights = {
         source: part.filter(
             (pl.col("probability") >= ACCEPT[source]) & (pl.col("probability") > 0.5) & ~pl.col("doubtful")
         )["weight"].sum()
         for source in (1, 2)
-        if (part := SELF_TEST.rows_of(source)) is not None
+        if (part := TEST.source_rows(source)) is not None
     }
     mean = sum((rates[source] or 0.0) * weights[source] for source in (1, 2)) / sum(weights.values())
     assert rates[None] == pytest.approx(mean)
-    assert SELF_TEST.rows_of(1)["weight"].sum() == pytest.approx(600)
-    assert SELF_TEST.rows_of(2)["weight"].sum() == pytest.approx(90)
+    assert TEST.source_rows(1)["weight"].sum() == pytest.approx(600)
+    assert TEST.source_rows(2)["weight"].sum() == pytest.approx(90)
 
 
-def test_the_curve_of_each_source_marks_the_threshold_in_use() -> None:
-    table = curve_table(SELF_TEST)
+def test_the_curve_has_the_rates_of_each_source_and_marks_its_threshold() -> None:
+    table = curve_table(TEST)
     for source, name in ((1, "ambulance"), (2, "a_and_e"), (None, "all")):
         chosen = 0.5 if source is None else ACCEPT[source]
         expected = [
-            (name, at, source is not None and at == chosen, wrong.rate, missed.rate)
-            for at, wrong, missed in threshold_curve(reporting(source), chosen, "reweighted")
+            (name, threshold, source is not None and threshold == chosen, wrong.rate, missed.rate)
+            for threshold, wrong, missed in threshold_curve(reporting(source), chosen, "reweighted")
         ]
         found = table.filter(source=name).rows()
         assert [row[:3] for row in found] == [row[:3] for row in expected]
@@ -139,37 +145,37 @@ def test_the_curve_of_each_source_marks_the_threshold_in_use() -> None:
     assert table.filter("chosen").select("source", "threshold").rows() == [("ambulance", 0.8), ("a_and_e", 0.9)]
 
 
-def test_calibration_covers_all_sources() -> None:
+def test_calibration_is_over_all_sources() -> None:
     expected = [
         (low, high, pytest.approx(mean), pytest.approx(rate.rate), pytest.approx(rate.cases))
         for low, high, mean, rate in calibration(reporting(None), "reweighted")
     ]
-    table = calibration_table(SELF_TEST)
+    table = calibration_table(TEST)
     assert len(expected) > 4
     assert table.select("from", "to", "predicted", "observed", "cases").rows() == expected
     assert (table["low"] <= table["observed"] + 1e-9).all()
     assert (table["observed"] <= table["high"] + 1e-9).all()
 
 
-def test_without_outcomes_rates_are_null() -> None:
-    nothing = SelfTest(Outcomes.none(), NAMES, {}, NUMBERLESS, LINKS, PI)
+def test_without_outcomes_all_rates_are_null() -> None:
+    nothing = FallbackTest(Outcomes.none(), NAMES, {}, NUMBERLESS, LINKS, PI)
     table = rates_table(nothing, GROUPS)
     assert table["rate"].null_count() == table.height == 4
     assert calibration_table(nothing).is_empty()
     assert curve_table(nothing)["false_links"].null_count() == curve_table(nothing).height
 
 
-def test_candidates_count_the_hidden_records_compared_with_their_person() -> None:
+def test_candidates_count_the_hidden_records_that_blocking_pairs_with_their_person() -> None:
     full = {"given_name": "ANNA", "family_name": "NG", "postcode": "EX1 2AB"}
     bare = {"family_name": "NG", "further_telephone": "01392", "local_patient_id": "H1"}
     hidden = [
-        full | {"order": 1, "true_person": 10},  # found
-        full | {"order": 1, "true_person": 11},  # not
-        full | {"order": 1, "true_person": 12},  # the person was removed
-        bare | {"order": 1, "true_person": 13},  # another person was found
-        bare | {"order": 2, "true_person": 10, "birth_date": dt.date(1980, 2, 3)},  # found, by three identifiers
+        full | {"source_index": 1, "true_person": 10},  # found
+        full | {"source_index": 1, "true_person": 11},  # not found
+        full | {"source_index": 1, "true_person": 12},  # a person who does not exist without this record
+        bare | {"source_index": 1, "true_person": 13},  # another person was found
+        bare | {"source_index": 2, "true_person": 10, "birth_date": dt.date(1980, 2, 3)},  # found, by three identifiers
     ]
-    schema = dict(RECORDS) | {"order": pl.Int32, "true_person": pl.UInt32, "further_telephone": pl.String}
+    schema = dict(RECORDS) | {"source_index": pl.Int32, "true_person": pl.UInt32, "further_telephone": pl.String}
     frame = pl.DataFrame(hidden, schema=schema).with_columns(nhs_number=pl.lit(4_010_232_137))
     proposed = pl.DataFrame(
         [(0, 10), (3, 10), (4, 10), (2, 12)], schema={"record": pl.UInt32, "person": pl.UInt32}, orient="row"

@@ -1,4 +1,4 @@
-"""Completeness: equal to a loop over the records, for each kind of identifier."""
+"""Completeness of each kind of identifier, counted by hand."""
 
 import polars as pl
 
@@ -22,7 +22,7 @@ def completeness(**settings: object) -> dict[str, tuple[int, int, int]]:
     return {identifier: counts for _, identifier, *counts in map(tuple, table.iter_rows())}  # type: ignore[misc]
 
 
-def test_present_is_not_empty_and_usable_is_what_can_be_compared() -> None:
+def test_present_values_are_not_empty_and_usable_values_can_be_compared() -> None:
     assert completeness() == {
         "nhs_number": [4, 2, 1],
         "family_name": [4, 3, 2],
@@ -33,6 +33,6 @@ def test_present_is_not_empty_and_usable_is_what_can_be_compared() -> None:
     }
 
 
-def test_what_is_not_compared_is_present_and_not_usable() -> None:
+def test_an_identifier_that_is_not_compared_is_present_but_not_usable() -> None:
     assert completeness(not_compared=["postcode", "birth_date"])["postcode"] == [4, 3, 0]
     assert completeness(not_compared=["postcode", "birth_date"])["birth_date"] == [4, 3, 0]

@@ -1,4 +1,4 @@
-"""Measures: equal to a count made another way."""
+"""The counts of a Quality are equal to independent counts."""
 
 from collections import Counter
 
@@ -25,10 +25,10 @@ def measured(links: pl.DataFrame = LINKED) -> Quality:
     return measure(links, pl.DataFrame(schema=SET_ASIDE), links["person_id"].n_unique(), sources=SOURCES)
 
 
-def test_counts_equal_those_of_a_loop_over_the_links() -> None:
+def test_counts_equal_a_loop_over_the_links() -> None:
     quality = measured()
-    for table, column, at in ((quality.records, METHOD, 3), (quality.numbers, NHS_NUMBER_STATUS, 6)):
-        counted = Counter((row[0], row[at]) for row in ROWS)
+    for table, column, position in ((quality.records, METHOD, 3), (quality.numbers, NHS_NUMBER_STATUS, 6)):
+        counted = Counter((row[0], row[position]) for row in ROWS)
         assert table.rows() == [(name, value, counted[name, value]) for name in SOURCES for value in column.categories]
     assert dict(quality.conflicts.iter_rows()) == {"gp": 0, "seen": 1, "few": 0, "none": 0}
 
@@ -43,7 +43,7 @@ def test_by_method_keeps_the_order_of_sources_and_adds_up() -> None:
     ]
 
 
-def test_where_all_sources_are_empty_every_one_is_told_of() -> None:
+def test_by_method_has_a_row_for_each_source_even_if_all_are_empty() -> None:
     assert measured(LINKED.clear()).by_method().rows(named=True) == [
         {"source": name, "records": 0, "conflicts": 0} for name in [*SOURCES, "all"]
     ]
@@ -51,11 +51,11 @@ def test_where_all_sources_are_empty_every_one_is_told_of() -> None:
 
 def test_measures_of_a_linkage_agree_with_each_other(linkage: lc.Linkage) -> None:
     quality = linkage.quality
-    of_sources = dict(quality.by_method().select("source", "records").iter_rows())
-    assert all(of_sources[source] == records for source, records in quality.completeness[["source", "records"]].rows())
+    records_of = dict(quality.by_method().select("source", "records").iter_rows())
+    assert all(records_of[source] == records for source, records in quality.completeness[["source", "records"]].rows())
     for table in (quality.records, quality.numbers, quality.flow):
         assert dict(table.group_by("source").agg(pl.col("records").sum()).iter_rows()) == {
-            source: records for source, records in of_sources.items() if source != "all"
+            source: records for source, records in records_of.items() if source != "all"
         }
     usable = quality.completeness.filter(identifier="nhs_number")[["source", "usable"]]
     numbers = quality.numbers.filter(pl.col("nhs_number_status").is_in(["valid", "test"]))
@@ -64,7 +64,7 @@ def test_measures_of_a_linkage_agree_with_each_other(linkage: lc.Linkage) -> Non
     assert dict(conflicts.iter_rows()) == dict(quality.conflicts.filter(pl.col("conflicts") > 0).iter_rows())
 
 
-def test_true_rates_stand_beside_the_estimates_of_the_same_source(linkage: lc.Linkage, truth: pl.DataFrame) -> None:
+def test_true_rates_are_beside_the_estimates_of_the_same_source(linkage: lc.Linkage, truth: pl.DataFrame) -> None:
     table = with_truth(linkage, truth).truth
     assert table is not None
     assert linkage.quality.fallback is not None

@@ -1,4 +1,4 @@
-"""Evaluation: counts that can be checked by hand."""
+"""Comparison with the truth: counts that can be checked by hand."""
 
 import dataclasses
 
@@ -15,15 +15,15 @@ from tests.naive_linkage import ten_digits
 ONE, TWO = ten_digits(400_000_001), ten_digits(400_000_003)
 
 
-def test_each_kind_of_record_counts_where_it_should() -> None:
+def test_each_kind_of_record_is_counted_in_its_column() -> None:
     gp = lc.Source("gp", pl.DataFrame({"nhs_number": [ONE, TWO]}), spine=True)
     seen = lc.Source("seen", pl.DataFrame({"nhs_number": [ONE, ONE, None, None, None]}))
     truth = pl.DataFrame(
         {
             "source": ["gp"] * 2 + ["seen"] * 5,
             "record_id": ["0", "1", "0", "1", "2", "3", "4"],
-            # Right; somebody else's number; missed; two records of one person whom the spine lacks, the first of which
-            # is what the second should have been linked to.
+            # Linked rightly; another person's number; missed; and two records of a person who is not on the spine, of
+            # which the first is the reference of the second.
             "entity": [1, 2, 1, 2, 2, 3, 3],
         }
     )
@@ -39,16 +39,16 @@ def truth_of(linkage: lc.Linkage, *entities: int) -> pl.DataFrame:
     return linkage.links.select("source", "record_id").with_columns(pl.Series("entity", entities))
 
 
-def test_a_person_who_was_split_by_a_number_is_not_found() -> None:
+def test_a_record_that_became_a_person_by_its_own_number_is_not_found() -> None:
     gp = lc.Source("gp", pl.DataFrame({"nhs_number": [ONE]}), spine=True)
-    # The second record has a number that nobody else has, and so stands as a person.
+    # No other record has the number of the second record, so it defines a person.
     linkage = lc.link([gp, lc.Source("seen", pl.DataFrame({"nhs_number": [ONE, TWO]}))])
     assert linkage.links["person_id"].to_list() == [0, 0, 1]
     judged = compare_with_truth(linkage, truth_of(linkage, 1, 1, 1)).filter(source="seen")
     assert judged.select("linked", "right", "findable", "found").rows() == [(1, 1, 2, 1)]
 
 
-def test_records_that_were_rightly_grouped_are_found() -> None:
+def test_rightly_grouped_records_are_found() -> None:
     anna = {"given_name": "Anna", "family_name": "Okafor", "birth_date": "1980-02-03", "postcode": "EX1 1AA"}
     links = pl.DataFrame(
         [("seen", str(row), row // 2, "new_person", None, None, "missing", False) for row in range(4)],
@@ -60,7 +60,7 @@ def test_records_that_were_rightly_grouped_are_found() -> None:
         pl.Series("person_id", [0, 1], pl.UInt32)
     )
     linkage = dataclasses.replace(alone, links=links, persons=persons)
-    # Two and two, as they should be; all four of one entity, so that the other two are missed.
+    # Two and two, as grouped; all four of one entity, so two are missed; and each group of two entities.
     for entities, expected in (
         ((1, 1, 2, 2), (2, 2, 2, 2)),
         ((1, 1, 1, 1), (2, 2, 3, 1)),
@@ -70,7 +70,7 @@ def test_records_that_were_rightly_grouped_are_found() -> None:
         assert judged.select("linked", "right", "findable", "found").row(0) == expected
 
 
-def test_the_spine_is_what_others_should_be_linked_to_wherever_it_stands() -> None:
+def test_the_reference_record_is_on_the_spine_whatever_the_order_of_sources() -> None:
     seen = lc.Source("seen", pl.DataFrame({"nhs_number": [TWO, ONE]}))
     linkage = lc.link([seen, lc.Source("gp", pl.DataFrame({"nhs_number": [ONE]}), spine=True)])
     judged = compare_with_truth(linkage, truth_of(linkage, 1, 1, 1))
@@ -87,10 +87,10 @@ def test_record_ids_of_the_truth_may_be_whole_numbers() -> None:
     assert compare_with_truth(linkage, as_numbers).equals(compare_with_truth(linkage, truth))
 
 
-def test_truth_that_holds_a_record_twice_or_lacks_a_column_is_refused() -> None:
+def test_truth_with_a_repeated_record_or_without_a_column_is_refused() -> None:
     linkage = lc.link([lc.Source("gp", pl.DataFrame({"nhs_number": [ONE, TWO]}), spine=True)])
     truth = truth_of(linkage, 1, 2)
-    with pytest.raises(lc.ProgrammeError, match="2 of its rows share a source and record id"):
+    with pytest.raises(lc.ProgrammeError, match="the truth has 2 rows that share a source and record id"):
         compare_with_truth(linkage, pl.concat([truth, truth[:1]]))
     with pytest.raises(lc.ProgrammeError, match="lacks the columns entity"):
         compare_with_truth(linkage, truth.drop("entity"))
@@ -98,7 +98,7 @@ def test_truth_that_holds_a_record_twice_or_lacks_a_column_is_refused() -> None:
         conflicts_found(linkage, truth)
 
 
-def test_each_kind_of_wrong_number_counts_where_it_should() -> None:
+def test_each_kind_of_wrong_number_is_counted_in_its_column() -> None:
     people = {
         "nhs_number": [ONE] * 5,
         "given_name": ["ANNA", "ANNA", "PETER", "ANNA", "PETER"],
@@ -108,14 +108,14 @@ def test_each_kind_of_wrong_number_counts_where_it_should() -> None:
     frame = pl.DataFrame(people)
     linkage = lc.link([lc.Source("gp", frame[:1], spine=True), lc.Source("seen", frame[1:])], fallback=None)
     assert linkage.links["conflict"].to_list() == [False, False, True, False, True]
-    # Defines her; her own number; found; missed, since both are called alike; her own number, taken for wrong.
+    # Defines the person; a true number; found; missed, because the two have one name; a true number that is flagged.
     truth = truth_of(linkage, 1, 1, 2, 3, 1).with_columns(number_wrong=pl.Series([False, False, True, True, False]))
     assert conflicts_found(linkage, truth).rows() == [("gp", 0, 0, 0, 0), ("seen", 2, 1, 2, 1)]
 
 
 @pytest.fixture(scope="module")
 def conflicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFrame]:
-    """Count under each policy of conflicts, where ten times as many numbers are wrong; the fallback changes no flag."""
+    """Counts under each policy for conflicts, with ten times as many wrong numbers; the fallback changes no flag."""
     rates = {name: dataclasses.replace(rates, wrong_number=0.01) for name, rates in DEFAULT_RATES.items()}
     ics = synthesise(tmp_path_factory.mktemp("ics"), people=20_000, seed=5, error_rates=rates)
     programme, truth = Programme.load(ics.programme), pl.read_parquet(ics.truth)
@@ -131,15 +131,15 @@ def conflicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, pl.DataFram
     return counts
 
 
-def test_wrong_numbers_are_found_and_right_ones_left_alone(conflicts: dict[str, pl.DataFrame]) -> None:
-    every = conflicts["fallback"].select(pl.exclude("source").sum()).row(0, named=True)
-    assert every["wrong"] > 300
-    assert every["true"] > 50_000
-    assert every["found"] >= 0.9 * every["wrong"]
-    assert every["false_alarms"] <= 0.001 * every["true"]
+def test_most_wrong_numbers_are_found_and_few_true_numbers_are_flagged(conflicts: dict[str, pl.DataFrame]) -> None:
+    totals = conflicts["fallback"].select(pl.exclude("source").sum()).row(0, named=True)
+    assert totals["wrong"] > 300
+    assert totals["true"] > 50_000
+    assert totals["found"] >= 0.9 * totals["wrong"]
+    assert totals["false_alarms"] <= 0.001 * totals["true"]
 
 
-def test_what_is_found_is_the_same_whatever_becomes_of_conflicts(conflicts: dict[str, pl.DataFrame]) -> None:
+def test_both_policies_for_conflicts_flag_the_same_records(conflicts: dict[str, pl.DataFrame]) -> None:
     assert conflicts["fallback"].equals(conflicts["keep"])
 
 
@@ -150,15 +150,16 @@ def test_truth_of_other_sources_is_refused() -> None:
         compare_with_truth(linkage, truth)
 
 
-def test_true_rates_are_of_the_records_without_a_usable_number_and_of_persons_who_were_there_to_be_found() -> None:
+def test_true_rates_count_records_without_a_usable_number_and_missed_links_only_to_listed_persons() -> None:
     gp = lc.Source("gp", pl.DataFrame({"nhs_number": [ONE, TWO]}), spine=True)
     seen = lc.Source("seen", pl.DataFrame({"nhs_number": [None] * 5 + [TWO]}))
     linkage = lc.link([gp, seen], fallback=None)
-    # Linked: rightly, to somebody else, and somebody who was not there; two are left alone, one of whom was there.
-    chosen = (pl.col("source") == "seen") & pl.col("record_id").is_in(["0", "1", "2"])
+    # Three are linked: rightly, to the wrong person, and although their person is not listed. Of two unlinked records,
+    # one has a listed person.
+    linked = (pl.col("source") == "seen") & pl.col("record_id").is_in(["0", "1", "2"])
     links = linkage.links.with_columns(
-        pl.when(chosen).then(pl.lit("probabilistic", LINKS["method"])).otherwise("method").alias("method"),
-        pl.when(chosen).then(pl.lit(0, pl.UInt32)).otherwise("person_id").alias("person_id"),
+        pl.when(linked).then(pl.lit("probabilistic", LINKS["method"])).otherwise("method").alias("method"),
+        pl.when(linked).then(pl.lit(0, pl.UInt32)).otherwise("person_id").alias("person_id"),
     )
     persons = linkage.persons.filter(pl.col("person_id").is_in(links["person_id"].implode()))
     linkage = dataclasses.replace(linkage, links=links, persons=persons)

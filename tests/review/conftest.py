@@ -1,7 +1,4 @@
-"""A small synthetic ICS in which many records have no NHS Number and few identifiers, so many links are uncertain."""
-
-import csv
-from pathlib import Path
+"""A small synthetic ICS in which many records have no number and say little, so that much is uncertain."""
 
 import polars as pl
 import pytest
@@ -9,8 +6,6 @@ import pytest
 import linkcore as lc
 from linkcore.synthetic.ics import build_sources
 from linkcore.synthetic.providers import PROVIDERS
-
-Rows = list[dict[str, str]]
 
 SOURCES = ("gp", "outpatient", "ambulance", "nhs_111")
 USABLE = ("valid", "test")
@@ -25,7 +20,7 @@ def make_sources(frames: dict[str, pl.DataFrame]) -> list[lc.Source]:
             position = pl.int_range(pl.len())
             frame = frame.with_columns(
                 pl.when(position % 8 > 1).then(columns["nhs_number"]),
-                # Every other record without a number lacks further identifiers too.
+                # Of every other record without a number, part of what tells its person is gone too.
                 pl.when(position % 8 > 0).then(columns["given_name"]),
                 pl.when(position % 16 > 0).then(columns["birth_date"]),
                 pl.when(position % 8 > 0).then(columns["postcode"]),
@@ -45,22 +40,3 @@ def ics() -> tuple[dict[str, pl.DataFrame], pl.DataFrame]:
 @pytest.fixture(scope="package")
 def linkage(ics: tuple[dict[str, pl.DataFrame], pl.DataFrame]) -> lc.Linkage:
     return lc.link(make_sources(ics[0]), exact=lc.Exact(usable=USABLE))
-
-
-def read_rows(path: Path) -> Rows:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def write_rows(path: Path, rows: Rows) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-
-
-@pytest.fixture(scope="package")
-def review(linkage: lc.Linkage, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("review") / "review.csv"
-    assert linkage.clerical_review(path, identifiable=True, records=60) == 60
-    return path

@@ -1,4 +1,4 @@
-"""Explanations: their numbers are those of the run, and agree with a calculation by hand."""
+"""Explanations: the numbers are the run's, and anyone can compute them again by hand."""
 
 import json
 import math
@@ -28,7 +28,7 @@ def probabilistic_of(linkage: lc.Linkage) -> Probabilistic:
 
 @pytest.fixture(scope="module")
 def explained(linkage: lc.Linkage) -> Explained:
-    """Records of every source: certain and uncertain links, several candidates, and a conflict."""
+    """Records of every source, surely linked, hardly linked, hardly not, of several candidates, and a conflict."""
     candidates = probabilistic_of(linkage).candidates
     links = linkage.links.join(candidates, on=["source", "record_id"], how="semi")
     several = candidates.filter(pl.len().over("source", "record_id") > 1).unique(["source", "record_id"])
@@ -49,7 +49,7 @@ def explained(linkage: lc.Linkage) -> Explained:
     ]
 
 
-def test_candidates_are_those_of_the_run(linkage: lc.Linkage, explained: Explained) -> None:
+def test_the_candidates_are_those_of_the_run(linkage: lc.Linkage, explained: Explained) -> None:
     assert len(explained) >= 7
     for link, explanation in explained:
         of_run = probabilistic_of(linkage).candidates.filter(
@@ -69,7 +69,7 @@ def test_candidates_are_those_of_the_run(linkage: lc.Linkage, explained: Explain
             assert "Not linked: " in explanation.reason
 
 
-def test_weights_of_the_fields_add_up_to_the_match_weight(explained: Explained) -> None:
+def test_the_fields_sum_to_the_weight_of_the_run(explained: Explained) -> None:
     for _, explanation in explained:
         for person, weight in explanation.candidates.select("person_id", "match_weight").iter_rows():
             of_person = explanation.fields.filter(pl.col("person_id") == person)
@@ -77,7 +77,7 @@ def test_weights_of_the_fields_add_up_to_the_match_weight(explained: Explained) 
             assert (of_person["weight"] + of_person["term_frequency"]).to_list() == of_person["total"].to_list()
 
 
-def test_each_field_has_the_weight_of_its_level_in_the_model_of_its_source(
+def test_each_field_has_the_weight_of_its_level_in_the_model_of_the_source(
     linkage: lc.Linkage, explained: Explained
 ) -> None:
     probabilistic = probabilistic_of(linkage)
@@ -106,7 +106,7 @@ def bits_by_level(model: Model) -> dict[tuple[str, str], float]:
     }
 
 
-def test_the_more_common_a_birth_date_the_less_it_counts(linkage: lc.Linkage, explained: Explained) -> None:
+def test_a_common_birth_date_counts_less_by_how_common_it_is(linkage: lc.Linkage, explained: Explained) -> None:
     probabilistic = probabilistic_of(linkage)
     assert probabilistic.model is not None
     (comparison,) = (each for each in probabilistic.model.comparisons if each.name == "birth_date")
@@ -122,7 +122,7 @@ def test_the_more_common_a_birth_date_the_less_it_counts(linkage: lc.Linkage, ex
     assert seen > 5
 
 
-def test_probabilities_agree_with_a_calculation_from_the_weights(
+def test_the_probabilities_follow_from_the_weights_by_hand(
     linkage: lc.Linkage, explained: Explained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With every candidate kept, however unlikely, decision 9 can be worked out from what is shown."""
@@ -150,7 +150,7 @@ def test_probabilities_agree_with_a_calculation_from_the_weights(
     assert len(uncertain) == 3
 
 
-def test_values_are_those_of_the_record_and_the_person(linkage: lc.Linkage, explained: Explained) -> None:
+def test_the_values_are_those_of_the_record_and_of_the_person(linkage: lc.Linkage, explained: Explained) -> None:
     link, explanation = next(each for each in explained if each[0]["method"] == "probabilistic")
     record = probabilistic_of(linkage).records.filter(
         (pl.col("source") == link["source"]) & (pl.col("record_id") == link["record_id"])
@@ -162,7 +162,7 @@ def test_values_are_those_of_the_record_and_the_person(linkage: lc.Linkage, expl
         assert (names[side] or "") == ", ".join(part for part in parts if part)
 
 
-def test_the_waterfall_chart_shows_the_same_weights_and_needs_no_network(
+def test_the_picture_is_splinks_of_the_same_weights_and_needs_no_network(
     linkage: lc.Linkage, explained: Explained, tmp_path: Path
 ) -> None:
     link, explanation = next(each for each in explained if each[1].candidates.height > 1)
@@ -182,12 +182,12 @@ def test_the_waterfall_chart_shows_the_same_weights_and_needs_no_network(
     assert again.fields.equals(explanation.fields)
 
 
-def test_an_explanation_is_refused_without_identifiable(linkage: lc.Linkage) -> None:
+def test_an_explanation_is_refused_unless_identifiers_are_asked_for(linkage: lc.Linkage) -> None:
     with pytest.raises(lc.RefusedError, match="identifiable=True"):
         linkage.explain("gp", "0")
 
 
-def test_repr_and_reason_show_no_identifier(explained: Explained) -> None:
+def test_nothing_that_identifies_shows_by_itself(explained: Explained) -> None:
     for _, explanation in explained:
         assert repr(explanation) == f"Explanation({explanation.candidates.height} candidates)"
         values = [*explanation.fields["record_value"], *explanation.fields["person_value"]]
@@ -195,7 +195,7 @@ def test_repr_and_reason_show_no_identifier(explained: Explained) -> None:
         assert not [word for word in words if re.search(rf"\b{word}\b", explanation.reason)]
 
 
-def test_an_unknown_record_id_is_refused_and_not_quoted(linkage: lc.Linkage) -> None:
+def test_what_is_not_there_is_not_quoted(linkage: lc.Linkage) -> None:
     with pytest.raises(lc.ProgrammeError, match="no record with that id") as caught:
         linkage.explain("gp", "4010232137", identifiable=True)
     assert "4010232137" not in str(caught.value)
@@ -203,12 +203,12 @@ def test_an_unknown_record_id_is_refused_and_not_quoted(linkage: lc.Linkage) -> 
         linkage.explain("dentist", "1", identifiable=True)
 
 
-def test_a_record_linked_by_number_is_read_again_and_shown_beside_its_person(linkage: lc.Linkage) -> None:
+def test_a_record_that_was_linked_by_number_is_read_again_and_shown_beside_its_person(linkage: lc.Linkage) -> None:
     of_spine = linkage.persons.filter(source="gp")["person_id"]
     links = linkage.links.filter(method="nhs_number", source="ambulance")
     link = links.filter(pl.col("person_id").is_in(of_spine.implode())).row(0, named=True)
     explanation = linkage.explain("ambulance", link["record_id"], identifiable=True)
-    assert explanation.reason == "It has the NHS Number of its person."
+    assert explanation.reason == "It has the NHS Number of the person."
     assert explanation.candidates.select("person_id", "match_probability", "accepted").rows() == [
         (link["person_id"], 1.0, True)
     ]
@@ -223,7 +223,7 @@ def test_a_record_linked_by_number_is_read_again_and_shown_beside_its_person(lin
         replace(linkage, sources=tuple(changed)).explain("ambulance", link["record_id"], identifiable=True)
 
 
-def test_a_record_that_defines_its_person_has_no_candidates(linkage: lc.Linkage) -> None:
+def test_a_record_that_defines_its_person_has_nobody_beside_it(linkage: lc.Linkage) -> None:
     spine = linkage.links.filter(method="spine").row(0, named=True)
     explanation = linkage.explain("gp", spine["record_id"], identifiable=True)
     assert explanation.candidates.is_empty()
@@ -232,20 +232,20 @@ def test_a_record_that_defines_its_person_has_no_candidates(linkage: lc.Linkage)
         explanation.waterfall()
 
 
-def test_a_record_without_a_model_has_a_reason() -> None:
+def test_records_of_which_nothing_was_learned_have_a_reason() -> None:
     numbers = pl.DataFrame({"nhs_number": ["4010232137", None], "family_name": ["SMITH", "JONES"]})
     gp, seen = lc.Source("gp", numbers[:1], spine=True), lc.Source("seen", numbers)
-    for fallback, why in ((None, "switched off"), (lc.Fallback(), "fewer than two identifiers")):
+    for fallback, why in ((None, "there was no probabilistic linkage"), (lc.Fallback(), "fewer than two identifiers")):
         linkage = lc.link([gp, seen], fallback=fallback)
         assert why in linkage.explain("seen", "1", identifiable=True).reason
-        assert "of its person" in linkage.explain("seen", "0", identifiable=True).reason
+        assert "of the person" in linkage.explain("seen", "0", identifiable=True).reason
     only = lc.link([seen], fallback=None).explain("seen", "0", identifiable=True)
     assert "defines the person" in only.reason
 
 
 def test_the_reason_names_a_conflict_that_was_kept() -> None:
     link = {"method": "nhs_number", "conflict": True}
-    assert "keep conflicts as links" in reason_of_exact(link, defines=False, fallback=True)
+    assert "the settings keep conflicts" in reason_of_exact(link, defines=False, fallback=True)
     assert "local patient identifier" in reason_of_exact(
         link | {"method": "local_patient_id"}, defines=False, fallback=True
     )
@@ -254,14 +254,14 @@ def test_the_reason_names_a_conflict_that_was_kept() -> None:
 @pytest.mark.parametrize(
     ("candidates", "threshold", "why"),
     [
-        ([(0.48, 9.0), (0.48, 9.0)], 0.5, "2 persons match equally well"),
-        ([(0.4, 9.0), (0.1, 7.0)], 0.5, "not more likely right than wrong"),
-        ([(0.8, 9.0)], 0.9, "which is below the threshold of 0.9"),
-        ([(0.95, 9.0)], 0.9, "other records of it match the same person"),
-        ([], 0.9, "Each of 2481 persons has a probability below 0.001"),
+        ([(0.48, 9.0), (0.48, 9.0)], 0.5, "2 persons fit equally well"),
+        ([(0.4, 9.0), (0.1, 7.0)], 0.5, "which is not above 0.5"),
+        ([(0.8, 9.0)], 0.9, "below the threshold of 0.9"),
+        ([(0.95, 9.0)], 0.9, "other records of this source match the same person"),
+        ([], 0.9, "None of 2481 persons has a probability of 0.001"),
     ],
 )
-def test_the_reason_says_why_a_record_was_not_linked(
+def test_why_a_record_was_not_linked(
     linkage: lc.Linkage, candidates: list[tuple[float, float]], threshold: float, why: str
 ) -> None:
     schema = ["match_probability", "match_weight"]
@@ -269,19 +269,19 @@ def test_the_reason_says_why_a_record_was_not_linked(
     given = replace(probabilistic_of(linkage), thresholds={"nhs_111": Threshold(threshold, "own")}, listed=2481)
     link = {"source": "nhs_111", "method": "new_person", "conflict": True}
     reason = reason_of_open(frame.with_columns(accepted=False), link, given, others=2)
-    assert reason.startswith("Its NHS Number belongs to a person with another name and birth date")
+    assert reason.startswith("Its NHS Number belongs to a person whose name and birth date contradict it")
     assert why in reason
-    assert reason.endswith("It forms a person together with 2 other records.")
+    assert reason.endswith("It is a new person, together with 2 other records.")
 
 
-def test_the_reason_says_that_there_were_no_persons(tmp_path: Path) -> None:
+def test_without_persons_the_reason_says_so(tmp_path: Path) -> None:
     people = [("ANNA", "NG", "1980-02-03"), ("JOHN", "OKORO", "1975-11-30"), ("MARY", "SMITH", "1990-01-15")]
     frame = pl.DataFrame(people, schema=["given_name", "family_name", "birth_date"], orient="row")
     linkage = lc.link([lc.Source("here", frame), lc.Source("there", frame)])
     explanation = linkage.explain("there", "0", identifiable=True)
     assert explanation.reason == (
-        "There were no persons to compare it with, only other records without a person. It forms a person together "
-        "with 1 other record."
+        "There were no persons to compare it with, only other open records. It is a new person, together with 1 "
+        "other record."
     )
     assert explanation.candidates.is_empty()
     assert linkage.clerical_review(tmp_path / "review.csv", identifiable=True) == 0

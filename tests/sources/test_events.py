@@ -1,4 +1,4 @@
-"""Events: read lazily, only the columns named, in the order of the records, and checked before anything is linked."""
+"""Events: only the named columns are read, in the order of the records, and they are checked before linking."""
 
 import datetime as dt
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_events_are_in_the_order_of_the_records_and_bad_dates_are_missing() -> N
     ]
 
 
-def test_a_stay_may_tell_how_many_days_it_took() -> None:
+def test_a_stay_may_have_a_number_of_days() -> None:
     read = read_events(standardise(source(start="in", days="nights")))
     assert read["end"].to_list() == [None, None, dt.date(2024, 2, 7)]
 
@@ -47,20 +47,20 @@ def test_a_stay_may_tell_how_many_days_it_took() -> None:
     ("code", "delivery"),
     [("O80", True), ("o821", True), ("O849", True), ("O85", False), ("O79", False), ("XO80", False), ("I10;O83", True)],
 )
-def test_a_delivery_is_what_icd_10_has_as_one(code: str, delivery: bool) -> None:
+def test_a_delivery_is_recognised_by_its_icd_10_code(code: str, delivery: bool) -> None:
     frame = pl.DataFrame({"nhs_number": ["4010232137"], "icd": [code]})
     read = read_events(standardise(lc.Source("ward", frame, events={"diagnosis": "icd"})))
     assert read["delivery"].to_list() == [delivery]
 
 
-def test_of_a_file_only_the_columns_named_are_read(tmp_path: Path) -> None:
+def test_only_the_named_columns_of_a_file_are_read(tmp_path: Path) -> None:
     file = tmp_path / "ward.csv"
     STAYS.write_csv(file)
     ward = lc.Source("ward", file, columns={"nhs_number": "nhs_number"}, record_id="id", events={"start": "in"})
     assert read_events(standardise(ward))["start"].null_count() == 1
 
 
-def test_data_that_have_changed_since_are_refused(tmp_path: Path) -> None:
+def test_changed_data_are_refused(tmp_path: Path) -> None:
     file = tmp_path / "ward.parquet"
     STAYS.write_parquet(file)
     ward = lc.Source("ward", file, columns={"nhs_number": "nhs_number"}, record_id="id", events={"start": "in"})
@@ -70,7 +70,7 @@ def test_data_that_have_changed_since_are_refused(tmp_path: Path) -> None:
         read_events(records)
 
 
-def test_a_column_that_holds_no_single_values_is_refused_before_anything_is_linked() -> None:
+def test_a_nested_column_is_refused_before_anything_is_linked() -> None:
     frame = STAYS.with_columns(pl.col("in").str.split("/"))
     ward = lc.Source("ward", frame, columns={"nhs_number": "nhs_number"}, record_id="id", events={"start": "in"})
     with pytest.raises(lc.SourceError, match=r"'in', which events names, is List\(String\)"):
@@ -79,7 +79,7 @@ def test_a_column_that_holds_no_single_values_is_refused_before_anything_is_link
         lc.link([ward])
 
 
-def test_a_linkage_tells_of_what_can_hardly_have_happened() -> None:
+def test_a_linkage_reports_implausible_events() -> None:
     gp = pl.DataFrame({"nhs_number": ["4010232137"], "gender": ["1"], "birth_date": ["1980-02-03"]})
     linkage = lc.link([lc.Source("gp", gp, spine=True), source(start="in", end="out", diagnosis="icd")], fallback=None)
     found = {finding: (links, of) for _, finding, links, of in linkage.quality.implausible.iter_rows()}

@@ -1,4 +1,4 @@
-"""Records kept in files: the same, nobody else's, and gone with the process."""
+"""Records in files are the same as in memory, private, and gone with the process."""
 
 import datetime as dt
 import os
@@ -18,7 +18,7 @@ from linkcore.sources.out_of_core import collected
 from linkcore.synthetic import synthesise
 
 
-def test_what_is_in_a_file_equals_what_is_in_memory(tmp_path: Path) -> None:
+def test_records_in_a_file_equal_records_in_memory(tmp_path: Path) -> None:
     query = pl.LazyFrame(
         {
             "number": [9990000018, None],
@@ -53,7 +53,7 @@ def test_a_linkage_out_of_core_is_the_same(tmp_path: Path) -> None:
     assert list(work.iterdir()) == []
 
 
-def test_the_file_is_the_owners_alone_and_gone_when_the_process_is_killed(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_file_and_a_kill_removes_it(tmp_path: Path) -> None:
     script = f"""
 import os, signal, stat, sys
 import polars as pl
@@ -78,7 +78,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     gp = lc.Source("gp", pl.DataFrame({"nhs_number": ["9990000018"]}))
     with pytest.raises(ProgrammeError, match=r"there is no work folder .*nowhere"):
         lc.link([gp], work=tmp_path / "nowhere")
@@ -100,7 +100,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
         subprocess.run(["umount", tmp_path], check=True)
 
 
-def test_what_is_wrong_with_a_source_is_told_of_the_source(tmp_path: Path) -> None:
+def test_a_fault_of_the_source_is_reported_as_such(tmp_path: Path) -> None:
     file = tmp_path / "gp.parquet"
     pl.DataFrame({"nhs_number": ["9990000018"]}).write_parquet(file)
     gp = lc.Source("gp", file)

@@ -1,4 +1,4 @@
-"""pandas in and out: the same numbers, whatever pandas has made of the column on its way."""
+"""pandas: the same NHS Numbers are read from any dtype that pandas gives the column."""
 
 import datetime as dt
 
@@ -8,7 +8,7 @@ import pytest
 import linkcore as lc
 from linkcore.sources.records import standardise
 
-# 010129 987 7 is a Scottish number; as a number it has lost its zero, and its birth date tells that.
+# 010129 987 7 is a Scottish number. As a number it has lost its leading zero; the birth date shows that.
 TEXTS = ["9434765919", "0101299877", "4010232137", None]
 BORN = [dt.date(1980, 2, 3), dt.date(1929, 1, 1), None, None]
 EXPECTED = [(9434765919, "test"), (101299877, "scotland"), (4010232137, "valid"), (None, "missing")]
@@ -22,7 +22,7 @@ NUMBERS = [None if text is None else int(text) for text in TEXTS]
         pd.Series(TEXTS, dtype="string"),
         pd.Series(TEXTS, dtype="string[pyarrow]"),
         pd.Series(TEXTS, dtype="category"),
-        pd.Series(NUMBERS),  # floats, since one is missing
+        pd.Series(NUMBERS),  # floats, because one is missing
         pd.Series(NUMBERS, dtype=object),
         pd.Series(NUMBERS, dtype="Int64"),
         pd.Series(NUMBERS, dtype="int64[pyarrow]"),
@@ -32,7 +32,7 @@ NUMBERS = [None if text is None else int(text) for text in TEXTS]
     ids=lambda numbers: f"{numbers.dtype} {numbers.iloc[0]!r}",
 )
 @pytest.mark.parametrize("index", [None, [7, 7, 3, 9]])
-def test_numbers_are_read_of_any_dtype_and_index(numbers: pd.Series, index: list[int] | None) -> None:
+def test_numbers_are_read_from_any_dtype_and_index(numbers: pd.Series, index: list[int] | None) -> None:
     frame = pd.DataFrame({"nhs_number": numbers, "birth_date": pd.to_datetime(pd.Series(BORN))})
     if index is not None:
         frame.index = pd.Index(index)
@@ -48,7 +48,7 @@ def test_whole_numbers_without_a_gap_are_read_too() -> None:
     assert records.select("nhs_number", "nhs_number_status").rows() == EXPECTED[:3]
 
 
-def test_links_go_back_to_their_rows() -> None:
+def test_links_lead_back_to_their_rows() -> None:
     frame = pd.DataFrame({"nhs_number": [9434765919.0, float("nan"), 9434765919.0]}, index=[5, 5, 1])
     linkage = lc.link([lc.Source("s", frame)], exact=lc.Exact(usable=["test"]))
     people = linkage.links_of("s")["person_id"].to_numpy()

@@ -1,4 +1,4 @@
-"""RECORDS: one row a record, typed, with every value that was set aside counted."""
+"""RECORDS: one row for each record, with fixed dtypes; every value that is set aside is counted."""
 
 import datetime as dt
 from pathlib import Path
@@ -77,7 +77,7 @@ def test_every_identifier_comes_out_in_standard_form_in_order_of_record_id() -> 
     assert frame["nhs_number_status"].to_list() == ["placeholder", "valid", "test", "missing"]
 
 
-def test_the_columns_are_those_of_the_schema_whatever_a_source_lacks() -> None:
+def test_the_columns_are_those_of_the_schema_even_if_a_source_lacks_some() -> None:
     frame = standardise(Source("s", MESSY, columns={"family_name": "SURNAME"})).frame
     assert frame.schema == RECORDS
     assert frame["record_id"].to_list() == ["0", "1", "2", "3"]
@@ -102,7 +102,7 @@ def test_a_partial_birth_date_is_kept_as_text_and_counted() -> None:
     assert reasons == {"partial": 2, "implausible": 1, "default": 1, "missing": 1}
 
 
-def test_the_fingerprint_is_of_what_was_sent_and_not_of_how_it_is_held(tmp_path: Path) -> None:
+def test_the_fingerprint_depends_on_the_values_and_not_on_their_storage(tmp_path: Path) -> None:
     def fingerprint(data: object) -> str:
         return standardise(Source("s", data, columns={"family_name": "SURNAME"})).fingerprint
 
@@ -115,7 +115,7 @@ def test_the_fingerprint_is_of_what_was_sent_and_not_of_how_it_is_held(tmp_path:
 
 
 @pytest.mark.parametrize("dtype", [pl.Int64, pl.Float64, pl.String])
-def test_numbers_link_whatever_dtype_they_come_in(dtype: pl.DataType) -> None:
+def test_numbers_link_in_any_dtype(dtype: pl.DataType) -> None:
     frame = pl.DataFrame({"nhs_number": [4010232137, None]}).cast({"nhs_number": dtype})
     assert standardise(Source("s", frame)).frame["nhs_number"].to_list() == [4010232137, None]
 
@@ -143,7 +143,7 @@ def test_a_column_that_can_hold_no_identifier_is_refused_by_name(values: list[ob
     ],
     ids=str,
 )
-def test_a_local_patient_id_that_is_filled_in_is_missing(values: list[object], dtype: pl.DataType, kept: str) -> None:
+def test_a_filler_for_a_local_patient_id_is_missing(values: list[object], dtype: pl.DataType, kept: str) -> None:
     records = standardise(Source("s", pl.DataFrame({"local_patient_id": pl.Series(values, dtype=dtype)})))
     found = records.frame.sort("row")["local_patient_id"].drop_nulls().to_list()
     assert found == kept.split()
@@ -179,13 +179,13 @@ TYPED_MAPPED = {
 @pytest.mark.parametrize("engine", ["in-memory", "streaming"])
 @pytest.mark.parametrize("batch_rows", [1, 2, 5])
 @pytest.mark.parametrize("settings", [TYPED_MAPPED, TYPED_MAPPED | {"record_id": "ID"}])
-def test_rows_that_are_read_anew_have_the_hashes_of_those_that_were_linked(
+def test_rows_read_again_have_the_same_hashes(
     tmp_path: Path, engine: str, batch_rows: int, settings: dict[str, object]
 ) -> None:
     TYPED.write_parquet(tmp_path / "a.parquet", row_group_size=2)
     linked = standardise(Source("s", tmp_path / "a.parquet", **settings))
     assert linked.row_hashes.dtype == pl.UInt64
-    # The same rows from memory, in parts.
+    # The same rows from memory, in several chunks.
     parts = [TYPED[at : at + batch_rows] for at in range(0, TYPED.height, batch_rows)]
     anew = Source("s", pl.concat(parts, rechunk=False), **settings)
     batch = anew.scan([*raw_columns(anew), "COST"]).with_row_index("row")
@@ -193,7 +193,7 @@ def test_rows_that_are_read_anew_have_the_hashes_of_those_that_were_linked(
     assert hashes[linked.frame["row"]].to_list() == linked.row_hashes.to_list()
 
 
-def test_categories_hash_by_their_names_and_not_by_the_order_in_which_they_were_met() -> None:
+def test_categories_hash_by_their_names_and_not_by_their_order() -> None:
     first, second = (pl.Categorical(pl.Categories(name)) for name in ("first", "second"))
     met_before = pl.Series(["Ng", "Smith"], dtype=second)
     frames = [pl.DataFrame({"family_name": pl.Series(["Smith", "Ng"], dtype=dtype)}) for dtype in (first, second)]
@@ -204,7 +204,7 @@ def test_categories_hash_by_their_names_and_not_by_the_order_in_which_they_were_
 
 
 @pytest.mark.parametrize("column", ["ID", "NHS", "SURNAME", "FORENAME", "DOB", "SCORE"])
-def test_a_row_that_was_changed_has_another_hash(column: str) -> None:
+def test_a_changed_row_has_another_hash(column: str) -> None:
     source = Source("s", TYPED, **TYPED_MAPPED, record_id="ID")
     hashes = TYPED.select(raw_row_hash(source)).to_series()
     for changed in (TYPED[column].reverse(), pl.Series([None] * 5, dtype=TYPED[column].dtype)):
@@ -213,7 +213,7 @@ def test_a_row_that_was_changed_has_another_hash(column: str) -> None:
         assert (other.select(raw_row_hash(source)).to_series() == hashes).to_list() == same
 
 
-def test_a_null_hashes_unlike_an_empty_text_and_values_hash_by_their_columns() -> None:
+def test_a_null_and_an_empty_text_hash_differently_and_so_do_swapped_columns() -> None:
     rows = [("", ""), ("", None), (None, ""), (None, None), ("ab", ""), ("", "ab"), ("a", "b"), ("b", "a"), ("a", "a")]
     frame = pl.DataFrame(rows, schema={"family_name": pl.String, "given_name": pl.String}, orient="row")
     assert standardise(Source("s", frame)).row_hashes.n_unique() == len(rows)

@@ -1,4 +1,4 @@
-"""Sources: every format gives the same table, and whatever is wrong is named without a value."""
+"""Sources: every format gives the same table, and every fault is reported without a value."""
 
 from pathlib import Path
 
@@ -75,7 +75,7 @@ def test_a_glob_is_read_in_order_of_file_names_and_mixed_dtypes_become_text(tmp_
     assert source.scan(["NHS_NO"]).collect()["NHS_NO"].to_list() == ["401 023 2137", "4010232137"]
 
 
-def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
+def test_a_query_reads_only_its_columns(tmp_path: Path) -> None:
     file = write(tmp_path, "a.parquet")
     plan = Source("s", file, columns=COLUMNS).scan(["NHS_NO"]).explain()
     assert "1/3 COLUMNS" in plan
@@ -115,15 +115,13 @@ def test_with_columns_nothing_else_is_used() -> None:
         ({"columns": COLUMNS, "separator": "\n"}, "no quotation mark"),
     ],
 )
-def test_settings_that_make_no_sense_are_refused_when_the_source_is_made(
-    settings: dict[str, object], says: str
-) -> None:
+def test_wrong_settings_are_refused_when_the_source_is_made(settings: dict[str, object], says: str) -> None:
     with pytest.raises(ProgrammeError, match=says) as caught:
         Source("s", EXTRACT, **settings)
     assert_bare(caught.value)
 
 
-def test_a_name_that_could_not_name_a_file_or_that_reports_use_is_refused() -> None:
+def test_a_name_that_cannot_name_a_file_or_that_reports_use_is_refused() -> None:
     with pytest.raises(ProgrammeError, match="a name is"):
         Source("../s", EXTRACT, columns=COLUMNS)
     with pytest.raises(ProgrammeError, match="all sources together"):
@@ -153,13 +151,13 @@ def test_a_source_without_identifiers_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["none.parquet", "*.csv"])
-def test_no_file_is_an_error_that_names_the_path(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_an_error_that_names_the_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceError, match="no file matches"):
         Source("s", tmp_path / name, columns=COLUMNS)
 
 
 @pytest.mark.parametrize("ending", ["parquet", "arrow"])
-def test_a_file_that_is_not_what_its_ending_says_is_named(tmp_path: Path, ending: str) -> None:
+def test_a_file_in_another_format_than_its_ending_is_named(tmp_path: Path, ending: str) -> None:
     file = tmp_path / f"a.{ending}"
     file.write_text("NHS_NO\n4010232137\n")
     with pytest.raises(SourceError, match="cannot be read") as caught:
@@ -184,7 +182,7 @@ def test_a_file_cut_short_is_named_when_it_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "rows", [b"1,SECRET,3,4\n", b'1,"SECRET\n', b"1,SECRET\xe9,3\n"], ids=["too wide", "never closes", "no UTF-8"]
 )
-def test_a_csv_file_that_breaks_is_refused_with_nothing_behind_the_error(tmp_path: Path, rows: bytes) -> None:
+def test_a_broken_csv_file_is_refused_without_its_values(tmp_path: Path, rows: bytes) -> None:
     file = write(tmp_path, "a.csv")
     source = Source("s", file, columns=COLUMNS)
     file.write_bytes(file.read_bytes() + rows)
@@ -216,7 +214,7 @@ def test_a_duckdb_query_that_fails_is_refused_without_its_values() -> None:
     assert_bare(caught.value)
 
 
-def test_what_linkcore_itself_refuses_passes_through_reading() -> None:
+def test_an_error_of_linkcore_passes_through_reading() -> None:
     refusal = ProgrammeError("x")
     with pytest.raises(ProgrammeError) as caught, Source("s", EXTRACT, columns=COLUMNS).reading():
         raise refusal
@@ -235,7 +233,7 @@ def test_a_file_without_a_header_is_refused_without_its_values(tmp_path: Path, f
     assert_bare(caught.value)
 
 
-def test_a_reader_that_can_be_read_once_is_refused() -> None:
+def test_a_reader_that_can_be_read_only_once_is_refused() -> None:
     reader = EXTRACT.to_arrow().to_reader()
     with pytest.raises(ProgrammeError, match=r"can be read only once; give its table, as in reader\.read_all\(\)"):
         Source("s", reader, columns=COLUMNS)
@@ -243,24 +241,24 @@ def test_a_reader_that_can_be_read_once_is_refused() -> None:
 
 
 @pytest.mark.parametrize("name", ["family_name", "record_id"])
-def test_a_column_of_standard_name_that_only_some_files_have_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_standard_column_that_only_some_files_have_is_refused(tmp_path: Path, name: str) -> None:
     for file in ("a.csv", "b.csv", "c.csv"):
         header, row = ("nhs_number", "1") if file == "b.csv" else (f"nhs_number,{name}", "1,x")
         (tmp_path / file).write_text(f"{header}\n{row}\n")
     with pytest.raises(SourceError, match=f"no column '{name}' in .*b\\.csv, though") as caught:
         Source("s", tmp_path / "*.csv")
     assert "a.csv" not in str(caught.value)
-    # Said which to use, the others may differ.
+    # With columns given, all other columns may differ.
     assert len(Source("s", tmp_path / "*.csv", columns={"nhs_number": "nhs_number"}).files) == 3
 
 
-def test_a_file_whose_own_name_has_brackets_is_itself(tmp_path: Path) -> None:
+def test_a_file_with_brackets_in_its_name_is_found(tmp_path: Path) -> None:
     file = write(tmp_path, "gp [1].csv")
     write(tmp_path, "gp 1.csv")
     assert Source("s", file, columns=COLUMNS).files == (file,)
 
 
-def test_two_stars_stand_for_folders_in_folders(tmp_path: Path) -> None:
+def test_two_asterisks_stand_for_folders_in_folders(tmp_path: Path) -> None:
     for folder in ("2024", "2025/01"):
         (tmp_path / folder).mkdir(parents=True)
         write(tmp_path / folder, "a.csv")
@@ -268,13 +266,13 @@ def test_two_stars_stand_for_folders_in_folders(tmp_path: Path) -> None:
     assert files == (tmp_path / "2024/a.csv", tmp_path / "2025/01/a.csv")
 
 
-def test_a_row_is_placed_by_file_and_number(tmp_path: Path) -> None:
+def test_the_place_of_a_row_is_its_file_and_number(tmp_path: Path) -> None:
     write(tmp_path, "a.csv")
     write(tmp_path, "b.csv")
     source = Source("s", tmp_path / "?.csv", columns=COLUMNS)
     assert source.place_of_row(4) == f"{tmp_path / 'b.csv'}, row 2"
 
 
-def test_something_that_is_no_table_is_refused() -> None:
+def test_an_object_that_is_no_table_is_refused() -> None:
     with pytest.raises(ProgrammeError, match="PyCapsule"):
         Source("s", [1, 2, 3], columns=COLUMNS)

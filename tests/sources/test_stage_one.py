@@ -1,4 +1,4 @@
-"""Sources at stage 1: linked as their numbers would be, with no number anywhere, and never beside numbers."""
+"""Sources with stage-1 codes: they link as their NHS Numbers would, hold no number, and never mix with numbers."""
 
 import hmac
 
@@ -21,7 +21,7 @@ def coded(frame: pl.DataFrame, stage: StageOne) -> pl.DataFrame:
 
 
 def sources(*, gp: StageOne | None, hospital: StageOne | None) -> list[lc.Source]:
-    """Give the spine with no identifier but the code, and the hospital, each in a format of its own."""
+    """Return the spine, with codes as its only identifiers, and the hospital; each writes codes in its own way."""
     frames = [frame if stage is None else coded(frame, stage) for frame, stage in ((spine(), gp), (stays(), hospital))]
     return [
         lc.Source("gp", frames[0], spine=True, columns=COLUMNS, stage_one=gp),
@@ -29,7 +29,7 @@ def sources(*, gp: StageOne | None, hospital: StageOne | None) -> list[lc.Source
     ]
 
 
-def test_links_are_those_of_the_numbers() -> None:
+def test_codes_make_the_same_links_as_numbers() -> None:
     linkage = lc.link(sources(gp=StageOne(), hospital=StageOne("base64", 256)), fallback=None)
     alone = lc.link(
         [lc.Source("gp", spine(), spine=True, columns=COLUMNS), linked().sources[1]],
@@ -41,7 +41,7 @@ def test_links_are_those_of_the_numbers() -> None:
     assert set(linkage.links["nhs_number_status"]) == {"valid", "missing"}
 
 
-def test_a_pseudonym_is_the_second_stage_over_the_first() -> None:
+def test_a_pseudonym_is_the_second_stage_of_the_first() -> None:
     linkage = lc.link(sources(gp=StageOne(), hospital=StageOne(bits=256)), fallback=None)
     named = linkage.persons.select(lc.pseudonymise(person_name(), TEAM)).to_series().to_list()
     expected = []
@@ -54,7 +54,7 @@ def test_a_pseudonym_is_the_second_stage_over_the_first() -> None:
     assert named[:PEOPLE] == twice.to_list()
 
 
-def test_identifiers_that_come_with_codes_are_there_for_the_fallback() -> None:
+def test_persons_keep_the_identifiers_that_come_with_codes() -> None:
     people = coded(spine(), StageOne())
     names = COLUMNS | {"family_name": "FAMILY", "birth_date": "BORN"}
     gp = lc.Source("gp", people.head(9), spine=True, columns=COLUMNS, stage_one=StageOne())
@@ -65,7 +65,7 @@ def test_identifiers_that_come_with_codes_are_there_for_the_fallback() -> None:
 
 
 @pytest.mark.parametrize(("gp", "hospital"), [(StageOne(), None), (None, StageOne())])
-def test_numbers_beside_codes_are_refused(gp: StageOne | None, hospital: StageOne | None) -> None:
+def test_a_source_with_numbers_beside_one_with_codes_is_refused(gp: StageOne | None, hospital: StageOne | None) -> None:
     with pytest.raises(lc.ProgrammeError, match="have the holder of the stage-1 key bring all of them to stage 1"):
         lc.link(sources(gp=gp, hospital=hospital), fallback=None)
 
@@ -76,12 +76,12 @@ def test_superseded_numbers_are_refused() -> None:
         lc.link(sources(gp=StageOne(), hospital=StageOne()), exact=lc.Exact(superseded=superseded), fallback=None)
 
 
-def test_codes_that_would_be_taken_for_one_another_are_refused() -> None:
+def test_codes_that_could_be_confused_are_refused() -> None:
     codes = pl.DataFrame({"nhs_number": ["ab" * 8 + "00" * 8, "ab" * 8 + "01" * 8]})
     with pytest.raises(lc.SourceError, match="two stage-1 codes begin with the same 62 bits"):
         lc.link([lc.Source("gp", codes, stage_one=StageOne())], fallback=None)
 
 
-def test_a_source_at_stage_1_says_where_its_codes_are() -> None:
+def test_a_source_at_stage_1_must_map_its_codes() -> None:
     with pytest.raises(lc.ProgrammeError, match="columns maps no column to nhs_number"):
         lc.Source("gp", spine(), columns={"birth_date": "BORN"}, stage_one=StageOne())

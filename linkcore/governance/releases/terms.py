@@ -123,8 +123,8 @@ class Terms:
         breaches = self.breaches(on)
         if breaches:
             raise RefusedError(
-                f"agreement with {recipient!r}, on {on}: {'; '.join(breaches)}; nothing is released until that is put "
-                "right"
+                f"agreement with {recipient!r}, on {on}: {'; '.join(breaches)}; nothing is released until that is "
+                "mended"
             )
 
 

@@ -1,1 +1,1 @@
-"""What is compared of two records, and how; one module a kind of identifier."""
+"""Comparisons: which identifiers of two records are compared, and how. One module for each kind."""

@@ -1,9 +1,10 @@
-"""How the levels of a comparison are written: their SQL conditions, labels and term frequencies.
+"""Functions that write the levels of a comparison: their SQL conditions, labels and term frequencies.
 
-Three habits keep the ladders right and fast. Missing is neither agreement nor disagreement: where one of two values
-that are judged together is missing, that is a level of its own. What is shared for one reason is one comparison (given
-and family name; postcode and address), because the weights of comparisons are added. And the levels that cost most, the
-edit distances, stand behind a cheap test that they imply.
+All comparisons follow three rules. First, a missing value is neither agreement nor disagreement: pairs in which either
+value is missing have a level of their own. Second, identifiers that tend to agree for the same reason share one
+comparison (given and family name; postcode and address). The weights of comparisons are added, so two comparisons would
+count the same evidence twice. Third, an edit distance takes long to compute. So its condition starts with a cheap test,
+which every pair within that distance passes.
 """
 
 from typing import Final
@@ -25,8 +26,9 @@ __all__ = [
     "text_levels",
 ]
 
-# NHS England's linkage lets two names agree above a Jaro-Winkler similarity of 0.88; the two others are the further
-# bars of Splink's own comparison of names. What each level is worth is learned, so that only their order matters much.
+# Least Jaro-Winkler similarities. NHS England's linkage takes two names to agree above 0.88. The two others are the
+# thresholds of Splink's own comparison of names. The weight of each level is learned, so the exact thresholds matter
+# little.
 ALIKE: Final = 0.88
 _NEARLY_EQUAL: Final = 0.92
 REMOTELY_ALIKE: Final = 0.70
@@ -35,27 +37,27 @@ DAYS_OF_A_YEAR: Final = 366
 
 
 def level(condition: str, label: str, counted: str | None = None) -> Level:
-    """Write a level; its weight follows how common the shared value of the ``counted`` column is."""
+    """Write a level. If a column is ``counted``, a shared value weighs more the rarer it is in that column."""
     return Level(condition, label, term_frequency=None if counted is None else TermFrequency(counted))
 
 
 def agrees(name: str) -> Level:
-    """Write the level on which two values are equal."""
+    """Write the level of pairs in which the two values are equal."""
     return level(equal(name), "Agrees", name)
 
 
 def differs() -> Level:
-    """Write the last level, for whatever stands on no other."""
+    """Write the last level, for pairs that meet the condition of no other level."""
     return Level(OTHERWISE, "Differs")
 
 
 def nothing(condition: str) -> Level:
-    """Write the level of pairs in which nothing can be compared."""
+    """Write the level of pairs that cannot be compared, because they meet ``condition``."""
     return Level(condition, "Missing", is_null=True)
 
 
 def null(name: str) -> Level:
-    """Write the level on which a value is missing."""
+    """Write the level of pairs in which either value is missing."""
     return nothing(missing(name))
 
 
@@ -71,19 +73,19 @@ def equal(name: str) -> str:
 
 
 def missing(name: str) -> str:
-    """Write the condition that one of two values is missing."""
+    """Write the condition that either value is missing."""
     return f"({name}_l IS NULL OR {name}_r IS NULL)"
 
 
 def similar(name: str, bar: float) -> str:
-    """Write the condition that two texts are more similar than this."""
+    """Write the condition that the similarity of two texts is above ``bar``."""
     return f"jaro_winkler_similarity({name}_l, {name}_r) > {bar}"
 
 
 def text_levels(name: str) -> list[Level]:
-    """Write the levels of a text: how similar two of them are."""
+    """Write the levels of a text identifier, by how similar the two texts are."""
     return [
-        # Null where either text is. Written so, DuckDB computes the similarity once for all levels, not once for each.
+        # The similarity is null if either text is null. With this condition, DuckDB computes it once for all levels.
         nothing(f"jaro_winkler_similarity({name}_l, {name}_r) IS NULL"),
         agrees(name),
         level(similar(name, _NEARLY_EQUAL), "Nearly equal"),

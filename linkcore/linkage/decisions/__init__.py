@@ -1,1 +1,1 @@
-"""Decisions: from scored pairs to the person of each record, and to groups of records that nobody listed explains."""
+"""Decisions: from scored pairs to the person of each record, and to groups of records without a listed person."""

@@ -1,1 +1,1 @@
-"""Engines: what proposes pairs, finds their levels, and weighs them."""
+"""Engines propose pairs of records and score them."""

@@ -1,4 +1,4 @@
-"""Learning from what an engine counts: from labels, without labels, or nothing but relatives beside a given model."""
+"""Learning from what an engine counts: from labels, without labels, or only of relatives, if a model is given."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -24,8 +24,8 @@ from linkcore.linkage.model.significant_digits import significant
 
 __all__ = ["learn_from_labels", "learn_without_labels", "use_given_models"]
 
-# Where fewer than one record in a hundred has a relative beside it, there are no households in the data, and what looks
-# like relatives is records of one person that differ in much.
+# If fewer than one record in a hundred has a relative among the others, there are no households in the data. What looks
+# like relatives is then records of one person that differ in much.
 _FEWEST_RELATED: Final = 0.01
 
 
@@ -46,7 +46,7 @@ def use_given_models(engine: Engine, model: Model, of_sources: Mapping[int, Mode
 def learn_from_labels(engine: Engine, labelled: pl.DataFrame, seed: int) -> Learned:
     """Learn m from records and their persons, of all sources and of each; u from random pairs of such records.
 
-    ``labelled``: RECORDS, ``label``, the person, and ``order``, the source.
+    ``labelled``: RECORDS, ``label``, the person, and ``source_index``, the source.
     """
     counts = engine.count_labelled(labelled, seed)
     m = shares_of_levels(engine.comparisons, counts.one_person)
@@ -120,8 +120,8 @@ def _estimate(
         known = {}
         estimate = maximise(pairs, begun, all_pairs)
     born = {name: estimate.m[name] for name in BIRTH_DATES if name in estimate.m}
-    # Records of one person seldom differ in the birth date. If most pairs that were found do, there are no pairs of one
-    # person to find, or too few, and they are something else: then that much is given.
+    # Records of one person seldom differ in the birth date. If most pairs that were found differ in it, they are not of
+    # one person: there are too few such pairs to find. Then m of birth dates is given, and not learned.
     if _share_far_apart(engine.comparisons, born) > 0.5:
         one_person = {name: shares.of_level for name, shares in begin(engine.comparisons).items() if name in born}
         estimate = maximise(pairs, begun, all_pairs, {**known, ONE_PERSON: one_person})
@@ -133,7 +133,7 @@ def _known_of_relatives(
 ) -> dict[str, dict[str, Mapping[int, float]]]:
     """Return what is known of relatives beforehand: they share a family name, and differ as any two people do.
 
-    Twins are told from records of one person by their gender; without it they cannot be.
+    Only gender distinguishes twins from records of one person; without gender, there is no class of twins.
 
     ``names``: of pairs that share a family name.
     """

@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 
 __all__ = ["NativeEngine"]
 
-# Splink's authors call ten million "often adequate"; a level that a random pair in a million stands on is then seen ten
-# times. The levels where agreement is rarer than that are those whose u is the frequency of the value itself.
+# Splink's authors call ten million "often adequate": a level of one random pair in a million is then seen ten times.
+# Where agreement is rarer than that, the frequency of the value itself stands for u.
 _RANDOM_PAIRS: Final = 10_000_000
 
-# Persons whose relatives are counted: of twins, the rarest, there are then some thousands.
+# Relatives of so many persons are counted: there are then some thousands of twins, the rarest kind.
 _PERSONS_WITH_RELATIVES: Final = 100_000
 
 # Bounds the memory for one round of scoring: this many records have at most a few million candidates.
 _RECORDS_AT_A_TIME: Final = 100_000
 
-# Candidates whose odds against N others are below this are forgotten: all of them together could not sway a link.
+# Candidates whose odds against N others are below this are dropped: all of them together could not change a link.
 _NEGLIGIBLE_ODDS: Final = 1e-6
 
 
@@ -93,10 +93,10 @@ class NativeEngine:
         import numpy as np
 
         generator = np.random.default_rng(seed)
-        records = comparable(labelled).with_columns(labelled["label"], labelled["order"])
+        records = comparable(labelled).with_columns(labelled["label"], labelled["source_index"])
         absent = [pl.lit(None).alias(name) for name in self.columns if name not in records.columns]
         make_table(self.people.connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
-        one_person = self._count("people", "labelled", "l.unique_id = r.label", group="r.order")
+        one_person = self._count("people", "labelled", "l.unique_id = r.label", group="r.source_index")
         self._draw("some_people", "people", (0, self.listed), generator)
         self._draw("some_records", "labelled", (0, labelled.height), generator)
         # DuckDB compares one row with many at once if all pairs are wanted. With a condition that is an inequality it

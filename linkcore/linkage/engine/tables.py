@@ -67,7 +67,7 @@ def with_people_table(
 ) -> _Result:
     """Return what ``run`` returns; its table and temporary files are gone afterwards, whatever happens.
 
-    ``persons``, ``records``: PERSONS and RECORDS; the latter with ``order``, the source of each, if known.
+    ``persons``, ``records``: PERSONS and RECORDS; the latter with ``source_index``, the source of each, if known.
     ``listed``: how many of the persons, from the first, are really listed; all, if not given.
     """
     import duckdb
@@ -104,5 +104,7 @@ def _make_people_table(
         persons=persons.height,
         listed=persons.height if listed is None else listed,
         records=records.height,
-        source_of_record=records["order"] if "order" in records.columns else pl.repeat(0, records.height, eager=True),
+        source_of_record=records["source_index"]
+        if "source_index" in records.columns
+        else pl.repeat(0, records.height, eager=True),
     )

@@ -1,1 +1,1 @@
-"""The fallback: probabilistic linkage of what the exact linkage leaves open."""
+"""The fallback: probabilistic linkage of the records that the exact linkage leaves open."""

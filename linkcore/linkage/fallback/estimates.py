@@ -102,6 +102,6 @@ def _best_of_open(inputs: FallbackInputs, evidence: Evidence, chances: _Chances)
     )
     best = best_candidates(candidates, pl.int_range(inputs.open_records.height, dtype=pl.UInt32, eager=True))
     # Of a record that was not compared, as much is known as of its source.
-    listed = inputs.open_records["order"].replace_strict(dict(chances.pi), default=0.5, return_dtype=pl.Float64)
+    listed = inputs.open_records["source_index"].replace_strict(dict(chances.pi), default=0.5, return_dtype=pl.Float64)
     compared = listed_chances(evidence, chances.pi, chances.unseen)
     return best.with_columns(listed.scatter(position, compared).alias("listed"))

@@ -110,7 +110,9 @@ def _nobody_listed(learned: Learned, inputs: FallbackInputs) -> PersonsFound:
 
 def _choose_thresholds(inputs: FallbackInputs, outcomes: Outcomes | None) -> dict[int, Threshold]:
     """Choose for each source the probability from which its records are linked."""
-    numberless = inputs.open_records.group_by("order", maintain_order=True).agg(pl.col("nhs_number").is_null().sum())
+    numberless = inputs.open_records.group_by("source_index", maintain_order=True).agg(
+        pl.col("nhs_number").is_null().sum()
+    )
     numberless_of = {int(source): int(records) for source, records in numberless.iter_rows()}
     if inputs.settings.accept is not None:
         return dict.fromkeys(numberless_of, Threshold(inputs.settings.accept, "given"))

@@ -54,7 +54,7 @@ class FallbackInputs:
     def records(self) -> pl.DataFrame:
         """``record`` (UInt32) and ``source`` (Int32) of the compared records."""
         return self.compared.select(
-            pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"), pl.col("order").alias("source")
+            pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"), pl.col("source_index").alias("source")
         )
 
     @cached_property

@@ -14,12 +14,12 @@ __all__ = ["gather_open_records", "make_persons", "name_sources", "place"]
 def gather_open_records(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
     """Gather the unplaced records of all sources in one table.
 
-    Returns RECORDS, ``order`` (Int32, the position of the source) and ``at`` (UInt32, the position in the RECORDS of
-    that source); in order of both.
+    Returns RECORDS, ``source_index`` (Int32) and ``position`` (UInt32, the position in the RECORDS of that source), in
+    order of both.
     """
     return pl.concat(
         [
-            unplaced(records, placement).with_columns(pl.lit(source_index, pl.Int32).alias("order"))
+            unplaced(records, placement).with_columns(pl.lit(source_index, pl.Int32).alias("source_index"))
             for source_index, records in enumerate(sources)
         ],
         how="diagonal",
@@ -27,23 +27,23 @@ def gather_open_records(sources: Sequence[Records], placement: Placement) -> pl.
 
 
 def name_sources(sources: Sequence[Records]) -> pl.Expr:
-    """Turn ``order`` into ``source``, the name of the source."""
+    """Turn ``source_index`` into ``source``, the name of the source."""
     names = dict(enumerate(records.source.name for records in sources))
-    return pl.col("order").replace_strict(names, return_dtype=pl.String).alias("source")
+    return pl.col("source_index").replace_strict(names, return_dtype=pl.String).alias("source")
 
 
 def place(sources: Sequence[Records], placement: Placement, linked: pl.DataFrame) -> Placement:
     """Place open records with their persons.
 
-    ``linked``: each placed record once, as ``order`` and ``at`` of :func:`gather_open_records`; with ``person_id``,
-    ``method``, ``match_weight`` and ``match_probability``.
+    ``linked``: each placed record once, by ``source_index`` and ``position``, with ``person_id``, ``method``,
+    ``match_weight`` and ``match_probability``.
     """
     links = dict(placement.links)
     for source_index, records in enumerate(sources):
-        of_source = linked.filter(pl.col("order") == source_index)
+        of_source = linked.filter(pl.col("source_index") == source_index)
         name = records.source.name
         links[name] = links[name].with_columns(
-            links[name][column].scatter(of_source["at"], of_source[column])
+            links[name][column].scatter(of_source["position"], of_source[column])
             for column in ("person_id", "method", "match_weight", "match_probability")
         )
     return Placement(placement.persons, links)
@@ -58,7 +58,7 @@ def make_persons(
 
     ``groups``: ``record`` (position in ``records``) and ``group`` (any integer).
     """
-    on_spine = pl.col("order").is_in([index for index, each in enumerate(sources) if each.source.spine])
+    on_spine = pl.col("source_index").is_in([index for index, each in enumerate(sources) if each.source.spine])
     members = records[groups["record"]].hstack(groups).with_columns(on_spine.alias("spine"))
     defining = (
         members.sort("spine", "record", descending=[True, False])
@@ -75,8 +75,8 @@ def make_persons(
         name_sources(sources),
     )
     placed = members.join(defining.select("group", "person_id"), on="group", how="left", maintain_order="left").select(
-        "order",
-        "at",
+        "source_index",
+        "position",
         "person_id",
         pl.when("spine").then(pl.lit("spine", METHOD)).otherwise(pl.lit("new_person", METHOD)).alias("method"),
         pl.lit(None, pl.Float64).alias("match_weight"),

@@ -1,10 +1,11 @@
 """Probabilistic linkage of the records that the exact linkage leaves open.
 
 Each open record is compared with the persons who share enough with it (:mod:`~linkcore.linkage.blocking`), on all
-identifiers (:mod:`~linkcore.linkage.comparisons.comparisons`), with weights that the exact links have taught
-(:mod:`~linkcore.linkage.learning.labels`). Its person is decided (:mod:`~linkcore.linkage.decisions.persons`), by a
-threshold that a test on records with known persons has chosen (:mod:`~linkcore.linkage.self_test`). Records without a
-person are compared with each other, and groups of them make new persons (:mod:`~linkcore.linkage.decisions.groups`).
+identifiers (:mod:`~linkcore.linkage.comparisons.comparisons`). The weights are learned from the exact links
+(:mod:`~linkcore.linkage.learning.labels`). A record is linked to the most probable person, if the probability reaches a
+threshold (:mod:`~linkcore.linkage.decisions.persons`). A test on records with known persons chooses the threshold
+(:mod:`~linkcore.linkage.self_test`). Records that are not linked are then compared with each other, and groups of them
+become new persons (:mod:`~linkcore.linkage.decisions.groups`).
 """
 
 from collections.abc import Sequence
@@ -35,7 +36,7 @@ __all__ = ["link_probabilistically"]
 
 _STEPS: Final = 4
 
-# A candidate is kept from this probability on: an opt-out of that person withholds the record.
+# Even improbable candidates are kept, because an opt-out of any of them withholds the record.
 _LEAST_PROBABILITY_KEPT: Final = 0.001
 
 
@@ -48,10 +49,10 @@ def link_probabilistically(
     seed: int,
     progress: Progress = silent,
 ) -> Probabilistic:
-    """Link the records that the exact linkage left open, to the persons listed and then with each other.
+    """Link the records that the exact linkage left open: first to its persons, then with each other.
 
-    A conflict is open too. It may come back to the person whose number it carries, if everything else speaks for that
-    person, in spite of the name and birth date that made it a conflict, and more than for anybody else.
+    A conflict is open too: the person with its NHS Number has another name and birth date. It can still be linked to
+    that person, if all its other identifiers together speak for that person, and more than for anybody else.
 
     Examples
     --------
@@ -73,11 +74,11 @@ def link_probabilistically(
         return _nothing_compared(sources, placement, open_records, compared)
     tested = [
         index
-        for index in sorted(open_records["order"].unique())
+        for index in sorted(open_records["source_index"].unique())
         if not sources[index].source.spine and placement.persons.height
     ]
-    # With a given model nothing is learned, but the same records are hidden, so that the thresholds are the same as in
-    # the run that learned the model.
+    # A run with a given model learns nothing. It still hides the same records, so that it chooses the same thresholds
+    # as the run that learned the model.
     hidden = hide_numbers(sources, placement, exact or Exact(), tested=tested, keep=ENOUGH_LABELS, seed=seed)
     inputs = FallbackInputs(sources, placement, fallback, open_records, comparable, compared, hidden)
     kinds = further_kinds([records.source for records in sources])
@@ -154,8 +155,8 @@ def _quality_inputs(inputs: FallbackInputs, found: PersonsFound) -> QualityInput
 
 def _links_to_persons(compared: pl.DataFrame, accepted: pl.DataFrame, prior_weight: float) -> pl.DataFrame:
     return compared[accepted["record"]].select(
-        "order",
-        "at",
+        "source_index",
+        "position",
         accepted["person"].alias("person_id"),
         pl.lit("probabilistic", METHOD).alias("method"),
         (accepted["weight"] + prior_weight).round(9).alias("match_weight"),
@@ -166,7 +167,7 @@ def _links_to_persons(compared: pl.DataFrame, accepted: pl.DataFrame, prior_weig
 def _possible_persons(
     sources: Sequence[Records], compared: pl.DataFrame, candidates: pl.DataFrame, prior_weight: float
 ) -> pl.DataFrame:
-    """Return every candidate that is not negligible, by ``source`` and ``record_id``."""
+    """Return every candidate whose probability is not negligible, with ``source`` and ``record_id``."""
     possible = candidates.filter(pl.col("probability") >= _LEAST_PROBABILITY_KEPT)
     return compared[possible["record"]].select(
         name_sources(sources),

@@ -1,4 +1,4 @@
-"""What the fallback did: the placement and the model for everybody above, and what its quality is measured from."""
+"""The result of the fallback: the links and the model for its callers, and the data to measure its quality."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,26 +17,27 @@ __all__ = ["Probabilistic", "QualityInputs"]
 
 @dataclass(frozen=True, eq=False, repr=False)
 class QualityInputs:
-    """What the quality of a fallback is measured from.
+    """The data from which the quality of a fallback is measured.
 
     Parameters
     ----------
     open_records : polars.DataFrame
-        All open records, with ``order``, the position of their source.
+        All open records, with ``source_index``, the position of their source.
     comparable : polars.Series
-        Boolean: which of them have enough identifiers to be compared.
+        Boolean, one value for each open record: whether it has enough identifiers to be compared.
     accepted : polars.Series
-        UInt32: which of the compared records, by position among them, were linked.
+        UInt32: the positions, among the compared records, of those that were linked.
     hidden : HiddenNumbers
-        The records of the self-test.
+        The records of the self-test: their person is known, and their NHS Numbers were hidden.
     outcomes : Outcomes, optional
-        What became of the hidden records; None without any.
+        What became of the hidden records; None if no record was hidden.
     proposed : polars.DataFrame
-        ``record`` and ``person``: hidden records whose true person some blocking rule proposed.
+        ``record`` and ``person``: the hidden records for which a blocking rule proposed the true person.
     left_out : mapping of str to int
-        By blocking rule, how many times a person was in a block too large to be compared.
+        For each blocking rule, how many times a person was in a block too large to be compared.
     departures : polars.DataFrame
-        How the open records differ from what was learned: :func:`linkcore.linkage.learning.departures.departures`.
+        How the open records differ from those that the model learned from; see
+        :func:`linkcore.linkage.learning.departures.departures`.
     """
 
     open_records: pl.DataFrame
@@ -51,39 +52,39 @@ class QualityInputs:
 
 @dataclass(frozen=True, eq=False)
 class Probabilistic:
-    """What the probabilistic linkage did.
+    """The result of the probabilistic linkage.
 
     Parameters
     ----------
     placement : Placement
-        The placement with the records that the fallback placed, and with the new persons that it made of groups.
+        The placement of all records, with the links of the fallback and the new persons that it made from groups.
     model : Model, optional
-        The model that compared records; None where nothing was open.
+        The model that compared records; None if no record could be compared.
     learned_from : str
         ``"labels"``, ``"expectation maximisation"``, ``"given"``, or ``"nothing"``.
     thresholds : mapping of str to Threshold
-        By source, the probability from which it was linked, and how that was chosen.
+        For each source, the probability from which its records were linked, and how that threshold was chosen.
     pi : mapping of str to float
-        By source, the chance that the person of an open record is listed.
+        For each source, the chance that the person of an open record is listed, that is, known from the exact linkage.
     candidates : polars.DataFrame
         ``source``, ``record_id``, ``person_id``, ``match_weight`` and ``match_probability``: every person that an open
         record may be of, linked or not. It stays with the trusted team.
     counts : mapping of str to int
-        ``open`` records, and those ``compared``; ``labels``, and those of reviewers that were lost, ``labels_lost``,
-        because their record is not open any more or their person not listed; ``hidden`` records;
-        ``pairs_with_persons`` and ``pairs_among_records``; ``left_out``, how many times a person was in a block too
-        large to be compared.
+        Number of ``open`` records, of those that were ``compared``, and of ``hidden`` records. Number of ``labels``;
+        and of ``labels_lost``, which reviewers gave, but whose record is not open any more or whose person is not
+        listed. Number of ``pairs_with_persons`` and ``pairs_among_records``. ``left_out``: how many times a person was
+        in a block too large to be compared.
     records : polars.DataFrame
-        RECORDS of the open records that were compared, ``source`` (String), and ``unseen`` (Float64: the chance that
-        the person of the record, being listed, is none of its candidates).
+        The open records that were compared: the columns of RECORDS, ``source`` (String), and ``unseen`` (Float64). If
+        the person of a record is listed, ``unseen`` is the chance that none of its candidates is that person.
     quality_inputs : QualityInputs, optional
-        What its quality is measured from; None where nothing was open, and once the quality has been measured.
+        The data to measure its quality; None if no record could be compared, and after the quality was measured.
     source_models : mapping of str to Model
-        By source, the model with m of its own.
+        For each source, the model with the m probabilities of that source.
     relatives : Relatives
-        What was learned of how relatives differ.
+        What was learned about how the records of relatives differ.
     listed : int
-        Number of persons with whom open records were compared: those of the exact linkage.
+        Number of listed persons: those of the exact linkage, with whom open records were compared.
     """
 
     placement: Placement

@@ -1,4 +1,4 @@
-"""How the records without a number differ from what was learned of those with one."""
+"""How records without an NHS Number differ from those with one, from which the model was learned."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -29,17 +29,16 @@ def departures(
     models: Mapping[int, Model],
     probabilities: Callable[[pl.Series], pl.Series],
 ) -> pl.DataFrame:
-    """Estimate m on the pairs of open records and persons, from the learned m on, and hold the two side by side.
+    """Estimate m on the pairs of open records and persons, beginning with the learned m, and compare the two.
 
     Expectation maximisation (Dempster, Laird and Rubin 1977) with u and π as they are: each pair counts by the
-    probability that it is of one person. One m is estimated for all sources, as a factor of what each of them has
-    learned; it is of true pairs that some blocking rule proposes, so the levels of disagreement come out a little rarer
-    than they are.
+    probability that it is of one person. One m is estimated for all sources, as a factor of what was learned for each.
+    Only pairs that some blocking rule proposes are seen, so levels of disagreement come out a little rarer than they
+    are.
 
     ``candidates``: ``record``, ``person``, ``weight``, ``relative`` and ``gamma_*`` of open records.
     ``probabilities``: turns weights of the candidates into probabilities.
-    Returns a row a level: ``comparison``, ``level``, ``m_learned``, ``m_open``; the first as expected for these
-    records.
+    Returns a row a level: ``comparison``, ``level``, ``m_learned`` (what is expected of these records), ``m_open``.
     """
     if candidates.is_empty():
         return pl.DataFrame(schema=_DEPARTURES)

@@ -1,8 +1,8 @@
-"""Learning without labels: which m make the pairs that blocking proposes likeliest, by expectation maximisation.
+"""Learning without labels: expectation maximisation finds the m that make the proposed pairs likeliest.
 
-Splink learns m on pairs that agree on one key, and takes the mean over keys. Where records of one person differ in just
-one of their identifiers, each key shows m of the others too low. So here all pairs that any rule proposes are looked at
-together, by the weights that they are judged by later, term frequencies included.
+Splink learns m on pairs that agree on one key, and takes the mean over keys. If records of one person differ in just
+one of their identifiers, each key shows m of the others too low. So here all pairs that any rule proposes teach
+together, with the weights that score them later, term frequencies included.
 """
 
 import math
@@ -26,7 +26,7 @@ _ROUNDS: Final = 500
 _CONVERGED: Final = 1e-5
 
 ONE_PERSON: Final = "one person"
-"""The class of pairs of one person, as one may be given something of it."""
+"""Name of the class of pairs of one person; the other classes are kinds of relatives."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,9 +73,9 @@ def maximise(
     computation in the Fellegi-Sunter model of record linkage"; Dempster, Laird and Rubin 1977). Pairs that no rule
     proposes are taken to be of two persons.
 
-    Two who live together agree on much, and there may be more of them than of records of one person: left to itself,
-    the estimate would settle on them. So they are a class of their own, in which some comparisons are as they must be
-    of two persons, and only the others are learned.
+    People who live together agree on much, and pairs of them may outnumber pairs of one person. The estimate would then
+    settle on them. So they are a class of their own: the comparisons that are known for two persons are given, and only
+    the others are learned.
 
     ``pairs``: ``weight`` (bits, by ``model``) and ``gamma_*``, of all pairs that some rule proposes.
     ``all_pairs``: how many pairs there are, proposed or not.
@@ -94,7 +94,7 @@ def maximise(
     }
     classes = {ONE_PERSON: begun} | {kind: begun | of_kind for kind, of_kind in fixed.items()}
     weights = pairs["weight"].to_numpy()
-    # As many as would be found if every pair that is likelier than not at even odds of one in all were right.
+    # Begin with the pairs that are likelier than not if, of all pairs, one is of one person.
     likely = max(float((weights > math.log2(max(all_pairs, 2))).sum()), 1.0)
     most = all_pairs / (2 * len(classes))
     sizes = dict.fromkeys(classes, min(likely, most))

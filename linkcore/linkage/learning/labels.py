@@ -29,9 +29,9 @@ def labelled_records(
     the records that they leave open, so that what is learned holds for the sources on which it is used. Conflicts, and
     the records that define their persons, are not drawn.
 
-    ``unknown``: ``order`` of the source of each open record.
-    ``hidden``: ``order`` and ``at`` of records that are not learned from, because they test what is learned.
-    Returns RECORDS, ``label`` (UInt32), the person, and ``order`` (Int32), the source.
+    ``unknown``: ``source_index`` of each open record.
+    ``hidden``: ``source_index`` and ``position`` of the records of the self-test, which are not learned from.
+    Returns RECORDS, ``label`` (UInt32, the person) and ``source_index`` (Int32).
     """
     import numpy as np
 
@@ -39,13 +39,13 @@ def labelled_records(
     drawn = []
     for source_index, records in enumerate(sources):
         name = records.source.name
-        share = round(_LARGEST_SAMPLE * (unknown["order"] == source_index).sum() / unknown.height)
+        share = round(_LARGEST_SAMPLE * (unknown["source_index"] == source_index).sum() / unknown.height)
         persons = placement.links[name]["person_id"]
         eligible = _eligible(records, placement)
         if hidden is not None:
-            eligible = eligible.scatter(hidden.filter(pl.col("order") == source_index)["at"], False)
+            eligible = eligible.scatter(hidden.filter(pl.col("source_index") == source_index)["position"], False)
         rows = sample(eligible.arg_true(), share, generator)
-        of_source = pl.lit(source_index, pl.Int32).alias("order")
+        of_source = pl.lit(source_index, pl.Int32).alias("source_index")
         drawn.append(records.frame[rows].with_columns(persons[rows].alias("label"), of_source))
     labelled = pl.concat(drawn, how="diagonal")
     # Shuffled, so that where a person has records of several sources it is not always the first source's that stays.
@@ -61,8 +61,8 @@ def _eligible(records: Records, placement: Placement) -> pl.Series:
 def reviewed_records(sources: Sequence[Records], placement: Placement, labels: pl.DataFrame) -> pl.DataFrame:
     """Return the open records whose person a reviewer has named.
 
-    Returns RECORDS, ``label`` and ``order``, as of :func:`labelled_records`, each once: of the matches whose records
-    are still open, and whose persons are still there.
+    Returns the columns of :func:`labelled_records`, each record once. A match counts if its record is still open and
+    its person still exists.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def reviewed_records(sources: Sequence[Records], placement: Placement, labels: p
     >>> labels = pl.DataFrame(
     ...     [("seen", "1", "gp", "0", True), ("seen", "9", "gp", "0", True)], schema=LABELS, orient="row")
     >>> found = reviewed_records(sources, link_exactly(sources, Exact()), labels)
-    >>> found.select("family_name", "label", "order").rows()
+    >>> found.select("family_name", "label", "source_index").rows()
     [('OKORO', 0, 1)]
     """
     matches = labels.filter("match").unique(["source", "record_id"], keep="first", maintain_order=True)
@@ -88,10 +88,10 @@ def reviewed_records(sources: Sequence[Records], placement: Placement, labels: p
     ).filter(pl.col("label").is_not_null())
     found = [
         unplaced(records, placement)
-        .drop("at")
+        .drop("position")
         .join(persons.filter(pl.col("source") == records.source.name).select("record_id", "label"), on="record_id")
         .sort("row")
-        .with_columns(pl.lit(source_index, pl.Int32).alias("order"))
+        .with_columns(pl.lit(source_index, pl.Int32).alias("source_index"))
         for source_index, records in enumerate(sources)
     ]
     return pl.concat(found, how="diagonal")

@@ -35,10 +35,10 @@ __all__ = [
 NEEDED: Final = ("given_name", "family_name", "birth_date", "postcode")
 """Comparable columns without which nobody's relatives can be found."""
 
-# What relatives share because they live together is not learned: they agree on it as one person does with itself.
+# Relatives share these because they live together, and agree on them as records of one person do: nothing is learned.
 _OF_THE_HOUSEHOLD: Final = ("postcode", "address", "place")
 
-# Fewer pairs of a kind of relatives than this are not told from chance.
+# With fewer pairs, a kind of relatives cannot be distinguished from chance agreement.
 _ENOUGH_PAIRS: Final = 100
 
 SAME_BIRTH_DATE: Final = "same birth date"
@@ -106,7 +106,7 @@ def count_relatives(
     Two of one name, birth date and home are one person who is listed twice, and teach nothing.
     """
     known = [each for each in comparisons if each.name not in _OF_THE_HOUSEHOLD]
-    # What is missing equals nothing: a null here would leave out all that share the other of the two.
+    # With a null here, NOT IN would be unknown for everybody who shares the other of the two, and leave them out.
     crowded = (
         f"SELECT family_name, postcode FROM {people} WHERE family_name IS NOT NULL AND postcode IS NOT NULL "
         f"GROUP BY ALL HAVING count(*) > {LARGEST_BLOCK_OF_ONE}"

@@ -16,7 +16,7 @@ from linkcore.linkage.model.significant_digits import significant
 
 __all__ = ["level_shifts", "shift_frame", "shifted", "source_models"]
 
-# Strengths that the leaning may have, in pairs: from none to one that no sample is a match for.
+# How strongly a source may lean on all sources, in pairs: from one pair to more pairs than any sample has.
 _STRENGTHS: Final = tuple(2.0**power for power in range(25))
 
 

@@ -62,7 +62,7 @@ class Level:
     Raises
     ------
     ProgrammeError
-        If a probability is none, or only one of the two is there.
+        If m or u is not a probability above 0, or only one of the two is given.
     """
 
     condition: str

@@ -27,7 +27,7 @@ class HiddenNumbers:
     Parameters
     ----------
     records : polars.DataFrame
-        RECORDS, ``order`` (Int32, the position of the source), ``at`` (UInt32, the position in its RECORDS),
+        RECORDS, ``source_index`` (Int32), ``position`` (UInt32, the position in the RECORDS of that source),
         ``true_person`` (UInt32, the person with the number), ``conflict`` (Boolean) and ``chooses`` (Boolean: whether
         it is in the half that chooses the threshold; the other half reports). One record a person and source; all
         records of a person are in the same half.
@@ -83,7 +83,7 @@ def hide_numbers(
     chooses = generator.random(placement.persons.height) < 0.5
     drawn = [known.clear().with_columns(pl.lit(False).alias("chooses"))]
     for source_index in tested:
-        of_source = known.filter(pl.col("order") == source_index)
+        of_source = known.filter(pl.col("source_index") == source_index)
         shuffled = generator.permutation(of_source.height)
         first_of_person = of_source["true_person"][shuffled].arg_unique().sort()
         size = min(_MOST_OF_A_SOURCE, int(first_of_person.len() * share))
@@ -98,11 +98,13 @@ def hide_numbers(
 
 
 def _known(sources: Sequence[Records], placement: Placement, tested: Sequence[int]) -> pl.DataFrame:
-    """Return all records with a number: ``at``, ``conflict``, ``true_person`` and ``order``."""
+    """Return all records with a number: ``position``, ``conflict``, ``true_person`` and ``source_index``."""
     # A person's id is its position in PERSONS.
     of_number = NumberIndex(placement.persons["nhs_number"])
     known = [
-        pl.DataFrame(schema={"at": pl.UInt32, "conflict": pl.Boolean, "true_person": pl.UInt32, "order": pl.Int32})
+        pl.DataFrame(
+            schema={"position": pl.UInt32, "conflict": pl.Boolean, "true_person": pl.UInt32, "source_index": pl.Int32}
+        )
     ]
     for source_index in tested:
         records = sources[source_index]
@@ -110,20 +112,21 @@ def _known(sources: Sequence[Records], placement: Placement, tested: Sequence[in
         known.append(
             conflicts.alias("conflict")
             .to_frame()
-            .with_row_index("at")
+            .with_row_index("position")
             .with_columns(
-                of_number.find(records.frame["nhs_number"]).alias("true_person"), order=pl.lit(source_index, pl.Int32)
+                of_number.find(records.frame["nhs_number"]).alias("true_person"),
+                source_index=pl.lit(source_index, pl.Int32),
             )
             .filter(pl.col("true_person").is_not_null())
-            .select("at", "conflict", "true_person", "order")
+            .select("position", "conflict", "true_person", "source_index")
         )
     return pl.concat(known)
 
 
 def _rows_of(records: Records, source_index: int, taken: pl.DataFrame) -> pl.DataFrame:
-    of_source = taken.filter(pl.col("order") == source_index).sort("at")
-    rows = records.frame[of_source["at"]]
-    return rows.hstack(of_source.select("order", "at", "true_person", "conflict", "chooses"))
+    of_source = taken.filter(pl.col("source_index") == source_index).sort("position")
+    rows = records.frame[of_source["position"]]
+    return rows.hstack(of_source.select("source_index", "position", "true_person", "conflict", "chooses"))
 
 
 def _without(sources: Sequence[Records], persons: pl.DataFrame, hidden: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
@@ -131,7 +134,7 @@ def _without(sources: Sequence[Records], persons: pl.DataFrame, hidden: pl.DataF
     affected = hidden.select("nhs_number").unique()
     numbers, remaining = NumberIndex(affected["nhs_number"]), []
     for source_index, records in enumerate(sources):
-        hidden_rows = hidden.filter(pl.col("order") == source_index)["at"]
+        hidden_rows = hidden.filter(pl.col("source_index") == source_index)["position"]
         others = numbers.find(records.frame["nhs_number"]).is_not_null().scatter(hidden_rows, False)
         remaining.append(replace(records, frame=records.frame.filter(others)))
     as_they_were = persons.join(affected, on="nhs_number", how="semi", maintain_order="left")

@@ -12,17 +12,18 @@ _DEVIATIONS: Final = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
 
 
 def wilson(events: pl.Series, trials: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return the ends of the 95 % score interval of a probability, ``low`` and ``high``; null without trials.
+    """Return ``low`` and ``high``, the ends of the 95 % score interval of a probability; null if there are no trials.
 
-    Wilson 1927, "Probable inference, the law of succession, and statistical inference". Of n trials without an event
-    the upper end is z² / (n + z²): to be sure of 0.2 % takes 1,917 trials.
+    Wilson 1927, "Probable inference, the law of succession, and statistical inference". If none of n
+    trials is an event, the upper end is z² / (n + z²). To show that a probability is below 0.2 % takes 1,917 such
+    trials.
 
     Examples
     --------
     >>> [end.item() for end in wilson(pl.Series([5]), pl.Series([100]))]  # 5 of 100: 2.2 % to 11.2 %
     [0.02154..., 0.11175...]
     """
-    # Squares of counts are more than whole numbers of 32 bits hold.
+    # The square of a count can exceed a 32-bit integer.
     events, trials = events.cast(pl.Float64), trials.cast(pl.Float64)
     trials = trials.set(trials <= 0, None)
     rate, square = events / trials, _DEVIATIONS**2
@@ -32,12 +33,13 @@ def wilson(events: pl.Series, trials: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def among_links(events: float, trials: float, links: int) -> tuple[float, float]:
-    """Return the ends of the 95 % interval of the share of events among other cases.
+    """Return the ends of the 95 % interval of the share of events among the ``links`` of a run.
 
-    A sample shows ``events`` in ``trials``. The question is the share among the ``links`` of this run. They are a count
-    of cases, as the sample is, and not a probability. So the interval covers the chance in both. It is that of the
-    beta-binomial predictive distribution: a Beta posterior of the rate with Jeffreys' prior, and a binomial number of
-    links (for the prior: Brown, Cai and DasGupta 2001, "Interval estimation for a binomial proportion").
+    A sample had ``events`` in ``trials``. The share among the links is a share of finitely many cases, as the sample's
+    is, and not a probability. So the interval allows for chance twice: in the sample, and among the links. It is the
+    prediction interval of the beta-binomial distribution: the rate has a Beta posterior with Jeffreys' prior, and the
+    number of events among the links is binomial (for the prior: Brown, Cai and DasGupta 2001, "Interval estimation for
+    a binomial proportion").
 
     Examples
     --------
@@ -54,10 +56,11 @@ def among_links(events: float, trials: float, links: int) -> tuple[float, float]
     events = min(max(events, 0.0), trials)
     alpha, beta = events + 0.5, trials - events + 0.5
     y = np.arange(links, dtype=np.float64)
-    # Each probability comes from the one before it, without gamma functions of large numbers.
-    steps = np.log((links - y) * (y + alpha)) - np.log((y + 1) * (links - y - 1 + beta))
-    logs = np.concatenate([[0.0], np.cumsum(steps)])
-    cumulative = np.cumsum(np.exp(logs - logs.max()))
+    # The ratio of the probabilities of y + 1 and of y events needs no gamma functions of large numbers.
+    log_ratios = np.log((links - y) * (y + alpha)) - np.log((y + 1) * (links - y - 1 + beta))
+    # Up to a constant, which the division below removes.
+    log_probabilities = np.concatenate([[0.0], np.cumsum(log_ratios)])
+    cumulative = np.cumsum(np.exp(log_probabilities - log_probabilities.max()))
     cumulative /= cumulative[-1]
     low, high = (int(np.searchsorted(cumulative, q)) for q in ((1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2))
     return low / links, min(high, links) / links

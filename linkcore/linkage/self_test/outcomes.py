@@ -108,7 +108,7 @@ class Trial:
         candidate, and over its probability. A record without a number whose fields no hidden record has cannot be
         represented. It stands for itself, by the probabilities that it was given.
 
-        ``open_records``: RECORDS and ``order``.
+        ``open_records``: RECORDS and ``source_index``.
         ``best_of_open``: :func:`best_candidates` of the open records, a row for each; and ``listed``, the chance that
         its person is listed.
         ``pi``: by source; ``unseen``: by hidden record, the chance that its person, being listed, is no candidate.
@@ -131,16 +131,18 @@ class Trial:
 
     def _unlike(self, target: pl.DataFrame) -> pl.DataFrame:
         """Return the records (by position) with fields that no hidden record of their source and half has, by half."""
-        fields = fields_present(target).with_columns(target["order"]).with_row_index("position")
-        tested = fields_present(self.hidden.records).hstack(self.hidden.records.select("order", "chooses"))
-        halves = fields.select("order").unique().join(pl.DataFrame({"chooses": [True, False]}), how="cross")
+        fields = fields_present(target).with_columns(target["source_index"]).with_row_index("position")
+        tested = fields_present(self.hidden.records).hstack(self.hidden.records.select("source_index", "chooses"))
+        halves = fields.select("source_index").unique().join(pl.DataFrame({"chooses": [True, False]}), how="cross")
         # A source or half of which nothing was tested has no outcomes.
-        halves = halves.join(tested.select("order", "chooses").unique(), on=["order", "chooses"], how="semi")
+        halves = halves.join(
+            tested.select("source_index", "chooses").unique(), on=["source_index", "chooses"], how="semi"
+        )
         compared = [name for name in fields.columns if name != "position"] + ["chooses"]
         return (
-            fields.join(halves, on="order")
+            fields.join(halves, on="source_index")
             .join(tested.unique(), on=compared, how="anti")
-            .select("position", "order", "chooses")
+            .select("position", "source_index", "chooses")
             .sort("chooses", "position")
         )
 
@@ -148,10 +150,10 @@ class Trial:
         """Return the rows of records that no hidden record is like: right, another person, nobody listed."""
         # They are measured as their half is, whose hidden records stand for all records of the source without a number.
         tested = self._records.group_by("source", "chooses").len("tested")
-        sizes = target.group_by(pl.col("order").alias("source")).len("numberless")
+        sizes = target.group_by(pl.col("source_index").alias("source")).len("numberless")
         found = best.select("probability", "listed")[unlike["position"]]
         alone = (
-            unlike.rename({"order": "source"})
+            unlike.rename({"source_index": "source"})
             .hstack(found)
             .join(tested, on=["source", "chooses"], how="left", maintain_order="left")
             .join(sizes, on="source", how="left", maintain_order="left")
@@ -183,7 +185,7 @@ class Trial:
         weight_of_true = self.candidates.select("record", true_person="person", weight_of_true="weight")
         return self.hidden.records.select(
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"),
-            pl.col("order").alias("source"),
+            pl.col("source_index").alias("source"),
             "true_person",
             "conflict",
             "chooses",
@@ -268,10 +270,10 @@ def _reweighted(
     """Return the weights that make the rows of each half like the records of its source without a number."""
     halves = rows.select("source", "chooses").unique(maintain_order=True).with_row_index("half")
     half = rows.join(halves, on=["source", "chooses"], how="left", maintain_order="left")["half"]
-    of_source = target.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("position"), source="order")
+    of_source = target.select(pl.int_range(pl.len(), dtype=pl.UInt32).alias("position"), source="source_index")
     # Records that stand for themselves are not represented by others.
     represented = of_source.join(halves, on="source").join(
-        unlike.rename({"order": "source"}), on=["position", "source", "chooses"], how="anti"
+        unlike.rename({"source_index": "source"}), on=["position", "source", "chooses"], how="anti"
     )
     weights = rake(
         _pattern(rows, hidden[rows["record"]]),

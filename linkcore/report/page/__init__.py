@@ -1,1 +1,1 @@
-"""The report: one page of HTML, its sections, charts and words."""
+"""The report page: its sections, charts and words."""

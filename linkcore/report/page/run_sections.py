@@ -16,15 +16,16 @@ _TEXT: Final = {"setting": pl.String, "value": pl.String}
 
 
 def drift_section(quality: Quality) -> Section | None:
-    """Show what changed since an earlier run."""
+    """Show what changed since an earlier run; None if there is none to compare with."""
     drift = quality.drift
     if drift is None:
         return None
     flagged = drift.filter(pl.col("flagged")).height
     text = f"Compared with {quality.run.previous or 'an earlier run'}: {flagged} of {drift.height} values are flagged."
-    first = pl.col("flagged") | (pl.col("source") == ALL)
+    shown_first = pl.col("flagged") | (pl.col("source") == ALL)
     parts = (
-        _changes(drift.filter(first), "Flagged changes, and changes of all sources together"),
+        _changes(drift.filter(shown_first), "Flagged changes, and changes of all sources together"),
+        # In a figure, tables are folded until the reader opens them. This figure has no drawings.
         Figure("", (), (), (_changes(drift, "All changes"),)),
     )
     return Section("drift", "Changes since the earlier run", (text,), parts)
@@ -41,12 +42,12 @@ def _changes(drift: pl.DataFrame, caption: str) -> Table:
 
 
 def run_section(quality: Quality) -> Section | None:
-    """Show the settings, versions and times of the run."""
+    """Show the settings, versions and times of the run; None if none of them is known."""
     run = quality.run
     if not run.version and not run.settings and not run.seconds:
         return None
-    stated = {"linkcore": run.version, **run.libraries}
-    versions = pl.DataFrame({"library": list(stated), "version": list(stated.values())})
+    libraries = {"linkcore": run.version, **run.libraries}
+    versions = pl.DataFrame({"library": list(libraries), "version": list(libraries.values())})
     general = {name: value for name, value in run.settings.items() if name != "sources"}
     settings = {"reference date": run.reference_date, "seed": run.seed, **dict(_flat(general))}
     folded = [table(versions, "Versions")]
@@ -57,7 +58,7 @@ def run_section(quality: Quality) -> Section | None:
         )
     sources = run.settings.get("sources")
     if isinstance(sources, Mapping):
-        folded += [_settings(dict(_flat(of)), f"Settings of {name}") for name, of in sources.items()]
+        folded += [_settings(dict(_flat(stated)), f"Settings of {name}") for name, stated in sources.items()]
     parts = (_settings(settings, "Settings"), Figure("", (), (), tuple(folded)))
     text = "The same sources, settings and versions give the same links and the same values. Only the times differ."
     return Section("run", "The run", (text,), parts)
@@ -78,7 +79,7 @@ def _stated(value: object) -> str:
 
 
 def _flat(settings: object, place: str = "") -> Iterator[tuple[str, object]]:
-    """Yield each setting under its full name."""
+    """Yield each setting with its full name, such as ``columns.postcode`` or ``rules[1].name``."""
     if isinstance(settings, Mapping) and settings:
         for name, value in settings.items():
             yield from _flat(value, f"{place}.{name}" if place else str(name))
@@ -90,12 +91,12 @@ def _flat(settings: object, place: str = "") -> Iterator[tuple[str, object]]:
 
 
 def limits_section(quality: Quality) -> Section:
-    """Show what the report cannot tell."""
+    """State what the report cannot tell."""
     text = [
         "A probabilistic link is a judgement. It has a probability, and some links are wrong.",
         "Links on the NHS Number are not tested here. A wrong number goes unnoticed if name and birth date agree well "
         "enough with the person it belongs to.",
-        *(_of_test(quality.fallback) if quality.fallback is not None else ()),
+        *(_limits_of_test(quality.fallback) if quality.fallback is not None else ()),
         "A group may be linked less well because its records lack identifiers, because its people are not on the "
         "spine, or because they move. The report cannot tell these apart.",
     ]
@@ -108,12 +109,12 @@ def limits_section(quality: Quality) -> Section:
     return Section("limits", "Limits", tuple(text))
 
 
-def _of_test(fallback: FallbackQuality) -> Iterator[str]:
+def _limits_of_test(fallback: FallbackQuality) -> Iterator[str]:
     if fallback.rates.is_empty():
-        yield "No records with an NHS Number were there to test with. How many links are wrong or missed is not known."
+        yield "There were no records with an NHS Number to test with. How many links are wrong or missed is not known."
         return
     yield (
-        "Rates of false and missed links are measured on records with an NHS Number, weighted to resemble those "
-        "without one in which identifiers they have and how well these agree. Any other difference between the two is "
-        "not seen."
+        "Rates of false and missed links are measured on records with an NHS Number. These are weighted so that "
+        "together they resemble the records without one: in which identifiers they have, and in how well these agree. "
+        "The weights do not correct for any other difference."
     )

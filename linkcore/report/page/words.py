@@ -26,7 +26,7 @@ HIDDEN: Final = "*"
 """Shown in place of a suppressed count, and of any value calculated from one."""
 
 NOTHING: Final = "–"
-"""Shown where there is no value, such as the rate of no records."""
+"""Shown where there is no value, such as a rate when there are no records."""
 
 METHODS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -38,7 +38,7 @@ METHODS: Final[Mapping[str, str]] = MappingProxyType(
         "unlinked": "unlinked",
     }
 )
-"""How a record was linked to its person."""
+"""For each method of linking a record to its person, the words that the report shows."""
 
 STATUSES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -60,7 +60,7 @@ STATUSES: Final[Mapping[str, str]] = MappingProxyType(
         "valid": "valid",
     }
 )
-"""The status of an identifier's value."""
+"""For each status of an identifier's value, the words that the report shows."""
 
 REASONS: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -74,13 +74,13 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "carried_away": "belongs to a sensitive record",
     }
 )
-"""Why a record is withheld; also the kind of rule."""
+"""For each reason why a record is withheld, the words that the report shows; each is also the name of a rule."""
 
 _ACRONYMS: Final = MappingProxyType({"nhs": "NHS", "id": "id", "gp": "GP"})
 
 
 def in_words(name: str) -> str:
-    """Write a code name as words.
+    """Write a name from the code, such as a column name, as words.
 
     Examples
     --------
@@ -146,12 +146,13 @@ def probability(value: float) -> str:
     """
     if value == 1:
         return "1"
-    digits = 4 if value < 0.99995 else 1 - math.floor(math.log10(1 - value)) - 1
+    # Near 1, write enough digits to show every nine that the value starts with.
+    digits = 4 if value < 0.99995 else -math.floor(math.log10(1 - value))
     return f"{min(value, 1 - 10.0**-digits):.{digits}f}"
 
 
 def drift_in_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Write what changed since another run: records as counts, everything else in percent.
+    """Write the previous value, the current value and the change: records as counts, all else in percent.
 
     Examples
     --------
@@ -173,7 +174,7 @@ def drift_in_words(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def seconds(duration: float) -> str:
-    """Write a duration.
+    """Write a duration: under a minute in seconds, otherwise as minutes and seconds, after any hours.
 
     Examples
     --------
@@ -184,7 +185,9 @@ def seconds(duration: float) -> str:
 
 
 def listed(items: list[str], *, most: int = 4) -> str:
-    """Write a list for a sentence, naming the first few.
+    """Write a list for a sentence. A long list names its first ``most`` items and counts the others.
+
+    A list with only one item more is written in full, so that no sentence says "1 more".
 
     Examples
     --------

@@ -1,1 +1,1 @@
-"""The formats in which a source may come, one module each; :mod:`source_data` says what a format must do."""
+"""The formats of a source, one module for each; :mod:`source_data` says what a format must do."""

@@ -40,7 +40,7 @@ UNKNOWN = PERSONS[::4].with_columns(pl.when(pl.col("record_id").str.ends_with("8
 def learned(engine: NativeEngine) -> Learned:
     """What another quarter of the records teaches."""
     labelled = PERSONS[1::4].with_columns(
-        pl.int_range(1, 400, 4, dtype=pl.UInt32, eager=True).alias("label"), pl.lit(0, pl.Int32).alias("order")
+        pl.int_range(1, 400, 4, dtype=pl.UInt32, eager=True).alias("label"), pl.lit(0, pl.Int32).alias("source_index")
     )
     return learn_from_labels(engine, labelled, seed=0)
 

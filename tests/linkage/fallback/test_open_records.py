@@ -29,10 +29,14 @@ def test_open_records_are_gathered_in_order_and_each_is_placed_in_its_own_row() 
     sources = [source("a", "ANNA", "PETER"), source("b", "CHIKE")]
     placement = nobody_placed(*sources)
     records = gather_open_records(sources, placement)
-    assert records.select("order", "at", "given_name").rows() == [(0, 0, "ANNA"), (0, 1, "PETER"), (1, 0, "CHIKE")]
+    assert records.select("source_index", "position", "given_name").rows() == [
+        (0, 0, "ANNA"),
+        (0, 1, "PETER"),
+        (1, 0, "CHIKE"),
+    ]
     found = records[[1, 2]].select(
-        "order",
-        "at",
+        "source_index",
+        "position",
         pl.Series("person_id", [7, 8], dtype=pl.UInt32),
         pl.lit("probabilistic", METHOD).alias("method"),
         pl.lit(12.5).alias("match_weight"),

@@ -66,7 +66,7 @@ def hide(
 def without(sources: Sequence[Records], hidden: HiddenNumbers) -> list[Records]:
     left = []
     for order, records in enumerate(sources):
-        taken = set(hidden.records.filter(pl.col("order") == order)["at"])
+        taken = set(hidden.records.filter(pl.col("source_index") == order)["position"])
         rows = [at for at in range(records.frame.height) if at not in taken]
         left.append(dataclasses.replace(records, frame=records.frame[rows]))
     return left
@@ -109,20 +109,20 @@ def test_hidden_records_are_unchanged_and_at_most_one_a_person_and_source(seed: 
     hidden, placement = hide(sources, tested=[1, 2], keep=keep, seed=seed)
     rows = hidden.records
     assert rows.height > 0
-    assert not rows.select("order", "true_person").is_duplicated().any()
+    assert not rows.select("source_index", "true_person").is_duplicated().any()
     name_of = dict(placement.persons.select("nhs_number", "person_id").drop_nulls().iter_rows())
     for row in rows.iter_rows(named=True):
-        record = sources[row["order"]].frame.row(row["at"], named=True)
+        record = sources[row["source_index"]].frame.row(row["position"], named=True)
         assert {name: row[name] for name in record} == record
         assert row["true_person"] == name_of[record["nhs_number"]]
-        assert row["conflict"] == placement.links[sources[row["order"]].source.name]["conflict"][row["at"]]
+        assert row["conflict"] == placement.links[sources[row["source_index"]].source.name]["conflict"][row["position"]]
     # All records of a person are in one half.
     assert rows.group_by("true_person").agg(pl.col("chooses").n_unique())["chooses"].max() == 1
 
 
 def test_records_are_drawn_from_the_tested_sources_only() -> None:
     hidden, _ = hide(drawn_sources(1, people=30, sizes=[20, 20, 20], spine=True), tested=[1, 3])
-    assert set(hidden.records["order"]) == {1, 3}
+    assert set(hidden.records["source_index"]) == {1, 3}
 
 
 def many(people: int) -> list[Records]:
@@ -180,7 +180,10 @@ def test_a_superseded_number_is_hidden_as_its_current_number() -> None:
         source("b", [(new, "ANN", "SMITH", None)], spine=False),
     ]
     hidden, _ = hide(sources, tested=[1, 2], exact=exact)
-    assert hidden.records.select("order", "true_person", "nhs_number").rows() == [(1, 0, int(new)), (2, 0, int(new))]
+    assert hidden.records.select("source_index", "true_person", "nhs_number").rows() == [
+        (1, 0, int(new)),
+        (2, 0, int(new)),
+    ]
     assert hidden.removed_persons.is_empty()
     # Without the spine, the person is whoever the other source's record says.
     hidden, _ = hide(sources[1:], tested=[0], exact=exact)

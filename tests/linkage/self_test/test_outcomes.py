@@ -17,7 +17,7 @@ from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
 
 PERSONS = 50
 FIELDS = ("given_name", "family_name", "postcode")
-OWN = pl.Schema({"true_person": pl.UInt32, "order": pl.Int32, "conflict": pl.Boolean, "chooses": pl.Boolean})
+OWN = pl.Schema({"true_person": pl.UInt32, "source_index": pl.Int32, "conflict": pl.Boolean, "chooses": pl.Boolean})
 CANDIDATES = pl.Schema(
     {"record": pl.UInt32, "person": pl.UInt32, "weight": pl.Float64, "relative": pl.Float64, "gamma_name": pl.Int32}
 )
@@ -27,7 +27,7 @@ TEXTS = dict.fromkeys(FIELDS, pl.String)
 @dataclass(frozen=True)
 class Hidden:
     true_person: int
-    order: int = 0
+    source_index: int = 0
     conflict: bool = False
     chooses: bool = False
     there: tuple[bool, ...] = (True, True, True)
@@ -53,7 +53,12 @@ def fields_of(there: Sequence[bool]) -> dict[str, str | None]:
 
 def trial(case: Case) -> Trial:
     rows = [
-        {"true_person": each.true_person, "order": each.order, "conflict": each.conflict, "chooses": each.chooses}
+        {
+            "true_person": each.true_person,
+            "source_index": each.source_index,
+            "conflict": each.conflict,
+            "chooses": each.chooses,
+        }
         | fields_of(each.there)
         for each in case.hidden
     ]
@@ -84,7 +89,7 @@ def trial(case: Case) -> Trial:
 def target(*records: dict[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Open records and their best candidates."""
     unknown = [
-        {"order": each.get("order", 0), "nhs_number": each.get("nhs_number")}
+        {"source_index": each.get("source_index", 0), "nhs_number": each.get("nhs_number")}
         | fields_of(each.get("there", (True, True, True)))
         for each in records
     ]
@@ -106,7 +111,7 @@ def target(*records: dict[str, Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
         "listed": pl.Float64,
     }
     return (
-        pl.DataFrame(unknown, schema={"order": pl.Int32, "nhs_number": pl.Int64} | TEXTS),
+        pl.DataFrame(unknown, schema={"source_index": pl.Int32, "nhs_number": pl.Int64} | TEXTS),
         pl.DataFrame(best, schema=of_best),
     )
 
@@ -121,11 +126,11 @@ def outcomes(case: Case, *records: dict[str, Any]) -> pl.DataFrame:
 def slow_best(case: Case, at: int, without: set[int]) -> tuple[int | None, float]:
     """The best candidate of a record and its probability, by decision 9."""
     record = case.hidden[at]
-    free = {each.true_person for each in case.hidden if each.order == record.order}
-    away = {person for source, person in case.taken if source == record.order} - free
+    free = {each.true_person for each in case.hidden if each.source_index == record.source_index}
+    away = {person for source, person in case.taken if source == record.source_index} - free
     weights = {p: w for (r, p), w in case.weights.items() if r == at and p not in without | away}
     kin = sum(2 ** case.relatives.get((at, person), -math.inf) for person in weights)
-    pi = case.pi[record.order]
+    pi = case.pi[record.source_index]
     whole = (1 - pi) * (1 + kin) + pi * (sum(2**w for w in weights.values()) / PERSONS + case.unseen)
     best = min(weights, key=lambda person: (-weights[person], person), default=None)
     return best, 0.0 if best is None else pi * 2 ** weights[best] / PERSONS / whole
@@ -151,7 +156,7 @@ def slow_rows(case: Case) -> list[dict[str, Any]]:
     for row in rows:
         each = case.hidden[row["record"]]
         beside = [case.hidden[other["record"]] for other in rows]
-        beside = [other for other in beside if other.order == each.order]
+        beside = [other for other in beside if other.source_index == each.source_index]
         wrong = (sum(other.conflict for other in beside) + 0.5) / (len(beside) + 1)
         bar = math.log2(PERSONS) + math.log2((1 - wrong) / wrong)
         found = row["person"] is not None and not row["right"]
@@ -162,10 +167,11 @@ def slow_rows(case: Case) -> list[dict[str, Any]]:
         half = [
             other
             for other in rows
-            if (case.hidden[other["record"]].order, case.hidden[other["record"]].chooses) == (each.order, each.chooses)
+            if (case.hidden[other["record"]].source_index, case.hidden[other["record"]].chooses)
+            == (each.source_index, each.chooses)
         ]
         alike = [other for other in half if other["listed"] == row["listed"]]
-        part = case.pi[each.order] if row["listed"] else 1 - case.pi[each.order]
+        part = case.pi[each.source_index] if row["listed"] else 1 - case.pi[each.source_index]
         row["weight"] = part * len({other["record"] for other in half}) / len(alike)
     return rows
 
@@ -173,7 +179,7 @@ def slow_rows(case: Case) -> list[dict[str, Any]]:
 HIDDEN = st.builds(
     Hidden,
     true_person=st.integers(0, 4),
-    order=st.integers(0, 1),
+    source_index=st.integers(0, 1),
     conflict=st.sampled_from([False, False, False, True]),
     chooses=st.booleans(),
 )
@@ -200,7 +206,7 @@ def cases(draw: Callable[..., Any]) -> Case:
 @settings(max_examples=25)
 @given(cases())
 def test_each_record_is_decided_once_with_its_person_listed_and_once_without(case: Case) -> None:
-    rows = outcomes(case, {"order": 0}, {"order": 1})
+    rows = outcomes(case, {"source_index": 0}, {"source_index": 1})
     assert dict(rows.schema) == dict(Outcomes.none().rows.schema)
     assert rows.null_count().sum_horizontal().item() == 0
     found = {(row["record"], row["listed"]): row for row in rows.iter_rows(named=True)}
@@ -211,7 +217,7 @@ def test_each_record_is_decided_once_with_its_person_listed_and_once_without(cas
         each = case.hidden[row["record"]]
         assert (found[key]["true_person"], found[key]["source"], found[key]["chooses"]) == (
             each.true_person,
-            each.order,
+            each.source_index,
             each.chooses,
         )
         assert (found[key]["right"], found[key]["doubtful"]) == (row["right"], row["doubtful"])
@@ -324,11 +330,11 @@ def test_records_with_fields_that_no_hidden_record_has_stand_for_themselves() ->
 def test_fields_count_as_tested_only_in_their_own_source_and_half() -> None:
     named, nameless = (True, True, True), (False, False, True)
     hidden = [
-        Hidden(true_person=0, order=0, chooses=True, there=named),
-        Hidden(true_person=1, order=0, chooses=False, there=nameless),
-        Hidden(true_person=2, order=1, chooses=False, there=named),
+        Hidden(true_person=0, source_index=0, chooses=True, there=named),
+        Hidden(true_person=1, source_index=0, chooses=False, there=nameless),
+        Hidden(true_person=2, source_index=1, chooses=False, there=named),
     ]
-    open_records = [{"order": order, "there": there} for order in (0, 1, 2) for there in (named, nameless)]
+    open_records = [{"source_index": index, "there": there} for index in (0, 1, 2) for there in (named, nameless)]
     rows = outcomes(replace(Case(hidden, {(0, 0): 9.0}), pi=(0.8, 0.3)), *open_records)
     alone = rows.filter(pl.col("record") >= 3).select("source", "chooses", at=pl.col("record") - 3).unique()
     # Of source 0 one half has shown the named, the other the nameless; of 1 one half has shown anything; of 2 none.
@@ -337,9 +343,9 @@ def test_fields_count_as_tested_only_in_their_own_source_and_half() -> None:
 
 
 def test_where_all_open_records_are_conflicts_hidden_records_stand_for_nobody() -> None:
-    hidden = [Hidden(true_person=at, order=at % 2, chooses=True) for at in range(40)]
+    hidden = [Hidden(true_person=at, source_index=at % 2, chooses=True) for at in range(40)]
     case = Case(hidden, {(at, at): 30.0 for at in range(40)})
-    rows = outcomes(case, {"order": 0}, {"order": 1, "nhs_number": 4_010_232_137})
+    rows = outcomes(case, {"source_index": 0}, {"source_index": 1, "nhs_number": 4_010_232_137})
     assert rows.filter(source=1)["reweighted"].sum() == 0
     assert rows.filter(source=1)["weight"].sum() == pytest.approx(20)
     # And they do not keep the thresholds of others from being chosen.

@@ -16,7 +16,7 @@ TESTED = st.lists(st.tuples(RECORD, st.sampled_from([0.5, 1.0, 2.0]), st.boolean
 
 def frame(records: Sequence[Record]) -> pl.DataFrame:
     rows = [(order, "NG" if named else None, "01392" if called else None) for order, named, called in records]
-    schema = {"order": pl.Int32, "family_name": pl.String, "further_telephone": pl.String}
+    schema = {"source_index": pl.Int32, "family_name": pl.String, "further_telephone": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 

@@ -311,7 +311,7 @@ def test_what_cannot_be_reported_is_refused(
         lc.write_report(linkage.quality, tmp_path / "report.html", truth=truth)
     with pytest.raises(lc.ProgrammeError, match="needs true counts"):
         lc.write_report(linkage, tmp_path / "report.html", previous=shown / "quality.json", trusted=True)
-    with pytest.raises(lc.ProgrammeError, match="only disclosed counts"):
+    with pytest.raises(lc.ProgrammeError, match="this Quality has only disclosed counts"):
         lc.write_report(read_quality(shown / "quality.json"), tmp_path / "report.html", trusted=True)
     with pytest.raises(lc.ProgrammeError, match="no such quality file"):
         lc.write_report(linkage, tmp_path / "report.html", previous=tmp_path / "none.json")

@@ -1,4 +1,4 @@
-"""CSV files: what a lenient reader would let pass, and silently misplace, is refused by row."""
+"""CSV files: faults that a lenient reader overlooks are reported with their row."""
 
 import csv
 import io
@@ -41,7 +41,7 @@ def read(file: CsvFile, *columns: str) -> pl.DataFrame:
         (b"SECRET" * 30_000, "cannot be read"),
     ],
 )
-def test_a_bad_row_is_refused_by_number_and_never_quoted(tmp_path: Path, content: bytes, says: str) -> None:
+def test_a_bad_row_is_reported_by_number_and_never_quoted(tmp_path: Path, content: bytes, says: str) -> None:
     file = csv_file(tmp_path, content)
     with pytest.raises(SourceError, match=says) as caught:
         read(file, "A", "B")
@@ -61,12 +61,12 @@ def test_bytes_that_windows_1252_does_not_know_are_refused(tmp_path: Path) -> No
     ("content", "says"),
     [(b"", "the file is empty"), (b"\xff\xfe", "line 1: not utf-8")],
 )
-def test_a_header_that_cannot_serve_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+def test_an_empty_or_unreadable_header_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
     with pytest.raises(SourceError, match=says):
         csv_file(tmp_path, content).header()
 
 
-def test_a_header_alone_is_an_empty_table(tmp_path: Path) -> None:
+def test_a_file_with_only_a_header_is_an_empty_table(tmp_path: Path) -> None:
     file = csv_file(tmp_path, b"\xef\xbb\xbfA,B\r\n")
     assert file.header() == ("A", "B")
     assert file.scan().collect().equals(pl.DataFrame(schema={"A": pl.String, "B": pl.String}))
@@ -80,7 +80,7 @@ def test_the_lazy_scan_counts_filters_and_limits(tmp_path: Path) -> None:
     assert scan.head(2).collect()["A"].to_list() == ["1", "2"]
 
 
-# No lone surrogates: they are no text; no carriage returns or NUL: the peer below folds or refuses them.
+# No lone surrogates, which are no text; no carriage returns and NUL, which Python's csv module changes or refuses.
 _values = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\0"), max_size=8)
 
 
@@ -89,7 +89,7 @@ _values = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\
     st.sampled_from([8, 50, csv_files._BLOCK_BYTES]),
     st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
 )
-def test_what_pythons_csv_module_writes_is_read_back_whatever_the_blocks(
+def test_files_of_pythons_csv_module_are_read_back_for_any_block_size(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]], block_bytes: int, encoding: str
 ) -> None:
     text = io.StringIO(newline="")
@@ -101,7 +101,7 @@ def test_what_pythons_csv_module_writes_is_read_back_whatever_the_blocks(
 
 
 @pytest.mark.parametrize("bad", range(1, 40, 7))
-def test_rows_and_lines_are_counted_through_all_blocks(tmp_path: Path, bad: int) -> None:
+def test_rows_and_lines_are_counted_across_blocks(tmp_path: Path, bad: int) -> None:
     rows = [b'%d,"two\nlines"' % i for i in range(1, 41)]
     with mock.patch.object(csv_files, "_BLOCK_BYTES", 30):
         surplus = [*rows[: bad - 1], b"x,y,z", *rows[bad:]]
@@ -122,8 +122,10 @@ def test_a_row_that_never_ends_does_not_fill_the_memory(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "shift_jis", "windows-1252"])
 @pytest.mark.parametrize("block_bytes", [7, 64, 1 << 20])
-def test_what_is_not_of_the_encoding_is_placed_by_line(tmp_path: Path, encoding: str, block_bytes: int) -> None:
-    # A lone low surrogate, a byte that ends no pair, one that windows-1252 does not know.
+def test_a_byte_that_is_wrong_in_the_encoding_is_reported_by_line(
+    tmp_path: Path, encoding: str, block_bytes: int
+) -> None:
+    # A lone low surrogate, a byte that ends no pair, a byte that windows-1252 does not have.
     wrong = {"utf-16": b"\x00\xdc", "utf-16-be": b"\xdc\x00", "shift_jis": b"\xff", "windows-1252": b"\x81"}.get(
         encoding, b"\xe9"
     )
@@ -135,14 +137,14 @@ def test_what_is_not_of_the_encoding_is_placed_by_line(tmp_path: Path, encoding:
         read(csv_file(tmp_path, content, encoding=stated), "A")
 
 
-def test_a_file_that_is_gone_is_refused_without_what_python_said(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused_without_pythons_message(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="check that it is still there") as caught:
         CsvFile("east", tmp_path / "none.csv").header()
     assert caught.value.__context__ is None
 
 
 @given(st.binary().map(lambda text: bytes(b'"\nx'[byte % 3] for byte in text)), st.booleans())
-def test_rows_end_where_reading_forward_says(text: bytes, inside: bool) -> None:
+def test_rows_end_where_a_forward_search_finds_their_ends(text: bytes, inside: bool) -> None:
     last, open_ = 0, inside
     for position, byte in enumerate(text):
         open_ ^= byte == ord('"')
@@ -152,7 +154,7 @@ def test_rows_end_where_reading_forward_says(text: bytes, inside: bool) -> None:
 
 
 @pytest.mark.parametrize("row", [b"1,2\n", b'"1","2"\n'])
-def test_a_stray_quotation_mark_costs_no_more_for_each_row_the_more_there_are(tmp_path: Path, row: bytes) -> None:
+def test_the_time_for_a_stray_quotation_mark_is_linear_in_the_rows(tmp_path: Path, row: bytes) -> None:
     def seconds(rows: int) -> float:
         file = csv_file(tmp_path, b'A,B\n1,"2\n' + row * rows)
         begun = time.perf_counter()
@@ -163,7 +165,7 @@ def test_a_stray_quotation_mark_costs_no_more_for_each_row_the_more_there_are(tm
     with mock.patch.object(csv_files, "_BLOCK_BYTES", 1 << 14):
         few = min(seconds(5_000) for _ in range(3))
         many = min(seconds(80_000) for _ in range(3))
-    # 16 times the rows; quadratic would be 256 times the time.
+    # There are 16 times the rows; quadratic time would be 256 times as long.
     assert many < 64 * few
 
 
@@ -187,10 +189,10 @@ def test_a_file_without_line_ends_does_not_fill_the_memory(tmp_path: Path) -> No
         (["Smith", "EX1 2AB"], True),
     ],
 )
-def test_a_record_is_told_from_a_header(names: list[str], record: bool) -> None:
+def test_a_record_is_distinguished_from_a_header(names: list[str], record: bool) -> None:
     assert looks_like_record(names) is record
 
 
-def test_an_empty_line_is_a_record_only_where_it_can_be_one(tmp_path: Path) -> None:
+def test_an_empty_line_is_a_record_only_in_a_file_with_one_column(tmp_path: Path) -> None:
     assert read(csv_file(tmp_path, b"A\n1\n\n2\n"), "A")["A"].to_list() == ["1", None, "2"]
     assert read(csv_file(tmp_path, b"A,B\n1,x\n\n2,y\n"), "A")["A"].to_list() == ["1", "2"]

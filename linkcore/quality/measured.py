@@ -1,4 +1,4 @@
-"""A linkage together with its quality."""
+"""A linkage with its quality."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,6 @@ __all__ = ["MeasuredLinkage"]
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class MeasuredLinkage(LinkageResult):
-    """The result of a linkage, and its quality."""
+    """The result of a linkage, with its quality."""
 
     quality: Quality
