@@ -1,4 +1,4 @@
-"""A page of HTML as a test reads it: elements, text and tables, by the standard library's own parser."""
+"""Read a page of HTML in a test: elements, text and tables, with the parser of the standard library."""
 
 from dataclasses import dataclass, field
 from html.parser import HTMLParser

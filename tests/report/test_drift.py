@@ -1,4 +1,4 @@
-"""Drift: what has changed since an earlier run, and what of it is flagged."""
+"""Drift: what changed since an earlier run, and which changes are flagged."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ def drift(quality: lc.Quality, previous: lc.Quality) -> dict[tuple[str, str], tu
     return {(measure, source): (before, now, flag) for measure, source, before, now, _, flag in table.iter_rows()}
 
 
-def test_against_itself_nothing_changes(quality: lc.Quality) -> None:
+def test_a_run_compared_with_itself_has_no_change(quality: lc.Quality) -> None:
     table = compared(quality, quality).drift
     assert table is not None
     assert not table["flagged"].any()
@@ -24,7 +24,7 @@ def test_against_itself_nothing_changes(quality: lc.Quality) -> None:
     assert {"records", "conflicts", "linked", "usable nhs_number", "estimated false links"} <= set(table["measure"])
 
 
-def test_values_are_those_of_the_links(linkage: lc.Linkage) -> None:
+def test_values_agree_with_the_links(linkage: lc.Linkage) -> None:
     found = drift(linkage.quality, linkage.quality)
     ambulance = linkage.links.filter(source="ambulance")
     spine = linkage.links.filter(source="gp")["person_id"]
@@ -35,7 +35,7 @@ def test_values_are_those_of_the_links(linkage: lc.Linkage) -> None:
     assert found["records", "all"][1] == linkage.links.height
 
 
-def test_what_falls_by_much_is_flagged_and_a_source_that_has_gone(quality: lc.Quality) -> None:
+def test_a_large_fall_and_a_missing_source_are_flagged(quality: lc.Quality) -> None:
     worse = quality.completeness.with_columns(
         pl.when(pl.col("source") == "emergency").then(pl.col("usable") * 0.9).otherwise("usable").cast(pl.Int64)
     )
@@ -47,14 +47,14 @@ def test_what_falls_by_much_is_flagged_and_a_source_that_has_gone(quality: lc.Qu
     assert not found["records", "gp"][2]
 
 
-def test_estimates_are_flagged_where_their_intervals_do_not_meet(quality: lc.Quality) -> None:
+def test_estimates_are_flagged_where_their_intervals_do_not_overlap(quality: lc.Quality) -> None:
     assert quality.fallback is not None
     high = quality.fallback.rates.with_columns(pl.lit(0.7).alias("rate"), pl.lit(0.6).alias("low"), high=pl.lit(0.8))
     found = drift(replace(quality, fallback=replace(quality.fallback, rates=high)), quality)
     assert found["estimated false links", "all"][2]
 
 
-def test_what_is_disclosed_is_compared_with_what_is_disclosed(quality: lc.Quality) -> None:
+def test_a_disclosed_quality_is_compared_with_a_disclosed_one(quality: lc.Quality) -> None:
     shown = compared(disclosed(quality), quality)
     assert shown.drift is not None
     assert shown.drift.equals(compared(disclosed(quality), disclosed(quality)).drift)
@@ -64,6 +64,6 @@ def test_what_is_disclosed_is_compared_with_what_is_disclosed(quality: lc.Qualit
         compared(quality, disclosed(quality))
 
 
-def test_it_says_with_what_it_is_compared(quality: lc.Quality) -> None:
+def test_the_run_names_the_run_it_is_compared_with(quality: lc.Quality) -> None:
     assert compared(quality, quality, named="March").run.previous == "March"
     assert compared(quality, quality).run.previous == f"the run of {quality.run.reference_date}"

@@ -1,4 +1,4 @@
-"""A Quality at a glance: in a terminal and in a notebook."""
+"""A short view of the quality: in a terminal and in a notebook."""
 
 import linkcore as lc
 from linkcore.disclosure.disclosed import disclosed
@@ -10,17 +10,17 @@ from linkcore.schema import METHOD
 from tests.report.pages import read_page, tables
 
 
-def test_print_says_the_headline_and_every_source(quality: Quality) -> None:
+def test_print_shows_the_headline_and_every_source(quality: Quality) -> None:
     said = in_terminal(quality)
     assert all(sentence in said for sentence in headline(quality))
     assert all(source in said for source in quality.records["source"])
 
 
-def test_what_is_suppressed_is_a_star(quality: Quality) -> None:
+def test_a_suppressed_count_is_shown_as_a_star(quality: Quality) -> None:
     assert " * " in in_terminal(disclosed(quality))
 
 
-def test_a_notebook_shows_the_same_table_with_every_small_count_as_a_star(linkage: lc.Linkage) -> None:
+def test_a_notebook_shows_every_small_count_as_a_star(linkage: lc.Linkage) -> None:
     page = read_page(linkage._repr_html_())
     rows = tables(page)["Records by source and method"][1:]
     sources = [source.name for source in linkage.sources]
@@ -35,13 +35,13 @@ def test_a_notebook_shows_the_same_table_with_every_small_count_as_a_star(linkag
     assert not page.all("script", "style", "link")
 
 
-def test_a_notebook_shows_no_more_of_true_counts_than_of_disclosed_ones(quality: Quality) -> None:
+def test_a_notebook_shows_true_counts_only_as_disclosed_ones(quality: Quality) -> None:
     shown = in_notebook(disclosed(quality))
     assert in_notebook(quality) == shown
     assert in_notebook(compared(quality, quality)) == shown
 
 
-def test_what_a_notebook_keeps_beside_the_page_has_no_count(linkage: lc.Linkage) -> None:
+def test_repr_of_a_quality_has_no_count(linkage: lc.Linkage) -> None:
     quality = linkage.quality
     sources = ", ".join(source.name for source in linkage.sources)
     assert repr(quality) == f"Quality({sources})"

@@ -1,4 +1,4 @@
-"""The quality file: valid by its schema, and read back to what it was."""
+"""The quality file: it follows its schema, and reading it gives back the same Quality."""
 
 import json
 from dataclasses import fields
@@ -54,7 +54,7 @@ def same(a: object, b: object) -> None:
             assert one == other
 
 
-def test_what_is_written_is_valid_and_read_back_as_it_was(each: lc.Quality) -> None:
+def test_a_written_file_is_valid_and_reads_back_the_same(each: lc.Quality) -> None:
     text = to_json(each)
     jsonschema.Draft202012Validator(json_schema()).validate(json.loads(text))
     read = from_json(text)
@@ -62,7 +62,7 @@ def test_what_is_written_is_valid_and_read_back_as_it_was(each: lc.Quality) -> N
     assert to_json(read) == text
 
 
-def test_the_schema_that_is_shipped_is_that_of_the_tables() -> None:
+def test_the_schema_file_agrees_with_the_tables() -> None:
     shipped = json.loads(files("linkcore.report").joinpath("quality.schema.json").read_text("utf-8"))
     assert shipped == json_schema()
     jsonschema.Draft202012Validator.check_schema(shipped)
@@ -78,7 +78,7 @@ def test_the_schema_that_is_shipped_is_that_of_the_tables() -> None:
         (("run", "seed"), "0"),
     ],
 )
-def test_the_schema_refuses_what_is_wrong(quality: lc.Quality, place: tuple[str | int, ...], value: object) -> None:
+def test_the_schema_refuses_wrong_values(quality: lc.Quality, place: tuple[str | int, ...], value: object) -> None:
     stated = json.loads(to_json(quality))
     at = stated
     for step in place[:-1]:
@@ -88,7 +88,7 @@ def test_the_schema_refuses_what_is_wrong(quality: lc.Quality, place: tuple[str 
         jsonschema.validate(stated, json_schema())
 
 
-def test_suppressed_counts_are_stars_and_only_counts_are(linkage: lc.Linkage) -> None:
+def test_suppressed_counts_and_nothing_else_are_stars(linkage: lc.Linkage) -> None:
     stated = json.loads(to_json(disclosed(linkage.quality)))
     rows = stated["tables"]["records"]
     stars = [row for row in rows if row["records"] == "*"]
@@ -96,7 +96,7 @@ def test_suppressed_counts_are_stars_and_only_counts_are(linkage: lc.Linkage) ->
     assert {type(row["rate"]) for row in stated["tables"]["groups"]} <= {float, type(None)}
 
 
-def test_no_identifier_of_anybody_is_in_it(linkage: lc.Linkage) -> None:
+def test_the_file_has_no_identifier(linkage: lc.Linkage) -> None:
     text = to_json(linkage.quality)
     persons = linkage.persons
     for column in ("token", "postcode", "address", "record_id"):
@@ -105,7 +105,7 @@ def test_no_identifier_of_anybody_is_in_it(linkage: lc.Linkage) -> None:
     assert not [number for number in persons["nhs_number"].drop_nulls() if str(number) in text]
 
 
-def test_it_is_read_from_a_file(tmp_path: Path, quality: lc.Quality) -> None:
+def test_a_quality_is_read_from_a_file(tmp_path: Path, quality: lc.Quality) -> None:
     (tmp_path / "quality.json").write_text(to_json(quality), "utf-8")
     same(quality, read_quality(tmp_path / "quality.json"))
 
@@ -115,13 +115,13 @@ def test_it_is_read_from_a_file(tmp_path: Path, quality: lc.Quality) -> None:
     ["", "[]", "null", '{"schema": "other"}', '{"schema": "linkcore.quality/1"}', '{"schema": "linkcore.quality/1", '
      '"tables": {"records": [{"source": "JO SMITH"}]}, "fallback": null}'],
 )  # fmt: skip
-def test_what_is_no_quality_file_is_refused_without_a_word_of_it(tmp_path: Path, text: str) -> None:
+def test_another_file_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
     (tmp_path / "quality.json").write_text(text, "utf-8")
     with pytest.raises(lc.ProgrammeError, match="not a quality file") as error:
         read_quality(tmp_path / "quality.json")
     assert "SMITH" not in str(error.value)
 
 
-def test_a_file_that_is_not_there_is_told_of(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(lc.ProgrammeError, match="no such quality file"):
         read_quality(tmp_path / "none.json")

@@ -7,7 +7,7 @@ import polars as pl
 
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.tables import ANY_REASON
-from linkcore.report.page.words import count, drift_in_words, in_prose, in_words, listed
+from linkcore.report.page.words import METHODS, count, drift_in_words, in_prose, in_words, listed
 from linkcore.schema import ALL
 
 __all__ = [
@@ -29,6 +29,15 @@ MISSED_SHARE: Final = 0.05
 UNUSABLE_SHARE: Final = 0.2
 """A source with a larger share of records without a usable NHS Number depends on probabilistic linkage."""
 
+_REVIEW: Final = "Review a sample of these links before you rely on them."
+
+
+_LINKED_ON: Final[Mapping[str, str]] = {
+    "nhs_number": "the NHS Number",
+    "local_patient_id": "a local patient id",
+    "probabilistic": "name, birth date and other identifiers",
+}
+
 
 def headline(quality: Quality) -> list[str]:
     """Return sentences on what was linked, by which method, and how many links are wrong or missed.
@@ -41,7 +50,7 @@ def headline(quality: Quality) -> list[str]:
     >>> nothing = pl.DataFrame({"source": ["gp", "seen"], "conflicts": [0, 0]})
     >>> headline(Quality(records, pl.DataFrame(), nothing, pl.DataFrame(), 100))
     ['400 records from 2 sources belong to 100 people.',
-     '25 % define a person on the spine and 75 % were linked on the NHS Number.']
+     '25 % define a person on the spine. 75 % were linked on the NHS Number.']
     """
     totals = _totals(quality)
     sources = quality.records["source"].n_unique()
@@ -66,19 +75,22 @@ def _totals(quality: Quality) -> dict[str, int | None]:
 
 
 def _by_method(totals: Mapping[str, int | None]) -> str:
-    descriptions = {
-        "spine": "define a person on the spine",
-        "nhs_number": "were linked on the NHS Number",
-        "local_patient_id": "were linked on a local patient id",
-        "probabilistic": "were linked on name, birth date and other identifiers",
-        "new_person": "belong to people found in no other source",
-        "unlinked": "have too few identifiers to be linked",
-    }
-    shares = {method: (totals.get(method) or 0) / (totals["records"] or 1) for method in descriptions}
-    parts = [f"{in_prose(share)} {descriptions[method]}" for method, share in shares.items() if share]
-    linked = any(shares[method] for method in ("nhs_number", "local_patient_id", "probabilistic"))
-    unlinked = "" if linked else " No record was linked to another."
-    return f"{listed(parts, most=len(parts))}.{unlinked}".strip()
+    shares = {method: in_prose((totals.get(method) or 0) / (totals["records"] or 1)) for method in METHODS}
+    occurring = {method: share for method, share in shares.items() if totals.get(method)}
+    linked: list[str] = []
+    for method, identifiers in _LINKED_ON.items():
+        if method in occurring:
+            linked.append(f"{occurring[method]} {'' if linked else 'were linked '}on {identifiers}")
+    sentences = [f"{occurring['spine']} define a person on the spine."] if "spine" in occurring else []
+    if linked:
+        sentences.append(f"{listed(linked)}.")
+    elif not _LINKED_ON.keys() & totals.keys():  # a suppressed count is not 0
+        sentences.append("No record was linked to another.")
+    if "new_person" in occurring:
+        sentences.append(f"{occurring['new_person']} belong to people found in no other source.")
+    if "unlinked" in occurring:
+        sentences.append(f"{occurring['unlinked']} have too few identifiers to be linked.")
+    return " ".join(sentences)
 
 
 def _withheld(withheld: pl.DataFrame, records: int | None) -> Iterator[str]:
@@ -106,11 +118,11 @@ def _true(truth: pl.DataFrame) -> Iterator[str]:
     if any(rate is not None for rate in rates.values()):
         known = (rates.get(measure) for measure in ("false links", "missed links"))
         wrong, missed = ("too few to be shown" if rate is None else in_prose(rate) for rate in known)
-        yield f"The truth is known here: {wrong} lead to the wrong person, and {missed} were missed."
+        yield f"The truth is known here: of the same links, {wrong} are wrong and {missed} were missed."
 
 
 def concerns(quality: Quality) -> list[str]:
-    """Return sentences on what to check, by fixed rules.
+    """Return what to check and what to do about it, by fixed rules.
 
     Examples
     --------
@@ -119,7 +131,7 @@ def concerns(quality: Quality) -> list[str]:
     ...                        schema_overrides={"method": METHOD})
     >>> conflicts = pl.DataFrame({"source": ["seen"], "conflicts": [3]})
     >>> concerns(Quality(records, pl.DataFrame(), conflicts, pl.DataFrame(), 100))
-    ['Conflicts: more than 0.1 % of the records carry the NHS Number of someone else in seen (1 %).']
+    ['Conflicts: more than 0.1 % of the records carry the NHS Number of someone else in seen (1 %). Ask ...']
     """
     found: list[str] = []
     if quality.drift is not None:
@@ -165,19 +177,19 @@ def _wrong(fallback: FallbackQuality, limit: float | None) -> Iterator[str]:
     above = _rates(fallback, "false links").filter(pl.col("high") > limit)
     if above.height:
         named = _named(above, "source", "high", "up to {}")
-        yield f"Wrong links: more than the limit of {in_prose(limit)} may be wrong in {named}."
+        yield f"Wrong links: more than the limit of {in_prose(limit)} may be wrong in {named}. {_REVIEW}"
 
 
 def _uncertified(fallback: FallbackQuality) -> Iterator[str]:
     linked = fallback.sources.filter(pl.col("linked") > 0)
     unlabelled = linked.filter(basis="no labels")["source"].to_list()
     if unlabelled:
-        yield f"Not tested: no record has an NHS Number to test the links of {listed(unlabelled)} with."
+        yield f"Not tested: no record has an NHS Number to test the links of {listed(unlabelled)} with. {_REVIEW}"
     uncertified = linked.filter(pl.col("basis") == "not certified")["source"].to_list()
     if uncertified:
         yield (
             "Not certified: too few records could be tested to show that the limit on wrong links holds in "
-            f"{listed(uncertified)}."
+            f"{listed(uncertified)}. {_REVIEW}"
         )
 
 
@@ -186,7 +198,7 @@ def _missed(fallback: FallbackQuality) -> Iterator[str]:
     if above.height:
         yield (
             f"Missed links: more than {in_prose(MISSED_SHARE)} of those without a usable NHS Number may be missed in "
-            f"{_named(above, 'source', 'high', 'up to {}')}."
+            f"{_named(above, 'source', 'high', 'up to {}')}. Allow for people who are counted twice."
         )
 
 
@@ -196,7 +208,8 @@ def _groups(groups: pl.DataFrame) -> Iterator[str]:
     if worse.height:
         rows = worse.sort("standardised_difference").iter_rows(named=True)
         named = [f"{in_words(row['dimension'])} {row['group']} ({in_prose(row['rate'])})" for row in rows]
-        yield f"Linked less often than others: {listed(named)}."
+        advice = "Check that the linkage does not explain results about them."
+        yield f"Linked less often than others: {listed(named)}. {advice}"
 
 
 def _conflicts(quality: Quality) -> Iterator[str]:
@@ -205,7 +218,7 @@ def _conflicts(quality: Quality) -> Iterator[str]:
     if above.height:
         yield (
             f"Conflicts: more than {in_prose(CONFLICT_SHARE)} of the records carry the NHS Number of someone else in "
-            f"{_named(above, 'source', 'conflicts')}."
+            f"{_named(above, 'source', 'conflicts')}. Ask these sources to check how they record NHS Numbers."
         )
 
 
@@ -216,7 +229,7 @@ def _implausible(implausible: pl.DataFrame) -> Iterator[str]:
             f"{finding} ({count(links)})"
             for finding, links in found.sort("links", "finding", descending=[True, False]).iter_rows()
         ]
-        yield f"Implausible links: {listed(named)}."
+        yield f"Implausible links: {listed(named)}. See below which sources they come from."
 
 
 def _unusable(flow: pl.DataFrame) -> Iterator[str]:
@@ -230,7 +243,7 @@ def _unusable(flow: pl.DataFrame) -> Iterator[str]:
     if above.height:
         yield (
             f"No usable NHS Number: more than {in_prose(UNUSABLE_SHARE)} of the records have none in "
-            f"{_named(above, 'source', 'share')}. Their links depend on the other identifiers."
+            f"{_named(above, 'source', 'share')}. Ask these sources to trace the missing numbers."
         )
 
 
@@ -242,7 +255,7 @@ def _drift(drift: pl.DataFrame) -> Iterator[str]:
             before, now, _ = drift_in_words(row)
             where = "all sources" if row["source"] == ALL else row["source"]
             named.append(f"{in_words(row['measure'])} of {where} (from {before} to {now})")
-        yield f"Changed since the earlier run: {listed(named)}."
+        yield f"Changed since the earlier run: {listed(named)}. Check whether extracts or settings changed."
 
 
 def key_figures(quality: Quality) -> list[tuple[str, str]]:

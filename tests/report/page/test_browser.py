@@ -1,4 +1,4 @@
-"""The report in a real browser with no network: nothing is asked for, all is drawn, read, printed and wide enough.
+"""The report in a real browser without network: it loads nothing, and can be seen, read aloud and printed.
 
 It is the machine's own Chromium (``apt-get install chromium``); where there is none, these tests are skipped.
 """
@@ -116,13 +116,13 @@ def contrast(one: list[int], other: list[int]) -> float:
     return (lighter + 0.05) / (darker + 0.05)
 
 
-def test_contrast_is_that_of_wcag() -> None:
+def test_contrast_follows_wcag() -> None:
     assert contrast([0, 0, 0], [255, 255, 255]) == pytest.approx(21)
     assert contrast([119, 119, 119], [255, 255, 255]) == pytest.approx(4.48, abs=0.01)
 
 
 @pytest.mark.parametrize("width", [DESKTOP, PHONE])
-def test_everything_is_drawn_and_nothing_is_wider_than_the_page(browser: "Browser", report: Path, width: int) -> None:
+def test_everything_is_drawn_within_the_width_of_the_page(browser: "Browser", report: Path, width: int) -> None:
     with opened(browser, report, width) as page:
         drawings: list[list[float]] = page.evaluate(DRAWINGS)
         assert len(drawings) > 20
@@ -133,7 +133,7 @@ def test_everything_is_drawn_and_nothing_is_wider_than_the_page(browser: "Browse
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_what_is_behind_it(browser: "Browser", report: Path, scheme: str) -> None:
+def test_every_text_has_enough_contrast(browser: "Browser", report: Path, scheme: str) -> None:
     with opened(browser, report, scheme=scheme) as page:
         page.evaluate(OPEN_ALL)
         colours: list[list[Any]] = page.evaluate(COLOURS)
@@ -142,12 +142,12 @@ def test_every_text_stands_out_from_what_is_behind_it(browser: "Browser", report
     assert not [(text, colour, behind) for colour, behind, text in colours if contrast(colour, behind) < 4.5]
 
 
-def test_it_opens_at_once(browser: "Browser", report: Path) -> None:
+def test_the_report_opens_quickly(browser: "Browser", report: Path) -> None:
     with opened(browser, report) as page:
         assert page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd") < 2000
 
 
-def test_a_keyboard_reaches_the_report_first(browser: "Browser", report: Path) -> None:
+def test_the_first_tab_key_skips_to_the_report(browser: "Browser", report: Path) -> None:
     with opened(browser, report) as page:
         page.keyboard.press("Tab")
         skip = page.locator(":focus")
@@ -163,7 +163,7 @@ def test_a_keyboard_reaches_the_report_first(browser: "Browser", report: Path) -
         assert page.locator("details").first.evaluate("each => each.open")
 
 
-def test_a_screen_reader_gets_names_for_all_that_is_drawn(browser: "Browser", report: Path) -> None:
+def test_every_drawing_has_a_name_for_screen_readers(browser: "Browser", report: Path) -> None:
     with opened(browser, report) as page:
         assert page.get_by_role("navigation", name="Sections").count() == 1
         assert page.get_by_role("heading", level=1).count() == 1
@@ -174,7 +174,7 @@ def test_a_screen_reader_gets_names_for_all_that_is_drawn(browser: "Browser", re
         assert page.get_by_role("table", name="Records by source and method").count() == 1
 
 
-def test_it_prints_on_paper_of_its_own_size_in_black_on_white(browser: "Browser", report: Path, tmp_path: Path) -> None:
+def test_the_report_prints_on_a4_in_black_on_white(browser: "Browser", report: Path, tmp_path: Path) -> None:
     with opened(browser, report, scheme="dark") as page:
         page.emulate_media(media="print")
         assert not page.locator("nav").is_visible()

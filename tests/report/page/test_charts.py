@@ -1,4 +1,4 @@
-"""Charts: each draws what its table says, leaves out what is suppressed, and shows any name as text."""
+"""Charts: each draws the values of its table, leaves out suppressed ones, and shows any name as text."""
 
 import re
 from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_any_name_is_shown_as_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", DRAWINGS)
-def test_a_drawing_has_no_size_of_its_own_colours_or_fonts(name: str) -> None:
+def test_a_drawing_uses_the_width_colours_and_fonts_of_the_page(name: str) -> None:
     svg = DRAWINGS[name]()
     assert not re.search(r"#[0-9a-fA-F]{3}\b|rgb\(|font-family|https?:|url\(", svg)
     assert "var(--" in svg
@@ -73,12 +73,12 @@ def test_a_drawing_has_no_size_of_its_own_colours_or_fonts(name: str) -> None:
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), min_size=1, max_size=5, unique=True))
 @settings(max_examples=20)
-def test_no_text_stops_the_process_or_breaks_the_drawing(names: list[str]) -> None:
+def test_any_text_can_be_drawn(names: list[str]) -> None:
     rate = [float("nan")] * len(names)
     assert drawn(charts.intervals(pl.DataFrame({"label": names, "rate": rate, "low": rate, "high": rate}))).tag == "svg"
 
 
-def test_shares_are_as_long_as_the_records_say() -> None:
+def test_bars_are_as_long_as_the_shares_of_records() -> None:
     frame = pl.DataFrame(
         {"source": ["a", "a", "b", "b"], "number": ["usable", "conflict"] * 2, "records": [30, 10, 5, None]}
     )
@@ -89,7 +89,7 @@ def test_shares_are_as_long_as_the_records_say() -> None:
     assert conflict / usable[0] == pytest.approx(10 / 30, rel=0.01)
 
 
-def test_completeness_says_what_is_usable_and_hides_what_is_suppressed() -> None:
+def test_completeness_shows_usable_shares_and_hides_suppressed_ones() -> None:
     said = texts(charts.completeness(pl.DataFrame(COMPLETENESS)))
     assert "50.0 %" in said
     assert "*" in said
@@ -97,7 +97,7 @@ def test_completeness_says_what_is_usable_and_hides_what_is_suppressed() -> None
     assert "null" not in said
 
 
-def test_match_weights_show_the_accepted_above_and_the_rejected_below() -> None:
+def test_match_weights_draw_accepted_pairs_upwards_and_rejected_ones_downwards() -> None:
     frame = pl.DataFrame(
         [("accepted", 20.0, 22.0, 12), ("rejected", 4.0, 6.0, 6), ("rejected", 6.0, 8.0, None)],
         schema=["outcome", "low", "high", "pairs"],
@@ -109,7 +109,7 @@ def test_match_weights_show_the_accepted_above_and_the_rejected_below() -> None:
     assert not [text for text in texts(svg) if text.startswith(("-", "−")) and "bits" not in text]
 
 
-def test_flagged_rates_and_the_true_ones_have_shapes_of_their_own() -> None:
+def test_flagged_and_true_rates_have_their_own_shapes() -> None:
     plain = charts.intervals(pl.DataFrame(RATES).drop("flagged"))
     assert "var(--red)" not in plain
     flagged = charts.intervals(pl.DataFrame(RATES))
@@ -118,7 +118,7 @@ def test_flagged_rates_and_the_true_ones_have_shapes_of_their_own() -> None:
     assert true.count("var(--orange)") == 2
 
 
-def test_the_flow_is_as_high_as_its_records() -> None:
+def test_heights_of_the_flow_follow_its_records() -> None:
     flow = pl.DataFrame(
         [
             ("gp", "usable", "spine", 600),

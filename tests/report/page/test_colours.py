@@ -1,4 +1,4 @@
-"""The colours of charts: seen against the page, and told apart also by the colour-blind."""
+"""The colours of charts: visible against the page, and different for colour-blind readers too."""
 
 import re
 from importlib.resources import files
@@ -55,13 +55,13 @@ def names(colours: dict[str, str]) -> list[str]:
     return [colour.removeprefix("var(--").removesuffix(")") for colour in colours.values()]
 
 
-def test_there_are_a_light_a_dark_and_a_printed_scheme() -> None:
+def test_the_page_has_a_light_a_dark_and_a_print_scheme() -> None:
     assert len(SCHEMES) == 3
     assert len({scheme["page"] for scheme in SCHEMES}) == 2
 
 
 @pytest.mark.parametrize("scheme", SCHEMES, ids=["light", "dark", "print"])
-def test_each_stands_out_from_the_page_by_three_to_one(scheme: dict[str, str]) -> None:
+def test_each_colour_has_a_contrast_of_three_to_one_with_the_page(scheme: dict[str, str]) -> None:
     page = luminance(linear(scheme["page"]))
     for name in ("navy", "blue", "sky", "green", "orange", "red", "pale", "quiet"):
         darker, lighter = sorted((page, luminance(linear(scheme[name]))))
@@ -70,7 +70,7 @@ def test_each_stands_out_from_the_page_by_three_to_one(scheme: dict[str, str]) -
 
 @pytest.mark.parametrize("by", SEEN_BY)
 @pytest.mark.parametrize("scheme", SCHEMES, ids=["light", "dark", "print"])
-def test_those_of_one_chart_differ_for_everybody(scheme: dict[str, str], by: str) -> None:
+def test_colours_of_one_chart_differ_for_colour_blind_readers_too(scheme: dict[str, str], by: str) -> None:
     weights = {"for": "blue", "against": "red"}
     for colours in (METHOD_COLOURS, NUMBER_COLOURS, OUTCOME_COLOURS, WITHHELD_COLOURS, weights):
         for one, other in combinations(names(dict(colours)), 2):

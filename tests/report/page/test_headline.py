@@ -52,19 +52,23 @@ GROUP = {"source": "all", "dimension": "age band", "group": "20-29", "rate": 0.9
 CASES: dict[str, tuple[dict[str, object], str]] = {
     "false links": (
         {"fallback": fallback(rate("seen", "false links", 0.001, 0.0021))},
-        "Wrong links: more than the limit of 0.2 % may be wrong in seen (up to 0.21 %).",
+        "Wrong links: more than the limit of 0.2 % may be wrong in seen (up to 0.21 %). "
+        "Review a sample of these links before you rely on them.",
     ),
     "not certified": (
         {"fallback": fallback(basis="not certified")},
-        "Not certified: too few records could be tested to show that the limit on wrong links holds in seen.",
+        "Not certified: too few records could be tested to show that the limit on wrong links holds in seen. "
+        "Review a sample of these links before you rely on them.",
     ),
     "no labels": (
         {"fallback": fallback(basis="no labels")},
-        "Not tested: no record has an NHS Number to test the links of seen with.",
+        "Not tested: no record has an NHS Number to test the links of seen with. Review a sample of these links before "
+        "you rely on them.",
     ),
     "missed links": (
         {"fallback": fallback(rate("seen", "missed links", 0.04, 0.06))},
-        "Missed links: more than 5 % of those without a usable NHS Number may be missed in seen (up to 6 %).",
+        "Missed links: more than 5 % of those without a usable NHS Number may be missed in seen (up to 6 %). "
+        "Allow for people who are counted twice.",
     ),
     "groups": (
         {
@@ -75,11 +79,13 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
                 GROUP | {"group": "45-64", "standardised_difference": -0.05, "flagged": False},
             )
         },
-        "Linked less often than others: age band 20-29 (91 %).",
+        "Linked less often than others: age band 20-29 (91 %). Check that the linkage does not explain results about "
+        "them.",
     ),
     "conflicts": (
         {"conflicts": table("conflicts", {"source": "gp", "conflicts": 1}, {"source": "seen", "conflicts": 2})},
-        "Conflicts: more than 0.1 % of the records carry the NHS Number of someone else in seen (0.2 %).",
+        "Conflicts: more than 0.1 % of the records carry the NHS Number of someone else in seen (0.2 %). "
+        "Ask these sources to check how they record NHS Numbers.",
     ),
     "implausible": (
         {
@@ -89,7 +95,7 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
                 {"source": "seen", "finding": "activity after death", "links": 0, "of": 100},
             )
         },
-        "Implausible links: a man giving birth (9).",
+        "Implausible links: a man giving birth (9). See below which sources they come from.",
     ),
     "numbers": (
         {
@@ -99,8 +105,8 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
                 {"source": "seen", "number": "not usable", "method": "unlinked", "records": 25},
             )
         },
-        "No usable NHS Number: more than 20 % of the records have none in seen (25 %). Their links depend on the other "
-        "identifiers.",
+        "No usable NHS Number: more than 20 % of the records have none in seen (25 %). Ask these sources to trace the "
+        "missing numbers.",
     ),
     "drift": (
         {
@@ -110,7 +116,8 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
                 {"measure": "linked", "source": "seen", "previous": 0.9, "current": 0.9, "flagged": False},
             )
         },
-        "Changed since the earlier run: records of all sources (from 100 to 130).",
+        "Changed since the earlier run: records of all sources (from 100 to 130). Check whether extracts or settings "
+        "changed.",
     ),
 }
 
@@ -130,16 +137,17 @@ def test_a_source_without_counts_gives_no_concern(records: int | None) -> None:
 def test_a_suppressed_total_is_shown_as_a_star() -> None:
     known = {"records": 15, "conflicts": 0, "spine": 15, "nhs_number": None, "probabilistic": None}
     totals = table("totals", *({"source": "all", "what": what, "count": many} for what, many in known.items()))
-    assert headline(replace(WELL, totals=totals, persons=None, disclosed=True, fallback=None))[0] == (
-        "About 15 records from 2 sources belong to * people."
-    )
+    assert headline(replace(WELL, totals=totals, persons=None, disclosed=True, fallback=None)) == [
+        "About 15 records from 2 sources belong to * people.",
+        "100 % define a person on the spine.",
+    ]
 
 
 def test_the_headline_has_the_totals_and_the_estimates() -> None:
     assert headline(WELL) == [
         "2,000 records from 2 sources belong to 1,000 people.",
-        "50 % define a person on the spine, 49 % were linked on the NHS Number and 1 % were linked on name, birth date "
-        "and other identifiers.",
+        "50 % define a person on the spine. 49 % were linked on the NHS Number and 1 % on name, birth date and other "
+        "identifiers.",
         "Of the links made without a usable NHS Number, an estimated 0.05 % (95 % interval 0.05 % to 0.1 %) lead to "
         "the wrong person.",
     ]
@@ -158,7 +166,7 @@ def test_the_headline_has_withheld_records_by_purpose() -> None:
 def test_the_headline_has_the_true_rates_where_they_are_known() -> None:
     rows = [{"source": "all", "measure": "false links", "true": 0.001}, {"source": "all", "measure": "missed links"}]
     said = headline(replace(WELL, truth=table("truth", *rows)))[-1]
-    assert said == "The truth is known here: 0.1 % lead to the wrong person, and too few to be shown were missed."
+    assert said == "The truth is known here: of the same links, 0.1 % are wrong and too few to be shown were missed."
 
 
 def test_the_limit_on_false_links_comes_from_the_settings_of_the_run() -> None:

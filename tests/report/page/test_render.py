@@ -1,4 +1,4 @@
-"""The report: its numbers, what it keeps to itself, and that it is a sound page whatever the names in it."""
+"""The report: its numbers are right, it identifies nobody, and it is a valid page whatever names it holds."""
 
 import json
 import re
@@ -44,7 +44,7 @@ def shown(
     type_one: pl.DataFrame,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A report as it is given out, with truth and what is withheld, and compared with an earlier run."""
+    """A disclosed report with the truth and withheld records, compared with an earlier run."""
     folder = tmp_path_factory.mktemp("report")
     place = folder / "report.html"
     also = {"withholding": withholding, "type_one": type_one}
@@ -60,7 +60,7 @@ def page(shown: Path) -> Element:
 # --- Numbers ---------------------------------------------------------------------------------------------------------
 
 
-def test_page_file_and_tables_tell_the_same_numbers_as_a_count_of_the_links(
+def test_page_file_and_tables_agree_with_a_count_of_the_links(
     linkage: lc.Linkage, quality: Quality, trusted_html: str, trusted: Element, tmp_path: Path
 ) -> None:
     counted = Counter((source, method) for source, method in linkage.links.select("source", "method").iter_rows())
@@ -82,13 +82,13 @@ def test_page_file_and_tables_tell_the_same_numbers_as_a_count_of_the_links(
     assert int(total.replace(",", "")) == linkage.links.height
 
 
-def test_the_flow_on_the_page_is_every_record(linkage: lc.Linkage, trusted: Element) -> None:
+def test_the_flow_on_the_page_has_every_record(linkage: lc.Linkage, trusted: Element) -> None:
     rows = tables(trusted)["Every record, once"][1:]
     assert sum(int(row[-1].replace(",", "")) for row in rows) == linkage.links.height
 
 
 def on_page(page: Element, purpose: str) -> dict[tuple[str, str], str]:
-    """What the table of a purpose has, by source and reason."""
+    """Cells of the table of one purpose, by source and reason."""
     head, *rows = tables(page)[f"Releases for {purpose}"]
     code = {words: reason for reason, words in REASONS.items()} | {"may leave": NOT_WITHHELD, "withheld": ANY_REASON}
     return {
@@ -99,7 +99,7 @@ def on_page(page: Element, purpose: str) -> dict[tuple[str, str], str]:
     }
 
 
-def test_what_is_withheld_is_told_alike_everywhere_and_as_counted_of_what_is_kept(
+def test_withheld_counts_on_page_and_in_file_agree_with_a_count_of_kept_records(
     linkage: lc.Linkage, withholding: list[Withholding], type_one: pl.DataFrame, tmp_path: Path
 ) -> None:
     lc.write_report(linkage, tmp_path / "report.html", withholding=withholding, type_one=type_one, trusted=True)
@@ -128,7 +128,7 @@ def test_what_is_withheld_is_told_alike_everywhere_and_as_counted_of_what_is_kep
     assert tables(page)["Rows dropped when read, by practice"][-1] == ["all sources", "all", "43"]
 
 
-def test_what_is_withheld_is_told_under_disclosure_control_on_page_and_in_file(shown: Path, page: Element) -> None:
+def test_withheld_counts_are_under_disclosure_control_on_page_and_in_file(shown: Path, page: Element) -> None:
     told = read_quality(shown / "quality.json")
     for purpose in ("planning", "finding cases"):
         rows = told.withheld.filter(purpose=purpose).select("source", "reason", "records").iter_rows()
@@ -137,7 +137,7 @@ def test_what_is_withheld_is_told_under_disclosure_control_on_page_and_in_file(s
         assert "* suppressed" in stated.values()
 
 
-def test_each_basis_is_in_the_report_and_so_is_the_exemption(withholding: list[Withholding], page: Element) -> None:
+def test_the_report_shows_each_basis_and_the_exemption(withholding: list[Withholding], page: Element) -> None:
     for each in withholding:
         assert tables(page)[f"Releases for {each.purpose} on {each.on}: basis"][1:] == [
             [REASONS[kind], basis.replace("; 3 of them", "; some of them")] for kind, basis in each.basis.items()
@@ -145,7 +145,7 @@ def test_each_basis_is_in_the_report_and_so_is_the_exemption(withholding: list[W
     assert "exempt for 'finding cases': legal_duty: a direction of 2026" in page.text
 
 
-def test_the_report_given_out_and_its_file_tell_the_same(shown: Path, page: Element) -> None:
+def test_a_disclosed_report_and_its_file_agree(shown: Path, page: Element) -> None:
     quality = read_quality(shown / "quality.json")
     assert quality.disclosed
     rows = tables(page)["Every record, once"][1:]
@@ -154,10 +154,10 @@ def test_the_report_given_out_and_its_file_tell_the_same(shown: Path, page: Elem
     assert None in told
 
 
-# --- What it keeps to itself -----------------------------------------------------------------------------------------
+# --- What it does not show -----------------------------------------------------------------------------------------
 
 
-def test_no_small_count_is_in_a_report_that_is_given_out(page: Element) -> None:
+def test_a_disclosed_report_has_no_small_count(page: Element) -> None:
     columns = {"records", "conflicts", "present", "usable", "persons", "pairs", "links", "linked", "compared", "count"}
     cells = [
         cell
@@ -178,7 +178,7 @@ def test_only_a_report_with_true_counts_is_marked_for_the_trusted_team(page: Ele
     assert "trusted team only" in trusted.all("title")[0].text
 
 
-def test_it_names_and_numbers_nobody(linkage: lc.Linkage, trusted: Element) -> None:
+def test_the_report_has_no_name_nhs_number_or_record_id(linkage: lc.Linkage, trusted: Element) -> None:
     text = trusted.text
     numbers = {str(number) for number in linkage.persons["nhs_number"].drop_nulls()}
     assert numbers
@@ -191,10 +191,10 @@ def test_it_names_and_numbers_nobody(linkage: lc.Linkage, trusted: Element) -> N
     assert not {each for each in ids if each in text}
 
 
-# --- A sound page ----------------------------------------------------------------------------------------------------
+# --- A valid page ----------------------------------------------------------------------------------------------------
 
 
-def test_it_needs_nothing_from_anywhere(shown: Path, page: Element) -> None:
+def test_the_page_loads_nothing_from_elsewhere(shown: Path, page: Element) -> None:
     html = (shown / "report.html").read_text("utf-8")
     assert not page.all("script", "iframe", "object", "embed", "img", "form", "base")
     assert {link.attributes["href"] for link in page.all("link")} == {"data:,"}
@@ -206,7 +206,7 @@ def test_it_needs_nothing_from_anywhere(shown: Path, page: Element) -> None:
     assert len(html.encode()) < 5_000_000
 
 
-def test_headings_are_in_order_and_links_lead_somewhere(page: Element) -> None:
+def test_headings_are_nested_and_links_have_targets(page: Element) -> None:
     levels = [int(heading.tag[1]) for heading in page.all("h1", "h2", "h3", "h4")]
     assert levels[0] == 1
     assert levels.count(1) == 1
@@ -216,21 +216,21 @@ def test_headings_are_in_order_and_links_lead_somewhere(page: Element) -> None:
     assert {(link.attributes["href"] or "")[1:] for link in page.all("a")} <= set(ids)
 
 
-def test_every_table_has_a_caption_and_every_heading_cell_its_scope(page: Element) -> None:
+def test_every_table_has_a_caption_and_every_heading_cell_a_scope(page: Element) -> None:
     every = page.all("table")
     assert len(every) > 20
     assert all(table.all("caption")[0].text for table in every)
     assert all(cell.attributes.get("scope") in ("col", "row") for cell in page.all("th"))
 
 
-def test_every_drawing_has_a_text_that_says_what_it_shows(page: Element) -> None:
+def test_every_drawing_has_a_text_alternative(page: Element) -> None:
     pictures = [element for element in page.all("div") if element.attributes.get("role") == "img"]
     assert len(pictures) > 20
     assert all(len(picture.attributes["aria-label"] or "") > 10 for picture in pictures)
     assert sum(len(picture.all("svg")) for picture in pictures) == len(page.all("svg"))
 
 
-def test_all_that_a_report_must_contain_is_there(page: Element) -> None:
+def test_the_report_has_all_its_sections(page: Element) -> None:
     titles = [heading.text for heading in page.all("h2")]
     assert titles == [
         "Summary",
@@ -253,7 +253,7 @@ def test_all_that_a_report_must_contain_is_there(page: Element) -> None:
 
 
 def renamed(quality: Quality, old: str, new: str) -> Quality:
-    """The same Quality, where a source, and in every table a further kind of row, has another name."""
+    """The same Quality with another name for one source and for the last row of every table."""
 
     def in_frame(frame: pl.DataFrame) -> pl.DataFrame:
         columns = ("dimension", "group", "identifier", "finding", "level", "rule", "basis", "reason", "kind")
@@ -278,7 +278,7 @@ def renamed(quality: Quality, old: str, new: str) -> Quality:
     return in_all(replace(quality, run=run, fallback=in_all(quality.fallback)))  # type: ignore[no-any-return]
 
 
-def test_whatever_the_names_are_they_are_shown_as_text(
+def test_names_with_markup_are_shown_as_text(
     quality: Quality, trusted: Element, withholding: list[Withholding], type_one: pl.DataFrame
 ) -> None:
     told = with_withholding(quality, withholding, type_one.with_columns(pl.lit(HOSTILE).alias("practice")))
@@ -297,12 +297,12 @@ def test_whatever_the_names_are_they_are_shown_as_text(
 # --- Files -----------------------------------------------------------------------------------------------------------
 
 
-def test_both_files_are_for_their_owner_only(shown: Path) -> None:
+def test_only_the_owner_can_read_both_files(shown: Path) -> None:
     assert sorted(path.name for path in shown.iterdir()) == ["quality.json", "report.html"]
     assert {path.stat().st_mode & 0o777 for path in shown.iterdir()} == {0o600}
 
 
-def test_what_cannot_be_reported_is_refused(
+def test_a_report_that_cannot_be_written_is_refused(
     linkage: lc.Linkage, truth: pl.DataFrame, shown: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(lc.ProgrammeError, match="give the report another name"):
@@ -318,7 +318,7 @@ def test_what_cannot_be_reported_is_refused(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_linkage_without_fallback_or_records_is_reported_too() -> None:
+def test_a_linkage_without_fallback_or_records_has_a_report() -> None:
     frame = pl.DataFrame({"nhs_number": ["4010232137"]})
     for rows, fallback in ((1, None), (0, None), (0, lc.Fallback())):
         linkage = lc.link([lc.Source("gp", frame[:rows], spine=True)], fallback=fallback)
