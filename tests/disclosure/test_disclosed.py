@@ -1,4 +1,4 @@
-"""Disclosure control of a whole Quality: what is shown, what is not, and that the two do not give each other away."""
+"""Disclosure control of a whole Quality: what is shown does not reveal what is suppressed."""
 
 from dataclasses import fields, replace
 
@@ -44,7 +44,7 @@ def counts(frame: pl.DataFrame) -> list[str]:
     return [name for name, dtype in frame.schema.items() if dtype.is_integer()]
 
 
-def test_every_count_shown_is_none_or_a_multiple_of_five_and_not_small(shown: lc.Quality) -> None:
+def test_every_shown_count_is_0_or_a_large_multiple_of_five(shown: lc.Quality) -> None:
     assert shown.fallback is not None
     values = [value for frame in tables(shown).values() for name in counts(frame) for value in frame[name]]
     values += [*shown.totals["count"], shown.persons, *shown.fallback.counts.values()]
@@ -53,13 +53,15 @@ def test_every_count_shown_is_none_or_a_multiple_of_five_and_not_small(shown: lc
     assert all(value == 0 or (value >= SMALLEST_COUNT and value % ROUND_TO == 0) for value in given)
 
 
-def test_what_is_shown_is_the_nearest_and_what_is_none_is_none(true: lc.Quality, shown: lc.Quality) -> None:
+def test_shown_counts_are_close_to_the_true_ones_and_only_positive_counts_are_suppressed(
+    true: lc.Quality, shown: lc.Quality
+) -> None:
     pooled = tables(replace(true, groups=pool_rare(true.groups, SMALLEST_COUNT)))
     for name, of_shown in tables(shown).items():
         frame = of_shown
-        if name == "fallback rates":  # groups that are not named are left out
+        if name == "fallback rates":  # pooled groups are left out
             continue
-        if name == "withheld":  # of a second purpose, nothing is told
+        if name == "withheld":  # only the first purpose is counted
             is_first = frame["purpose"] == frame["purpose"].first()
             assert frame.filter(~is_first)["records"].null_count() == (~is_first).sum() > 0
             pooled[name], frame = pooled[name].filter(is_first), frame.filter(is_first)
@@ -72,7 +74,7 @@ def test_what_is_shown_is_the_nearest_and_what_is_none_is_none(true: lc.Quality,
                     assert not 0 < before < SMALLEST_COUNT
 
 
-def test_nothing_else_of_a_table_changes(true: lc.Quality, shown: lc.Quality) -> None:
+def test_columns_without_counts_do_not_change(true: lc.Quality, shown: lc.Quality) -> None:
     for name in (
         "records",
         "numbers",
@@ -87,7 +89,7 @@ def test_nothing_else_of_a_table_changes(true: lc.Quality, shown: lc.Quality) ->
         assert before.drop(counts(before)).equals(after.drop(counts(after)))
 
 
-def test_rates_are_those_of_the_counts_that_are_shown(shown: lc.Quality) -> None:
+def test_rates_are_calculated_from_shown_counts(shown: lc.Quality) -> None:
     bare = shown.groups.select("source", "dimension", "group", "records", "linked")
     assert group_rates(bare).equals(shown.groups)
     hidden = shown.groups.filter(pl.col("linked").is_null() | pl.col("records").is_null())
@@ -98,7 +100,7 @@ def test_rates_are_those_of_the_counts_that_are_shown(shown: lc.Quality) -> None
     assert rated.filter(pl.col("true") != pl.col("cases") / pl.col("of")).is_empty()
 
 
-def test_totals_are_rounded_themselves_and_not_sums_of_what_is_rounded(true: lc.Quality, shown: lc.Quality) -> None:
+def test_totals_are_rounded_true_counts_and_not_sums_of_rounded_ones(true: lc.Quality, shown: lc.Quality) -> None:
     before, after = true.by_method(), shown.by_method()
     assert before.columns == after.columns
     assert before["source"].equals(after["source"])
@@ -108,7 +110,7 @@ def test_totals_are_rounded_themselves_and_not_sums_of_what_is_rounded(true: lc.
 
 @pytest.mark.parametrize("tables", [TABLES, ["withheld", "not_read"]], ids=["of any table", "of what is withheld"])
 def test_no_small_count_of_the_report_can_be_worked_out(true: lc.Quality, tables: list[str]) -> None:
-    """By integer programming over all sums of all tables at once, for some of the small counts of these tables."""
+    """Integer programming over all sums of all tables at once leaves several values for small counts."""
     pooled = replace(true, groups=pool_rare(true.groups, SMALLEST_COUNT))
     shown = disclosed(true)
     cells = cells_of(pooled)
@@ -151,7 +153,7 @@ def test_no_small_count_of_the_report_can_be_worked_out(true: lc.Quality, tables
         assert ends[0] < ends[1]
 
 
-def test_a_value_of_an_attribute_that_one_record_has_is_not_named(true: lc.Quality) -> None:
+def test_an_attribute_value_of_one_record_is_not_named(true: lc.Quality) -> None:
     assert true.fallback is not None
     one = {"source": "inpatient", "dimension": "ethnic_group", "group": "Jo Smith", "records": 1, "linked": 1}
     rows = pl.DataFrame([one | {"source": "all"}, one], schema_overrides={"records": pl.Int64, "linked": pl.Int64})
@@ -166,7 +168,7 @@ def test_a_value_of_an_attribute_that_one_record_has_is_not_named(true: lc.Quali
     assert OTHER in set(shown.groups["group"])
 
 
-def test_estimates_from_few_records_are_not_shown_and_others_have_two_digits(shown: lc.Quality) -> None:
+def test_estimates_from_few_records_are_hidden_and_others_have_two_digits(shown: lc.Quality) -> None:
     assert isinstance(shown.fallback, FallbackQuality)
     rates = shown.fallback.rates
     assert rates.filter(pl.col("cases").is_null())["rate"].null_count() == rates["cases"].null_count() > 0
@@ -174,7 +176,7 @@ def test_estimates_from_few_records_are_not_shown_and_others_have_two_digits(sho
         assert float(f"{min(rate, 1 - rate):.1e}") == pytest.approx(min(rate, 1 - rate), abs=1e-5)
 
 
-def test_an_estimate_has_the_same_digits_wherever_it_stands(shown: lc.Quality) -> None:
+def test_an_estimate_has_the_same_digits_in_every_table(shown: lc.Quality) -> None:
     assert shown.fallback is not None
     assert shown.truth is not None
     values = ["low", "high"]
@@ -187,24 +189,24 @@ def test_an_estimate_has_the_same_digits_wherever_it_stands(shown: lc.Quality) -
         assert both[name].to_list() == both[f"{name}_beside"].to_list()
 
 
-def test_no_count_is_told_in_words(true: lc.Quality, shown: lc.Quality) -> None:
+def test_the_text_of_a_basis_has_no_count(true: lc.Quality, shown: lc.Quality) -> None:
     said = [quality.withheld_basis.filter(kind="national", purpose="planning")["basis"][0] for quality in (true, shown)]
     assert said[0].endswith("; 3 of them have no number that can be read")
     assert said[1].endswith("; some of them have no number that can be read")
 
 
-def test_what_is_disclosed_stays_as_it_is(shown: lc.Quality) -> None:
+def test_a_disclosed_quality_does_not_change_again(shown: lc.Quality) -> None:
     assert disclosed(shown) is shown
     assert shown.disclosed
 
 
-def test_true_rates_of_two_runs_are_refused(true: lc.Quality) -> None:
+def test_a_comparison_of_true_counts_is_refused(true: lc.Quality) -> None:
     with pytest.raises(ValueError, match="before it is compared"):
         disclosed(compared(true, true))
 
 
-def test_every_field_is_dealt_with(true: lc.Quality, shown: lc.Quality) -> None:
-    # A new table that nobody controls would be shown as it is.
+def test_every_field_is_under_disclosure_control(true: lc.Quality, shown: lc.Quality) -> None:
+    # A new table without disclosure control would be shown with true counts.
     controlled = {*TABLES, "persons", "fallback", "totals", "disclosed"}
     assert {field.name for field in fields(true)} - controlled == {"drift", "run"}
     assert shown.run is true.run

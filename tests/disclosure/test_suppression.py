@@ -1,4 +1,4 @@
-"""Suppression: an attacker with integer programming, who knows all that is shown, works out no small count."""
+"""Suppression: integer programming on everything that is shown cannot work out a small count."""
 
 from collections.abc import Hashable, Sequence
 
@@ -10,7 +10,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, Counts, rounded, suppressed
 
-# Small counts, and those that rounding moves farthest: at the edges is where sums give most away.
+# Small counts, and counts that rounding moves farthest, because sums of these reveal most.
 COUNT = st.one_of(st.integers(0, 8), st.sampled_from([12, 13, 17, 18, 22, 23]), st.integers(0, 60))
 
 
@@ -20,7 +20,7 @@ MANY = 10**5
 def possible(
     counts: Counts, hidden: set[Hashable], of: Hashable, *, knows_which_are_small: bool = False
 ) -> tuple[int, int]:
-    """The least and the most that a count can be, given all that is shown; by integer programming, over all sums."""
+    """The smallest and largest possible value of a count, by integer programming over all sums."""
     keys = list(counts.keys)
     low, high = [], []
     for key, value, shown in zip(keys, counts.values, counts.shown, strict=True):
@@ -51,7 +51,7 @@ def possible(
 
 
 def cross_table(cells: Sequence[Sequence[int]]) -> Counts:
-    """A table with both margins and the sum of all, and of the first cell of each row a part, as of records linked."""
+    """A table with its totals; part of the first cell of each row is linked."""
     counts = Counts()
     rows, columns = range(len(cells)), range(len(cells[0]))
     for i in rows:
@@ -87,8 +87,8 @@ def test_no_small_count_can_be_worked_out(cells: list[list[int]]) -> None:
             assert most - least >= 2
 
 
-def test_a_count_that_rounding_would_give_away_takes_another_with_it() -> None:
-    # 12 + 12 + 12 + 7 = 43 is shown as 45, and that is 10 + 10 + 10 + 15: of small counts only 7 is so much.
+def test_where_rounding_reveals_a_small_count_another_is_suppressed() -> None:
+    # 12 + 12 + 12 + 7 = 43 is shown as 45 and 10 + 10 + 10: of all small counts, only 7 is large enough.
     counts = Counts()
     for key, value in {"a": 12, "b": 12, "c": 12, "small": 7, "all": 43}.items():
         counts.add(key, value)
@@ -99,7 +99,7 @@ def test_a_count_that_rounding_would_give_away_takes_another_with_it() -> None:
     assert possible(counts, hidden, "small", knows_which_are_small=True) == (1, 7)
 
 
-def test_a_count_in_two_tables_is_one_and_a_sum_of_the_other_protects_it_too() -> None:
+def test_a_count_in_two_tables_is_protected_in_both() -> None:
     counts = Counts()
     for key, value in {"here": 6, "there": 12, "all": 18, "men": 6, "women": 12}.items():
         counts.add(key, value)
@@ -109,7 +109,7 @@ def test_a_count_in_two_tables_is_one_and_a_sum_of_the_other_protects_it_too() -
     assert all(np.subtract(*reversed(possible(counts, hidden, key))) >= 2 for key in ("here", "men"))
 
 
-def test_what_does_not_add_up_is_no_sum_and_what_is_not_there_no_count() -> None:
+def test_parts_that_do_not_add_up_are_no_sum_and_a_count_has_one_value() -> None:
     counts = Counts()
     counts.add("part", 5)
     counts.add("whole", 100)
@@ -119,9 +119,9 @@ def test_what_does_not_add_up_is_no_sum_and_what_is_not_there_no_count() -> None
         counts.add("part", 6)
 
 
-def test_where_only_the_difference_is_small_one_of_the_two_is_suppressed_if_need_be() -> None:
+def test_a_small_difference_of_two_counts_is_protected() -> None:
     counts = Counts()
-    # Shown as 15 and 15: no more than 4 apart, and known to be apart by no more than that.
+    # Both are shown as a multiple of 5, so only their rounding hides the difference of 1.
     counts.add("records", 13)
     counts.add("linked", 12)
     counts.add_part("records", "linked", "others")
@@ -130,6 +130,6 @@ def test_where_only_the_difference_is_small_one_of_the_two_is_suppressed_if_need
 
 
 @given(st.integers(SMALLEST_COUNT, 10**7))
-def test_rounding_goes_to_the_nearest_multiple(count: int) -> None:
+def test_counts_are_rounded_to_the_nearest_multiple(count: int) -> None:
     assert rounded(count) % ROUND_TO == 0
     assert abs(rounded(count) - count) <= ROUND_TO // 2
