@@ -199,7 +199,7 @@ def test_what_is_disclosed_stays_as_it_is(shown: lc.Quality) -> None:
 
 
 def test_true_rates_of_two_runs_are_refused(true: lc.Quality) -> None:
-    with pytest.raises(ValueError, match="before it is compared"):
+    with pytest.raises(ValueError, match="before comparing"):
         disclosed(compared(true, true))
 
 
