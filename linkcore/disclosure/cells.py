@@ -1,4 +1,7 @@
-"""Every count of a Quality by what it counts, so that one that stands in two tables is one, and the sums among them."""
+"""Every count of a Quality under a key of what it counts, and the sums among counts.
+
+A count that is in two tables has one key, and so is one count.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -15,19 +18,14 @@ __all__ = ["Cells", "cells_of"]
 
 Key = tuple[Any, ...]
 
-# Methods of records that the exact linkage left open.
+# The methods of records that the exact linkage left open.
 _LEFT_OPEN: Final = ("probabilistic", "new_person", "unlinked")
 
 
 class Cells:
-    """The counts of a Quality, and where each stands.
+    """The counts of a Quality, and the tables that show them.
 
-    Attributes
-    ----------
-    counts : Counts
-        By key.
-    columns : dict
-        For a table and a column of it, the key of the count in each row.
+    ``counts`` holds each count by its key. ``columns`` holds, for a table and column, the key of the count in each row.
     """
 
     def __init__(self) -> None:
@@ -35,19 +33,19 @@ class Cells:
         self.columns: dict[tuple[str, str], list[Key]] = {}
 
     def read(self, table: str, column: str, frame: pl.DataFrame, what: str, *by: str) -> None:
-        """Take in a column of counts; the key of each is ``what`` it counts, and the values of the columns ``by``."""
+        """Add a column of counts. The key of each is ``what`` it counts and the values of the columns ``by``."""
         values = zip(frame.select(by).iter_rows(), frame[column], strict=True)
         self.columns[table, column] = [self.add((what, *of), count, table) for of, count in values]
 
     def add(self, key: Key, value: int, table: str) -> Key:
-        """Take in one count; where another of that key has another value, it is a count of its own."""
+        """Add one count. If its key already has another value, the count gets a key of its own."""
         if key in self.counts and self.counts.value(key) != value:
             key = (*key, table)
         self.counts.add(key, value)
         return key
 
     def sum_up(self, sums: Iterable[tuple[Key, Key]]) -> None:
-        """Take in sums, given as pairs of a total and one of its parts; what is no count is no part."""
+        """Add sums, given as pairs of a total and one part. A part that is not a count is ignored."""
         parts = defaultdict(list)
         for total, part in sums:
             if part in self.counts:
@@ -56,23 +54,23 @@ class Cells:
             self.counts.add_sum(total, of)
 
     def sum_by(self, table: str, column: str, frame: pl.DataFrame, what: str, *by: str) -> None:
-        """Take in the sums of a column that was read: over all rows that agree in the columns ``by``."""
+        """Add the sums of a column over all rows with the same values of ``by``."""
         totals = [(what, *of) for of in frame.select(by).iter_rows()] if by else [(what,)] * frame.height
         self.sum_up(zip(totals, self.columns[table, column], strict=True))
 
     def sum_sources(self, table: str, column: str, frame: pl.DataFrame, what: str, *by: str) -> None:
-        """Take in the sums of a column that was read over all sources; there may be rows of all of them already."""
+        """Add the sums of a column over all sources. Rows of all sources together may exist already."""
         rows = zip(frame.select("source", *by).iter_rows(), self.columns[table, column], strict=True)
         self.sum_up(((what, ALL, *of), key) for (source, *of), key in rows if source != ALL)
 
     def part(self, table: str, part: str, whole: str) -> None:
-        """Say of two columns that were read that one is part of the other."""
+        """Record that one column is part of another."""
         for key, of in zip(self.columns[table, part], self.columns[table, whole], strict=True):
             self.counts.add_part(of, key, ("rest", of, key))
 
 
 def cells_of(quality: Quality) -> Cells:
-    """Name all counts of a Quality, and tell the sums among them.
+    """Collect all counts of a Quality and the sums among them.
 
     Examples
     --------
@@ -148,7 +146,7 @@ def _read_identifiers(cells: Cells, quality: Quality) -> None:
     cells.part("completeness", "usable", "present")
     for of in frame.select("source", "identifier").iter_rows():
         cells.counts.add_part(("records", of[0]), ("present", *of), ("status", *of, "missing"))
-        # Which statuses are kept is the identifier's own affair: whichever of these adds up.
+        # Each identifier keeps other statuses: use whichever set adds up.
         for kept in (("valid",), ("valid", "implausible", "impossible", "partial")):
             cells.sum_up((("usable", *of), ("status", *of, status)) for status in kept)
 
@@ -175,7 +173,7 @@ def _read_groups(cells: Cells, groups: pl.DataFrame, sources: Iterable[str]) -> 
     cells.sum_sources("groups", "records", groups, "of group", "dimension", "group")
     cells.sum_sources("groups", "linked", groups, "linked of group", "dimension", "group")
     counted = set(groups["source"])
-    # All records of those sources whose records are counted: no table shows it, but adding up gives it.
+    # All records of the counted sources. No table shows this total, but it can be added up.
     cells.sum_up((("in groups", ALL), ("records", source)) for source in sources if source in counted)
     for (dimension,), part in groups.group_by("dimension", maintain_order=True):
         for source, group in part.select("source", "group").group_by("source", maintain_order=True).agg("group").rows():
@@ -217,7 +215,7 @@ def _read_withheld(cells: Cells, withheld: pl.DataFrame) -> None:
         of: Key = ("withheld", source, purpose)
         cells.sum_up((("records", source), (*of, either)) for either in (NOT_WITHHELD, ANY_REASON))
         cells.sum_up(((*of, ANY_REASON), (*of, reason)) for reason in reasons[source][purpose])
-        # Who cannot be looked up has, most often, no usable number and is linked to nobody.
+        # A record without a person to check usually has no usable number and is linked to nobody.
         nobody = ((number, method) for number in NUMBER_GROUPS[1:] for method in _LEFT_OPEN[1:])
         cells.sum_up(((*of, "links_to_nobody"), ("flow", source, *each)) for each in nobody)
 

@@ -1,24 +1,25 @@
-"""Disclosure control: a Quality of which no small count can be read, nor worked out.
+"""Disclosure control: a Quality from which no small count can be read or worked out.
 
-Counts from 1 to 7 are suppressed (null), the others are rounded to the nearest 5, and further ones are suppressed
-wherever a margin, another table that shares cells, or a difference would narrow a small count down to fewer than three
-possible values all the same (:mod:`~linkcore.disclosure.suppression`). All rates, intervals and differences are
-computed from the counts that are shown. Of what is withheld, the counts for the first purpose are told, and for the
-others the basis: both are of the same records. Values of an attribute that hardly any record has are put together as
-``other``: they could be a name. Estimates of the self-test are no counts; they are rounded to two significant digits,
-or one where they stand for fewer than 8 records, and what comes from fewer than 8 records is not shown.
+- Counts from 1 to 7 are suppressed (null). Other counts are rounded to the nearest 5.
+- Further counts are suppressed where a margin, another table with the same cells, or a difference would leave fewer
+  than three possible values for a small count (:mod:`~linkcore.disclosure.suppression`).
+- Rates, intervals and differences are calculated from the counts that are shown.
+- Withheld records are counted for the first purpose only, because all purposes count the same records.
+- Rare values of an attribute are pooled as ``other``, because they could be a name.
+- Estimates of the self-test are not counts. They are rounded to two significant digits, or to one if they stand for
+  fewer than 8 records. An estimate from fewer than 8 records is not shown.
 
-What it does **not** protect from:
+It does **not** protect against:
 
-- A group of whom all, or none, are linked: 0 is shown as 0. It tells how well linkage works, and nothing of anybody's
-  health.
-- Two reports on nearly the same records, such as two runs a day apart, subtracted from each other.
-- A recipient of a release, who can count its rows, and whose manifest tells of what was withheld by itself.
-- Someone who knows most of the records of a small cell already, and learns the rest.
-- Bounds: a suppressed count can often be told to be below some number, and now and then to be one of three.
-- Inference along many sums at once, which bounds it more tightly than one sum after the other does; or from what this
-  algorithm chose to suppress.
-- The learned model: its probabilities are shares of thousands of pairs, shown with three significant digits.
+- A group of which all or no records are linked: 0 is shown as 0. This says how well linkage works, and nothing about
+  anybody's health.
+- Subtracting two reports on nearly the same records, such as those of two runs a day apart.
+- A recipient of a release, who can count its rows, and whose manifest states its own withheld records.
+- Someone who already knows most records of a small cell and learns the rest.
+- Bounds: often a suppressed count is known to be below some number, and sometimes to be one of three.
+- Inference from many sums at once, which gives tighter bounds than one sum after another, or from the choice of what is
+  suppressed.
+- The learned model, whose probabilities are shares of thousands of pairs, shown with three significant digits.
 """
 
 import math
@@ -37,15 +38,15 @@ from linkcore.schema import ALL
 
 __all__ = ["ROUND_TO", "SMALLEST_COUNT", "disclosed"]
 
-# A rate is shown to a hundred thousandth at the finest.
+# A rate is shown with five decimals at most.
 _FINEST: Final = 5
 
-# How many opt-outs have no number that can be read is stated in words.
+# The number of unreadable opt-outs is replaced by words.
 _WORDS_FOR_A_COUNT: Final = pl.col("basis").str.replace_all(r"\b\d+ of them have\b", "some of them have")
 
 
 def disclosed(quality: Quality) -> Quality:
-    """Apply disclosure control.
+    """Return the quality under disclosure control.
 
     Examples
     --------
@@ -64,7 +65,7 @@ def disclosed(quality: Quality) -> Quality:
     if quality.disclosed:
         return quality
     if quality.drift is not None:
-        raise ValueError("a Quality is disclosed before it is compared: compared(disclosed(this), disclosed(previous))")
+        raise ValueError("apply disclosure control before comparing: compared(disclosed(this), disclosed(previous))")
     first, others = _of_first_purpose(quality.withheld)
     pooled = replace(quality, groups=pool_rare(quality.groups, SMALLEST_COUNT), withheld=first)
     shown = _Shown(pooled)
@@ -89,10 +90,10 @@ def disclosed(quality: Quality) -> Quality:
 
 
 def _of_first_purpose(withheld: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Give the counts of the first purpose, and those of the others as if all were suppressed.
+    """Split the withheld counts: those of the first purpose, and those of the others with all counts suppressed.
 
-    Two purposes are told of the same records, sorted by reasons that overlap; many sums at once can then give a small
-    count away that no single one does.
+    Two purposes count the same records by overlapping reasons. Many sums together could reveal a small count that no
+    single sum reveals.
     """
     is_first = withheld["purpose"] == withheld["purpose"].first() if withheld.height else pl.Series(dtype=pl.Boolean)
     others = withheld.filter(~is_first).with_columns(pl.lit(None, withheld.schema["records"]).alias("records"))
@@ -100,7 +101,7 @@ def _of_first_purpose(withheld: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFram
 
 
 class _Shown:
-    """What is shown of each count."""
+    """The counts as they are shown."""
 
     def __init__(self, quality: Quality) -> None:
         self.cells = cells_of(quality)
@@ -119,14 +120,14 @@ class _Shown:
     def totals(self) -> pl.DataFrame:
         rows = []
         for key in self.cells.columns["totals", "count"]:
-            # Of a method or a status, its own name; of records and conflicts, that.
+            # A method or a status has its own name; records and conflicts are named by what they count.
             what, source, *value = key
             rows.append((source, value[0] if value else what, self.count(key)))
         return pl.DataFrame(rows, schema=QUALITY_TABLES["totals"], orient="row")
 
 
 def _cases(fallback: FallbackQuality | None) -> dict[tuple[str, str], float]:
-    """Say from how many cases each source's estimate of each rate comes: wherever it stands, it has as many digits."""
+    """Return the number of cases behind each estimate, so that it has the same digits in every table."""
     if fallback is None:
         return {}
     rates = fallback.rates.filter(dimension=ALL, weighting="reweighted").select("source", "measure", "cases")
@@ -137,7 +138,7 @@ def _of_fallback(
     fallback: FallbackQuality, shown: _Shown, groups: pl.DataFrame, cases: Mapping[tuple[str, str], float]
 ) -> FallbackQuality:
     rates = shown.table("rates", fallback.rates)
-    # Of a group that is not named among the groups, nothing is told; nor is its name.
+    # A group that is not among the shown groups is left out, with its name.
     named = {(dimension, group) for dimension, group in groups.select("dimension", "group").iter_rows()}
     rates = _mapped(
         rates.filter(
@@ -186,24 +187,24 @@ def _share(part: str, whole: str) -> pl.Expr:
 
 
 def _mapped(frame: pl.DataFrame, change: Callable[[Mapping[str, Any]], Mapping[str, Any]]) -> pl.DataFrame:
-    """Change some values of each row of a small table."""
+    """Replace some values in each row of a small table."""
     return pl.DataFrame([{**row, **change(row)} for row in frame.iter_rows(named=True)], schema=frame.schema)
 
 
 def _estimate(row: Mapping[str, Any], rate: str, cases: float, *further: str) -> dict[str, float | None]:
-    """Round an estimate that comes from some cases, and its interval; nothing is told that comes from few."""
+    """Round an estimate and its interval; suppress it if it comes from too few cases."""
     few = cases < SMALLEST_COUNT
     shown = {name: None if few else _digits(row[name], cases) for name in (rate, "low", "high", *further)}
     return shown | {"cases": 0.0 if cases == 0 else None if few else float(rounded(round(cases)))}
 
 
 def _digits(rate: float | None, cases: float) -> float | None:
-    """Round a rate to two significant digits, or to one where it stands for few of the cases; none if all are few."""
+    """Round a rate to two significant digits, or to one if it stands for few cases; suppress it if all are few."""
     if rate is None or cases < SMALLEST_COUNT:
         return None
     stands_for = min(rate, 1 - rate) * cases
     digits = 1 if stands_for < SMALLEST_COUNT else 2
-    # What is near 1 is rounded as its difference from 1 is: 0.9987 to 0.999.
+    # A rate near 1 is rounded like its difference from 1: 0.9987 to 0.999.
     least = min(rate, 1 - rate)
     return rate if least <= 0 else round(rate, min(digits - 1 - math.floor(math.log10(least)), _FINEST))
 

@@ -1,14 +1,14 @@
-"""Which counts of a set of tables must not be shown, so that none of the small ones can be worked out from the others.
+"""Choose which counts to suppress, so that no small count can be worked out from the others.
 
-Counts are known by a key of their own, so that one that stands in several tables is one count; and the sums among them
-are told: a margin of its cells, a whole of its parts. Small counts are suppressed, the others are rounded. A margin
-less the cells beside a suppressed one is then known only as well as all of these are, and most often that is enough;
-where it is not, further counts are suppressed, the smallest first.
+Each count has a key, so a count that is in several tables is one count. The sums among counts are known: a margin is
+the sum of its cells, a whole the sum of its parts. Small counts are suppressed and the others rounded. Subtracting
+rounded cells from a rounded margin gives a range, which is usually wide enough. Where it is not, further counts are
+suppressed, the smallest first.
 
-Whether it is enough is found by attack. Whoever knows how counts are rounded, and which suppressed ones are small,
-knows bounds of every count, and narrows them by every sum in which it stands, again and again (the shuttle algorithm;
-Buzzigoli and Giusti 1999, Dobra and Fienberg 2000). Every small count must keep several possible values. So must those
-small counts that stand in no table, but are a difference of two that do, such as the records that are not linked.
+An attack decides what is wide enough. The attacker knows how counts are rounded and which suppressed ones are small. So
+it knows bounds of every count, and narrows them with every sum, again and again (the shuttle algorithm; Buzzigoli and
+Giusti 1999, Dobra and Fienberg 2000). Every small count must keep several possible values. So must small counts that
+are in no table but are the difference of two, such as records that are not linked.
 """
 
 from collections import defaultdict
@@ -18,12 +18,12 @@ from typing import Final
 __all__ = ["ROUND_TO", "SMALLEST_COUNT", "Counts", "rounded", "suppressed"]
 
 SMALLEST_COUNT: Final = 8
-"""Counts below it, but for 0, are not shown (Hospital Episode Statistics)."""
+"""Smaller counts, except 0, are suppressed, as in Hospital Episode Statistics."""
 
 ROUND_TO: Final = 5
-"""Other counts are shown as the nearest multiple of it."""
+"""Other counts are rounded to the nearest multiple of this."""
 
-# A small count is safe if it can still be any of so many values.
+# A small count is safe if an attacker cannot exclude all but fewer values than this.
 _POSSIBLE_VALUES: Final = 3
 _UNBOUNDED: Final = 1 << 60
 
@@ -62,73 +62,73 @@ class Counts:
         self.values: list[int] = []
         self.shown: list[bool] = []
         self.sums: list[tuple[int, tuple[int, ...]]] = []
-        self._at: dict[Hashable, int] = {}
+        self._positions: dict[Hashable, int] = {}
 
     def __contains__(self, key: Hashable) -> bool:
-        return key in self._at
+        return key in self._positions
 
     def value(self, key: Hashable) -> int:
-        """Give the true count of a key."""
-        return self.values[self._at[key]]
+        """Return the true count of a key."""
+        return self.values[self._positions[key]]
 
     def add(self, key: Hashable, value: int, *, shown: bool = True) -> None:
-        """Add a count; one that is there already has the same value, and is shown if it ever is."""
-        at = self._at.setdefault(key, len(self.keys))
-        if at == len(self.keys):
+        """Add a count. One that exists must have the same value; it counts as shown if any table shows it."""
+        cell = self._positions.setdefault(key, len(self.keys))
+        if cell == len(self.keys):
             self.keys.append(key)
             self.values.append(value)
             self.shown.append(shown)
-        assert self.values[at] == value, f"two values of one count: {key}"
-        self.shown[at] |= shown
+        assert self.values[cell] == value, f"two values of one count: {key}"
+        self.shown[cell] |= shown
 
     def add_sum(self, total: Hashable, parts: Iterable[Hashable]) -> None:
-        """Say that a count is the sum of others, if it is; a total that is no count yet is not shown."""
-        # What is 0 is shown as 0, and tells nothing of the other parts.
-        at = tuple(self._at[part] for part in dict.fromkeys(parts) if self.value(part))
-        value = sum(self.values[part] for part in at)
-        if total not in self._at:
+        """Record that a count is the sum of others, if it is. A total that is not a count yet is added as not shown."""
+        # A 0 is shown as 0, and says nothing about the other parts.
+        members = tuple(self._positions[part] for part in dict.fromkeys(parts) if self.value(part))
+        value = sum(self.values[part] for part in members)
+        if total not in self._positions:
             self.add(total, value, shown=False)
-        if at and value == self.value(total) and at != (self._at[total],):
-            self.sums.append((self._at[total], at))
+        if members and value == self.value(total) and members != (self._positions[total],):
+            self.sums.append((self._positions[total], members))
 
     def add_part(self, whole: Hashable, part: Hashable, rest: Hashable) -> None:
-        """Say that a count is part of another; the rest of it is protected too, though it may stand nowhere."""
+        """Record that a count is part of another. The rest is protected too, even if no table shows it."""
         remains = self.value(whole) - self.value(part)
         if remains < 0:
             return
-        if rest not in self._at:
+        if rest not in self._positions:
             self.add(rest, remains, shown=False)
         self.add_sum(whole, [part, rest])
 
 
 def suppressed(counts: Counts) -> set[Hashable]:
-    """Choose the counts that are not shown: the small ones, and those by which they could be worked out."""
-    small = [at for at, value in enumerate(counts.values) if 0 < value < SMALLEST_COUNT]
-    unknown = {at for at in range(len(counts.values)) if not counts.shown[at]} | set(small)
+    """Return the keys to suppress: small counts, and counts from which they could be worked out."""
+    small = [cell for cell, value in enumerate(counts.values) if 0 < value < SMALLEST_COUNT]
+    unknown = {cell for cell in range(len(counts.values)) if not counts.shown[cell]} | set(small)
     sums_of: dict[int, list[int]] = defaultdict(list)
     for number, (total, parts) in enumerate(counts.sums):
-        for at in (total, *parts):
-            sums_of[at].append(number)
-    # Seven cells of 1 and their margin of 7: who knew that it is small, too, would know them all. But nobody can tell.
-    beyond_help: set[int] = set()
-    while exposed := [at for at in _exposed(counts, small, unknown, sums_of) if at not in beyond_help]:
-        for at in exposed:
-            further = _cheapest(at, counts, unknown, sums_of)
+        for cell in (total, *parts):
+            sums_of[cell].append(number)
+    # For example seven cells of 1 with a margin of 7. Suppressing more does not help, but nobody can tell.
+    unprotectable: set[int] = set()
+    while exposed := [cell for cell in _exposed(counts, small, unknown, sums_of) if cell not in unprotectable]:
+        for cell in exposed:
+            further = _cheapest(cell, counts, unknown, sums_of)
             if further is None:
-                beyond_help.add(at)
+                unprotectable.add(cell)
             else:
                 unknown.add(further)
-    return {counts.keys[at] for at in unknown if counts.shown[at]}
+    return {counts.keys[cell] for cell in unknown if counts.shown[cell]}
 
 
 def _exposed(counts: Counts, small: Sequence[int], unknown: set[int], sums_of: dict[int, list[int]]) -> list[int]:
     low, high = _bounds(counts, unknown, sums_of)
-    return [at for at in small if high[at] - low[at] + 1 < _POSSIBLE_VALUES]
+    return [cell for cell in small if high[cell] - low[cell] + 1 < _POSSIBLE_VALUES]
 
 
-def _cheapest(at: int, counts: Counts, unknown: set[int], sums_of: dict[int, list[int]]) -> int | None:
-    """Give the smallest shown count in a sum with this one or, where there is none, with what is unknown beside it."""
-    met, border = {at}, [at]
+def _cheapest(cell: int, counts: Counts, unknown: set[int], sums_of: dict[int, list[int]]) -> int | None:
+    """Return the smallest shown count in a sum with this one or, if there is none, with its unknown neighbours."""
+    met, border = {cell}, [cell]
     while border:
         numbers = dict.fromkeys(number for each in border for number in sums_of[each])
         beside = dict.fromkeys(member for number in numbers for member in _members(counts.sums[number]))
@@ -145,7 +145,7 @@ def _members(of: tuple[int, tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _bounds(counts: Counts, unknown: set[int], sums_of: dict[int, list[int]]) -> tuple[list[int], list[int]]:
-    """Narrow every count down as far as the sums allow, from what is shown of it."""
+    """Narrow the bounds of every count as far as the sums allow."""
     both = list(_shown_bounds(counts, unknown))
     low, high = [least for least, _ in both], [most for _, most in both]
     waiting = dict.fromkeys(range(len(counts.sums)))
@@ -153,41 +153,41 @@ def _bounds(counts: Counts, unknown: set[int], sums_of: dict[int, list[int]]) ->
         number = next(iter(waiting))
         del waiting[number]
         total, parts = counts.sums[number]
-        for at in _narrowed(total, parts, low, high):
-            waiting.update(dict.fromkeys(sums_of[at]))
+        for cell in _narrowed(total, parts, low, high):
+            waiting.update(dict.fromkeys(sums_of[cell]))
     return low, high
 
 
 def _shown_bounds(counts: Counts, unknown: set[int]) -> Iterator[tuple[int, int]]:
     reach = ROUND_TO // 2
-    for at, value in enumerate(counts.values):
-        if not counts.shown[at]:
+    for cell, value in enumerate(counts.values):
+        if not counts.shown[cell]:
             yield 0, _UNBOUNDED
         elif not value:
             yield 0, 0
         elif value < SMALLEST_COUNT:
             yield 1, SMALLEST_COUNT - 1
-        elif at in unknown:
+        elif cell in unknown:
             yield SMALLEST_COUNT, _UNBOUNDED
         else:
             yield max(rounded(value) - reach, SMALLEST_COUNT), rounded(value) + reach
 
 
 def _narrowed(total: int, parts: Sequence[int], low: list[int], high: list[int]) -> Iterator[int]:
-    """Narrow the members of one sum by each other, and give those that it narrowed."""
-    least, most = sum(low[at] for at in parts), sum(high[at] for at in parts)
+    """Narrow the bounds of the members of one sum, and yield the members whose bounds changed."""
+    least, most = sum(low[cell] for cell in parts), sum(high[cell] for cell in parts)
     if _narrow(total, least, most, low, high):
         yield total
-    for at in parts:
-        others_least, others_most = least - low[at], most - high[at]
-        before = low[at], high[at]
-        if _narrow(at, low[total] - others_most, high[total] - others_least, low, high):
-            least, most = least + low[at] - before[0], most + high[at] - before[1]
-            yield at
+    for cell in parts:
+        others_least, others_most = least - low[cell], most - high[cell]
+        before = low[cell], high[cell]
+        if _narrow(cell, low[total] - others_most, high[total] - others_least, low, high):
+            least, most = least + low[cell] - before[0], most + high[cell] - before[1]
+            yield cell
 
 
-def _narrow(at: int, least: int, most: int, low: list[int], high: list[int]) -> bool:
-    if least <= low[at] and most >= high[at]:
+def _narrow(cell: int, least: int, most: int, low: list[int], high: list[int]) -> bool:
+    if least <= low[cell] and most >= high[cell]:
         return False
-    low[at], high[at] = max(low[at], least), min(high[at], most)
+    low[cell], high[cell] = max(low[cell], least), min(high[cell], most)
     return True

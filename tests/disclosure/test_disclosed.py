@@ -201,7 +201,7 @@ def test_a_disclosed_quality_does_not_change_again(shown: lc.Quality) -> None:
 
 
 def test_a_comparison_of_true_counts_is_refused(true: lc.Quality) -> None:
-    with pytest.raises(ValueError, match="before it is compared"):
+    with pytest.raises(ValueError, match="before comparing"):
         disclosed(compared(true, true))
 
 
