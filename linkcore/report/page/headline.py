@@ -229,7 +229,7 @@ def _implausible(implausible: pl.DataFrame) -> Iterator[str]:
             f"{finding} ({count(links)})"
             for finding, links in found.sort("links", "finding", descending=[True, False]).iter_rows()
         ]
-        yield f"Implausible links: {listed(named)}. See below which sources they come from."
+        yield f"Implausible links: {listed(named)}. Check in which sources they occur."
 
 
 def _unusable(flow: pl.DataFrame) -> Iterator[str]:

@@ -95,7 +95,7 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
                 {"source": "seen", "finding": "activity after death", "links": 0, "of": 100},
             )
         },
-        "Implausible links: a man giving birth (9). See below which sources they come from.",
+        "Implausible links: a man giving birth (9). Check in which sources they occur.",
     ),
     "numbers": (
         {
