@@ -475,7 +475,7 @@ class TestGovernance:
                 'tool = "8XX00"',
                 r"terms\.toolkit: is required; recipient\[1\]\.terms\.tool: no such key",
             ),
-            ("[programme]", "two_stage = {bits = 64}\n[programme]", "two_stage: stage 1: bits is a multiple of 8"),
+            ("[programme]", "two_stage = {bits = 64}\n[programme]", "two_stage: stage 1: bits must be a multiple of 8"),
             ("[programme]", "two_stage = {bit = 128}\n[programme]", r"two_stage\.bit: no such key"),
             ("[programme]", 'two_stage = "hex"\n[programme]', "two_stage: must be a table of keys"),
         ],

@@ -43,7 +43,7 @@ def test_an_altered_certificate_or_audit_log_is_detected(exits: Leaver, tmp_path
         (tmp_path / f"ZC3.{part}").write_bytes((folder / "certificates" / f"ZC3.{part}").read_bytes())
     altered = (tmp_path / "ZC3.json").read_bytes().replace(b"2026-08-03", b"2026-08-04")
     (tmp_path / "ZC3.json").write_bytes(altered)
-    with pytest.raises(RefusedError, match="not what was signed"):
+    with pytest.raises(RefusedError, match="the signature does not verify"):
         verify_certificate(tmp_path / "ZC3.json", left.running.signing_key.verify_key)
     lines = (folder / "audit.jsonl").read_bytes().splitlines(keepends=True)
     (tmp_path / "audit.jsonl").write_bytes(b"".join(lines[:2] + lines[3:]))
