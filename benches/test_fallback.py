@@ -14,7 +14,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from linkcore.linkage.blocking import blocking_rules, make_blocks, pairs_sql
-from linkcore.linkage.comparisons.comparisons import comparable
+from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback.open_records import gather_open_records
 from linkcore.linkage.fallback.probabilistic import link_probabilistically

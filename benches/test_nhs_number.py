@@ -45,7 +45,7 @@ def read(frame: pl.DataFrame) -> pl.DataFrame:
 def without_the_first_step(frame: pl.DataFrame) -> pl.DataFrame:
     found, text = pl.field("found"), NUMBER.cast(pl.String)
     numbers = (
-        pl.struct(text=text, found=on_present(text, nhs_number._digits_among, pl.String))
+        pl.struct(text=text, found=on_present(text, nhs_number._find_digits_in_rare_form, pl.String))
         .struct.with_fields(number=found.cast(pl.Int64, strict=False))
         .struct.with_fields(
             ten_digits=found.str.len_bytes() == 10,
@@ -53,7 +53,7 @@ def without_the_first_step(frame: pl.DataFrame) -> pl.DataFrame:
             missing=pl.field("text").is_null() | (found == ""),
         )
     )
-    judged = nhs_number._judged(numbers, birth_date=None).alias("number")
+    judged = nhs_number._with_status(numbers, birth_date=None).alias("number")
     return frame.lazy().select(judged).collect(engine="streaming")
 
 

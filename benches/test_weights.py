@@ -1,9 +1,9 @@
 """Time to weigh pairs, compared with Splink's own prediction for the same pairs by the same model."""
 
+import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import numpy as np
@@ -12,24 +12,27 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 from splink import DuckDBAPI, Linker
 
-from linkcore.linkage.comparisons.comparisons import average_frequencies, comparable, comparisons
-from linkcore.linkage.learning.labels import Shares, with_probabilities
+from linkcore.linkage.comparisons.comparable import comparable
+from linkcore.linkage.comparisons.comparisons import comparisons
+from linkcore.linkage.learning.levels import Shares, with_probabilities
+from linkcore.linkage.model.model import Model
+from linkcore.linkage.model.splink_json import model_json
 from linkcore.linkage.model.weights import levels_of_pairs, match_weight
 from linkcore.private_database import make_table
 from linkcore.programme.programme import Programme
 from linkcore.sources.records import standardise
 
 
-def learned(there: list[str]) -> list[dict[str, Any]]:
-    """Return comparisons with some m and u; the speed does not depend on their values."""
-    made = comparisons(there, {})
-    shares: Mapping[str, Shares] = {
-        each["output_column_name"]: Shares(
-            {place: 1 / len(each["comparison_levels"]) for place in range(len(each["comparison_levels"]))}, 1000
+def learned(present: list[str]) -> Model:
+    """Return a model with some m and u; the speed does not depend on their values."""
+    compared = comparisons(present, {})
+    shares = {
+        comparison.name: Shares(
+            {position: 1 / len(comparison.levels) for position in range(len(comparison.levels))}, 1000
         )
-        for each in made
+        for comparison in compared
     }
-    return with_probabilities(made, m=shares, u=shares)
+    return Model(tuple(with_probabilities(compared, m=shares, u=shares)), prior=0.5)
 
 
 @pytest.mark.parametrize("pairs", [1_000, pytest.param(300_000, marks=pytest.mark.ratio)])
@@ -38,7 +41,7 @@ def test_weights_beside_splinks(
 ) -> None:
     (spine,) = (source for source in Programme.load(ics / "programme.toml").sources() if source.spine)
     people = comparable(standardise(spine, usable=["test"]).frame)
-    made = learned([name for name in people.columns if people[name].null_count() < people.height])
+    model = learned([name for name in people.columns if people[name].null_count() < people.height])
     generator = np.random.default_rng(1)
     some = generator.choice(people.height * (people.height - 1), size=pairs, replace=False)
     asked = pl.DataFrame({"join_key_l": some // people.height, "join_key_r": some % people.height})
@@ -46,16 +49,18 @@ def test_weights_beside_splinks(
         make_table(connection, "people", people.with_row_index("unique_id"))
         make_table(connection, "pairs", asked.with_columns(match_key=pl.lit("0")))
         frequencies = {}
-        for column in average_frequencies(made):
+        for column in model.average_frequencies:
             count = people.group_by(column).len("count").with_columns(frequency=pl.col("count") / people.height)
             frequencies[column] = people.join(count, on=column, how="left", maintain_order="left")["frequency"]
 
         def ours() -> pl.DataFrame:
-            levels = levels_of_pairs(connection, made, people="people", pairs="pairs")
-            return levels.with_columns(match_weight(levels, made, frequencies))
+            levels = levels_of_pairs(connection, model.comparisons, people="people", pairs="pairs")
+            return levels.with_columns(match_weight(levels, model.comparisons, frequencies))
 
         api = DuckDBAPI(connection)
-        settings = {"link_type": "dedupe_only", "comparisons": made, "probability_two_random_records_match": 0.5}
+        saved = json.loads(model_json(model))
+        settings = {name: saved[name] for name in ("comparisons", "probability_two_random_records_match")}
+        settings["link_type"] = "dedupe_only"
         linker = Linker(api.table_to_splink_dataframe("people", "people"), settings, log_level=None)
         linker.table_management.register_blocked_pairs_for_predict(api.table_to_splink_dataframe("pairs", "pairs"))
         began = time.perf_counter()
