@@ -50,7 +50,7 @@ def held(linkage: Linkage, truth: pl.DataFrame) -> pl.DataFrame:
     measures = {"false links": ("wrong", "links"), "missed links": ("missed", "listed")}
     rows = []
     for measure, (part, whole) in measures.items():
-        estimated = linkage.quality.fallback.rates.filter(dimension="all", weighting="reweighted", measure=measure)
+        estimated = linkage.quality.fallback.rates.filter(dimension="all", measure=measure)
         both = estimated.join(true.filter(pl.col(whole) > 0), on="source")
         rate = pl.col(part) / pl.col(whole)
         rows.append(

@@ -130,14 +130,14 @@ def _cases(fallback: FallbackQuality | None) -> dict[tuple[str, str], float]:
     """Return the number of cases behind each estimate, so that it has the same digits in every table."""
     if fallback is None:
         return {}
-    rates = fallback.rates.filter(dimension=ALL, weighting="reweighted").select("source", "measure", "cases")
+    rates = fallback.rates.filter(dimension=ALL).select("source", "measure", "cases")
     return {(source, measure): effective for source, measure, effective in rates.iter_rows()}
 
 
 def _of_fallback(
     fallback: FallbackQuality, shown: _Shown, groups: pl.DataFrame, cases: Mapping[tuple[str, str], float]
 ) -> FallbackQuality:
-    rates = shown.table("rates", fallback.rates)
+    rates = _without_few(shown.table("rates", fallback.rates))
     # A group that is not among the shown groups is left out, with its name.
     named = {(dimension, group) for dimension, group in groups.select("dimension", "group").iter_rows()}
     rates = _mapped(
@@ -168,6 +168,20 @@ def _of_fallback(
         model=_significant(fallback.model, "m", "u").with_columns(pl.col("weight").round(2)),
         departures=_significant(fallback.departures, "m_learned", "m_open"),
         counts=dict(zip(fallback.counts, shown.column("counts", ""), strict=True)),
+    )
+
+
+def _without_few(rates: pl.DataFrame) -> pl.DataFrame:
+    """Leave out what a suppressed count could be worked out from.
+
+    Missed links are estimated from the number of links made, so that both are suppressed together. What a run is
+    predicted to have is at most ``of``.
+    """
+    cell = ["source", "dimension", "group"]
+    few = pl.col("of").is_null().any().over(cell)
+    return rates.with_columns(
+        pl.when(~few | (pl.col("measure") != "missed links")).then(pl.col("rate", "low", "high")).name.keep(),
+        pl.when(~few).then(pl.col("fewest", "most")).name.keep(),
     )
 
 

@@ -53,12 +53,19 @@ def _test(inputs: QualityInputs, probabilistic: Probabilistic, names: Mapping[in
     numberless = open_records["nhs_number"].is_null()
     linked = pl.repeat(False, open_records.height, eager=True)
     linked = linked.scatter(comparable.arg_true()[inputs.accepted], True)
+    listed = (
+        open_records.select(source="source_index", listed=inputs.listed)
+        .filter(numberless)
+        .group_by("source", maintain_order=True)
+        .agg(pl.col("listed").sum().round(6))
+    )
     return FallbackTest(
         outcomes=inputs.outcomes or Outcomes.none(),
         names=names,
         thresholds={index_of[name]: threshold for name, threshold in probabilistic.thresholds.items()},
         numberless=_count_by_source(open_records["source_index"].filter(numberless)),
         links=_count_by_source(open_records["source_index"].filter(numberless & linked)),
+        listed=dict(listed.iter_rows()),
         pi={index_of[name]: pi for name, pi in probabilistic.pi.items()},
     )
 

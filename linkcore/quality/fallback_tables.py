@@ -1,15 +1,22 @@
 """The results of the fallback's self-test, as tables."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Final, Literal
 
 import polars as pl
 
 from linkcore.linkage.enough_identifiers import enough_to_be_found
 from linkcore.linkage.self_test.outcomes import Outcomes
-from linkcore.linkage.self_test.rates import Rate, calibration, false_links, missed_links, threshold_curve
+from linkcore.linkage.self_test.rates import (
+    Rate,
+    calibration,
+    false_links,
+    missed_in_run,
+    missed_links,
+    threshold_curve,
+)
 from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.quality.tables import FALLBACK_TABLES
 from linkcore.schema import ALL
@@ -17,13 +24,8 @@ from linkcore.schema import ALL
 __all__ = ["FallbackTest", "calibration_table", "candidates_table", "curve_table", "rates_table"]
 
 Measure = Literal["false links", "missed links"]
-Weighting = Literal["raw", "reweighted"]
 
-_ESTIMATES: Final[Mapping[Measure, Callable[[pl.DataFrame, Mapping[int, float], str], Rate]]] = {
-    "false links": false_links,
-    "missed links": missed_links,
-}
-_WEIGHTINGS: Final[Mapping[Weighting, str]] = {"raw": "weight", "reweighted": "reweighted"}
+_MEASURES: Final[tuple[Measure, ...]] = ("false links", "missed links")
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,8 +44,10 @@ class FallbackTest:
         Number of open records without an NHS Number, by source.
     links : mapping of int to int
         Number of these records that were linked to persons, by source.
+    listed : mapping of int to float
+        Sum of the chances that the persons of these records are listed, by source.
     pi : mapping of int to float
-        Share of these records whose person is listed, by source.
+        Estimated share of these records whose person is listed, by source.
     """
 
     outcomes: Outcomes
@@ -51,6 +55,7 @@ class FallbackTest:
     thresholds: Mapping[int, Threshold]
     numberless: Mapping[int, int]
     links: Mapping[int, int]
+    listed: Mapping[int, float]
     pi: Mapping[int, float]
 
     @cached_property
@@ -62,7 +67,7 @@ class FallbackTest:
         }
         represented = {source: self.numberless.get(source, 0) / total for source, total in totals.items() if total}
         scale = pl.col("source").replace_strict(represented, default=0.0, return_dtype=pl.Float64)
-        return rows.with_columns(pl.col(*_WEIGHTINGS.values()) * scale)
+        return rows.with_columns(pl.col("weight", "reweighted") * scale)
 
     @property
     def accept(self) -> dict[int, float]:
@@ -79,12 +84,13 @@ class FallbackTest:
             yield source, self.names[source]
         yield None, ALL
 
-    def population(self, source: int | None, measure: Measure) -> int:
-        """Return the number of links, or of records with a listed person, to which a rate applies in this run."""
-        sources = list(self.numberless) if source is None else [source]
-        if measure == "false links":
-            return sum(self.links.get(index, 0) for index in sources)
-        return round(sum(self.numberless.get(index, 0) * self.pi.get(index, 0.5) for index in sources))
+    def links_of(self, source: int | None) -> int:
+        """Return the number of links of this run, of one source or of all."""
+        return sum(self.links.values()) if source is None else self.links.get(source, 0)
+
+    def listed_of(self, source: int | None) -> float:
+        """Return how many records without a number have a listed person, of one source or of all."""
+        return sum(self.listed.values()) if source is None else self.listed.get(source, 0.0)
 
 
 def rates_table(test: FallbackTest, hidden_groups: pl.DataFrame) -> pl.DataFrame:
@@ -92,13 +98,15 @@ def rates_table(test: FallbackTest, hidden_groups: pl.DataFrame) -> pl.DataFrame
 
     ``hidden_groups``: the demographic groups of the hidden records, one column a dimension.
     Returns ``rates`` of :data:`linkcore.quality.tables.FALLBACK_TABLES`. ``cases`` is the effective number of hidden
-    records behind the rate, ``of`` the number of links or records of this run to which it applies.
+    records behind the rate, ``of`` the number of links or records of this run to which it applies, and ``fewest`` and
+    ``most`` are how many of these are predicted to be wrong or missed.
     """
-    rows = [
-        (name, ALL, ALL, *rate)
-        for source, name in test.tested_sources()
-        for rate in _rates(test, test.source_rows(source), partial(test.population, source))
-    ]
+    rows: list[tuple[object, ...]] = []
+    for source, name in test.tested_sources():
+        links, listed = test.links_of(source), test.listed_of(source)
+        wrong, missed = _tested_rates(test, test.source_rows(source))
+        in_run = missed_in_run(links, wrong.rate or 0.0, listed, missed)
+        rows += _rows((name, ALL, ALL), (wrong, in_run), (links, round(listed)))
     total = float(test.rows["reweighted"].sum())
     for dimension in hidden_groups.columns:
         # Records that represent only themselves are in no group: they are few, and were not hidden.
@@ -107,23 +115,24 @@ def rates_table(test: FallbackTest, hidden_groups: pl.DataFrame) -> pl.DataFrame
         for group in sorted(row_groups.drop_nulls().unique()):
             members = test.rows.filter(row_groups == group)
             share = float(members["reweighted"].sum()) / total if total else 0.0
-            populations = {measure: round(test.population(None, measure) * share) for measure in _ESTIMATES}
-            rows += [(ALL, dimension, group, *rate) for rate in _rates(test, members, populations.__getitem__)]
+            of = round(test.links_of(None) * share), round(test.listed_of(None) * share)
+            rows += _rows((ALL, dimension, group), _tested_rates(test, members), of)
     return pl.DataFrame(rows, schema=FALLBACK_TABLES["rates"], orient="row")
 
 
-def _rates(
-    test: FallbackTest, rows: pl.DataFrame, population: Callable[[Measure], int]
-) -> Iterator[tuple[object, ...]]:
-    for measure, estimate in _ESTIMATES.items():
-        for weighting, column in _WEIGHTINGS.items():
-            yield measure, weighting, *_with_interval(estimate(rows, test.accept, column), population(measure))
+def _tested_rates(test: FallbackTest, rows: pl.DataFrame) -> tuple[Rate, Rate]:
+    return false_links(rows, test.accept, "reweighted"), missed_links(rows, test.accept, "reweighted")
 
 
-def _with_interval(rate: Rate, population: int) -> tuple[float | None, float | None, float | None, float, int]:
+def _rows(cell: tuple[str, str, str], rates: tuple[Rate, Rate], of: tuple[int, int]) -> Iterator[tuple[object, ...]]:
+    for measure, rate, population in zip(_MEASURES, rates, of, strict=True):
+        yield *cell, measure, *_with_interval(rate, population)
+
+
+def _with_interval(rate: Rate, of: int) -> tuple[float | int | None, ...]:
     if rate.rate is None:
-        return None, None, None, 0.0, population
-    return rate.rate, *rate.interval(population), rate.cases, population
+        return None, None, None, 0.0, of, *rate.predicted(of)
+    return rate.rate, *rate.interval(), rate.cases, of, *rate.predicted(of)
 
 
 def calibration_table(test: FallbackTest) -> pl.DataFrame:
@@ -133,7 +142,7 @@ def calibration_table(test: FallbackTest) -> pl.DataFrame:
     the best candidates in a band, ``observed`` the share of them that is right.
     """
     rows = [
-        (low, high, predicted, rate.rate, *rate.interval(max(round(rate.cases), 1)), rate.cases)
+        (low, high, predicted, rate.rate, *rate.interval(), rate.cases)
         for low, high, predicted, rate in calibration(test.rows, "reweighted")
     ]
     return pl.DataFrame(rows, schema=FALLBACK_TABLES["calibration"], orient="row")

@@ -26,12 +26,13 @@ class FallbackQuality:
     sources : polars.DataFrame
         One row for each source with open records: ``source``, ``open``, ``compared`` (records with enough identifiers),
         ``linked``, ``pi`` (share of open records whose person is listed), ``accept`` (the threshold), ``basis`` (how
-        the threshold was chosen: ``own``, ``pooled``, ``not certified``, ``given``, ``no labels``) and ``hidden``
+        the threshold was chosen: ``own``, ``pooled``, ``expected``, ``seen``, ``given``, ``no labels``) and ``hidden``
         (number of hidden records).
     rates : polars.DataFrame
-        ``source``, ``dimension``, ``group``, ``measure`` (``false links``, ``missed links``), ``weighting`` (``raw``,
-        ``reweighted``), ``rate`` with its 95 % interval ``low`` to ``high``, ``cases`` (effective number of hidden
-        records) and ``of`` (number of links or records of this run to which the rate applies).
+        ``source``, ``dimension``, ``group``, ``measure`` (``false links``, ``missed links``), ``rate`` with its 95 %
+        interval ``low`` to ``high``, ``cases`` (effective number of hidden records), ``of`` (number of links or records
+        of this run to which the rate applies), and ``fewest`` to ``most``: how many of these are wrong or missed, with
+        95 % probability.
     calibration : polars.DataFrame
         ``from``, ``to``, ``predicted``, ``observed``, ``low``, ``high``, ``cases``: by band of probability, the
         predicted and the observed share of right links.

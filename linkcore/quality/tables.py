@@ -85,9 +85,9 @@ FALLBACK_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
             | {"basis": _TEXT, "hidden": _COUNT}
         ),
         "rates": pl.Schema(
-            {"source": _TEXT, "dimension": _TEXT, "group": _TEXT, "measure": _TEXT, "weighting": _TEXT}
+            {"source": _TEXT, "dimension": _TEXT, "group": _TEXT, "measure": _TEXT}
             | _INTERVAL
-            | {"cases": _NUMBER, "of": _COUNT}
+            | {"cases": _NUMBER, "of": _COUNT, "fewest": _COUNT, "most": _COUNT}
         ),
         "calibration": pl.Schema(
             dict.fromkeys(("from", "to", "predicted", "observed", "low", "high", "cases"), _NUMBER)

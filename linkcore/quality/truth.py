@@ -165,7 +165,7 @@ def _estimates(quality: Quality) -> pl.DataFrame:
     columns = ("source", "measure", pl.col("rate").alias("estimated"), "low", "high")
     if quality.fallback is None or quality.fallback.rates.is_empty():
         return pl.DataFrame(schema=QUALITY_TABLES["truth"]).select("source", "measure", "estimated", "low", "high")
-    return quality.fallback.rates.filter(dimension=ALL, weighting="reweighted").select(*columns)
+    return quality.fallback.rates.filter(dimension=ALL).select(*columns)
 
 
 def _links_with_truth(linkage: LinkageResult, truth: pl.DataFrame, *columns: str) -> pl.DataFrame:

@@ -113,7 +113,7 @@ def _values(quality: Quality) -> Iterator[tuple[str, str, float | None, float | 
     for identifier, source, share in usable.iter_rows():
         yield f"usable {identifier}", source, share, None, None
     if quality.fallback is not None and not quality.fallback.rates.is_empty():
-        rates = quality.fallback.rates.filter(dimension=ALL, weighting="reweighted")
+        rates = quality.fallback.rates.filter(dimension=ALL)
         for measure, source, *rate in rates.select("measure", "source", "rate", "low", "high").iter_rows():
             yield _ESTIMATED + measure, source, *rate
 

@@ -10,7 +10,7 @@ from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
 
 __all__ = ["SCHEMA", "SUPPRESSED", "json_schema"]
 
-SCHEMA: Final = "linkcore.quality/1"
+SCHEMA: Final = "linkcore.quality/2"
 """Name and version of the file's form. The version changes if readers of this one would misread the file."""
 
 SUPPRESSED: Final = "*"
@@ -89,7 +89,8 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "accept": "Probability from which a record was linked.",
     "basis": "How the threshold was chosen; for withheld records, the list, policy or exemption.",
     "hidden": "Number of records that were tested with their number hidden.",
-    "weighting": "Whether tested records count equally (raw), or resemble records without a number (reweighted).",
+    "fewest": "So many cases at least are predicted among the links or records of this run, with 95 % probability.",
+    "most": "So many cases at most are predicted among the links or records of this run, with 95 % probability.",
     "from": "Lower end of the predicted probabilities.",
     "to": "Upper end of the predicted probabilities.",
     "predicted": "Mean predicted probability.",
@@ -118,11 +119,11 @@ def json_schema() -> dict[str, Any]:
     Examples
     --------
     >>> json_schema()["properties"]["schema"]
-    {'const': 'linkcore.quality/1'}
+    {'const': 'linkcore.quality/2'}
     """
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "$id": "urn:linkcore:quality:1",
+        "$id": "urn:linkcore:quality:2",
         "title": "Quality of a linkage",
         "description": (
             f"Counts are true, unless disclosed. Then counts from 1 to {SMALLEST_COUNT - 1}, and counts that would "

@@ -70,7 +70,7 @@ def from_json(text: str) -> Quality:
     --------
     >>> from_json('{"schema": "linkcore.quality/99"}')
     Traceback (most recent call last):
-    linkcore.errors.ProgrammeError: not a quality file of the form linkcore.quality/1; ...
+    linkcore.errors.ProgrammeError: not a quality file of the form linkcore.quality/2; ...
     """
     wrong = ProgrammeError(f"not a quality file of the form {SCHEMA}; write it again with this version of linkcore")
     try:

@@ -36,11 +36,11 @@ def fallback_in_terminal(fallback: FallbackQuality) -> str:
 
 
 def _sources_with_rates(fallback: FallbackQuality) -> pl.DataFrame:
-    """Return ``sources`` of the quality, then the re-weighted rate of false and of missed links with its interval."""
+    """Return ``sources`` of the quality, then the rate of false and of missed links with its interval."""
     table = fallback.sources
     if fallback.rates.is_empty():
         return table
-    by_source = fallback.rates.filter(dimension=ALL, weighting="reweighted")
+    by_source = fallback.rates.filter(dimension=ALL)
     for measure in ("false links", "missed links"):
         name = measure.replace(" ", "_")
         rates = by_source.filter(measure=measure).select(

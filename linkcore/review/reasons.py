@@ -22,7 +22,8 @@ _EXACT: Final[Mapping[str, str]] = {
 _BASIS: Final[Mapping["Basis", str]] = {
     "own": "chosen by the test on this source's own records",
     "pooled": "chosen by the test on records of all sources",
-    "not certified": "chosen by the test on records of all sources, which are too few to certify it",
+    "expected": "chosen by the wrong links that the probabilities predict, since too few records could be tested",
+    "seen": "chosen by the wrong links that the test saw, on too few records to certify it",
     "given": "given in the settings",
     "no labels": "used where no record has an NHS Number to test with",
 }

@@ -180,7 +180,7 @@ def test_an_estimate_has_the_same_digits_in_every_table(shown: lc.Quality) -> No
     assert shown.fallback is not None
     assert shown.truth is not None
     values = ["low", "high"]
-    rates = shown.fallback.rates.filter(dimension="all", weighting="reweighted").select(
+    rates = shown.fallback.rates.filter(dimension="all").select(
         "source", "measure", pl.col("rate").alias("estimated"), *values
     )
     both = rates.join(shown.truth, on=["source", "measure"], suffix="_beside")

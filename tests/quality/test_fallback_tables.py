@@ -7,7 +7,14 @@ import polars as pl
 import pytest
 
 from linkcore.linkage.self_test.outcomes import Outcomes
-from linkcore.linkage.self_test.rates import Rate, calibration, false_links, missed_links, threshold_curve
+from linkcore.linkage.self_test.rates import (
+    Rate,
+    calibration,
+    false_links,
+    missed_in_run,
+    missed_links,
+    threshold_curve,
+)
 from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.quality.fallback_tables import (
     FallbackTest,
@@ -22,6 +29,7 @@ NAMES = {0: "gp", 1: "ambulance", 2: "a_and_e"}
 THRESHOLDS = {1: Threshold(0.8, "own"), 2: Threshold(0.9, "pooled")}
 NUMBERLESS = {1: 600, 2: 90}
 LINKS = {1: 400, 2: 30}
+LISTED = {1: 480.2, 2: 45.0}
 PI = {1: 0.8, 2: 0.5}
 
 
@@ -48,7 +56,7 @@ def rows() -> pl.DataFrame:
     return pl.DataFrame(outcomes, schema=Outcomes.none().rows.schema, orient="row")
 
 
-TEST = FallbackTest(Outcomes(rows()), NAMES, THRESHOLDS, NUMBERLESS, LINKS, PI)
+TEST = FallbackTest(Outcomes(rows()), NAMES, THRESHOLDS, NUMBERLESS, LINKS, LISTED, PI)
 ACCEPT = {1: 0.8, 2: 0.9}
 
 
@@ -67,9 +75,10 @@ def reporting(source: int | None) -> pl.DataFrame:
 def as_row(rate: Rate, population: int) -> tuple[Any, ...]:
     return (
         pytest.approx(rate.rate),
-        *(pytest.approx(end, abs=1 / population) for end in rate.interval(population)),
+        *(pytest.approx(end) for end in rate.interval()),
         pytest.approx(rate.cases),
         population,
+        *rate.predicted(population),
     )
 
 
@@ -79,17 +88,15 @@ GROUPS = pl.DataFrame({"gender": ["female", "male", "male", None, "female"] * 8,
 @pytest.mark.parametrize(("source", "name"), [(1, "ambulance"), (2, "a_and_e"), (None, "all")])
 def test_rates_come_from_the_half_that_reports(source: int | None, name: str) -> None:
     table = rates_table(TEST, GROUPS).filter(source=name, dimension="all")
-    assert table["group"].to_list() == ["all"] * 4
-    found = {(row[3], row[4]): row[5:] for row in table.iter_rows()}
-    expected = {}
-    # Of the 600 and 90 records without a number, the persons of 0.8 and 0.5 are listed.
-    populations = {"false links": {1: 400, 2: 30, None: 430}, "missed links": {1: 480, 2: 45, None: 525}}
-    for measure, estimate in (("false links", false_links), ("missed links", missed_links)):
-        for weighting, column in (("raw", "weight"), ("reweighted", "reweighted")):
-            rate = estimate(reporting(source), ACCEPT, column)
-            assert rate.rate
-            expected[measure, weighting] = as_row(rate, populations[measure][source])
-    assert found == expected
+    assert table["group"].to_list() == ["all"] * 2
+    found = {row[3]: row[4:] for row in table.iter_rows()}
+    # Of the 600 and 90 records without a number, 480 and 45 are expected to be of listed persons.
+    links, listed = ({1: 400, 2: 30, None: 430}[source], {1: 480.2, 2: 45.0, None: 525.2}[source])
+    wrong, missed = (estimate(reporting(source), ACCEPT, "reweighted") for estimate in (false_links, missed_links))
+    assert wrong.rate
+    in_run = missed_in_run(links, wrong.rate, listed, missed)
+    assert found == {"false links": as_row(wrong, links), "missed links": as_row(in_run, round(listed))}
+    assert in_run.rate == pytest.approx(1 - links * (1 - wrong.rate) / listed)
 
 
 def test_rates_of_groups_come_from_their_records() -> None:
@@ -105,7 +112,7 @@ def test_rates_of_groups_come_from_their_records() -> None:
     for dimension, group in (("gender", "female"), ("gender", "male"), ("area", "E1")):
         members = [record for record, value in enumerate(GROUPS[dimension]) if value == group]
         part = outcomes.filter(pl.col("record").is_in(members))
-        found = of_groups.filter(dimension=dimension, group=group, measure="false links", weighting="reweighted")
+        found = of_groups.filter(dimension=dimension, group=group, measure="false links")
         rate = false_links(part, ACCEPT, "reweighted")
         share = part["reweighted"].sum() / total
         assert found["rate"].item() == pytest.approx(rate.rate)
@@ -158,9 +165,9 @@ def test_calibration_is_over_all_sources() -> None:
 
 
 def test_without_outcomes_all_rates_are_null() -> None:
-    nothing = FallbackTest(Outcomes.none(), NAMES, {}, NUMBERLESS, LINKS, PI)
+    nothing = FallbackTest(Outcomes.none(), NAMES, {}, NUMBERLESS, LINKS, LISTED, PI)
     table = rates_table(nothing, GROUPS)
-    assert table["rate"].null_count() == table.height == 4
+    assert table["rate"].null_count() == table.height == 2
     assert calibration_table(nothing).is_empty()
     assert curve_table(nothing)["false_links"].null_count() == curve_table(nothing).height
 

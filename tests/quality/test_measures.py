@@ -68,7 +68,7 @@ def test_true_rates_are_beside_the_estimates_of_the_same_source(linkage: lc.Link
     table = with_truth(linkage, truth).truth
     assert table is not None
     assert linkage.quality.fallback is not None
-    estimates = linkage.quality.fallback.rates.filter(dimension="all", weighting="reweighted")
+    estimates = linkage.quality.fallback.rates.filter(dimension="all")
     expected = {(row["source"], row["measure"]): row["rate"] for row in estimates.iter_rows(named=True)}
     assert {(row["source"], row["measure"]): row["estimated"] for row in table.iter_rows(named=True)} | expected == (
         expected | dict.fromkeys(set(table[["source", "measure"]].rows()) - set(expected))

@@ -72,7 +72,7 @@ def test_the_schema_file_agrees_with_the_tables() -> None:
     ("place", "value"),
     [
         (("persons",), -1),
-        (("schema",), "linkcore.quality/2"),
+        (("schema",), "linkcore.quality/1"),
         (("tables", "records", 0, "records"), "few"),
         (("tables", "records", 0, "method"), "guess"),
         (("run", "seed"), "0"),
@@ -112,7 +112,7 @@ def test_a_quality_is_read_from_a_file(tmp_path: Path, quality: lc.Quality) -> N
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "null", '{"schema": "other"}', '{"schema": "linkcore.quality/1"}', '{"schema": "linkcore.quality/1", '
+    ["", "[]", "null", '{"schema": "other"}', '{"schema": "linkcore.quality/2"}', '{"schema": "linkcore.quality/1", '
      '"tables": {"records": [{"source": "JO SMITH"}]}, "fallback": null}'],
 )  # fmt: skip
 def test_another_file_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:

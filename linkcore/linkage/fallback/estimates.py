@@ -27,12 +27,16 @@ class Estimates:
         By source, the share of its open records whose person is listed.
     unseen : polars.Series
         Float64, of each compared record: the chance that its person, being listed, is not among its candidates.
+    best_of_open : polars.DataFrame
+        The best candidate of each open record: of :func:`linkcore.linkage.self_test.outcomes.best_candidates`; and
+        ``listed``, the chance that its person is listed.
     outcomes : Outcomes, optional
         What became of the hidden records; None without any.
     """
 
     pi: Mapping[int, float]
     unseen: pl.Series
+    best_of_open: pl.DataFrame
     outcomes: Outcomes | None
 
 
@@ -56,7 +60,7 @@ def estimate(
     size = inputs.hidden.records.height
     first = _chances(inputs, scores, evidence, pl.repeat(1.0, size, eager=True))
     if not size:
-        return Estimates(first.pi, first.unseen, None)
+        return Estimates(first.pi, first.unseen, _best_of_open(inputs, evidence, first), None)
     trial = Trial(
         hidden=inputs.hidden,
         candidates=scores.hidden_candidates,
@@ -65,9 +69,14 @@ def estimate(
         same_person=partial(same_person, engine, learned, inputs),
     )
     true_pairs = trial.true_pairs(first.pi, first.unseen_of_hidden)
-    weights = _outcomes(inputs, evidence, trial, true_pairs, first).weights_of_listed(size)
+
+    def outcomes(chances: _Chances, best: pl.DataFrame) -> Outcomes:
+        return trial.outcomes(inputs.open_records, best, true_pairs, pi=chances.pi, unseen=chances.unseen_of_hidden)
+
+    weights = outcomes(first, _best_of_open(inputs, evidence, first)).weights_of_listed(size)
     second = _chances(inputs, scores, evidence, weights)
-    return Estimates(second.pi, second.unseen, _outcomes(inputs, evidence, trial, true_pairs, second))
+    best = _best_of_open(inputs, evidence, second)
+    return Estimates(second.pi, second.unseen, best, outcomes(second, best))
 
 
 def _chances(inputs: FallbackInputs, scores: PersonScores, evidence: Evidence, weights: pl.Series) -> _Chances:
@@ -85,13 +94,6 @@ def _chances(inputs: FallbackInputs, scores: PersonScores, evidence: Evidence, w
     )
     unseen = shares(inputs.compared).alias("unseen")
     return _Chances(estimate_pi(evidence.totals(unseen)), unseen, shares(records))
-
-
-def _outcomes(
-    inputs: FallbackInputs, evidence: Evidence, trial: Trial, true_pairs: pl.DataFrame, chances: _Chances
-) -> Outcomes:
-    best = _best_of_open(inputs, evidence, chances)
-    return trial.outcomes(inputs.open_records, best, true_pairs, pi=chances.pi, unseen=chances.unseen_of_hidden)
 
 
 def _best_of_open(inputs: FallbackInputs, evidence: Evidence, chances: _Chances) -> pl.DataFrame:

@@ -9,7 +9,7 @@ import polars as pl
 
 from linkcore.linkage.decisions.persons import Assignment, Evidence, decide, probabilities, weigh
 from linkcore.linkage.engine.engine import Engine, Learned
-from linkcore.linkage.fallback.estimates import estimate
+from linkcore.linkage.fallback.estimates import Estimates, estimate
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.person_scores import score_with_persons
 from linkcore.linkage.learning.departures import departures
@@ -39,6 +39,8 @@ class PersonsFound:
         By source, the share of its open records whose person is listed.
     unseen : polars.Series
         Float64, of each compared record: the chance that its person, being listed, is not among its candidates.
+    listed : polars.Series
+        Float64, of each open record: the chance that its person is listed.
     thresholds : mapping of int to Threshold
         By source, the probability from which it was linked.
     outcomes : Outcomes, optional
@@ -56,6 +58,7 @@ class PersonsFound:
     assignment: Assignment
     pi: Mapping[int, float]
     unseen: pl.Series
+    listed: pl.Series
     thresholds: Mapping[int, Threshold]
     outcomes: Outcomes | None
     proposed: pl.DataFrame
@@ -71,7 +74,7 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
     scores = score_with_persons(engine, learned, inputs)
     evidence = weigh(scores.candidates, inputs.records, persons=inputs.persons, taken=inputs.taken)
     estimates = estimate(engine, learned, inputs, scores, evidence)
-    thresholds = _choose_thresholds(inputs, estimates.outcomes)
+    thresholds = _choose_thresholds(inputs, estimates)
     assignment = decide(
         evidence,
         estimates.pi,
@@ -83,6 +86,7 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
         assignment=assignment,
         pi=estimates.pi,
         unseen=estimates.unseen,
+        listed=estimates.best_of_open["listed"],
         thresholds=thresholds,
         outcomes=estimates.outcomes,
         proposed=scores.proposed,
@@ -99,6 +103,7 @@ def _nobody_listed(learned: Learned, inputs: FallbackInputs) -> PersonsFound:
         assignment=Assignment(NO_CANDIDATES, NO_CANDIDATES),
         pi={},
         unseen=unseen,
+        listed=pl.repeat(0.0, inputs.open_records.height, eager=True),
         thresholds={},
         outcomes=None,
         proposed=NO_CANDIDATES.select("record", "person"),
@@ -108,16 +113,19 @@ def _nobody_listed(learned: Learned, inputs: FallbackInputs) -> PersonsFound:
     )
 
 
-def _choose_thresholds(inputs: FallbackInputs, outcomes: Outcomes | None) -> dict[int, Threshold]:
+def _choose_thresholds(inputs: FallbackInputs, estimates: Estimates) -> dict[int, Threshold]:
     """Choose for each source the probability from which its records are linked."""
-    numberless = inputs.open_records.group_by("source_index", maintain_order=True).agg(
-        pl.col("nhs_number").is_null().sum()
-    )
-    numberless_of = {int(source): int(records) for source, records in numberless.iter_rows()}
+    records = inputs.open_records
     if inputs.settings.accept is not None:
-        return dict.fromkeys(numberless_of, Threshold(inputs.settings.accept, "given"))
-    rows = pl.DataFrame() if outcomes is None else outcomes.half(chooses=True)
-    return choose_thresholds(rows, numberless_of, max_false_link_rate=inputs.settings.max_false_link_rate)
+        sources = records["source_index"].unique().sort().to_list()
+        return dict.fromkeys(sources, Threshold(inputs.settings.accept, "given"))
+    best = estimates.best_of_open.select("probability", source=records["source_index"])
+    outcomes = estimates.outcomes or Outcomes.none()
+    # A conflict has a number: the hidden records do not stand for it.
+    numberless = best.with_columns(pl.when(records["nhs_number"].is_null()).then("probability").otherwise(0.0))
+    return choose_thresholds(
+        outcomes.half(chooses=True), numberless, max_false_link_rate=inputs.settings.max_false_link_rate
+    )
 
 
 def _departures(

@@ -144,6 +144,7 @@ def _quality_inputs(inputs: FallbackInputs, found: PersonsFound) -> QualityInput
     return QualityInputs(
         open_records=inputs.open_records,
         comparable=inputs.comparable,
+        listed=found.listed,
         accepted=found.assignment.accepted["record"],
         hidden=inputs.hidden,
         outcomes=found.outcomes,

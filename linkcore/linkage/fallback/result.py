@@ -25,6 +25,8 @@ class QualityInputs:
         All open records, with ``source_index``, the position of their source.
     comparable : polars.Series
         Boolean, one value for each open record: whether it has enough identifiers to be compared.
+    listed : polars.Series
+        Float64, one value for each open record: the chance that its person is listed.
     accepted : polars.Series
         UInt32: the positions, among the compared records, of those that were linked.
     hidden : HiddenNumbers
@@ -42,6 +44,7 @@ class QualityInputs:
 
     open_records: pl.DataFrame
     comparable: pl.Series
+    listed: pl.Series
     accepted: pl.Series
     hidden: HiddenNumbers
     outcomes: Outcomes | None

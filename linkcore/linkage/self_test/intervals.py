@@ -1,11 +1,15 @@
-"""Intervals for a rate that was measured on a sample."""
+"""Intervals for a rate that was measured on a sample, and for a count that it predicts."""
 
 from statistics import NormalDist
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
-__all__ = ["among_links", "wilson"]
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["exact_interval", "predicted_count", "wilson"]
 
 _CONFIDENCE: Final = 0.95
 _DEVIATIONS: Final = NormalDist().inv_cdf((1 + _CONFIDENCE) / 2)
@@ -32,35 +36,62 @@ def wilson(events: pl.Series, trials: pl.Series) -> tuple[pl.Series, pl.Series]:
     return (middle - spread).clip(0, 1).alias("low"), (middle + spread).clip(0, 1).alias("high")
 
 
-def among_links(events: float, trials: float, links: int) -> tuple[float, float]:
-    """Return the ends of the 95 % interval of the share of events among the ``links`` of a run.
+def exact_interval(
+    rates: "NDArray[np.float64]", cases: "NDArray[np.float64]"
+) -> tuple["NDArray[np.float64]", "NDArray[np.float64]"]:
+    """Return the ends of the exact 95 % interval of each rate that was seen in so many cases.
 
-    A sample had ``events`` in ``trials``. The share among the links is a share of finitely many cases, as the sample's
-    is, and not a probability. So the interval allows for chance twice: in the sample, and among the links. It is the
-    prediction interval of the beta-binomial distribution: the rate has a Beta posterior with Jeffreys' prior, and the
-    number of events among the links is binomial (for the prior: Brown, Cai and DasGupta 2001, "Interval estimation for
-    a binomial proportion").
+    Clopper and Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial". With
+    effective cases of a weighted sample it is the interval of Korn and Graubard 1998, "Confidence intervals for
+    proportions with small expected number of positive counts estimated from survey data". If none of n cases is an
+    event, the upper end is 1 - 0.025^(1/n). To show that a rate is below 0.2 % takes 1,843 such cases.
 
     Examples
     --------
-    >>> among_links(0, 1000, 100)
-    (0.0, 0.01)
-    >>> low, high = among_links(20, 1000, 1_000_000)
-    >>> round(low, 4), round(high, 4)
-    (0.0126, 0.0301)
+    >>> import numpy as np
+    >>> low, high = exact_interval(np.array([0.0, 0.05]), np.array([1000.0, 100.0]))
+    >>> low.round(4).tolist(), high.round(4).tolist()
+    ([0.0, 0.0164], [0.0037, 0.1128])
     """
-    if trials <= 0 or links <= 0:
-        return 0.0, 1.0
+    import numpy as np
+    from scipy.special import betaincinv
+
+    tail = (1 - _CONFIDENCE) / 2
+    events = np.clip(rates, 0, 1) * cases
+    others = np.maximum(cases - events, 0.0)
+    with np.errstate(invalid="ignore"):
+        low = np.where(events > 0, betaincinv(np.maximum(events, 1e-300), others + 1, tail), 0.0)
+        high = np.where(others > 0, betaincinv(events + 1, np.maximum(others, 1e-300), 1 - tail), 1.0)
+    return low, high
+
+
+def predicted_count(events: float, trials: float, of: int) -> tuple[int, int]:
+    """Return the fewest and the most events that a run has among ``of`` cases, with 95 % probability.
+
+    A sample had ``events`` in ``trials``. The prediction allows for chance twice: in the sample, and among the cases of
+    the run. It is the prediction interval of the beta-binomial distribution: the rate has a Beta posterior with
+    Jeffreys' prior, and the number of events is binomial (for the prior: Brown, Cai and DasGupta 2001, "Interval
+    estimation for a binomial proportion").
+
+    Examples
+    --------
+    >>> predicted_count(0, 1000, 100)
+    (0, 1)
+    >>> predicted_count(20, 1000, 10_000)
+    (122, 302)
+    """
+    if trials <= 0 or of <= 0:
+        return 0, max(of, 0)
     import numpy as np
 
     events = min(max(events, 0.0), trials)
     alpha, beta = events + 0.5, trials - events + 0.5
-    y = np.arange(links, dtype=np.float64)
+    y = np.arange(of, dtype=np.float64)
     # The ratio of the probabilities of y + 1 and of y events needs no gamma functions of large numbers.
-    log_ratios = np.log((links - y) * (y + alpha)) - np.log((y + 1) * (links - y - 1 + beta))
+    log_ratios = np.log((of - y) * (y + alpha)) - np.log((y + 1) * (of - y - 1 + beta))
     # Up to a constant, which the division below removes.
     log_probabilities = np.concatenate([[0.0], np.cumsum(log_ratios)])
     cumulative = np.cumsum(np.exp(log_probabilities - log_probabilities.max()))
     cumulative /= cumulative[-1]
     low, high = (int(np.searchsorted(cumulative, q)) for q in ((1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2))
-    return low / links, min(high, links) / links
+    return low, min(high, of)

@@ -1,13 +1,28 @@
-"""The threshold of a source: the lowest probability at which its false links are certified to be few enough."""
+"""The threshold of a source: the lowest probability at which few enough of its links are false.
+
+A threshold is *certified* where the upper end of the 95 % interval of the false-link rate is at most the limit. At a
+threshold, let W be the weight of the links that it accepts and E the weight of the false ones. Let n be the smallest
+effective number of links at this or any lower threshold (Kish 1965, "Survey sampling": the square of the weight of all,
+by the sum over persons of their squared weights). The upper end is that of the exact interval for E / W of n cases.
+
+The bound is monotone: a threshold never certifies what a lower one with the same false links does not. Proof: raise the
+threshold so that no false link drops out. E stays and W does not grow, so E / W does not fall. n is the minimum over
+more thresholds, so it does not grow. The upper end does not fall when the rate rises or when n falls. Without the
+minimum this fails: Kish's number can rise when heavy links drop out, and the bound would hold for the rest only.
+
+A link weighs as many links as it stands for: the tested links of a source together weigh as many as the records of that
+source that can be linked in this run. Then Kish's number is that of a stratified sample: 1/n = Σ W_s² / n_s, with W_s
+the share of source s among these links.
+"""
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
 import polars as pl
 
-from linkcore.linkage.self_test.intervals import wilson
+from linkcore.linkage.self_test.intervals import exact_interval
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,16 +30,20 @@ if TYPE_CHECKING:
 
 __all__ = ["ACCEPT_WITHOUT_TEST", "Basis", "Threshold", "choose_thresholds"]
 
-Basis = Literal["own", "pooled", "not certified", "given", "no labels"]
+Basis = Literal["own", "pooled", "expected", "seen", "given", "no labels"]
 """How a threshold was chosen.
 
-``own``: on the tested records of the source. ``pooled``: on those of all sources, because its own were too few; raised,
-if necessary, to where its own records show few enough false links. ``not certified``: like ``pooled``, but those of all
-sources were too few as well, so the bound holds for the links seen and expected, without 95 % confidence. ``given``: by
-the caller. ``no labels``: not at all, because no records have numbers."""
+``own``: certified on the tested records of the source. ``pooled``: certified on those of all sources, because its own
+were too few; raised, if necessary, to where its own show few enough false links. ``expected`` and ``seen``: not
+certified, because too few records were tested. Either the false links that the probabilities predict set the threshold,
+or the false links that the test saw.
+``given``: by the caller. ``no labels``: not at all, because no records have numbers."""
 
 ACCEPT_WITHOUT_TEST: Final = 0.5
 """The threshold where nothing can be tested; no threshold is lower."""
+
+_MOST_LIKELY_NONE: Final = 0.5
+"""Where half a false link is expected, there is most likely none. A source of few links may expect as many."""
 
 
 @dataclass(frozen=True)
@@ -44,104 +63,162 @@ class Threshold:
 
 
 def choose_thresholds(
-    rows: pl.DataFrame, numberless: Mapping[int, int], *, max_false_link_rate: float
+    rows: pl.DataFrame, best_of_open: pl.DataFrame, *, max_false_link_rate: float
 ) -> dict[int, Threshold]:
-    """Choose for each source the lowest threshold whose false-link rate is low enough with 95 % confidence.
+    """Choose for each source the lowest threshold at which few enough of its links are false.
 
-    ``rows``: outcomes of the half that chooses. ``numberless``: by source, its open records without a number.
+    Where the test of all sources certifies a threshold, a source takes it. It takes the one that its own test
+    certifies, if that is lower. One false link more or less moves the bound of a single source far, so most sources
+    need the others. Where nothing is certified, the probabilities decide: so many links are made that the false ones
+    they predict are few enough, over all sources and in each source. A threshold that is not certified by the source's
+    own test is never lower than where the test saw few enough false links, in the source and over all sources.
+
+    ``rows``: outcomes of the half that chooses. ``best_of_open``: ``source`` and ``probability`` of the best candidate
+    of each record without a number, 0 without a candidate.
     """
+    sources = best_of_open["source"].unique().sort().to_list()
     if rows.is_empty():
-        return dict.fromkeys(numberless, Threshold(ACCEPT_WITHOUT_TEST, "no labels"))
-    # Where all open records of a source are conflicts, its hidden records stand for nobody.
-    rows = rows.filter(pl.col("reweighted") > 0)
-    tested = {int(source): part for (source,), part in rows.group_by("source", maintain_order=True)}
-    # A source counts by its records without a number, not by the number of hidden records.
-    stands_for = {
-        source: numberless.get(source, 0) / float(part["reweighted"].sum()) for source, part in tested.items()
-    }
-    scale = pl.col("source").replace_strict(stands_for, return_dtype=pl.Float64)
-    pooled = rows.with_columns(pl.col("reweighted") * scale).filter(pl.col("reweighted") > 0)
-    certified = _lowest(pooled, max_false_link_rate)
-    if certified is not None:
-        of_all = Threshold(certified, "pooled")
+        return dict.fromkeys(sources, Threshold(ACCEPT_WITHOUT_TEST, "no labels"))
+    rate = max_false_link_rate
+    to_link = best_of_open.filter(pl.col("probability") > ACCEPT_WITHOUT_TEST)
+    tested = _TestedLinks.of(rows)
+    pooled = tested.standing_for(to_link)
+    certified = pooled.certified(rate)
+    if certified is None:
+        of_all = max(
+            Threshold(_expected_below(to_link["probability"], rate), "expected"),
+            Threshold(pooled.seen_below(rate), "seen"),
+            key=_accept,
+        )
     else:
-        of_all = Threshold(_lowest_seen(pooled, max_false_link_rate, expected=True), "not certified")
+        of_all = Threshold(certified, "pooled")
     chosen = {}
-    for source in numberless:
-        if source not in tested:
-            chosen[source] = of_all
-            continue
-        # One wrong link more or less moves the bound of a single source far. So it uses the threshold of all sources,
-        # raised to where its own records show few enough false links; or its own threshold, if that is lower.
-        shared = max(of_all.accept, _lowest_seen(tested[source], max_false_link_rate, expected=False))
-        own = _lowest(tested[source], max_false_link_rate)
-        if own is not None and (own < shared or of_all.basis == "not certified"):
-            chosen[source] = Threshold(own, "own")
+    for source in sources:
+        own = tested.of_source(source)
+        bars = [of_all, Threshold(own.seen_below(rate), "seen" if certified is None else "pooled")]
+        if certified is None:
+            probability = to_link.filter(source=source)["probability"]
+            bars.append(Threshold(_expected_below(probability, rate), "expected"))
+        shared, by_own = max(bars, key=_accept), own.certified(rate)
+        if by_own is not None and (by_own < shared.accept or certified is None):
+            chosen[source] = Threshold(by_own, "own")
         else:
-            chosen[source] = Threshold(shared, of_all.basis)
+            chosen[source] = shared
     return chosen
 
 
-def _lowest(rows: pl.DataFrame, rate: float) -> float | None:
-    """Return the lowest threshold at which the upper bound of the false-link rate is low enough; None without any."""
-    import numpy as np
-
-    accepted = _from_the_surest(rows)
-    weights, wrong = accepted["reweighted"].to_numpy(), (~accepted["right"]).to_numpy()
-    squares = np.cumsum(_growth_of_squares(accepted))
-    ends = _ends(accepted)
-    totals, wrong_links = np.cumsum(weights)[ends], np.cumsum(weights * wrong)[ends]
-    cases = totals**2 / squares[ends]
-    _, high = wilson(pl.Series(wrong_links / totals * cases), pl.Series(cases))
-    certified = ends[(high <= rate).to_numpy()]
-    return _as_threshold(accepted, int(certified[-1])) if certified.size else None
+def _accept(threshold: Threshold) -> float:
+    return threshold.accept
 
 
-def _lowest_seen(rows: pl.DataFrame, rate: float, *, expected: bool) -> float:
-    """Return the lowest threshold at which the false-link rate that was seen is low enough; without any, the highest.
+@dataclass(frozen=True, eq=False)
+class _TestedLinks:
+    """Tested records that could be linked, the most probable first.
 
-    If ``expected``, the rate that the probabilities predict must be low enough too.
+    Parameters
+    ----------
+    rows : polars.DataFrame
+        ``source``, ``true_person``, ``right``, ``probability`` and ``reweighted``.
     """
+
+    rows: pl.DataFrame = field(repr=False)
+
+    @classmethod
+    def of(cls, rows: pl.DataFrame) -> "_TestedLinks":
+        # A record that stands for nobody tells nothing.
+        possible = rows.filter(
+            pl.col("probability") > ACCEPT_WITHOUT_TEST, ~pl.col("doubtful"), pl.col("reweighted") > 0
+        )
+        return cls(possible.sort("probability", "record", "listed", descending=[True, False, True]))
+
+    def of_source(self, source: int) -> "_TestedLinks":
+        return _TestedLinks(self.rows.filter(source=source))
+
+    def standing_for(self, to_link: pl.DataFrame) -> "_TestedLinks":
+        """Let the links of each source weigh as many as the records that can be linked, ``to_link``."""
+        links = to_link.group_by("source").len("links")
+        weight = pl.col("reweighted") * pl.col("links") / pl.col("reweighted").sum().over("source")
+        weighted = self.rows.join(links, on="source", maintain_order="left").with_columns(weight.alias("reweighted"))
+        return _TestedLinks(weighted.drop("links"))
+
+    def certified(self, rate: float) -> float | None:
+        """Return the lowest threshold that is certified; None without any."""
+        import numpy as np
+
+        totals, wrong, cases = self._sums
+        _, high = exact_interval(wrong / totals, cases)
+        holds = np.flatnonzero(high <= rate)
+        return self._threshold(int(holds[-1])) if holds.size else None
+
+    def seen_below(self, rate: float) -> float:
+        """Return the lowest threshold at which the false links seen are few enough; without any, the highest."""
+        import numpy as np
+
+        if self.rows.is_empty():
+            return ACCEPT_WITHOUT_TEST
+        totals, wrong, _ = self._sums
+        holds = np.flatnonzero(wrong <= rate * totals)
+        return self._threshold(int(holds[-1]) if holds.size else 0)
+
+    @cached_property
+    def _ends(self) -> "NDArray[np.int64]":
+        return _last_of_each(self.rows["probability"])
+
+    @cached_property
+    def _sums(self) -> tuple["NDArray[np.float64]", "NDArray[np.float64]", "NDArray[np.float64]"]:
+        """At each threshold: the weight of the links, the weight of the false ones, and n."""
+        import numpy as np
+
+        weight = pl.col("reweighted")
+        # Rows of a person add up, so each raises the sum of squares by more than its own square.
+        so_far = weight.cum_sum().over("true_person") - weight
+        squares = np.cumsum(self.rows.select(weight**2 + 2 * weight * so_far).to_series().to_numpy())
+        weights = self.rows["reweighted"].to_numpy()
+        totals, wrong = np.cumsum(weights), np.cumsum(weights * (~self.rows["right"]).to_numpy())
+        totals, wrong, squares = totals[self._ends], wrong[self._ends], squares[self._ends]
+        cases = np.minimum.accumulate((totals**2 / squares)[::-1])[::-1]
+        return totals, wrong, cases
+
+    def _threshold(self, position: int) -> float:
+        return _accepting(self.rows["probability"], self._ends, position)
+
+
+def _expected_below(to_link: pl.Series, rate: float) -> float:
+    """Return the lowest threshold at which the records to be linked have few enough false links, as they predict."""
     import numpy as np
 
-    accepted = _from_the_surest(rows)
-    if accepted.is_empty():
+    probability = to_link.sort(descending=True)
+    if probability.is_empty():
         return ACCEPT_WITHOUT_TEST
-    weights = accepted["reweighted"].to_numpy()
-    totals = np.maximum(np.cumsum(weights), np.finfo(np.float64).tiny)
-    wrong = np.cumsum(weights * (~accepted["right"]).to_numpy()) / totals
-    if expected:
-        wrong = np.maximum(wrong, np.cumsum(weights * (1 - accepted["probability"].to_numpy())) / totals)
-    ends = _ends(accepted)
-    low_enough = ends[wrong[ends] <= rate]
-    return _as_threshold(accepted, int(low_enough[-1]) if low_enough.size else 0)
+    ends = _last_of_each(probability)
+    expected = np.cumsum(1 - probability.to_numpy())[ends]
+    holds = np.flatnonzero(expected <= np.maximum(rate * (ends + 1), _MOST_LIKELY_NONE))
+    return _accepting(probability, ends, int(holds[-1]) if holds.size else 0)
 
 
-def _from_the_surest(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows that could be accepted, the most probable first."""
-    possible = rows.filter((pl.col("probability") > ACCEPT_WITHOUT_TEST) & ~pl.col("doubtful"))
-    return possible.sort("probability", "record", "listed", descending=[True, False, True])
-
-
-def _growth_of_squares(accepted: pl.DataFrame) -> "NDArray[np.float64]":
-    """Return by how much each row raises the sum over persons of their squared weights; rows of a person add up."""
-    weight = pl.col("reweighted")
-    so_far = weight.cum_sum().over("true_person") - weight
-    growth: NDArray[np.float64] = accepted.select(weight**2 + 2 * weight * so_far).to_series().to_numpy()
-    return growth
-
-
-def _ends(accepted: pl.DataFrame) -> "NDArray[np.int64]":
-    """Return the positions at which a threshold may lie: the last row of each probability."""
-    last = accepted["probability"] != accepted["probability"].shift(-1)
+def _last_of_each(probability: pl.Series) -> "NDArray[np.int64]":
+    """Return the positions at which a threshold may lie: the last of each probability."""
+    last = probability != probability.shift(-1)
     return last.fill_null(True).arg_true().to_numpy().astype("int64")
 
 
-def _as_threshold(accepted: pl.DataFrame, last: int) -> float:
-    """Return the threshold that accepts the rows up to ``last``; the lowest possible one, if these are all rows.
-
-    It is rounded down to six digits, so that the order of summation cannot show.
-    """
-    if last == accepted.height - 1:
+def _accepting(probability: pl.Series, ends: "NDArray[np.int64]", last: int) -> float:
+    """Return the threshold that accepts the probabilities up to the last of these ends."""
+    if last == ends.size - 1:
         return ACCEPT_WITHOUT_TEST
-    return max(math.floor(float(accepted["probability"][last]) * 1e6) / 1e6, ACCEPT_WITHOUT_TEST)
+    lowest = int(ends[last])
+    return _rounded_down(float(probability[lowest]), float(probability[lowest + 1]))
+
+
+def _rounded_down(lowest: float, next_lower: float) -> float:
+    """Return a short number that accepts ``lowest``, and not the next lower probability.
+
+    Six digits of the distance from 1 are enough, so that the order of summation cannot show.
+    """
+    miss = 1 - lowest
+    if miss <= 0:
+        return lowest
+    digits = 5 - math.floor(math.log10(miss))
+    # The distance of 0.99 from 1 is a little more than 0.01 in binary.
+    rounded = 1 - math.ceil(miss * 10**digits - 1e-6) / 10**digits
+    return max(rounded, ACCEPT_WITHOUT_TEST) if next_lower < rounded <= lowest else lowest

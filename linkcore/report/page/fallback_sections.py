@@ -22,6 +22,8 @@ _MEASURES = ("false links", "missed links")
 _BASES = {
     "own": "tests on its own records",
     "pooled": "tests on all sources",
+    "expected": "predicted false links (too few tests)",
+    "seen": "false links seen (too few tests)",
     "given": "the settings",
     "no labels": "no test: 0.5 or more",
 }
@@ -69,13 +71,15 @@ def _method(limit: float | None) -> tuple[str, ...]:
         f"a link is accepted,{aim}. The other half gives the rates below and their 95 % intervals. It is weighted to "
         "resemble the records without a number.",
         "False links are a share of the links made (1 − precision). Missed links are a share of the records whose "
-        "person is listed (1 − recall).",
+        "person is listed (1 − recall): the records that are expected to have a listed person, less the links made to "
+        "the right one. An interval is where the rate lies with 95 % confidence. How many links or records of this run "
+        "are wrong or missed is a count, and has a range of its own.",
     )
 
 
 def _rates(rates: pl.DataFrame, truth: pl.DataFrame | None, limit: float | None) -> Figure:
     panels = []
-    of_sources = rates.filter(dimension=ALL, weighting="reweighted")
+    of_sources = rates.filter(dimension=ALL)
     for measure in _MEASURES:
         rows = of_sources.filter(measure=measure).drop_nulls("rate")
         if truth is not None:
@@ -91,6 +95,7 @@ def _rates(rates: pl.DataFrame, truth: pl.DataFrame | None, limit: float | None)
     if truth is not None:
         legend.append(("diamond", "var(--orange)", "true rate"))
     heads = {"low": "from", "high": "to", "of": "of links or records"}
+    heads |= {"fewest": "in this run: from", "most": "in this run: to"}
     forms = {"cases": "{:,.0f}".format}
     tables = tuple(
         table(

@@ -1,7 +1,7 @@
 """The headline: what was linked, how well, and what to check. Fixed rules decide what is said."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
@@ -104,13 +104,22 @@ def _withheld(withheld: pl.DataFrame, records: int | None) -> Iterator[str]:
 
 
 def _estimated(fallback: FallbackQuality) -> Iterator[str]:
-    rates = fallback.rates.filter(source=ALL, dimension=ALL, weighting="reweighted").drop_nulls("rate")
+    rates = fallback.rates.filter(source=ALL, dimension=ALL).drop_nulls("rate")
     for row in rates.iter_rows(named=True):
         interval = f"{in_prose(row['rate'])} (95 % interval {in_prose(row['low'])} to {in_prose(row['high'])})"
         if row["measure"] == "false links":
-            yield f"Of the links made without a usable NHS Number, an estimated {interval} lead to the wrong person."
+            what = f"Of the links made without a usable NHS Number, an estimated {interval} lead to the wrong person"
         else:
-            yield f"Of the links that should have been made without one, an estimated {interval} were missed."
+            what = f"Of the links that should have been made without one, an estimated {interval} were missed"
+        yield f"{what}{_predicted(row)}."
+
+
+def _predicted(row: Mapping[str, Any]) -> str:
+    """Say how many of this run's links or records are expected to be wrong or missed, as ``: 2 to 9 of 4,730``."""
+    if row["fewest"] is None or row["of"] is None:
+        return ""
+    few, many = (f"{row[name]:,}" for name in ("fewest", "most"))
+    return f": {few if few == many else f'{few} to {many}'} of {row['of']:,} in this run"
 
 
 def _true(truth: pl.DataFrame) -> Iterator[str]:
@@ -162,7 +171,7 @@ def false_link_limit(quality: Quality) -> float | None:
 
 def _rates(fallback: FallbackQuality, measure: str) -> pl.DataFrame:
     of_sources = fallback.rates.filter(pl.col("source") != ALL)
-    return of_sources.filter(dimension=ALL, weighting="reweighted", measure=measure).drop_nulls("high")
+    return of_sources.filter(dimension=ALL, measure=measure).drop_nulls("high")
 
 
 def _named(frame: pl.DataFrame, name: str, value: str, form: str = "{}") -> str:
@@ -185,7 +194,7 @@ def _uncertified(fallback: FallbackQuality) -> Iterator[str]:
     unlabelled = linked.filter(basis="no labels")["source"].to_list()
     if unlabelled:
         yield f"Not tested: no record has an NHS Number to test the links of {listed(unlabelled)} with. {_REVIEW}"
-    uncertified = linked.filter(pl.col("basis") == "not certified")["source"].to_list()
+    uncertified = linked.filter(pl.col("basis").is_in(["expected", "seen"]))["source"].to_list()
     if uncertified:
         yield (
             "Not certified: too few records could be tested to show that the limit on wrong links holds in "
@@ -276,7 +285,7 @@ def key_figures(quality: Quality) -> list[tuple[str, str]]:
     if total and by_number is not None:
         figures.append((in_prose(by_number / total), "linked on the NHS Number"))
     if quality.fallback is not None:
-        rates = quality.fallback.rates.filter(source=ALL, dimension=ALL, weighting="reweighted").drop_nulls("rate")
+        rates = quality.fallback.rates.filter(source=ALL, dimension=ALL).drop_nulls("rate")
         labels = {
             "false links": "of links without an NHS Number are wrong (estimate)",
             "missed links": "of links without an NHS Number are missed (estimate)",

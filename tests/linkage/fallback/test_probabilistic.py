@@ -213,7 +213,7 @@ def test_years_and_months_of_birth_link_nearly_as_whole_dates_do(
     assert set(partial["source"]) == {"ambulance", "nhs_111"}
     aside = dated(exact, {"ambulance": "unknown", "nhs_111": "unknown"})
     by_parts, without = (link_probabilistically(*sources, Fallback(), seed=0) for sources in (kept, aside))
-    for name, least in (("ambulance", 0.85), ("nhs_111", 0.75)):
+    for name, least in (("ambulance", 0.85), ("nhs_111", 0.65)):
         precision, recall = precision_and_recall(ics, *kept, by_parts.placement, name)
         assert precision >= 0.99
         assert recall >= least

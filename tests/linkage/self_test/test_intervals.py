@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
 
-from linkcore.linkage.self_test.intervals import among_links, wilson
+from linkcore.linkage.self_test.intervals import exact_interval, predicted_count, wilson
 
 Z = NormalDist().inv_cdf(0.975)
 NEARLY = 1e-9  # the error of sums of rounded numbers
@@ -42,8 +42,27 @@ def test_intervals_equal_published_ones() -> None:
     assert {case: round(upper(*case), 4) for case in published} == published
 
 
-def test_certifying_one_in_500_takes_1917_trials_without_an_event() -> None:
-    assert upper(0, 1917) <= 0.002 < upper(0, 1916)
+def exact(events: float, trials: float) -> tuple[float, float]:
+    low, high = exact_interval(np.array([events / trials]), np.array([trials]))
+    return float(low[0]), float(high[0])
+
+
+def test_certifying_one_in_500_takes_1843_trials_without_an_event() -> None:
+    assert exact(0, 1843)[1] <= 0.002 < exact(0, 1842)[1]
+
+
+@given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_exact_intervals_equal_those_of_scipy(case: tuple[int, int]) -> None:
+    expected = binomtest(*case).proportion_ci(method="exact")
+    assert exact(*case) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+@given(st.floats(0, 1), st.floats(1, 1e5))
+def test_an_exact_interval_contains_its_rate_and_never_has_no_width(rate: float, cases: float) -> None:
+    low, high = exact(rate * cases, cases)
+    assert 0 <= low <= rate + 1e-12
+    assert rate - 1e-12 <= high <= 1
+    assert high - low > 1e-6
 
 
 @given(st.integers(1, 10**6).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
@@ -56,17 +75,18 @@ def test_score_intervals_equal_those_of_scipy(case: tuple[int, int]) -> None:
 
 def test_without_trials_there_is_no_interval() -> None:
     assert [end.to_list() for end in wilson(pl.Series([0]), pl.Series([0]))] == [[None], [None]]
-    assert among_links(0, 0, 10) == (0.0, 1.0)
-    assert among_links(3, 10, 0) == (0.0, 1.0)
+    assert predicted_count(0, 0, 10) == (0, 10)
+    assert predicted_count(3, 10, 0) == (0, 0)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_more_events_raise_the_bounds_and_more_trials_lower_them(events: int, more: int) -> None:
     trials = 120
     assert upper(events, trials) < upper(min(events + more, trials), trials)
     assert upper(events, trials) > upper(events, trials + more)
-    low, high = among_links(events, trials, 50)
-    more_low, more_high = among_links(events + more, trials, 50)
+    low, high = predicted_count(events, trials, 50)
+    more_low, more_high = predicted_count(events + more, trials, 50)
     assert low <= more_low
     assert high <= more_high
 
@@ -85,7 +105,7 @@ def test_each_end_is_the_first_count_at_which_the_summed_chances_reach_its_quant
     share: float, trials: float, links: int
 ) -> None:
     events = share * trials
-    low, high = (round(end * links) for end in among_links(events, trials, links))
+    low, high = predicted_count(events, trials, links)
     chances = [chance(k, links, events + 0.5, trials - events + 0.5) for k in range(links + 1)]
     assert math.fsum(chances) == pytest.approx(1)
     for end, part in ((low, 0.025), (high, 0.975)):
@@ -94,27 +114,25 @@ def test_each_end_is_the_first_count_at_which_the_summed_chances_reach_its_quant
 
 
 def test_events_are_limited_to_the_trials() -> None:
-    assert among_links(10.5, 10, 40) == among_links(10, 10, 40)
-    assert among_links(-0.5, 10, 40) == among_links(0, 10, 40)
+    assert predicted_count(10.5, 10, 40) == predicted_count(10, 10, 40)
+    assert predicted_count(-0.5, 10, 40) == predicted_count(0, 10, 40)
 
 
 @settings(max_examples=10)
 @given(st.integers(0, 40), st.integers(2_000, 200_000))
-def test_for_very_many_links_the_interval_is_that_of_the_rate(events: int, links: int) -> None:
+def test_for_very_many_links_the_prediction_is_that_of_the_rate(events: int, links: int) -> None:
     """The quantiles of the Beta posterior are found by drawing from it."""
     posterior = np.random.default_rng(1).beta(events + 0.5, 1000 - events + 0.5, 200_000)
-    counts = np.random.default_rng(2).binomial(links, posterior) / links
-    ends = among_links(events, 1000, links)
-    assert ends == pytest.approx(tuple(np.quantile(counts, [0.025, 0.975])), abs=1 / links, rel=0.04)
+    counts = np.random.default_rng(2).binomial(links, posterior)
+    ends = predicted_count(events, 1000, links)
+    assert ends == pytest.approx(tuple(np.quantile(counts, [0.025, 0.975])), abs=1, rel=0.04)
 
 
 @pytest.mark.parametrize("rate", [0.002, 0.01, 0.05, 0.3])
 @pytest.mark.parametrize(("trials", "links"), [(300, 2000), (2000, 300)])
-def test_the_interval_covers_the_true_share_as_often_as_it_claims(rate: float, trials: int, links: int) -> None:
+def test_the_prediction_covers_the_true_count_as_often_as_it_claims(rate: float, trials: int, links: int) -> None:
     generator = np.random.default_rng(17)
     seen, true = generator.binomial(trials, rate, 3000), generator.binomial(links, rate, 3000)
-    ends = {events: among_links(events, trials, links) for events in set(seen.tolist())}
-    covered = [
-        low <= events / links <= high for (low, high), events in zip(map(ends.get, seen.tolist()), true, strict=True)
-    ]
+    ends = {events: predicted_count(events, trials, links) for events in set(seen.tolist())}
+    covered = [low <= events <= high for (low, high), events in zip(map(ends.get, seen.tolist()), true, strict=True)]
     assert sum(covered) / len(covered) >= 0.93

@@ -349,7 +349,11 @@ def test_where_all_open_records_are_conflicts_hidden_records_stand_for_nobody() 
     assert rows.filter(source=1)["reweighted"].sum() == 0
     assert rows.filter(source=1)["weight"].sum() == pytest.approx(20)
     # And they do not keep the thresholds of others from being chosen.
-    found = choose_thresholds(Outcomes(rows).half(chooses=True), {0: 1, 1: 0}, max_false_link_rate=0.3)
+    found = choose_thresholds(
+        Outcomes(rows).half(chooses=True),
+        pl.DataFrame({"source": [0, 1], "probability": [1.0, 0.0]}, schema_overrides={"source": pl.Int32}),
+        max_false_link_rate=0.3,
+    )
     assert found[0] == found[1] == Threshold(0.5, "pooled")
 
 

@@ -6,14 +6,22 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linkcore.linkage.self_test.intervals import among_links
+from linkcore.linkage.self_test.intervals import exact_interval, predicted_count
 from linkcore.linkage.self_test.outcomes import Outcomes
-from linkcore.linkage.self_test.rates import Rate, calibration, false_links, missed_links, threshold_curve
+from linkcore.linkage.self_test.rates import (
+    Rate,
+    calibration,
+    false_links,
+    missed_in_run,
+    missed_links,
+    threshold_curve,
+)
 
 Row = dict[str, Any]
 
@@ -39,16 +47,20 @@ def frame(rows: Sequence[Row]) -> pl.DataFrame:
 
 
 def slow_rate(rows: Sequence[Row], event: Callable[[Row], bool], weight: str) -> Rate:
-    of_person: dict[int, float] = defaultdict(float)
-    total = events = 0.0
+    """The rate, and its cases by the formulae of Kish and of Korn and Graubard, person by person."""
+    of_person: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        total += row[weight]
-        of_person[row["true_person"]] += row[weight]
-        if event(row):
-            events += row[weight]
+        of_person[row["true_person"]].append(row)
+    total = math.fsum(row[weight] for row in rows)
     if total == 0:
         return Rate(None, 0.0)
-    return Rate(events / total, total**2 / math.fsum(each**2 for each in of_person.values()))
+    rate = math.fsum(row[weight] for row in rows if event(row)) / total
+    kish = total**2 / math.fsum(sum(row[weight] for row in its) ** 2 for its in of_person.values())
+    deviations = [sum(row[weight] * (event(row) - rate) for row in its) for its in of_person.values()]
+    variance = math.fsum(each**2 for each in deviations) / total**2
+    if 0 < rate < 1 and variance > 1e-20:
+        return Rate(rate, min(kish, rate * (1 - rate) / variance))
+    return Rate(rate, kish)
 
 
 def same(found: Rate, expected: Rate) -> bool:
@@ -95,8 +107,8 @@ def rows_of(*given: tuple[int, float, bool], doubtful: bool = False) -> list[Row
 
 def test_one_wrong_link_of_two_hundred_is_half_a_per_cent() -> None:
     rows = rows_of(*((at, 0.99, at > 0) for at in range(200)), *((200 + at, 0.4, True) for at in range(50)))
-    assert false_links(frame(rows), 0.9, "weight") == Rate(1 / 200, 200.0)
-    assert missed_links(frame(rows), 0.9, "weight") == Rate(51 / 250, 250.0)
+    assert same(false_links(frame(rows), 0.9, "weight"), Rate(1 / 200, 200.0))
+    assert same(missed_links(frame(rows), 0.9, "weight"), Rate(51 / 250, 250.0))
 
 
 def test_the_rows_of_one_person_are_one_case() -> None:
@@ -120,11 +132,30 @@ def test_a_probability_of_a_half_is_no_link() -> None:
     assert missed_links(rows, 0.5, "weight").rate == 1.0
 
 
-def test_the_interval_is_for_the_given_number_of_links() -> None:
+def test_a_rate_has_an_interval_and_predicts_a_count() -> None:
     rate = Rate(0.02, 350.0)
-    assert rate.events == pytest.approx(7.0)
-    assert rate.interval(800) == among_links(7.0, 350.0, 800)
-    assert Rate(None, 0.0).interval(800) == (0.0, 1.0)
+    assert rate.interval() == tuple(float(end[0]) for end in exact_interval(np.array([0.02]), np.array([350.0])))
+    assert rate.predicted(800) == predicted_count(7.0, 350.0, 800)
+    assert Rate(None, 0.0).interval() == (0.0, 1.0)
+    assert Rate(0.0, 2680.0).interval() == (0.0, pytest.approx(0.001376, abs=1e-6))
+
+
+def test_events_of_few_heavy_persons_are_known_less_precisely() -> None:
+    """Half of the weight is on ten persons, all of whose links are wrong."""
+    light = rows_of(*((at, 0.99, True) for at in range(100)))
+    heavy = [row | {"weight": 10.0} for row in rows_of(*((100 + at, 0.99, False) for at in range(10)))]
+    rate = false_links(frame(light + heavy), 0.9, "weight")
+    assert rate.rate == 0.5
+    assert rate.cases == pytest.approx(0.25 / (1100 * 0.25 / 200**2))
+
+
+def test_missed_links_of_a_run_are_those_listed_less_those_found() -> None:
+    tested = Rate(0.05, 300.0)
+    assert missed_in_run(90, 0.1, 100.0, tested) == Rate(pytest.approx(0.19), 300.0)
+    # More links than listed persons, by chance: none is missed.
+    assert missed_in_run(101, 0.0, 100.0, tested) == Rate(0.0, 300.0)
+    assert missed_in_run(0, 0.0, 100.0, tested) == Rate(1.0, 300.0)
+    assert missed_in_run(0, 0.0, 0.0, tested) == missed_in_run(9, 0.0, 10.0, Rate(None, 0.0)) == Rate(None, 0.0)
 
 
 @settings(max_examples=15)

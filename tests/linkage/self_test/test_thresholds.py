@@ -1,21 +1,18 @@
 """Thresholds, compared with trying every probability seen and counting each rate anew."""
 
-import math
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from statistics import NormalDist
 from typing import NamedTuple
 
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import beta
 
 from linkcore.linkage.self_test.outcomes import Outcomes
 from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
-
-Z = NormalDist().inv_cdf(0.975)
 
 
 class Row(NamedTuple):
@@ -39,11 +36,20 @@ def row(at: int, probability: float, *, right: bool = True, source: int = 0, wei
     return Row(at, at, source, True, probability, right, False, weight)
 
 
+def open_records(probabilities: dict[int, Sequence[float]]) -> pl.DataFrame:
+    """Best candidates of records without a number, by source."""
+    pairs = [(source, each) for source, its in probabilities.items() for each in its]
+    return pl.DataFrame(pairs, schema={"source": pl.Int32, "probability": pl.Float64}, orient="row")
+
+
+def surely(records: dict[int, int]) -> pl.DataFrame:
+    """So many records without a number in each source, all of which are sure to be linked rightly."""
+    return open_records({source: [1.0] * size or [0.0] for source, size in records.items()})
+
+
 def upper(events: float, trials: float) -> float:
-    """Upper end of the score interval, by its textbook formula."""
-    centre = (events + Z**2 / 2) / (trials + Z**2)
-    half = Z / (trials + Z**2) * math.sqrt(events * (trials - events) / trials + Z**2 / 4)
-    return centre + half
+    """Upper end of the exact interval, by its textbook formula."""
+    return float(beta.ppf(0.975, events + 1, trials - events)) if events < trials else 1.0
 
 
 def in_all(accepted: Sequence[Row], weights: dict[Row, float]) -> tuple[float, float, float]:
@@ -57,57 +63,71 @@ def in_all(accepted: Sequence[Row], weights: dict[Row, float]) -> tuple[float, f
 
 
 def possible(rows: Sequence[Row]) -> list[Row]:
-    return [each for each in rows if each.probability > 0.5 and not each.doubtful]
+    return [each for each in rows if each.probability > 0.5 and not each.doubtful and each.reweighted]
 
 
-def as_threshold(at: float, rows: Sequence[Row]) -> float:
-    return 0.5 if at == min(each.probability for each in rows) else max(math.floor(at * 1e6) / 1e6, 0.5)
-
-
-def slow_lowest(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> float | None:
-    rows = possible(rows)
+def by_threshold(rows: Sequence[Row], weights: dict[Row, float]) -> list[tuple[float, float, float, float]]:
+    """Each probability seen, the lowest first; its weight, false weight, and cases."""
+    found, fewest = [], float("inf")
     for at in sorted({each.probability for each in rows}):
-        total, wrong, cases = in_all([each for each in rows if each.probability >= at], weights)
+        accepted = [each for each in rows if each.probability >= at]
+        total, wrong, cases = in_all(accepted, weights)
+        fewest = min(fewest, cases)
+        found.append((at, total, wrong, fewest))
+    return found
+
+
+def slow_certified(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> float | None:
+    for at, total, wrong, cases in by_threshold(rows, weights):
         if upper(wrong / total * cases, cases) <= rate:
-            return as_threshold(at, rows)
+            return 0.5 if at == min(each.probability for each in rows) else at
     return None
 
 
-def slow_lowest_seen(rows: Sequence[Row], weights: dict[Row, float], rate: float, *, expecting: bool) -> float:
+def slow_seen(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> float:
+    for at, total, wrong, _ in by_threshold(rows, weights):
+        if wrong / total <= rate:
+            return 0.5 if at == min(each.probability for each in rows) else at
+    return max((each.probability for each in rows), default=0.5)
+
+
+def slow_expected(to_link: Sequence[float], rate: float) -> float:
+    """The lowest probability so that the false links that all of at least this probability predict are few enough."""
+    for at in sorted(set(to_link)):
+        accepted = [each for each in to_link if each >= at]
+        if sum(1 - each for each in accepted) <= max(rate * len(accepted), 0.5):
+            return 0.5 if at == min(to_link) else at
+    return max(to_link, default=0.5)
+
+
+def slow_choice(rows: Sequence[Row], to_link: dict[int, Sequence[float]], rate: float) -> dict[int, Threshold]:
+    if not rows:
+        return {source: Threshold(0.5, "no labels") for source in to_link}
     rows = possible(rows)
-    if not rows:
-        return 0.5
-    for at in sorted({each.probability for each in rows}):
-        accepted = [each for each in rows if each.probability >= at]
-        total, wrong, _ = in_all(accepted, weights)
-        expected = sum(weights[each] * (1 - each.probability) for each in accepted)
-        if wrong / total <= rate and (not expecting or expected / total <= rate):
-            return as_threshold(at, rows)
-    return as_threshold(max(each.probability for each in rows), rows)
-
-
-def slow_choice(rows: Sequence[Row], numberless: dict[int, int], rate: float) -> dict[int, Threshold]:
-    if not rows:
-        return {source: Threshold(0.5, "no labels") for source in numberless}
+    to_link = {source: [each for each in its if each > 0.5] for source, its in to_link.items()}
     own = {each: each.reweighted for each in rows}
-    of_source = {source: sum(each.reweighted for each in rows if each.source == source) for source in numberless}
-    pooled = {each: each.reweighted / of_source[each.source] * numberless[each.source] for each in rows}
-    certified = slow_lowest(rows, pooled, rate)
-    of_all = (
-        Threshold(slow_lowest_seen(rows, pooled, rate, expecting=True), "not certified")
-        if certified is None
-        else Threshold(certified, "pooled")
-    )
+    of_source = {source: sum(each.reweighted for each in rows if each.source == source) for source in to_link}
+    counted = [each for each in rows if to_link.get(each.source)]
+    pooled = {each: each.reweighted / of_source[each.source] * len(to_link[each.source]) for each in counted}
+    certified = slow_certified(counted, pooled, rate)
+    together = [each for its in to_link.values() for each in its]
     chosen = {}
-    for source in numberless:
+    for source, wanted in to_link.items():
         its = [each for each in rows if each.source == source]
-        at = slow_lowest(its, own, rate)
-        if not its:
-            chosen[source] = of_all
-            continue
-        shared = max(of_all.accept, slow_lowest_seen(its, own, rate, expecting=False))
-        alone = at is not None and (at < shared or of_all.basis == "not certified")
-        chosen[source] = Threshold(at, "own") if at is not None and alone else Threshold(shared, of_all.basis)
+        bars = [("seen" if certified is None else "pooled", slow_seen(its, own, rate))]
+        if certified is None:
+            bars += [("expected", slow_expected(wanted, rate)), ("expected", slow_expected(together, rate))]
+            bars += [("seen", slow_seen(counted, pooled, rate))]
+        else:
+            bars += [("pooled", certified)]
+        accept = max(bar for _, bar in bars)
+        at = slow_certified(its, own, rate)
+        if at is not None and (certified is None or at < accept):
+            chosen[source] = Threshold(at, "own")
+        else:
+            order = ["pooled", "expected", "seen"]
+            basis = min((each for each, bar in bars if bar == accept), key=order.index)
+            chosen[source] = Threshold(accept, basis)  # type: ignore[arg-type]
     return chosen
 
 
@@ -131,17 +151,44 @@ def test_the_threshold_is_the_lowest_probability_seen_at_which_the_bound_holds(
         )
         for at in range(size)
     ]
-    numberless = {source: 100 * (source + 1) for source in range(sources)}
-    found = choose_thresholds(frame(rows), numberless, max_false_link_rate=rate)
-    assert found == slow_choice(rows, numberless, rate)
+    to_link = {
+        source: [chance.randrange(40, 101) / 100 for _ in range(chance.randrange(40))] or [0.0]
+        for source in range(sources)
+    }
+    found = choose_thresholds(frame(rows), open_records(to_link), max_false_link_rate=rate)
+    expected = slow_choice(rows, to_link, rate)
+    assert {source: each.accept for source, each in found.items()} == pytest.approx(
+        {source: each.accept for source, each in expected.items()}, abs=1e-6
+    )
+    assert {source: each.basis for source, each in found.items()} == {
+        source: each.basis for source, each in expected.items()
+    }
     shuffled = frame(rows).sample(fraction=1, shuffle=True, seed=1)
-    assert choose_thresholds(shuffled, numberless, max_false_link_rate=rate) == found
+    assert choose_thresholds(shuffled, open_records(to_link), max_false_link_rate=rate) == found
 
 
-@pytest.mark.parametrize(("clean", "basis"), [(1917, "pooled"), (1916, "not certified")])
-def test_certifying_one_in_500_needs_1917_links_without_an_error(clean: int, basis: str) -> None:
+@settings(max_examples=60)
+@given(st.integers(1, 2000), st.floats(0.002, 0.05), st.integers(0, 2**32))
+def test_a_threshold_never_certifies_what_a_lower_one_with_the_same_false_links_does_not(
+    size: int, rate: float, seed: int
+) -> None:
+    """Heavy links drop out first: their number of effective cases rises with the threshold."""
+    chance = random.Random(seed)
+    rows = [
+        row(at, round(1 - 0.4 * chance.random(), 6), weight=20.0 if chance.random() < 0.05 else 1.0)
+        for at in range(size)
+    ]
+    rows = [each._replace(probability=each.probability - 0.05) if each.reweighted > 1 else each for each in rows]
+    (found,) = choose_thresholds(frame(rows), surely({0: 10}), max_false_link_rate=rate).values()
+    _, _, cases = in_all(rows, {each: each.reweighted for each in rows})
+    # No link is false, so the lowest threshold is certified, or none is.
+    assert found == Threshold(0.5, "pooled" if upper(0, cases) <= rate else "expected")
+
+
+@pytest.mark.parametrize(("clean", "basis"), [(1843, "pooled"), (1842, "seen")])
+def test_certifying_one_in_500_needs_1843_links_without_an_error(clean: int, basis: str) -> None:
     rows = frame([row(at, 0.9999) for at in range(clean)] + [row(5000 + at, 0.6, right=False) for at in range(9)])
-    (found,) = choose_thresholds(rows, {0: 10}, max_false_link_rate=0.002).values()
+    (found,) = choose_thresholds(rows, surely({0: 10}), max_false_link_rate=0.002).values()
     assert found == Threshold(0.9999, basis)  # type: ignore[arg-type]
 
 
@@ -149,14 +196,14 @@ def test_a_source_keeps_its_own_threshold_if_that_of_all_sources_is_higher() -> 
     good = [row(at, 0.9) for at in range(400)]
     bad = [row(1000 + at, 0.9, right=at % 4 > 0, source=1) for at in range(400)]
     bad += [row(2000 + at, 0.99, source=1) for at in range(400)]
-    found = choose_thresholds(frame(good + bad), {0: 100, 1: 100}, max_false_link_rate=0.02)
+    found = choose_thresholds(frame(good + bad), surely({0: 100, 1: 100}), max_false_link_rate=0.02)
     assert found == {0: Threshold(0.5, "own"), 1: Threshold(0.99, "pooled")}
 
 
 def test_a_source_with_few_records_gets_the_threshold_of_all_sources() -> None:
     many = [row(at, 0.9) for at in range(400)] + [row(1000 + at, 0.7, right=at % 4 > 0) for at in range(100)]
     few = [row(2000 + at, 0.8, source=1) for at in range(5)]
-    found = choose_thresholds(frame(many + few), {0: 99, 1: 1, 2: 50}, max_false_link_rate=0.02)
+    found = choose_thresholds(frame(many + few), surely({0: 99, 1: 1, 2: 50}), max_false_link_rate=0.02)
     assert found[1] == found[2] == Threshold(0.8, "pooled")
 
 
@@ -164,7 +211,7 @@ def test_the_threshold_of_all_sources_is_raised_for_a_source_with_too_many_false
     many = [row(at, 0.9) for at in range(2000)]
     wrong = [row(5000 + at, 0.8, right=False, source=1) for at in range(20)]
     wrong += [row(6000 + at, 0.95, source=1) for at in range(400)]
-    found = choose_thresholds(frame(many + wrong), {0: 1000, 1: 10}, max_false_link_rate=0.02)
+    found = choose_thresholds(frame(many + wrong), surely({0: 1000, 1: 10}), max_false_link_rate=0.02)
     assert found == {0: Threshold(0.5, "pooled"), 1: Threshold(0.95, "pooled")}
 
 
@@ -172,35 +219,67 @@ def test_each_source_counts_by_its_records_without_a_number() -> None:
     good = [row(at, 0.9) for at in range(1000)]
     bad = [row(1000 + at, 0.9, right=at % 2 > 0, source=1) for at in range(1000)]
     by_size = {
-        share: choose_thresholds(frame(good + bad), {0: 1000, 1: share}, max_false_link_rate=0.02)[0].basis
+        share: choose_thresholds(frame(good + bad), surely({0: 1000, 1: share}), max_false_link_rate=0.02)[0].basis
         for share in (1, 1000)
     }
     assert by_size == {1: "pooled", 1000: "own"}
 
 
-def test_without_enough_links_the_predicted_rate_must_be_low_enough_too() -> None:
-    rows = [row(0, 0.999), row(1, 0.99), row(2, 0.98), row(3, 0.6)]
-    (found,) = choose_thresholds(frame(rows), {0: 10}, max_false_link_rate=0.01).values()
-    assert found == Threshold(0.99, "not certified")
-    (found,) = choose_thresholds(frame(rows), {0: 10}, max_false_link_rate=0.0001).values()
-    assert found == Threshold(0.999, "not certified")
+def test_without_enough_tested_links_the_probabilities_of_the_records_to_be_linked_decide() -> None:
+    tested = frame([row(at, 0.9999) for at in range(50)])
+    to_link = open_records({0: [0.999] * 1000 + [0.9, 0.8, 0.6]})
+    (found,) = choose_thresholds(tested, to_link, max_false_link_rate=0.002).values()
+    # 1000 x 0.001 + 0.1 + 0.2 + 0.4 = 1.7 false links of 1003 are expected.
+    assert found == Threshold(0.5, "expected")
+    (found,) = choose_thresholds(tested, to_link, max_false_link_rate=0.0012).values()
+    assert found == Threshold(0.9, "expected")
+
+
+def test_a_source_of_few_links_may_expect_half_a_false_link() -> None:
+    tested = frame([row(at, 0.9999) for at in range(50)])
+    to_link = open_records({0: [0.9999] * 2000, 1: [0.99] * 8 + [0.8, 0.7, 0.6]})
+    found = choose_thresholds(tested, to_link, max_false_link_rate=0.002)
+    assert found == {0: Threshold(0.5, "expected"), 1: Threshold(0.8, "expected")}
+
+
+def test_without_enough_tested_links_those_seen_must_be_right_too() -> None:
+    tested = frame([*(row(at, 0.95) for at in range(100)), row(100, 0.9, right=False), row(101, 0.85)])
+    (found,) = choose_thresholds(tested, surely({0: 100}), max_false_link_rate=0.002).values()
+    assert found == Threshold(0.95, "seen")
+
+
+def test_a_threshold_of_nearly_one_is_not_rounded_to_where_nothing_was_certified() -> None:
+    surest, nearly = 1 - 2e-7, 1 - 3e-7
+    tested = [row(at, surest) for at in range(2000)] + [row(3000 + at, nearly, right=False) for at in range(20)]
+    (found,) = choose_thresholds(frame(tested), surely({0: 100}), max_false_link_rate=0.002).values()
+    assert found.basis == "pooled"
+    assert nearly < found.accept <= surest
+
+
+def test_heavy_links_that_are_less_probable_cannot_make_the_rest_look_like_more() -> None:
+    """The fault that cost a fifth of the links of small areas: a threshold of 0.999999, certified for other sources."""
+    light = [row(at, 0.9999999) for at in range(1900)]
+    heavy = [row(5000 + at, 0.99, source=1, weight=30.0) for at in range(60)]
+    to_link = open_records({0: [0.9999] * 500, 1: [0.999] * 500})
+    found = choose_thresholds(frame(light + heavy), to_link, max_false_link_rate=0.002)
+    assert found == {0: Threshold(0.5, "own"), 1: Threshold(0.5, "expected")}
 
 
 def test_without_labels_every_threshold_is_a_half() -> None:
     nobody = Outcomes.none().rows
-    assert choose_thresholds(nobody, {3: 5}, max_false_link_rate=0.002) == {3: Threshold(0.5, "no labels")}
+    assert choose_thresholds(nobody, surely({3: 5}), max_false_link_rate=0.002) == {3: Threshold(0.5, "no labels")}
 
 
 def test_without_candidates_nothing_is_certified() -> None:
     rows = frame([row(at, 0.0, right=False) for at in range(10)])
-    assert choose_thresholds(rows, {0: 5}, max_false_link_rate=0.1) == {0: Threshold(0.5, "not certified")}
+    assert choose_thresholds(rows, surely({0: 5}), max_false_link_rate=0.1) == {0: Threshold(0.5, "expected")}
 
 
 def test_a_threshold_is_rounded_down_so_that_its_own_row_is_accepted() -> None:
     seen = 0.912345678
     rows = frame([row(at, seen) for at in range(100)] + [row(1000 + at, 0.6, right=False) for at in range(9)])
-    (found,) = choose_thresholds(rows, {0: 5}, max_false_link_rate=0.05).values()
-    assert found.accept == 0.912345
+    (found,) = choose_thresholds(rows, surely({0: 5}), max_false_link_rate=0.05).values()
+    assert found.accept == 0.9123456
     assert found.accept <= seen
 
 
@@ -208,7 +287,7 @@ def test_rows_without_weight_change_nothing() -> None:
     rows = [row(at, 0.9) for at in range(100)] + [row(1000 + at, 0.6, right=False) for at in range(20)]
     for_nobody = [row(2000, 0.9999, right=False, weight=0.0)]
     with_and_without = [
-        choose_thresholds(frame(each), {0: 5}, max_false_link_rate=rate)
+        choose_thresholds(frame(each), surely({0: 5}), max_false_link_rate=rate)
         for rate in (0.05, 0.001)
         for each in (rows, rows + for_nobody)
     ]
@@ -220,7 +299,7 @@ def test_a_source_whose_rows_have_no_weight_gets_the_threshold_of_all_sources() 
     """All its open records are conflicts, and so none is without a number."""
     rows = [row(at, 0.9) for at in range(100)] + [row(1000 + at, 0.6, right=False) for at in range(20)]
     for_nobody = [row(2000 + at, 0.8, source=1, weight=0.0) for at in range(50)]
-    found = choose_thresholds(frame(rows + for_nobody), {0: 5, 1: 0}, max_false_link_rate=0.05)
+    found = choose_thresholds(frame(rows + for_nobody), surely({0: 5, 1: 0}), max_false_link_rate=0.05)
     assert found == dict.fromkeys((0, 1), Threshold(0.9, "pooled"))
-    nothing = choose_thresholds(frame(for_nobody), {1: 0}, max_false_link_rate=0.05)
-    assert nothing == {1: Threshold(0.5, "not certified")}
+    nothing = choose_thresholds(frame(for_nobody), surely({1: 0}), max_false_link_rate=0.05)
+    assert nothing == {1: Threshold(0.5, "expected")}

@@ -16,7 +16,7 @@ def table(name: str, *rows: dict[str, object]) -> pl.DataFrame:
 
 
 def rate(source: str, measure: str, low: float, high: float) -> dict[str, object]:
-    row = {"source": source, "dimension": "all", "group": "all", "measure": measure, "weighting": "reweighted"}
+    row = {"source": source, "dimension": "all", "group": "all", "measure": measure}
     return row | {"rate": low, "low": low, "high": high, "cases": 900.0, "of": 900}
 
 
@@ -56,7 +56,7 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
         "Review a sample of these links before you rely on them.",
     ),
     "not certified": (
-        {"fallback": fallback(basis="not certified")},
+        {"fallback": fallback(basis="expected")},
         "Not certified: too few records could be tested to show that the limit on wrong links holds in seen. "
         "Review a sample of these links before you rely on them.",
     ),
