@@ -4,7 +4,8 @@ from dataclasses import replace
 
 from linkcore.disclosure.disclosed import ROUND_TO, SMALLEST_COUNT, disclosed
 from linkcore.quality.measures import Quality
-from linkcore.report.page.headline import concerns, headline
+from linkcore.report.page.concerns import concerns
+from linkcore.report.page.headline import headline
 from linkcore.report.page.sections import table
 from linkcore.report.page.templates import fill
 from linkcore.report.page.words import METHODS

@@ -11,7 +11,7 @@ from linkcore.report.page.charts import (
     model_weights,
     thresholds,
 )
-from linkcore.report.page.headline import false_link_limit
+from linkcore.report.page.concerns import false_link_limit
 from linkcore.report.page.sections import Figure, Panel, Section, Table, extremes, in_order, table, weight
 from linkcore.report.page.words import count, in_prose, in_words, percent, probability
 from linkcore.schema import ALL

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Final
 
 from linkcore.quality.measures import Quality
+from linkcore.report.page.concerns import concerns
 from linkcore.report.page.fallback_sections import (
     estimates_section,
     model_section,
     thresholds_section,
     weights_section,
 )
-from linkcore.report.page.headline import concerns, headline, key_figures
+from linkcore.report.page.headline import headline, key_figures
 from linkcore.report.page.record_sections import (
     clusters_section,
     flow_section,
