@@ -67,11 +67,11 @@ def choose_thresholds(
 ) -> dict[int, Threshold]:
     """Choose for each source the lowest threshold at which few enough of its links are false.
 
-    Where the test of all sources certifies a threshold, a source takes it. It takes the one that its own test
-    certifies, if that is lower. One false link more or less moves the bound of a single source far, so most sources
-    need the others. Where nothing is certified, the probabilities decide: so many links are made that the false ones
-    they predict are few enough, over all sources and in each source. A threshold that is not certified by the source's
-    own test is never lower than where the test saw few enough false links, in the source and over all sources.
+    The estimates set a threshold: few enough false links are predicted by the probabilities of the links to be made,
+    and few enough were seen in the test, both over all sources and in the source. A source takes a lower threshold if
+    the test of all sources certifies it and its own test saw few enough false links there, or if its own test certifies
+    it. A threshold that is certified, but higher, is not taken: there, too few records were tested to certify the lower
+    one, and more tested records must not lead to fewer links.
 
     ``rows``: outcomes of the half that chooses. ``best_of_open``: ``source`` and ``probability`` of the best candidate
     of each record without a number, 0 without a candidate.
@@ -83,28 +83,33 @@ def choose_thresholds(
     to_link = best_of_open.filter(pl.col("probability") > ACCEPT_WITHOUT_TEST)
     tested = _TestedLinks.of(rows)
     pooled = tested.standing_for(to_link)
-    certified = pooled.certified(rate)
-    if certified is None:
-        of_all = max(
-            Threshold(_expected_below(to_link["probability"], rate), "expected"),
-            Threshold(pooled.seen_below(rate), "seen"),
+    of_all = _expected_below(to_link["probability"], rate), pooled.seen_below(rate), pooled.certified(rate)
+    return {
+        source: _of_source(tested.of_source(source), to_link.filter(source=source)["probability"], of_all, rate)
+        for source in sources
+    }
+
+
+def _of_source(
+    own: "_TestedLinks", to_link: pl.Series, of_all: tuple[float, float, float | None], rate: float
+) -> Threshold:
+    """Choose the threshold of a source by its own test, and by what holds ``of_all``: expected, seen and certified."""
+    expected_of_all, seen_of_all, certified_of_all = of_all
+    # One false link more or less moves the bound of a single source far, so most sources need the test of all.
+    seen, by_own = own.seen_below(rate), own.certified(rate)
+    chosen = [
+        max(
+            Threshold(max(expected_of_all, _expected_below(to_link, rate)), "expected"),
+            Threshold(max(seen_of_all, seen), "seen"),
             key=_accept,
         )
-    else:
-        of_all = Threshold(certified, "pooled")
-    chosen = {}
-    for source in sources:
-        own = tested.of_source(source)
-        bars = [of_all, Threshold(own.seen_below(rate), "seen" if certified is None else "pooled")]
-        if certified is None:
-            probability = to_link.filter(source=source)["probability"]
-            bars.append(Threshold(_expected_below(probability, rate), "expected"))
-        shared, by_own = max(bars, key=_accept), own.certified(rate)
-        if by_own is not None and (by_own < shared.accept or certified is None):
-            chosen[source] = Threshold(by_own, "own")
-        else:
-            chosen[source] = shared
-    return chosen
+    ]
+    if by_own is not None:
+        chosen.insert(0, Threshold(by_own, "own"))
+    if certified_of_all is not None:
+        chosen.insert(0, Threshold(max(certified_of_all, seen), "pooled"))
+    # Of equal ones, the first.
+    return min(chosen, key=_accept)
 
 
 def _accept(threshold: Threshold) -> float:

@@ -114,20 +114,16 @@ def slow_choice(rows: Sequence[Row], to_link: dict[int, Sequence[float]], rate: 
     chosen = {}
     for source, wanted in to_link.items():
         its = [each for each in rows if each.source == source]
-        bars = [("seen" if certified is None else "pooled", slow_seen(its, own, rate))]
-        if certified is None:
-            bars += [("expected", slow_expected(wanted, rate)), ("expected", slow_expected(together, rate))]
-            bars += [("seen", slow_seen(counted, pooled, rate))]
-        else:
-            bars += [("pooled", certified)]
-        accept = max(bar for _, bar in bars)
-        at = slow_certified(its, own, rate)
-        if at is not None and (certified is None or at < accept):
-            chosen[source] = Threshold(at, "own")
-        else:
-            order = ["pooled", "expected", "seen"]
-            basis = min((each for each, bar in bars if bar == accept), key=order.index)
-            chosen[source] = Threshold(accept, basis)  # type: ignore[arg-type]
+        seen = slow_seen(its, own, rate)
+        expected = max(slow_expected(wanted, rate), slow_expected(together, rate))
+        estimates = [(expected, "expected"), (max(seen, slow_seen(counted, pooled, rate)), "seen")]
+        possible_thresholds = [(*max(estimates, key=lambda each: each[0]),)]
+        if (by_own := slow_certified(its, own, rate)) is not None:
+            possible_thresholds.insert(0, (by_own, "own"))
+        if certified is not None:
+            possible_thresholds.insert(0, (max(certified, seen), "pooled"))
+        accept, basis = min(possible_thresholds, key=lambda each: each[0])
+        chosen[source] = Threshold(accept, basis)  # type: ignore[arg-type]
     return chosen
 
 
@@ -303,3 +299,12 @@ def test_a_source_whose_rows_have_no_weight_gets_the_threshold_of_all_sources() 
     assert found == dict.fromkeys((0, 1), Threshold(0.9, "pooled"))
     nothing = choose_thresholds(frame(for_nobody), surely({1: 0}), max_false_link_rate=0.05)
     assert nothing == {1: Threshold(0.5, "expected")}
+
+
+def test_a_certified_threshold_that_is_higher_than_the_estimates_ask_for_is_not_taken() -> None:
+    """With fewer surest links nothing is certified; more of them must not lead to fewer links."""
+    likely = [row(at, 0.9, right=at > 1) for at in range(400)]
+    few, many = ([row(1000 + at, 0.9999) for at in range(size)] for size in (1100, 1500))
+    for surest in (few, many):
+        (found,) = choose_thresholds(frame(likely + surest), surely({0: 100}), max_false_link_rate=0.003).values()
+        assert found == Threshold(0.5, "expected")
