@@ -78,11 +78,17 @@ def disclosed(quality: Quality) -> Quality:
     tables["withheld_basis"] = tables["withheld_basis"].with_columns(_WORDS_FOR_A_COUNT)
     tables["withheld"] = pl.concat([tables["withheld"], others])
     cases = _cases(pooled.fallback)
+    fallback = None if pooled.fallback is None else _of_fallback(pooled.fallback, shown, pooled.groups, cases)
+    if fallback is not None:
+        # What is not shown among the estimates is not shown beside the truth either.
+        cases |= dict.fromkeys(
+            fallback.rates.filter(pl.col("rate").is_null(), dimension=ALL).select("source", "measure").rows(), 0.0
+        )
     return replace(
         pooled,
         **tables,
         persons=shown.column("persons", "")[0],
-        fallback=None if pooled.fallback is None else _of_fallback(pooled.fallback, shown, pooled.groups, cases),
+        fallback=fallback,
         truth=None if pooled.truth is None else _of_truth(shown.table("truth", pooled.truth), cases),
         totals=shown.totals(),
         disclosed=True,

@@ -46,7 +46,14 @@ def counts(frame: pl.DataFrame) -> list[str]:
 
 def test_every_shown_count_is_0_or_a_large_multiple_of_five(shown: lc.Quality) -> None:
     assert shown.fallback is not None
-    values = [value for frame in tables(shown).values() for name in counts(frame) for value in frame[name]]
+    # What a run is predicted to have, from the self-test, is no count of records.
+    values = [
+        value
+        for frame in tables(shown).values()
+        for name in counts(frame)
+        if name not in {"fewest", "most"}
+        for value in frame[name]
+    ]
     values += [*shown.totals["count"], shown.persons, *shown.fallback.counts.values()]
     given = [value for value in values if value is not None]
     assert len(given) < len(values)
