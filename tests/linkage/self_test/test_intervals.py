@@ -60,6 +60,7 @@ def test_without_trials_there_is_no_interval() -> None:
     assert among_links(3, 10, 0) == (0.0, 1.0)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 60), st.integers(1, 60))
 def test_more_events_raise_the_bounds_and_more_trials_lower_them(events: int, more: int) -> None:
     trials = 120
