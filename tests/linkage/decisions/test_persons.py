@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linkcore.linkage.decisions.listed_share import estimate_pi
@@ -48,7 +48,7 @@ def decided(
 
 def slow_pi(weights: dict[tuple[int, int], float], records: Sequence[int], leaning: float) -> float:
     pi, n = leaning, len(records)
-    for _ in range(5000):
+    for _ in range(1000):
         explained = 0.0
         for record in records:
             likelihood = sum(2**w / PERSONS for (r, _), w in weights.items() if r == record)
@@ -61,6 +61,7 @@ SOURCES = st.lists(st.integers(0, 2), min_size=1, max_size=6)
 WEIGHTS = st.dictionaries(st.tuples(st.integers(0, 5), st.integers(0, 4)), st.integers(-20, 40).map(float), max_size=12)
 
 
+@settings(max_examples=25)
 @given(SOURCES, WEIGHTS)
 def test_probabilities_are_those_of_decision_9(sources: list[int], drawn: dict[tuple[int, int], float]) -> None:
     weights = {pair: weight for pair, weight in drawn.items() if pair[0] < len(sources)}
@@ -116,6 +117,7 @@ def test_a_person_who_is_taken_is_no_candidate() -> None:
     assert found.accepted.select("record", "person").rows() == [(0, 8), (1, 7)]
 
 
+@settings(max_examples=25)
 @given(SOURCES, WEIGHTS, st.floats(0.01, 0.99), st.floats(0, 0.5))
 def test_evidence_can_be_used_again_with_another_pi_and_threshold(
     sources: list[int], drawn: dict[tuple[int, int], float], pi: float, unseen: float
@@ -137,6 +139,7 @@ def test_evidence_can_be_used_again_with_another_pi_and_threshold(
             assert listed.equals(listed_chances(anew, shares, unseen_persons))
 
 
+@settings(max_examples=25)
 @given(SOURCES, WEIGHTS, st.sets(st.tuples(st.integers(0, 1), st.integers(0, 4))))
 def test_a_taken_person_changes_no_other_probability(
     sources: list[int], drawn: dict[tuple[int, int], float], taken: set[tuple[int, int]]
@@ -150,6 +153,7 @@ def test_a_taken_person_changes_no_other_probability(
     assert one.accepted.equals(other.accepted)
 
 
+@settings(max_examples=25)
 @given(SOURCES, WEIGHTS, st.randoms())
 def test_the_order_of_rows_does_not_matter(
     sources: list[int], weights: dict[tuple[int, int], float], chance: random.Random
