@@ -242,7 +242,9 @@ def _read_fallback(cells: Cells, fallback: FallbackQuality) -> None:
     for column in ("open", "compared", "hidden"):
         cells.sum_sources("sources", column, fallback.sources, column)
     cells.read("left_out", "persons", fallback.left_out, "left out", "rule")
-    cells.sum_up((("left_out", ALL), key) for key in cells.columns["left_out", "persons"])
+    cells.read("left_out", "records", fallback.left_out, "records left out", "rule")
+    left_out = [*cells.columns["left_out", "persons"], *cells.columns["left_out", "records"]]
+    cells.sum_up((("left_out", ALL), key) for key in left_out)
     tested = fallback.candidates
     cells.read("candidates", "records", tested, "tested", "source", "usable_identifiers")
     cells.read("candidates", "found", tested, "found", "source", "usable_identifiers")

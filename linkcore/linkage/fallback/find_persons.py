@@ -50,7 +50,7 @@ class PersonsFound:
     departures : polars.DataFrame
         How the open records differ from what was learned: :func:`linkcore.linkage.learning.departures.departures`.
     counts : mapping of str to int
-        ``pairs_with_persons`` and ``left_out``; empty where there are no persons.
+        ``pairs_with_persons``; empty where there are no persons.
     """
 
     assignment: Assignment
@@ -88,7 +88,7 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
         proposed=scores.proposed,
         left_out=scores.left_out,
         departures=_departures(learned, inputs, evidence, estimates.pi, estimates.unseen),
-        counts={"pairs_with_persons": scores.compared, "left_out": sum(scores.left_out.values())},
+        counts={"pairs_with_persons": scores.compared},
     )
 
 
