@@ -8,7 +8,7 @@ import polars as pl
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.tables import ANY_REASON
 from linkcore.report.page.words import METHODS, count, drift_in_words, in_prose, in_words, listed
-from linkcore.schema import ALL
+from linkcore.schema import ALL, WHOLE_NAME
 
 __all__ = [
     "CONFLICT_SHARE",
@@ -140,6 +140,7 @@ def concerns(quality: Quality) -> list[str]:
         found += _wrong(quality.fallback, false_link_limit(quality))
         found += _uncertified(quality.fallback)
         found += _missed(quality.fallback)
+    found += _whole_names(quality.set_aside)
     found += _groups(quality.groups)
     found += _conflicts(quality)
     found += _implausible(quality.implausible)
@@ -210,6 +211,16 @@ def _groups(groups: pl.DataFrame) -> Iterator[str]:
         named = [f"{in_words(row['dimension'])} {row['group']} ({in_prose(row['rate'])})" for row in rows]
         advice = "Check that the linkage does not explain results about them."
         yield f"Linked less often than others: {listed(named)}. {advice}"
+
+
+def _whole_names(set_aside: pl.DataFrame) -> Iterator[str]:
+    # The columns of set_aside are not known where nothing was read.
+    found = set_aside.filter(status=WHOLE_NAME) if "status" in set_aside.columns else set_aside
+    for source, identifier in found.select("source", "identifier").iter_rows() if found.height else ():
+        yield (
+            f"Names: {in_words(identifier)} of {source} mostly holds whole names, so hardly any name agrees. Map the "
+            "column to full_name instead, and link again."
+        )
 
 
 def _conflicts(quality: Quality) -> Iterator[str]:
