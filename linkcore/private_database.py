@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 if TYPE_CHECKING:
-    import numpy as np
     from duckdb import DuckDBPyConnection
 
-__all__ = ["draw_rows", "make_table", "private_connection", "sample"]
+__all__ = ["make_table", "private_connection"]
 
 
 @contextmanager
@@ -39,35 +38,3 @@ def make_table(connection: "DuckDBPyConnection", name: str, frame: pl.DataFrame)
     connection.register("incoming", frame)
     connection.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT * FROM incoming")  # noqa: S608
     connection.unregister("incoming")
-
-
-def draw_rows(
-    connection: "DuckDBPyConnection",
-    into: str,
-    *,
-    table: str,
-    ids: tuple[int, int],
-    size: int,
-    generator: "np.random.Generator",
-) -> None:
-    """Copy random rows, drawn without replacement, into the table ``into``; ``ids`` are the first id and the end."""
-    drawn = sample(pl.int_range(*ids, eager=True), size, generator)
-    make_table(connection, "drawn", drawn.alias("unique_id").to_frame())
-    query = f"SELECT * FROM {table} SEMI JOIN drawn USING (unique_id)"  # noqa: S608
-    connection.execute(f"CREATE OR REPLACE TABLE {into} AS {query}")
-
-
-def sample(values: pl.Series, size: int, generator: "np.random.Generator") -> pl.Series:
-    """Draw values without replacement, in order; all of them, if there are no more than ``size``.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> sample(pl.Series([7, 8, 9]), 5, np.random.default_rng(0)).to_list()
-    [7, 8, 9]
-    """
-    if values.len() <= size:
-        return values
-    import numpy as np
-
-    return values[np.sort(generator.choice(values.len(), size=size, replace=False, shuffle=False))]

@@ -23,11 +23,13 @@ __all__ = [
     "LINKS",
     "METHOD",
     "NHS_NUMBER_STATUS",
+    "PARTS_OF_NAME",
     "PERSONS",
     "RECORDS",
     "SET_ASIDE",
     "STAGE_ONE_CODE",
     "USABLE_STATUSES",
+    "WHOLE_NAME",
 ]
 
 NHS_NUMBER_STATUS: Final = pl.Enum(
@@ -67,13 +69,22 @@ IDENTIFIERS: Final = (
     "nhs_number",
     "given_name",
     "family_name",
+    "full_name",
     "birth_date",
     "gender",
     "postcode",
     "address",
     "local_patient_id",
 )
-"""The names of the standard identifiers, to which the columns of a source are mapped."""
+"""The names of the standard identifiers, to which the columns of a source are mapped.
+
+A ``full_name`` is split: RECORDS have its ``given_name`` and ``family_name``."""
+
+PARTS_OF_NAME: Final = ("given_name", "family_name")
+"""The identifiers into which a full name is split; a source has these or a full name."""
+
+WHOLE_NAME: Final = "whole_name"
+"""Status of the values of a column of given or family names that mostly holds whole names."""
 
 FURTHER: Final = "further_"
 """Prefix of columns with further identifiers, in RECORDS and PERSONS."""

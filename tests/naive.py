@@ -11,8 +11,8 @@ import unicodedata
 
 from linkcore.identifiers import address as addresses
 from linkcore.identifiers import birth_date as birth_dates
+from linkcore.identifiers import full_names, names
 from linkcore.identifiers import gender as genders
-from linkcore.identifiers import names
 from linkcore.identifiers import postcode as postcodes
 from linkcore.identifiers.text import MISSING_WORDS
 
@@ -150,6 +150,98 @@ def name(text: str | None, kind: str) -> tuple[str | None, str]:
     if is_non_name(words, kind):
         return None, "non_name"
     return words, "valid"
+
+
+def full_name(text: str | None) -> tuple[str | None, str | None, str | None, str]:
+    _, status = name(text, "family")
+    if text is None or status != "valid":
+        return None, None, None, status
+    plain = re.sub(f"[{SPACES}]+", " ", text)
+    plain = re.sub(r"[(\[{][^)\]}]*[)\]}]?", " ", plain)
+    lower = plain.lstrip(" ").lower()
+    if lower.startswith("known as "):
+        plain = plain.lstrip(" ")[len("known as ") :]
+    for start in range(len(plain)):
+        rest = plain[start:].lstrip(" ,").lower()
+        if plain[start] in " ," and rest.startswith(("known as ", "aka ", "a.k.a. ", "a.k.a ", "née ", "nee ")):
+            plain = plain[:start]
+            break
+    plain = " ".join(plain.replace(".", " ").replace("，", ",").split(" "))
+    plain = " ".join(word for word in plain.split(" ") if word)
+    untitled = plain
+    before, comma, after = untitled.rpartition(",")
+    if comma and after.strip(" ").upper() in full_names.TITLES:
+        untitled = before.removesuffix(" ")
+    words = untitled.split(" ")
+    titles = 0
+    while titles < len(words) and words[titles].upper() in full_names.TITLES:
+        titles += 1
+    # A title counts as one only before another word that begins with a letter.
+    while titles and (titles == len(words) or not is_letter(words[titles][:1] or "-")):
+        titles -= 1
+    untitled = " ".join(words[titles:])
+    whole = without_suffixes(untitled)
+    guessed = False
+    if "," in whole:
+        family, _, given = whole.partition(",")
+        family = without_suffixes(family)
+        given = re.sub("[, ]+", " ", given)
+        start, space, last = given.rpartition(" ")
+        if space and last.upper() in full_names.TITLES:
+            given = start
+    else:
+        given, family, guessed = parts_of_name(whole, titled=untitled != plain)
+    given_name, family_name = name(given, "given")[0], name(family, "family")[0]
+    together = " ".join(part for part in (given_name, family_name) if part is not None)
+    if together == "":
+        return None, None, None, "non_name"
+    return together, given_name, family_name, "unclear" if guessed else "valid"
+
+
+def parts_of_name(whole: str, *, titled: bool) -> tuple[str | None, str, bool]:
+    """Return given names, the family name, and whether which is which is a guess."""
+    words = whole.split(" ")
+    for at in range(1, len(words)):
+        first, others = words[:at], words[at:]
+        capitals = all(word and all(is_capital(c) or c in "'’-" for c in word) for word in first)
+        if capitals and sum(map(is_capital, words[at - 1])) >= 3 and all(any(map(is_small, each)) for each in others):
+            return " ".join(others), " ".join(first), True
+    for at in range(1, len(words)):
+        first, others = words[:at], words[at:]
+        letters = [
+            re.search("..", "".join(c if is_letter(c) else " " for c in word).replace(" ", "\n")) for word in first
+        ]
+        if all(letters) and all(len(word) == 1 and is_letter(word) for word in others):
+            return " ".join(others), " ".join(first), True
+    for at in range(1, len(words) - 1):
+        if words[at].upper() in full_names.PARTICLES:
+            return " ".join(words[:at]), " ".join(words[at:]), False
+    if len(words) > 1:
+        return " ".join(words[:-1]), words[-1], False
+    return None, whole, not titled
+
+
+def without_suffixes(text: str) -> str:
+    words = [word for word in re.split("[ ,]+", text) if word]
+    last = len(words)
+    while last and words[last - 1].upper() in full_names.SUFFIXES:
+        last -= 1
+    # What stands before the suffixes must have a letter; else the first suffix is itself the name.
+    while last < len(words) and not (last and any(map(is_letter, words[last - 1]))):
+        last += 1
+    if last == len(words):
+        return text
+    kept = re.match(r"[ ,]*" + r"[ ,]+".join(map(re.escape, words[:last])), text)
+    assert kept is not None
+    return kept.group()
+
+
+def is_capital(character: str) -> bool:
+    return unicodedata.category(character) == "Lu"
+
+
+def is_small(character: str) -> bool:
+    return unicodedata.category(character) == "Ll"
 
 
 def latin_name(text: str) -> str:

@@ -12,7 +12,7 @@ import polars as pl
 from linkcore.disclosure.suppression import Counts
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.tables import ANY_REASON, NOT_WITHHELD, NUMBER_GROUPS
-from linkcore.schema import ALL, METHOD, NHS_NUMBER_STATUS, USABLE_STATUSES
+from linkcore.schema import ALL, METHOD, NHS_NUMBER_STATUS, USABLE_STATUSES, WHOLE_NAME
 
 __all__ = ["Cells", "cells_of"]
 
@@ -147,7 +147,7 @@ def _read_identifiers(cells: Cells, quality: Quality) -> None:
     for of in frame.select("source", "identifier").iter_rows():
         cells.counts.add_part(("records", of[0]), ("present", *of), ("status", *of, "missing"))
         # Each identifier keeps other statuses: use whichever set adds up.
-        for kept in (("valid",), ("valid", "implausible", "impossible", "partial")):
+        for kept in (("valid",), ("valid", "implausible", "impossible", "partial"), ("valid", "unclear", WHOLE_NAME)):
             cells.sum_up((("usable", *of), ("status", *of, status)) for status in kept)
 
 
@@ -242,7 +242,9 @@ def _read_fallback(cells: Cells, fallback: FallbackQuality) -> None:
     for column in ("open", "compared", "hidden"):
         cells.sum_sources("sources", column, fallback.sources, column)
     cells.read("left_out", "persons", fallback.left_out, "left out", "rule")
-    cells.sum_up((("left_out", ALL), key) for key in cells.columns["left_out", "persons"])
+    cells.read("left_out", "records", fallback.left_out, "records left out", "rule")
+    left_out = [*cells.columns["left_out", "persons"], *cells.columns["left_out", "records"]]
+    cells.sum_up((("left_out", ALL), key) for key in left_out)
     tested = fallback.candidates
     cells.read("candidates", "records", tested, "tested", "source", "usable_identifiers")
     cells.read("candidates", "found", tested, "found", "source", "usable_identifiers")

@@ -170,6 +170,7 @@ def _of_fallback(
         candidates=shown.table("candidates", fallback.candidates).with_columns(
             _share("found", "records").alias("recall")
         ),
+        blocking=_mapped(fallback.blocking, lambda row: _estimate(row, "rate", row["cases"])),
         left_out=shown.table("left_out", fallback.left_out),
         model=_significant(fallback.model, "m", "u").with_columns(pl.col("weight").round(2)),
         departures=_significant(fallback.departures, "m_learned", "m_open"),

@@ -7,7 +7,16 @@ import polars as pl
 
 from linkcore.identifiers.text import as_text, by_dtype, folded, on_distinct, on_present, own_script
 
-__all__ = ["MISSING_WORDS", "NON_NAMES", "NON_NAMES_GIVEN", "STATUS", "TITLES", "Kind", "standardise"]
+__all__ = [
+    "MISSING_WORDS",
+    "NON_NAMES",
+    "NON_NAMES_GIVEN",
+    "STATUS",
+    "TITLES",
+    "Kind",
+    "standardise",
+    "standardise_text",
+]
 
 Kind = Literal["given", "family"]
 """Whether a name is a PERSON GIVEN NAME or a PERSON FAMILY NAME."""
@@ -95,8 +104,13 @@ def standardise(column: pl.Expr, *, kind: Kind) -> pl.Expr:
 
 
 def _standardise(column: pl.Expr, dtype: pl.DataType, kind: Kind) -> pl.Expr:
-    """Standardise names of a known dtype, each distinct name once."""
-    return on_distinct(as_text(column, dtype), partial(_read, kind=kind), _DTYPE)
+    """Standardise names of a known dtype."""
+    return standardise_text(as_text(column, dtype), kind)
+
+
+def standardise_text(text: pl.Expr, kind: Kind) -> pl.Expr:
+    """Standardise names that are text, each distinct name once."""
+    return on_distinct(text, partial(_read, kind=kind), _DTYPE)
 
 
 def _read(column: pl.Expr, kind: Kind) -> pl.Expr:

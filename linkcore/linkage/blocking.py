@@ -100,23 +100,28 @@ def _all_rules(further: Sequence[str]) -> Iterator[Rule]:
     for where in ("postcode", "address", *further):
         for name in (*sounds, "initials"):
             yield _same(where, name)
-    # Two identifiers that are neither names nor dates are right. An address line and its postcode count as one.
+    # Two identifiers that are neither names nor dates are right. A postcode and an address line are a home: few people
+    # share one, whatever is wrong of the names and the birth date.
     for pair in combinations(("postcode", "address", *further), 2):
-        if pair != ("postcode", "address"):
-            yield _same(*pair)
+        yield _same(*pair)
     # Both names are right, or are misspelt or swapped, and part of the birth date is right.
     yield _same(*sounds, "birth_year")
     yield _same(*sounds, "birth_month", "birth_day")
     yield Rule((given_is_family, family_is_given))
     # Without a birth date or a place, both names are enough, or one name and two parts of the birth date.
-    # Without names, the birth date and the gender are enough.
-    place = ("postcode", "address")
+    # Without names, the birth date and the gender are enough; or the postcode, and part of the birth date is right.
+    place, names = ("postcode", "address"), ("given_name", "family_name")
     yield _same(*sounds, lacking=("birth_date",))
     yield _same(*sounds, lacking=place)
     for name in sounds:
         for parts in (("birth_year", "birth_month"), ("birth_year", "birth_day"), ("birth_month", "birth_day")):
             yield _same(name, *parts, lacking=place)
-    yield _same("birth_date", "gender", lacking=("given_name", "family_name"))
+    yield _same("birth_date", "gender", lacking=names)
+    yield _same("postcode", "birth_month", "birth_day", lacking=names)
+    yield _same("postcode", "birth_year", "gender", lacking=names)
+    # In a large area the blocks of two of these rules are too large: narrower ones find who moved.
+    yield _same("full_name", "gender", lacking=("birth_date",))
+    yield _same("birth_date", "postcode_district", lacking=names)
     # One identifier is right, whatever else is wrong.
     for name in ("full_name", "birth_date", "postcode", "address", *further):
         yield _same(name)

@@ -8,6 +8,7 @@ from linkcore.linkage.fallback.result import Probabilistic, QualityInputs
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.self_test.outcomes import Outcomes
+from linkcore.quality.blocking_recall import blocking_table
 from linkcore.quality.demographics import demographic_groups
 from linkcore.quality.fallback_tables import (
     FallbackTest,
@@ -31,7 +32,6 @@ def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
     inputs = probabilistic.quality_inputs
     names = dict(enumerate(source.name for source in result.sources))
     test = _test(inputs, probabilistic, names)
-    left_out = {"rule": list(inputs.left_out), "persons": list(inputs.left_out.values())}
     return FallbackQuality(
         sources=_sources(inputs, test),
         rates=rates_table(test, demographic_groups(inputs.hidden.records, result.reference_date)),
@@ -40,11 +40,19 @@ def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
         candidates=candidates_table(
             inputs.hidden.records.with_row_index("record"), inputs.hidden.removed_persons, inputs.proposed, names
         ),
-        left_out=pl.DataFrame(left_out, schema=FALLBACK_TABLES["left_out"]),
+        blocking=blocking_table(test, inputs.hidden.records.height, inputs.proposed),
+        left_out=_left_out(inputs),
         model=_model(probabilistic),
         departures=inputs.departures,
         counts=dict(probabilistic.counts),
     )
+
+
+def _left_out(inputs: QualityInputs) -> pl.DataFrame:
+    with_persons, among_records = inputs.left_out, inputs.left_out_among_records
+    rules = dict.fromkeys([*with_persons, *among_records])
+    rows = [(rule, with_persons.get(rule, 0), among_records.get(rule, 0)) for rule in rules]
+    return pl.DataFrame(rows, schema=FALLBACK_TABLES["left_out"], orient="row")
 
 
 def _test(inputs: QualityInputs, probabilistic: Probabilistic, names: Mapping[int, str]) -> FallbackTest:

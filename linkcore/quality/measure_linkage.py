@@ -16,7 +16,7 @@ from linkcore.quality.group_rates import count_groups, group_rates, with_all_sou
 from linkcore.quality.implausible import implausible_events, implausible_identifiers
 from linkcore.quality.measures import Quality, measure
 from linkcore.quality.tables import QUALITY_TABLES, empty
-from linkcore.schema import FURTHER
+from linkcore.schema import FURTHER, PARTS_OF_NAME
 from linkcore.sources.events import read_events
 from linkcore.sources.records import Records
 
@@ -57,7 +57,9 @@ def _completeness(records: Records) -> pl.DataFrame:
     missing = dict(records.set_aside.filter(status="missing").select("identifier", "records").iter_rows())
     rows = []
     for identifier in records.source.identifier_columns:
-        usable = frame[identifier].is_not_null()
+        # A full name is usable if one of its parts is.
+        parts = PARTS_OF_NAME if identifier == "full_name" else (identifier,)
+        usable = frame.select(pl.any_horizontal(pl.col(*parts).is_not_null())).to_series()
         if identifier == "birth_date":
             # An impossible date is kept as text, and the text is compared.
             usable |= frame["birth_date_text"].is_not_null()

@@ -41,8 +41,12 @@ class FallbackQuality:
     candidates : polars.DataFrame
         ``source``, ``usable_identifiers``, ``records``, ``found``, ``recall``: how many hidden records blocking pairs
         with their person.
+    blocking : polars.DataFrame
+        ``source`` (also ``all``), ``rate`` with its 95 % interval ``low`` to ``high``, ``cases`` (effective number of
+        hidden records): of the records whose person is listed, the share that blocking pairs with that person.
     left_out : polars.DataFrame
-        ``rule``, ``persons``: how many times a person was in a block too large to be compared.
+        ``rule``, ``persons``, ``records``: how many times a person was in a block too large to be compared with the
+        open records, and a record in one too large to be compared with other records.
     model : polars.DataFrame
         ``source`` (``all``, and each source), ``comparison``, ``level``, ``m``, ``u``, ``weight`` (bits).
     departures : polars.DataFrame
@@ -57,6 +61,7 @@ class FallbackQuality:
     calibration: pl.DataFrame
     curve: pl.DataFrame
     candidates: pl.DataFrame
+    blocking: pl.DataFrame
     left_out: pl.DataFrame
     model: pl.DataFrame
     departures: pl.DataFrame

@@ -98,7 +98,9 @@ FALLBACK_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
         "candidates": pl.Schema(
             {"source": _TEXT, "usable_identifiers": _TEXT, "records": _COUNT, "found": _COUNT, "recall": _NUMBER}
         ),
-        "left_out": pl.Schema({"rule": _TEXT, "persons": _COUNT}),
+        # Of records without a number whose person is listed, the share for which that person was a candidate.
+        "blocking": pl.Schema({"source": _TEXT} | _INTERVAL | {"cases": _NUMBER}),
+        "left_out": pl.Schema({"rule": _TEXT, "persons": _COUNT, "records": _COUNT}),
         "model": pl.Schema(
             {"source": _TEXT, "comparison": _TEXT, "level": _TEXT, "m": _NUMBER, "u": _NUMBER, "weight": _NUMBER}
         ),

@@ -38,7 +38,8 @@ _TABLES: Final[Mapping[str, str]] = {
     "calibration": "Predicted probabilities, and how often they were right.",
     "curve": "Estimated shares of wrong links and of missed links at other thresholds.",
     "candidates": "How many records with a known person were compared with that person.",
-    "left_out": "Persons in blocks that were too large to compare.",
+    "blocking": "Estimated share of records that were compared with their person, of those whose person is listed.",
+    "left_out": "Persons and records in blocks that were too large to compare.",
     "model": "The learned probabilities of each level of agreement.",
     "departures": "How records without a number differ from those with one, from which the model was learned.",
 }

@@ -10,9 +10,18 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import SourceError
-from linkcore.identifiers import address, birth_date, gender, names, nhs_number, postcode
+from linkcore.identifiers import address, birth_date, full_names, gender, names, nhs_number, postcode
 from linkcore.identifiers.text import MISSING_WORDS, as_text, compact, on_present
-from linkcore.schema import ATTRIBUTE, FURTHER, RECORDS, SET_ASIDE, STAGE_ONE_CODE, USABLE_STATUSES
+from linkcore.schema import (
+    ATTRIBUTE,
+    FURTHER,
+    PARTS_OF_NAME,
+    RECORDS,
+    SET_ASIDE,
+    STAGE_ONE_CODE,
+    USABLE_STATUSES,
+    WHOLE_NAME,
+)
 from linkcore.sources.out_of_core import collected
 from linkcore.sources.source import FurtherKind, Source
 
@@ -100,7 +109,7 @@ def standardise(
             .select(*_record_columns(source, usable), *_statuses(source), _HASH)
         )
         frame = collected(query, work)
-    statuses = [name for name in frame.columns if name.startswith(_STATUS)]
+    statuses = [name for name in frame.columns if name.startswith((_STATUS, _WHOLE))]
     set_aside = _count(source.name, frame.select(statuses))
     ordered = _in_order(source, frame.drop(statuses), work)
     return Records(source, ordered.drop(_HASH), set_aside, ordered[_HASH].alias("row_hash"))
@@ -141,6 +150,7 @@ def raw_row_hash(source: Source) -> pl.Expr:
 _RAW: Final = "raw:"
 _PARSED: Final = "parsed:"
 _STATUS: Final = "status:"
+_WHOLE: Final = "whole:"
 _ROW: Final = f"{_RAW}row"
 _HASH: Final = f"{_RAW}hash"
 _FILLER: Final = "^(?:0+|9+)$"
@@ -149,6 +159,7 @@ _PRESENCE: Final = pl.Enum(["valid", "missing"])
 _PARSERS: Final[Mapping[str, Callable[[pl.Expr], pl.Expr]]] = {
     "given_name": partial(names.standardise, kind="given"),
     "family_name": partial(names.standardise, kind="family"),
+    "full_name": full_names.standardise,
     "gender": gender.standardise,
     "postcode": postcode.standardise,
     "address": address.standardise,
@@ -261,6 +272,13 @@ def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
             yield pl.col(f"{_PARSED}birth_date").struct.field("text").alias(name)
         elif present:
             yield parsed.alias(name)
+        elif (
+            name in PARTS_OF_NAME
+            and not {name, "full_name"} & set(source.not_compared)
+            and ("full_name" in source.identifier_columns)
+        ):
+            part = name.removesuffix("_name")
+            yield pl.col(f"{_PARSED}full_name").struct.field(part).alias(name)
         else:
             yield pl.lit(None, dtype).alias(name)
     if source.stage_one is not None:
@@ -274,11 +292,13 @@ def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
 def _statuses(source: Source) -> Iterator[pl.Expr]:
     for standard in source.identifier_columns:
         yield pl.col(_PARSED + standard).struct.field("status").alias(_STATUS + standard)
+        if standard in PARTS_OF_NAME:
+            yield full_names.looks_whole(pl.col(_RAW + standard)).alias(_WHOLE + standard)
 
 
 def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:
     counts = [
-        statuses[name]
+        _status(statuses, name)
         .value_counts(name="records")
         .select(
             pl.lit(source).alias("source"),
@@ -288,8 +308,21 @@ def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:
         )
         .sort("status")
         for name in statuses.columns
+        if name.startswith(_STATUS)
     ]
     return pl.concat([pl.DataFrame(schema=SET_ASIDE), *counts])
+
+
+def _status(statuses: pl.DataFrame, name: str) -> pl.Series:
+    """Return the status of each value; if most valid names of a column look like whole names, these have their own."""
+    status, looks_whole = statuses[name], _WHOLE + name.removeprefix(_STATUS)
+    if looks_whole not in statuses.columns:
+        return status
+    valid = status == "valid"
+    whole = valid & statuses[looks_whole]
+    if whole.sum() <= valid.sum() / 2:
+        return status
+    return pl.select(pl.when(whole).then(pl.lit(WHOLE_NAME)).otherwise(status.cast(pl.String)).alias(name)).to_series()
 
 
 def _in_order(source: Source, frame: pl.DataFrame, work: Path | None) -> pl.DataFrame:

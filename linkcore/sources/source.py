@@ -14,7 +14,7 @@ import polars as pl
 
 from linkcore.errors import LinkcoreError, ProgrammeError, SourceError
 from linkcore.pseudonyms.stage_one import StageOne
-from linkcore.schema import ALL, IDENTIFIERS
+from linkcore.schema import ALL, IDENTIFIERS, PARTS_OF_NAME
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
 from linkcore.sources.formats.frames import Frame
 from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known, open_file
@@ -57,8 +57,10 @@ class Source:
           a DuckDB relation.
     columns : mapping of str to str, optional
         Maps standard identifiers to the source's own columns: ``{"nhs_number": "NHS_NO", "birth_date": "DOB"}``. The
-        standard identifiers are ``nhs_number``, ``given_name``, ``family_name``, ``birth_date``, ``gender``,
-        ``postcode``, ``address`` and ``local_patient_id``. By default, columns with these names are used.
+        standard identifiers are ``nhs_number``, ``given_name``, ``family_name``, ``full_name``, ``birth_date``,
+        ``gender``, ``postcode``, ``address`` and ``local_patient_id``. A full name, as in "SMITH, Anna" or "Mrs Anna
+        Smith", is split into the other two, so a source has either. By default, columns with these names are used, but
+        no full name beside a given or a family name.
     record_id : str, optional
         The column that names each record, unique in the source. By default, the column ``record_id`` if there is one
         and ``columns`` is not given; else the row number, from 0.
@@ -148,6 +150,11 @@ class Source:
             raise ProgrammeError(
                 f"source {self.name!r}: columns maps {unknown}, which are not standard identifiers; those are "
                 f"{', '.join(IDENTIFIERS)}; name any other identifier in further"
+            )
+        if "full_name" in (self.columns or ()) and not set(PARTS_OF_NAME).isdisjoint(self.columns or ()):
+            raise ProgrammeError(
+                f"source {self.name!r}: columns maps full_name as well as given_name or family_name; map either the "
+                "column with whole names or those with their parts"
             )
         if not set(self.events or ()) <= set(EVENTS) or {"end", "days"} <= set(self.events or ()):
             raise ProgrammeError(
@@ -249,7 +256,10 @@ class Source:
         if self.columns is not None:
             return {standard: self.columns[standard] for standard in IDENTIFIERS if standard in self.columns}
         untaken = [standard for standard in IDENTIFIERS if standard not in (self.further or ())]
-        return {standard: standard for standard in untaken if self._is_column(standard)}
+        found = {standard: standard for standard in untaken if self._is_column(standard)}
+        if not found.keys().isdisjoint(PARTS_OF_NAME):
+            found.pop("full_name", None)
+        return found
 
     @cached_property
     def record_id_column(self) -> str | None:

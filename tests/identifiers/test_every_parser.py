@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from linkcore.identifiers import address, birth_date, gender, names, nhs_number, postcode
+from linkcore.identifiers import address, birth_date, full_names, gender, names, nhs_number, postcode
 from linkcore.schema import GENDER, NHS_NUMBER_STATUS
 
 Parser = Callable[[pl.Expr], pl.Expr]
@@ -27,6 +27,11 @@ PARSERS: dict[str, tuple[Parser, dict[str, pl.DataType], set[str]]] = {
     ),
     "given_name": (partial(names.standardise, kind="given"), {"value": pl.String(), "status": names.STATUS}, set()),
     "family_name": (partial(names.standardise, kind="family"), {"value": pl.String(), "status": names.STATUS}, set()),
+    "full_name": (
+        full_names.standardise,
+        {"value": pl.String(), "given": pl.String(), "family": pl.String(), "status": full_names.STATUS},
+        {"unclear"},
+    ),
     "birth_date": (
         partial(birth_date.standardise, reference_date=dt.date(2024, 6, 30)),
         {"value": pl.Date(), "text": pl.String(), "status": birth_date.STATUS},
@@ -47,6 +52,7 @@ TEXTS = [
         "9999999999",
         "９４３４７６５９１９",
     ),
+    *("SMITH, Anna Jane", "Mrs A Smith", "Dr Anna van der Berg", "SMITH Anna", "Smith,"),
     *("Mary", "O'Brien", "Zoë", "Baby Girl", "Mr", "Twin 2", "Male", "王", "Smith-Jones"),
     *("2001-02-03", "03/02/2001", "31/02/2001", "1900-01-01", "3 Feb 01", "1850-01-01", "36925"),
     *("2001", "02/2001", "1903-00-00"),

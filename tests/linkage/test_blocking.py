@@ -112,6 +112,7 @@ def test_any_two_of_name_birth_date_and_place_are_enough_to_be_looked_at() -> No
         assert asks_only("postcode", name)
         assert asks_only("further_telephone", name)
     assert asks_only("birth_date", "postcode")
+    assert asks_only("postcode", "address")
     assert asks_only("postcode", "further_suburb")
     assert asks_only("further_telephone", "further_suburb")
     assert asks_only("given_sound", "family_sound", "birth_year")
@@ -124,6 +125,10 @@ def test_a_record_that_lacks_something_is_looked_for_more_widely() -> None:
         (("given_sound", "family_sound"), ("postcode", "address")),
         (("given_sound", "birth_year", "birth_day"), ("postcode", "address")),
         (("birth_date", "gender"), ("given_name", "family_name")),
+        (("birth_date", "postcode_district"), ("given_name", "family_name")),
+        (("postcode", "birth_month", "birth_day"), ("given_name", "family_name")),
+        (("postcode", "birth_year", "gender"), ("given_name", "family_name")),
+        (("full_name", "gender"), ("birth_date",)),
         (("given_sound", "birth_year", "birth_month"), ("birth_date",)),
         (("postcode", "birth_year"), ("birth_date",)),
         (("further_telephone", "birth_year"), ("birth_date",)),

@@ -217,3 +217,37 @@ def test_a_null_and_an_empty_text_hash_differently_and_so_do_swapped_columns() -
     rows = [("", ""), ("", None), (None, ""), (None, None), ("ab", ""), ("", "ab"), ("a", "b"), ("b", "a"), ("a", "a")]
     frame = pl.DataFrame(rows, schema={"family_name": pl.String, "given_name": pl.String}, orient="row")
     assert standardise(Source("s", frame)).row_hashes.n_unique() == len(rows)
+
+
+def test_a_full_name_becomes_given_and_family_name_and_is_counted() -> None:
+    extract = pl.DataFrame({"NAME": ["SMITH, Anna", "Mr John Smith", "SMITH Anna", "Not known", None]})
+    records = standardise(Source("seen", extract, columns={"full_name": "NAME"}))
+    assert records.frame.select("given_name", "family_name").rows() == [
+        ("ANNA", "SMITH"),
+        ("JOHN", "SMITH"),
+        ("ANNA", "SMITH"),
+        (None, None),
+        (None, None),
+    ]
+    counts = dict(records.set_aside.filter(identifier="full_name").select("status", "records").iter_rows())
+    assert counts == {"valid": 2, "unclear": 1, "non_name": 1, "missing": 1}
+    assert set(records.frame.columns) == set(RECORDS)
+
+
+def test_a_full_name_that_is_not_compared_is_counted_only() -> None:
+    extract = pl.DataFrame({"full_name": ["Anna Smith"], "gender": ["F"]})
+    records = standardise(Source("seen", extract, not_compared=["full_name"]))
+    assert records.frame.select("given_name", "family_name").rows() == [(None, None)]
+    assert records.set_aside.filter(identifier="full_name")["records"].to_list() == [1]
+
+
+@pytest.mark.parametrize("column", ["given_name", "family_name"])
+def test_a_column_of_one_part_that_mostly_holds_whole_names_is_found(column: str) -> None:
+    def counts(values: list[str]) -> dict[str, int]:
+        set_aside = standardise(Source("seen", pl.DataFrame({column: values}))).set_aside
+        return dict(set_aside.filter(identifier=column).select("status", "records").iter_rows())
+
+    whole = ["SMITH, Anna", "Mrs Anna Smith"]
+    assert counts([*whole, "Anna", "Unknown"]) == {"whole_name": 2, "valid": 1, "non_name": 1}
+    # As many others: a few whole names are mistakes of single records.
+    assert counts([*whole, "Anna", "Jane"]) == {"valid": 4}

@@ -276,3 +276,15 @@ def test_the_place_of_a_row_is_its_file_and_number(tmp_path: Path) -> None:
 def test_an_object_that_is_no_table_is_refused() -> None:
     with pytest.raises(ProgrammeError, match="PyCapsule"):
         Source("s", [1, 2, 3], columns=COLUMNS)
+
+
+@pytest.mark.parametrize("part", ["given_name", "family_name"])
+def test_a_source_has_a_full_name_or_its_parts(part: str) -> None:
+    frame = pl.DataFrame({"NAME": ["Anna Smith"], "PART": ["Anna"]})
+    with pytest.raises(ProgrammeError, match="full_name as well as"):
+        Source("seen", frame, columns={"full_name": "NAME", part: "PART"})
+    assert Source("seen", frame, columns={"full_name": "NAME"}).identifier_columns == {"full_name": "NAME"}
+    # With standard names, the parts are read: they say more.
+    both = pl.DataFrame({"full_name": ["Anna Smith"], part: ["Anna"]})
+    assert Source("seen", both).identifier_columns == {part: part}
+    assert Source("seen", both.select("full_name")).identifier_columns == {"full_name": "full_name"}

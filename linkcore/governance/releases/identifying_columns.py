@@ -10,6 +10,7 @@ from linkcore.identifiers import birth_date, nhs_number, postcode
 from linkcore.identifiers.names import TITLES
 from linkcore.identifiers.text import as_text, folded
 from linkcore.pseudonyms.stage_one import CODE_TOKEN
+from linkcore.sampling import hashes, record_fingerprints
 
 __all__ = ["PERSON", "RECORD", "Sample", "identifying", "names_of", "refuse_identifying"]
 
@@ -34,27 +35,37 @@ _WORD: Final = r"\p{L}{2,}"
 
 
 class Sample:
-    """About 2,000 rows of a table, evenly spread, taken from its batches.
+    """About 2,000 rows of a table, drawn from its batches by the hash of their record id.
+
+    The order of the rows does not matter where records have ids; without ids, rows are named by their number.
 
     Examples
     --------
-    >>> sample = Sample(["cost"], rows=4_000)
-    >>> for start in (0, 1_500):
-    ...     costs = range(start, start + 2_500 if start else 1_500)
-    ...     sample.add(pl.DataFrame({PERSON: costs, RECORD: costs, "cost": costs}))
-    >>> sample.rows()["cost"].to_list() == list(range(0, 4_000, 2))
-    True
+    >>> costs = pl.int_range(4_000, eager=True).alias("cost")
+    >>> rows = pl.DataFrame([costs.alias(PERSON), costs.cast(pl.String).alias(RECORD), costs])
+    >>> one, other = Sample(["cost"], rows=4_000), Sample(["cost"], rows=4_000)
+    >>> one.add(rows)
+    >>> for batch in (rows[1_500:], rows[:1_500]):
+    ...     other.add(batch)
+    >>> set(one.rows()["cost"]) == set(other.rows()["cost"]), 1_900 < one.rows().height < 2_100
+    (True, True)
     """
 
     def __init__(self, columns: Sequence[str], rows: int) -> None:
         self._columns = [PERSON, RECORD, *columns]
-        self._step = max(1, rows // _SAMPLE_ROWS)
+        self._below = 2**64 * _SAMPLE_ROWS // max(rows, _SAMPLE_ROWS)
         self._seen = 0
         self._parts: list[pl.DataFrame] = []
 
     def add(self, batch: pl.DataFrame) -> None:
-        """Take every so-many-th row of a batch, counted across batches."""
-        self._parts.append(batch.select(self._columns).gather_every(self._step, -self._seen % self._step))
+        """Take the rows of a batch that have the lowest hashes."""
+        rows = batch.select(self._columns)
+        if self._below < 2**64:
+            numbers = pl.int_range(self._seen, self._seen + batch.height).cast(pl.String)
+            names = rows.select(pl.col(RECORD).cast(pl.String).fill_null(numbers)).to_series()
+            drawn = hashes(record_fingerprints("", names), seed=0, purpose="identifying columns")
+            rows = rows.filter(drawn < self._below)
+        self._parts.append(rows)
         self._seen += batch.height
 
     def rows(self) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import polars as pl
 
@@ -12,17 +12,15 @@ from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.comparisons.comparisons import comparisons
 from linkcore.linkage.engine.engine import NO_PAIRS, LabelledCounts, Learned, RandomCounts, Scored
 from linkcore.linkage.engine.frequencies import frequencies_of_people, make_frequency_tables
-from linkcore.linkage.engine.tables import PeopleTable
+from linkcore.linkage.engine.tables import PeopleTable, draw_rows, fingerprints_of
 from linkcore.linkage.learning.levels import counts_of_levels
 from linkcore.linkage.learning.relatives import RelativeCounts, count_relatives
 from linkcore.linkage.model.by_source import shifted
 from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.model.weights import levels_of_pairs, match_weight
-from linkcore.private_database import draw_rows, make_table
+from linkcore.private_database import make_table
+from linkcore.sampling import draw
 from linkcore.sources.source import FurtherKind
-
-if TYPE_CHECKING:
-    import numpy as np
 
 __all__ = ["NativeEngine"]
 
@@ -90,15 +88,14 @@ class NativeEngine:
 
     def count_labelled(self, labelled: pl.DataFrame, seed: int) -> LabelledCounts:
         """Count levels of records beside their own persons, and of random pairs."""
-        import numpy as np
-
-        generator = np.random.default_rng(seed)
         records = comparable(labelled).with_columns(labelled["label"], labelled["source_index"])
         absent = [pl.lit(None).alias(name) for name in self.columns if name not in records.columns]
         make_table(self.people.connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
         one_person = self._count("people", "labelled", "l.unique_id = r.label", group="r.source_index")
-        self._draw("some_people", "people", (0, self.listed), generator)
-        self._draw("some_records", "labelled", (0, labelled.height), generator)
+        size = math.isqrt(_RANDOM_PAIRS)
+        self.people.draw("some_people", (0, self.listed), size, seed=seed, purpose="random persons")
+        drawn = draw(fingerprints_of(labelled), size, seed=seed, purpose="random records")
+        draw_rows(self.people.connection, "some_records", table="labelled", ids=drawn)
         # DuckDB compares one row with many at once if all pairs are wanted. With a condition that is an inequality it
         # goes from pair to pair, and takes twice as long. So the pairs that are not wanted are counted, and taken out.
         every = self._count("some_people", "some_records", "TRUE")
@@ -107,13 +104,11 @@ class NativeEngine:
 
     def count_random(self, seed: int) -> RandomCounts:
         """Count levels of random pairs of records and persons or, without persons, of records."""
-        import numpy as np
-
-        generator = np.random.default_rng(seed)
-        people = self.people
-        self._draw("some_records", "people", (people.persons, people.persons + people.records), generator)
+        people, size = self.people, math.isqrt(_RANDOM_PAIRS)
+        all_records = (people.persons, people.persons + people.records)
+        people.draw("some_records", all_records, size, seed=seed, purpose="random records")
         if people.persons:
-            self._draw("some_people", "people", (0, people.listed), generator)
+            people.draw("some_people", (0, people.listed), size, seed=seed, purpose="random persons")
             all_pairs = self._count("some_people", "some_records", "TRUE")
             others, each_once = "some_people", ""
         else:
@@ -125,13 +120,14 @@ class NativeEngine:
 
     def count_relatives(self, comparisons: Sequence[Comparison], seed: int) -> RelativeCounts:
         """Count levels of random persons beside those who may be their relatives."""
-        import numpy as np
-
-        connection, size = self.people.connection, _PERSONS_WITH_RELATIVES
-        generator = np.random.default_rng(seed)
-        draw_rows(connection, "some_people", table="people", ids=(0, self.listed), size=size, generator=generator)
+        size = _PERSONS_WITH_RELATIVES
+        self.people.draw("some_people", (0, self.listed), size, seed=seed, purpose="persons with relatives")
         return count_relatives(
-            connection, comparisons, self.columns, some_people="some_people", people=self.people.listed_people
+            self.people.connection,
+            comparisons,
+            self.columns,
+            some_people="some_people",
+            people=self.people.listed_people,
         )
 
     def _count(
@@ -141,10 +137,6 @@ class NativeEngine:
         return counts_of_levels(
             self.people.connection, compared, self.columns, left=left, right=right, on=on, group=group
         )
-
-    def _draw(self, into: str, table: str, ids: tuple[int, int], generator: "np.random.Generator") -> None:
-        size = math.isqrt(_RANDOM_PAIRS)
-        draw_rows(self.people.connection, into, table=table, ids=ids, size=size, generator=generator)
 
     def frequencies(self, model: Model) -> Mapping[str, pl.Series]:
         """Return, by column that the model adjusts for, how common the value of each person and record is."""

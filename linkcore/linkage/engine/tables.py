@@ -10,11 +10,12 @@ from linkcore.errors import LinkcoreError
 from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.settings import Fallback
 from linkcore.private_database import make_table, private_connection
+from linkcore.sampling import draw
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["PeopleTable", "with_people_table"]
+__all__ = ["PeopleTable", "draw_rows", "fingerprints_of", "with_people_table"]
 
 _Result = TypeVar("_Result")
 
@@ -36,6 +37,8 @@ class PeopleTable:
         records there are.
     source_of_record : polars.Series
         The source of each record.
+    fingerprints : polars.Series
+        UInt64 of each person and then of each record, by which :mod:`linkcore.sampling` draws.
     """
 
     connection: "DuckDBPyConnection" = field(repr=False)
@@ -45,6 +48,16 @@ class PeopleTable:
     listed: int
     records: int
     source_of_record: pl.Series = field(repr=False)
+    fingerprints: pl.Series = field(repr=False)
+
+    def draw(self, into: str, ids: tuple[int, int], size: int, *, seed: int, purpose: str) -> None:
+        """Copy the persons or records of the lowest hashes into the table ``into``; ``ids``: the first id and the end.
+
+        Nothing is drawn by its position, so the order of rows does not matter.
+        """
+        first, end = ids
+        drawn = draw(self.fingerprints[first:end], size, seed=seed, purpose=purpose) + first
+        draw_rows(self.connection, into, table="people", ids=drawn)
 
     @property
     def sources(self) -> Sequence[int]:
@@ -57,6 +70,20 @@ class PeopleTable:
         return f"(SELECT * FROM people WHERE unique_id < {self.listed})"
 
 
+def draw_rows(connection: "DuckDBPyConnection", into: str, *, table: str, ids: pl.Series) -> None:
+    """Copy the rows of these ids into the table ``into``."""
+    make_table(connection, "drawn", ids.alias("unique_id").to_frame())
+    query = f"SELECT * FROM {table} SEMI JOIN drawn USING (unique_id)"
+    connection.execute(f"CREATE OR REPLACE TABLE {into} AS {query}")
+
+
+def fingerprints_of(frame: pl.DataFrame) -> pl.Series:
+    """Return the fingerprint of each row, or its position where the rows have none."""
+    if "fingerprint" in frame.columns:
+        return frame["fingerprint"]
+    return pl.int_range(frame.height, dtype=pl.UInt64, eager=True)
+
+
 def with_people_table(
     fallback: Fallback,
     persons: pl.DataFrame,
@@ -67,7 +94,8 @@ def with_people_table(
 ) -> _Result:
     """Return what ``run`` returns; its table and temporary files are gone afterwards, whatever happens.
 
-    ``persons``, ``records``: PERSONS and RECORDS; the latter with ``source_index``, the source of each, if known.
+    ``persons``, ``records``: PERSONS and RECORDS; the latter with ``source_index``, the source of each, if known. Both
+    with ``fingerprint``, if something is drawn from them.
     ``listed``: how many of the persons, from the first, are really listed; all, if not given.
     """
     import duckdb
@@ -107,4 +135,5 @@ def _make_people_table(
         source_of_record=records["source_index"]
         if "source_index" in records.columns
         else pl.repeat(0, records.height, eager=True),
+        fingerprints=pl.concat([fingerprints_of(persons), fingerprints_of(records)]),
     )

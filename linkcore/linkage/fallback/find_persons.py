@@ -1,6 +1,5 @@
 """Second round: score open records with the persons, test on hidden records, choose thresholds, and decide."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
@@ -15,6 +14,7 @@ from linkcore.linkage.fallback.person_scores import score_with_persons
 from linkcore.linkage.learning.departures import departures
 from linkcore.linkage.self_test.outcomes import Outcomes
 from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
+from linkcore.sampling import draw
 
 __all__ = ["NO_CANDIDATES", "PersonsFound", "find_persons"]
 
@@ -52,7 +52,7 @@ class PersonsFound:
     departures : polars.DataFrame
         How the open records differ from what was learned: :func:`linkcore.linkage.learning.departures.departures`.
     counts : mapping of str to int
-        ``pairs_with_persons`` and ``left_out``; empty where there are no persons.
+        ``pairs_with_persons``; empty where there are no persons.
     """
 
     assignment: Assignment
@@ -92,7 +92,7 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
         proposed=scores.proposed,
         left_out=scores.left_out,
         departures=_departures(learned, inputs, evidence, estimates.pi, estimates.unseen),
-        counts={"pairs_with_persons": scores.compared, "left_out": sum(scores.left_out.values())},
+        counts={"pairs_with_persons": scores.compared},
     )
 
 
@@ -134,7 +134,8 @@ def _departures(
     """Compare the open records that have no number with what was learned of those that have one."""
     models = learned.source_models or dict.fromkeys(inputs.source_indices, learned.model)
     numberless = inputs.compared["nhs_number"].is_null().arg_true()
-    some = numberless.gather_every(max(math.ceil(numberless.len() / _MANY_RECORDS), 1))
+    fingerprints = inputs.record_fingerprints(inputs.compared[numberless])
+    some = numberless[draw(fingerprints, _MANY_RECORDS, seed=0, purpose="departures")]
     candidates = evidence.candidates.filter(pl.col("record").is_in(some.implode()))
 
     def probabilities_by(weights: pl.Series) -> pl.Series:

@@ -1,5 +1,6 @@
 """Third round: compare the open records whose person was not found with each other, and group them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -30,10 +31,13 @@ class Groups:
         ``record`` and ``group`` (UInt32), of groups of two and more.
     counts : mapping of str to int
         ``pairs_among_records``; empty where there was nothing to compare.
+    left_out : mapping of str to int
+        By blocking rule, how many times a record was in a block too large to be compared.
     """
 
     members: pl.DataFrame
     counts: dict[str, int] = field(default_factory=dict)
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
 
 def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked: pl.Series) -> Groups:
@@ -49,7 +53,7 @@ def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked:
     accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
     kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))
     members = group(odds, accept=accept, unknown=unknown, exclusive=kept_apart)
-    return Groups(members, {"pairs_among_records": scored.compared + connected.height})
+    return Groups(members, {"pairs_among_records": scored.compared + connected.height}, scored.left_out)
 
 
 def _connected_pairs(pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:

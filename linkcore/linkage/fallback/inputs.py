@@ -10,6 +10,7 @@ from linkcore.linkage.enough_identifiers import enough_to_compare
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.settings import Fallback
+from linkcore.sampling import fingerprints_by_source
 from linkcore.sources.records import Records
 
 __all__ = ["FallbackInputs"]
@@ -56,6 +57,12 @@ class FallbackInputs:
         return self.compared.select(
             pl.int_range(pl.len(), dtype=pl.UInt32).alias("record"), pl.col("source_index").alias("source")
         )
+
+    def record_fingerprints(self, records: pl.DataFrame) -> pl.Series:
+        """Return the fingerprints by which records are drawn; ``records``: ``source_index`` and ``record_id``."""
+        names = dict(enumerate(each.source.name for each in self.sources))
+        sources = records["source_index"].replace_strict(names, return_dtype=pl.String)
+        return fingerprints_by_source(sources, records["record_id"])
 
     @cached_property
     def source_indices(self) -> list[int]:

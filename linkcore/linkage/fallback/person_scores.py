@@ -8,6 +8,7 @@ import polars as pl
 
 from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.fallback.inputs import FallbackInputs
+from linkcore.sampling import person_fingerprints
 
 __all__ = ["PersonScores", "engine_tables", "same_person", "score_with_persons"]
 
@@ -41,11 +42,15 @@ def engine_tables(inputs: FallbackInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Return the persons and the records that the engine compares.
 
     Persons as they would be without the hidden records follow the persons listed; hidden records follow the open ones.
+    By their ``fingerprint``, some of them are drawn.
     """
     hidden = inputs.hidden
     persons = pl.concat([inputs.placement.persons, hidden.stand_ins], how="diagonal")
     records = pl.concat([inputs.compared, hidden.records.filter(inputs.hidden_comparable)], how="diagonal")
-    return persons, records
+    return (
+        persons.with_columns(person_fingerprints(persons)),
+        records.with_columns(inputs.record_fingerprints(records)),
+    )
 
 
 def score_with_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> PersonScores:

@@ -18,7 +18,7 @@ from linkcore.linkage.engine.native import NativeEngine
 from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.enough_identifiers import enough_to_compare
 from linkcore.linkage.fallback.find_persons import NO_CANDIDATES, PersonsFound, find_persons
-from linkcore.linkage.fallback.group_rest import group_rest
+from linkcore.linkage.fallback.group_rest import Groups, group_rest
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.learn import ENOUGH_LABELS, learn
 from linkcore.linkage.fallback.open_records import gather_open_records, make_persons, name_sources, place
@@ -131,16 +131,17 @@ def _link(engine: Engine, inputs: FallbackInputs, seed: int, progress: Progress)
             **label_counts,
             **found.counts,
             **groups.counts,
+            "left_out": sum(found.left_out.values()) + sum(groups.left_out.values()),
         },
         records=compared.with_columns(name_sources(sources), found.unseen),
-        quality_inputs=_quality_inputs(inputs, found),
+        quality_inputs=_quality_inputs(inputs, found, groups),
         source_models={names[index]: model for index, model in learned.source_models.items()},
         relatives=learned.relatives,
         listed=inputs.persons,
     )
 
 
-def _quality_inputs(inputs: FallbackInputs, found: PersonsFound) -> QualityInputs:
+def _quality_inputs(inputs: FallbackInputs, found: PersonsFound, groups: Groups) -> QualityInputs:
     return QualityInputs(
         open_records=inputs.open_records,
         comparable=inputs.comparable,
@@ -150,6 +151,7 @@ def _quality_inputs(inputs: FallbackInputs, found: PersonsFound) -> QualityInput
         outcomes=found.outcomes,
         proposed=found.proposed,
         left_out=found.left_out,
+        left_out_among_records=groups.left_out,
         departures=found.departures,
     )
 

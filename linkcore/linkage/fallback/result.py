@@ -37,6 +37,8 @@ class QualityInputs:
         ``record`` and ``person``: the hidden records for which a blocking rule proposed the true person.
     left_out : mapping of str to int
         For each blocking rule, how many times a person was in a block too large to be compared.
+    left_out_among_records : mapping of str to int
+        For each blocking rule, the same of records that were compared with each other.
     departures : polars.DataFrame
         How the open records differ from those that the model learned from; see
         :func:`linkcore.linkage.learning.departures.departures`.
@@ -50,6 +52,7 @@ class QualityInputs:
     outcomes: Outcomes | None
     proposed: pl.DataFrame
     left_out: Mapping[str, int]
+    left_out_among_records: Mapping[str, int]
     departures: pl.DataFrame
 
 
@@ -75,8 +78,8 @@ class Probabilistic:
     counts : mapping of str to int
         Number of ``open`` records, of those that were ``compared``, and of ``hidden`` records. Number of ``labels``;
         and of ``labels_lost``, which reviewers gave, but whose record is not open any more or whose person is not
-        listed. Number of ``pairs_with_persons`` and ``pairs_among_records``. ``left_out``: how many times a person was
-        in a block too large to be compared.
+        listed. Number of ``pairs_with_persons`` and ``pairs_among_records``. ``left_out``: how many times a person, or
+        a record that was compared with other records, was in a block too large to be compared.
     records : polars.DataFrame
         The open records that were compared: the columns of RECORDS, ``source`` (String), and ``unseen`` (Float64). If
         the person of a record is listed, ``unseen`` is the chance that none of its candidates is that person.

@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.linkage.placement import Placement, defines_its_person, unplaced
-from linkcore.private_database import sample
+from linkcore.sampling import draw, hashes, record_fingerprints
 from linkcore.sources.records import Records
 
 __all__ = ["labelled_records", "reviewed_records"]
@@ -31,11 +31,9 @@ def labelled_records(
 
     ``unknown``: ``source_index`` of each open record.
     ``hidden``: ``source_index`` and ``position`` of the records of the self-test, which are not learned from.
-    Returns RECORDS, ``label`` (UInt32, the person) and ``source_index`` (Int32).
+    Returns RECORDS, ``label`` (UInt32, the person), ``source_index`` (Int32) and ``fingerprint`` (UInt64), by which
+    :mod:`linkcore.sampling` draws.
     """
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
     drawn = []
     for source_index, records in enumerate(sources):
         name = records.source.name
@@ -44,12 +42,16 @@ def labelled_records(
         eligible = _eligible(records, placement)
         if hidden is not None:
             eligible = eligible.scatter(hidden.filter(pl.col("source_index") == source_index)["position"], False)
-        rows = sample(eligible.arg_true(), share, generator)
+        rows = eligible.arg_true()
+        fingerprints = record_fingerprints(name, records.frame["record_id"][rows])
+        positions = draw(fingerprints, share, seed=seed, purpose="labels")
+        rows, fingerprints = rows[positions], fingerprints[positions]
         of_source = pl.lit(source_index, pl.Int32).alias("source_index")
-        drawn.append(records.frame[rows].with_columns(persons[rows].alias("label"), of_source))
+        drawn.append(records.frame[rows].with_columns(persons[rows].alias("label"), of_source, fingerprints))
     labelled = pl.concat(drawn, how="diagonal")
-    # Shuffled, so that where a person has records of several sources it is not always the first source's that stays.
-    return labelled[generator.permutation(labelled.height)].unique("label", keep="first", maintain_order=True)
+    # Shuffled anew: where a person has records of several sources, any of them may stay.
+    shuffled = hashes(labelled["fingerprint"], seed=seed, purpose="label of a person").arg_sort()
+    return labelled[shuffled].unique("label", keep="first", maintain_order=True)
 
 
 def _eligible(records: Records, placement: Placement) -> pl.Series:
@@ -90,8 +92,14 @@ def reviewed_records(sources: Sequence[Records], placement: Placement, labels: p
         unplaced(records, placement)
         .drop("position")
         .join(persons.filter(pl.col("source") == records.source.name).select("record_id", "label"), on="record_id")
-        .sort("row")
+        .sort("record_id")
         .with_columns(pl.lit(source_index, pl.Int32).alias("source_index"))
         for source_index, records in enumerate(sources)
     ]
-    return pl.concat(found, how="diagonal")
+    return pl.concat(
+        (
+            rows.with_columns(record_fingerprints(records.source.name, rows["record_id"]))
+            for records, rows in zip(sources, found, strict=True)
+        ),
+        how="diagonal",
+    )

@@ -10,6 +10,7 @@ from linkcore.linkage.exact.link_exactly import persons_of, with_current_numbers
 from linkcore.linkage.exact.number_index import NumberIndex
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.settings import Exact
+from linkcore.sampling import hashes, person_fingerprints, record_fingerprints
 from linkcore.schema import PERSONS
 from linkcore.sources.records import Records
 
@@ -18,6 +19,9 @@ __all__ = ["HiddenNumbers", "hide_numbers"]
 _MOST_OF_A_SOURCE: Final = 8_000
 """To certify 0.2 % takes 1,920 accepted links without an error (3.84 / 0.002) in each half. More are drawn, because not
 all are accepted, and re-weighted links do not count in full."""
+
+# Half of all hashes are lower.
+_HALF: Final = 2**63
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +59,7 @@ def hide_numbers(
     """Draw records that carry a usable number, and work out what PERSONS would be without them.
 
     Conflicts are drawn like all other records. Without them, the records with the worst identifiers would be missing.
+    Records are drawn by hash, so that the order of rows does not matter.
 
     ``tested``: positions of the sources to draw from. ``keep``: number of persons whose records must not all be drawn.
 
@@ -71,24 +76,23 @@ def hide_numbers(
     >>> hidden.stand_ins.select("person_id", "family_name").rows()
     [(0, 'SMYTH')]
     """
-    import numpy as np
-
-    generator = np.random.default_rng(seed)
     # A superseded number links by the current number that it stands for.
     current = [with_current_numbers(records, exact) for records in sources]
     known = _known(current, placement, tested)
     persons = known["true_person"].n_unique()
     share = 1.0 if persons < keep else min(0.5, 1 - keep / max(persons, 1))
     # The halves are of persons, not of records: what two sources know of one person is no independent proof.
-    chooses = generator.random(placement.persons.height) < 0.5
+    chooses = hashes(person_fingerprints(placement.persons), seed=seed, purpose="half that chooses") < _HALF
     drawn = [known.clear().with_columns(pl.lit(False).alias("chooses"))]
     for source_index in tested:
         of_source = known.filter(pl.col("source_index") == source_index)
-        shuffled = generator.permutation(of_source.height)
+        record_ids = sources[source_index].frame["record_id"][of_source["position"]]
+        fingerprints = record_fingerprints(sources[source_index].source.name, record_ids)
+        shuffled = hashes(fingerprints, seed=seed, purpose="self-test").arg_sort()
         first_of_person = of_source["true_person"][shuffled].arg_unique().sort()
         size = min(_MOST_OF_A_SOURCE, int(first_of_person.len() * share))
-        of_source = of_source[shuffled[first_of_person[:size].to_numpy()]]
-        drawn.append(of_source.with_columns(pl.Series("chooses", chooses[of_source["true_person"]])))
+        of_source = of_source[shuffled[first_of_person[:size]]]
+        drawn.append(of_source.with_columns(chooses[of_source["true_person"]].alias("chooses")))
     taken = pl.concat(drawn)
     records = pl.concat(
         [_rows_of(each, source_index, taken) for source_index, each in enumerate(current)], how="diagonal"

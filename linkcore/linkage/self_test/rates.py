@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Rate", "calibration", "false_links", "missed_in_run", "missed_links", "threshold_curve"]
+__all__ = ["Rate", "calibration", "false_links", "missed_in_run", "missed_links", "rate_of", "threshold_curve"]
 
 _CURVE: Final = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999, 0.9995, 0.9999)
 _CALIBRATION: Final = (0.0, 0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0)
@@ -58,13 +58,13 @@ class Rate:
 def false_links(rows: pl.DataFrame, accept: float | Mapping[int, float], weight: str) -> Rate:
     """Estimate the share of accepted links that are to the wrong person."""
     accepted = rows.filter(_accepted(accept) & ~pl.col("doubtful"))
-    return _rate(accepted, ~accepted["right"], weight)
+    return rate_of(accepted, ~accepted["right"], weight)
 
 
 def missed_links(rows: pl.DataFrame, accept: float | Mapping[int, float], weight: str) -> Rate:
     """Estimate the share of records with a listed person that are not linked to that person."""
     listed = rows.filter(pl.col("listed") & ~pl.col("doubtful"))
-    return _rate(listed, ~listed.select(_accepted(accept) & pl.col("right")).to_series(), weight)
+    return rate_of(listed, ~listed.select(_accepted(accept) & pl.col("right")).to_series(), weight)
 
 
 def missed_in_run(links: int, false_rate: float, listed: float, tested: Rate) -> Rate:
@@ -95,7 +95,7 @@ def _accepted(accept: float | Mapping[int, float]) -> pl.Expr:
     return (pl.col("probability") >= bar) & (pl.col("probability") > 0.5)
 
 
-def _rate(rows: pl.DataFrame, events: pl.Series, weight: str) -> Rate:
+def rate_of(rows: pl.DataFrame, events: pl.Series, weight: str) -> Rate:
     """Estimate a rate, and from how many cases of a simple random sample it would be as precise.
 
     With weights w, events e and rate R, the linearised variance is V = Σ_person (Σ w (e - R))² / (Σ w)², and the cases
@@ -130,7 +130,7 @@ def calibration(rows: pl.DataFrame, weight: str) -> Iterator[tuple[float, float,
     for low, high in pairwise(_CALIBRATION):
         within = pl.col("probability").is_between(low, high, closed="both" if high == 1 else "left")
         inside = certain.filter(within)
-        rate = _rate(inside, inside["right"], weight)
+        rate = rate_of(inside, inside["right"], weight)
         if rate.rate is not None:
             weights: NDArray[np.float64] = inside[weight].to_numpy()
             yield low, high, float((weights * inside["probability"].to_numpy()).sum() / weights.sum()), rate

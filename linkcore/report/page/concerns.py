@@ -7,7 +7,7 @@ import polars as pl
 
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.report.page.words import count, drift_in_words, in_prose, in_words, listed
-from linkcore.schema import ALL
+from linkcore.schema import ALL, WHOLE_NAME
 
 __all__ = ["CONFLICT_SHARE", "FOUND_SHARE", "MISSED_SHARE", "UNUSABLE_SHARE", "concerns", "false_link_limit"]
 
@@ -44,6 +44,7 @@ def concerns(quality: Quality) -> list[str]:
     found: list[str] = []
     # What does not fit together comes first: it is most likely a mistake in a source's columns.
     found += _nothing_usable(quality.completeness)
+    found += _whole_names(quality.set_aside)
     if quality.fallback is not None:
         found += _few_linked(quality.fallback)
         found += _left_out(quality.fallback)
@@ -90,6 +91,16 @@ def _nothing_usable(completeness: pl.DataFrame) -> Iterator[str]:
         columns = nothing.select("source", "identifier").iter_rows()
         named = listed([f"{in_words(identifier)} of {source}" for source, identifier in columns])
         yield f"Nothing usable: no record has a usable {named}. Check that the right column is given, and its format."
+
+
+def _whole_names(set_aside: pl.DataFrame) -> Iterator[str]:
+    # The columns of set_aside are not known where nothing was read.
+    found = set_aside.filter(status=WHOLE_NAME) if "status" in set_aside.columns else set_aside
+    for source, identifier in found.select("source", "identifier").iter_rows() if found.height else ():
+        yield (
+            f"Names: {in_words(identifier)} of {source} mostly holds whole names, so hardly any name agrees. Map the "
+            "column to full_name instead, and link again."
+        )
 
 
 def _few_linked(fallback: FallbackQuality) -> Iterator[str]:

@@ -58,8 +58,29 @@ def estimates_section(quality: Quality) -> Section | None:
     if fallback.candidates.height:
         heads = {"usable_identifiers": "usable identifiers", "found": "compared with their person"}
         caption = "Blocking: tested records that were compared with their own person"
-        parts.append(Figure("", (), (), (table(fallback.candidates, caption, heads=heads),)))
+        tables = [table(fallback.candidates, caption, heads=heads)]
+        if fallback.blocking.height:
+            heads = {
+                "rate": "compared with their person",
+                "low": "from",
+                "high": "to",
+                "cases": "tested records behind it",
+            }
+            caption = "Blocking: records whose person is listed and that were compared with that person"
+            tables.append(table(fallback.blocking, caption, heads=heads, forms={"cases": "{:,.0f}".format}))
+        parts.append(Figure(_blocking_in_words(fallback.blocking), (), (), tuple(tables)))
     return Section("estimates", "How many links are wrong and how many are missed", _method(limit), tuple(parts))
+
+
+def _blocking_in_words(blocking: pl.DataFrame) -> str:
+    """Say how many records blocking pairs with their person, over all sources."""
+    of_all = blocking.filter(source=ALL).drop_nulls(["rate", "low", "high"])
+    for rate, low, high in of_all.select("rate", "low", "high").iter_rows():
+        return (
+            f"Of the records without a usable number whose person is listed, {percent(rate)} ({percent(low)} to "
+            f"{percent(high)}) were compared with that person. The others cannot be linked, whatever the threshold."
+        )
+    return ""
 
 
 def _method(limit: float | None) -> tuple[str, ...]:

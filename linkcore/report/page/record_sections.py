@@ -20,6 +20,7 @@ _IN_ORDER: Final = (
     "nhs_number",
     "given_name",
     "family_name",
+    "full_name",
     "birth_date",
     "gender",
     "postcode",

@@ -57,7 +57,9 @@ STATUSES: Final[Mapping[str, str]] = MappingProxyType(
         "pseudo": "a pseudo-postcode",
         "scotland": "Scotland",
         "test": "test number",
+        "unclear": "split by a guess, but compared",
         "valid": "valid",
+        "whole_name": "a whole name in the column of one part",
     }
 )
 """For each status of an identifier's value, the words that the report shows."""

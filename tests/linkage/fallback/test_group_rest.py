@@ -24,7 +24,7 @@ def test_a_pair_that_links_connect_is_scored_and_counted_though_no_rule_proposed
         return scored(*((a, b, 30.0) for a, b in pairs.rows()))
 
     engine: Any = SimpleNamespace(
-        score_among_records=lambda *_: Scored(scored((0, 1, 30.0), (1, 2, 30.0)), compared=5, left_out={}),
+        score_among_records=lambda *_: Scored(scored((0, 1, 30.0), (1, 2, 30.0)), compared=5, left_out={"a rule": 7}),
         score_records=score_records,
     )
     records = pl.DataFrame({"record": range(6), "source": [0] * 6}, schema={"record": pl.UInt32, "source": pl.Int32})
@@ -36,3 +36,4 @@ def test_a_pair_that_links_connect_is_scored_and_counted_though_no_rule_proposed
     assert asked == [(0, 2)]
     assert groups.members.rows() == [(0, 0), (1, 0), (2, 0)]
     assert groups.counts == {"pairs_among_records": 6}
+    assert groups.left_out == {"a rule": 7}

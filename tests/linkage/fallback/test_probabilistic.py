@@ -423,3 +423,16 @@ def test_progress_is_reported(linked: Probabilistic) -> None:
         ("compare open records with each other", 2, 4),
         ("estimate false and missed links", 3, 4),
     ]
+
+
+def test_blocks_that_are_too_large_are_counted_where_one_file_is_deduplicated() -> None:
+    """All live in one hostel: the rule on the postcode alone is not used, and every record counts."""
+    people = [(f"A{chr(65 + i % 26)}A", f"B{chr(65 + i // 26)}B", "EX1 2AB") for i in range(60)]
+    frame = pl.DataFrame(people, schema=["given_name", "family_name", "postcode"], orient="row")
+    sources = [standardise(Source("list", frame))]
+    linked = link_probabilistically(sources, link_exactly(sources, Exact()), Fallback(), seed=0)
+    assert linked.quality_inputs is not None
+    left_out = linked.quality_inputs.left_out_among_records
+    assert left_out['l."postcode" = r."postcode"'] == 60
+    assert linked.counts["left_out"] == sum(left_out.values())
+    assert not linked.quality_inputs.left_out

@@ -8,7 +8,6 @@ from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback.open_records import gather_open_records
 from linkcore.linkage.learning.labels import labelled_records
 from linkcore.linkage.settings import Exact
-from linkcore.private_database import sample
 from linkcore.sources.records import standardise
 from linkcore.sources.source import Source
 from tests.naive_linkage import numbers, ten_digits
@@ -60,12 +59,3 @@ def test_one_record_a_person_teaches_but_no_conflict_and_no_record_that_defines_
 def test_the_same_seed_draws_the_same() -> None:
     assert labelled(1).equals(labelled(1))
     assert len({labelled(seed).filter(label=0)["record_id"].item() for seed in range(8)}) > 1
-
-
-def test_a_sample_is_in_order_and_of_its_size() -> None:
-    import numpy as np
-
-    values = pl.int_range(1000, eager=True)
-    drawn = sample(values, 100, np.random.default_rng(0))
-    assert drawn.len() == drawn.n_unique() == 100
-    assert drawn.is_sorted()

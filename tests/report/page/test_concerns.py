@@ -5,6 +5,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+import linkcore as lc
 from linkcore.linkage.run import Run
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
@@ -159,3 +160,13 @@ def test_a_source_without_counts_gives_no_concern(records: int | None) -> None:
 def test_the_limit_on_false_links_comes_from_the_settings_of_the_run() -> None:
     assert false_link_limit(WELL) == 0.002
     assert false_link_limit(replace(WELL, run=Run(settings={"probabilistic": None}))) is None
+
+
+def test_a_column_that_holds_whole_names_is_a_concern() -> None:
+    whole = pl.DataFrame({"full_name": ["SMITH, Anna", "Mrs Anna Smith"], "nhs_number": ["4010232137", None]})
+    columns = {"family_name": "full_name", "nhs_number": "nhs_number"}
+    (named,) = [
+        each for each in concerns(lc.link([lc.Source("seen", whole, columns=columns)]).quality) if "Names" in each
+    ]
+    assert named.startswith("Names: family name of seen mostly holds whole names")
+    assert not [each for each in concerns(lc.link([lc.Source("seen", whole)]).quality) if "Names" in each]
