@@ -85,6 +85,9 @@ class Probabilistic:
         What was learned about how the records of relatives differ.
     listed : int
         Number of listed persons: those of the exact linkage, with whom open records were compared.
+    alternatives : polars.DataFrame
+        Other names and addresses with which open records were compared, of the persons who have some: ``person_id``,
+        and a list of each kind, ``other_*``. It stays with the trusted team.
     """
 
     placement: Placement
@@ -99,3 +102,4 @@ class Probabilistic:
     source_models: Mapping[str, Model] = field(default_factory=dict, repr=False)
     relatives: Relatives = field(default_factory=Relatives, repr=False)
     listed: int = 0
+    alternatives: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)

@@ -31,7 +31,8 @@ def labelled_records(
 
     ``unknown``: ``source_index`` of each open record.
     ``hidden``: ``source_index`` and ``position`` of the records of the self-test, which are not learned from.
-    Returns RECORDS, ``label`` (UInt32, the person) and ``source_index`` (Int32).
+    Returns RECORDS, ``label`` (UInt32, the person), ``source_index`` (Int32) and ``position`` (UInt32, in the RECORDS
+    of that source).
     """
     import numpy as np
 
@@ -46,7 +47,8 @@ def labelled_records(
             eligible = eligible.scatter(hidden.filter(pl.col("source_index") == source_index)["position"], False)
         rows = sample(eligible.arg_true(), share, generator)
         of_source = pl.lit(source_index, pl.Int32).alias("source_index")
-        drawn.append(records.frame[rows].with_columns(persons[rows].alias("label"), of_source))
+        position = rows.cast(pl.UInt32).alias("position")
+        drawn.append(records.frame[rows].with_columns(persons[rows].alias("label"), of_source, position))
     labelled = pl.concat(drawn, how="diagonal")
     # Shuffled, so that where a person has records of several sources it is not always the first source's that stays.
     return labelled[generator.permutation(labelled.height)].unique("label", keep="first", maintain_order=True)
@@ -61,7 +63,7 @@ def _eligible(records: Records, placement: Placement) -> pl.Series:
 def reviewed_records(sources: Sequence[Records], placement: Placement, labels: pl.DataFrame) -> pl.DataFrame:
     """Return the open records whose person a reviewer has named.
 
-    Returns the columns of :func:`labelled_records`, each record once. A match counts if its record is still open and
+    Returns the columns of :func:`labelled_records` but ``position``, each record once. A match counts if its record is still open and
     its person still exists.
 
     Examples
