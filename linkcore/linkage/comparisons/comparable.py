@@ -45,8 +45,8 @@ _WRITTEN: Final = ("birth_date", "birth_date_text")
 def comparable(frame: pl.DataFrame) -> pl.DataFrame:
     """Bring RECORDS or PERSONS to the form that is compared: every part of an identifier that a level looks at.
 
-    ``frame``: with the identifiers of :data:`linkcore.schema.RECORDS`; ``further_*`` columns and ``other_*`` columns are
-    kept; without the latter, they are null.
+    ``frame``: with the identifiers of :data:`linkcore.schema.RECORDS`; ``further_*`` and ``other_*`` columns are kept;
+    without the latter, they are null.
     Returns ``COMPARABLE`` and the further columns, one row a row.
 
     Examples

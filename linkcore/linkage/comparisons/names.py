@@ -94,4 +94,4 @@ def _levels_of_other_names(present: Set[str]) -> Iterator[Level]:
         label = "Given name agrees, and another family name of this person"
         yield level(f"{equal('given_name')} AND {family}", label, "given_name")
     if has_given and has_family:
-        yield level(f"{given} AND {family}", "Another given name and another family name of this person agree")
+        yield level(f"{given} AND {family}", "Another given name and another family name agree")

@@ -100,9 +100,7 @@ class NativeEngine:
         # A record would always agree with an alternative that only it has taught. So each person is compared as it is
         # without its record: with the alternatives that stand beside the record.
         others = ", ".join(f'r."{name}" AS "{name}"' for name in self.columns if name.startswith(OTHER))
-        own_persons = (
-            f"(SELECT l.* REPLACE ({others}) FROM people AS l JOIN labelled AS r ON l.unique_id = r.label)"
-        )
+        own_persons = f"(SELECT l.* REPLACE ({others}) FROM people AS l JOIN labelled AS r ON l.unique_id = r.label)"
         one_person = self._count(own_persons, "labelled", "l.unique_id = r.label", group="r.source_index")
         self._draw("some_people", "people", (0, self.listed), generator)
         self._draw("some_records", "labelled", (0, labelled.height), generator)

@@ -4,8 +4,8 @@ A maiden name, the name that somebody is known as, a transliteration, a former p
 agree with one of them, and with nothing that PERSONS say.
 
 A wrong number must not teach a person a stranger's name. So a record teaches only if it also has the birth date of its
-person; such a record is never a conflict. Nor does it teach if somebody else who is listed has its names and birth date:
-the number is then perhaps that of a twin.
+person; such a record is never a conflict. Nor does it teach if its names and birth date are those of somebody else who
+is listed: the number is then perhaps that of a twin.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,7 @@ from linkcore.schema import ALTERNATIVE, OTHER
 from linkcore.sources.records import Records
 
 __all__ = [
+    "NO_ALTERNATIVES",
     "TAUGHT",
     "beside_labelled",
     "listed_by_person",
@@ -37,7 +38,12 @@ TAUGHT: Final = pl.Schema(
         "entry": pl.UInt64(),
     }
 )
-"""Alternatives, and who taught them: a row a person, identifier, value, and entry of a source (:func:`with_entries`)."""
+"""Alternatives, and which entries of sources (:func:`with_entries`) have taught them."""
+
+NO_ALTERNATIVES: Final = pl.DataFrame(
+    schema={"person_id": pl.UInt32(), **{OTHER + identifier: pl.List(pl.String()) for identifier in ALTERNATIVE}}
+)
+"""Alternatives of persons, where none has any: ``person_id``, and a list of each kind."""
 
 _NAMES: Final = ("given_name", "family_name")
 
@@ -103,18 +109,22 @@ def _differing(
     """Yield, by identifier, values of the records that teach and that are not the person's own."""
     teaching = (records["birth_date"] == persons["birth_date"].gather(person_ids)).fill_null(False)
     same_postcode = (records["postcode"] == persons["postcode"].gather(person_ids)).fill_null(False)
-    differing = {
-        name: teaching & records[name].ne_missing(persons[name].gather(person_ids)) for name in (*_NAMES, "address")
-    } | {"postcode": teaching & ~same_postcode}
-    # At the person's own postcode, an address is the same home, written in another way.
-    differing["address"] &= ~same_postcode
+    differing = {name: teaching & records[name].ne_missing(persons[name].gather(person_ids)) for name in _NAMES}
     strangers = _of_somebody_else(records, (differing["given_name"] | differing["family_name"]).arg_true(), everyone)
+    # At the person's own postcode, an address is the same home, written in another way. So few are left to look at.
+    differing |= {"postcode": teaching & ~same_postcode, "address": teaching & ~same_postcode}
     for identifier, rows in differing.items():
-        values = records[identifier]
-        position = (rows.scatter(strangers, False) & values.is_not_null()).arg_true()
-        yield pl.DataFrame(
-            [person_ids.gather(position).alias("person_id"), values.gather(position).alias("value"), position.alias("position")]
-        ).select("person_id", pl.lit(identifier, TAUGHT["identifier"]).alias("identifier"), "value", "position")
+        position = rows.scatter(strangers, False).arg_true()
+        found = pl.DataFrame(
+            [
+                person_ids.gather(position).alias("person_id"),
+                records[identifier].gather(position).alias("value"),
+                position.alias("position"),
+            ]
+        ).filter(pl.col("value").is_not_null())
+        yield found.filter(found["value"].ne_missing(persons[identifier].gather(found["person_id"]))).select(
+            "person_id", pl.lit(identifier, TAUGHT["identifier"]).alias("identifier"), "value", "position"
+        )
 
 
 def _of_somebody_else(records: pl.DataFrame, positions: pl.Series, everyone: pl.DataFrame) -> pl.Series:
@@ -171,7 +181,7 @@ def beside_labelled(labelled: pl.DataFrame, taught: pl.DataFrame, sources: Seque
 
 
 def listed_by_person(taught: pl.DataFrame) -> pl.DataFrame:
-    """Return ``person_id`` and a list of each kind of alternative, null where there is none; in order of persons.
+    """Return ``person_id`` and ``other_*``: a list of each kind of alternative, null without any; in order of persons.
 
     Examples
     --------
@@ -190,6 +200,6 @@ def listed_by_person(taught: pl.DataFrame) -> pl.DataFrame:
 
 
 def with_alternatives(persons: pl.DataFrame, alternatives: pl.DataFrame) -> pl.DataFrame:
-    """Put the alternatives of each person beside it, as ``other_*``; ``alternatives`` as of :func:`listed_by_person`."""
+    """Put the alternatives of each person beside it, as of :func:`listed_by_person`."""
     lists = persons.select("person_id").join(alternatives, on="person_id", how="left", maintain_order="left")
     return persons.hstack(lists.drop("person_id"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from linkcore.linkage.exact.alternatives import NO_ALTERNATIVES
 from linkcore.linkage.learning.relatives import Relatives
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.placement import Placement
@@ -102,4 +103,4 @@ class Probabilistic:
     source_models: Mapping[str, Model] = field(default_factory=dict, repr=False)
     relatives: Relatives = field(default_factory=Relatives, repr=False)
     listed: int = 0
-    alternatives: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
+    alternatives: pl.DataFrame = field(default_factory=NO_ALTERNATIVES.clone, repr=False)

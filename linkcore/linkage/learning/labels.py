@@ -63,8 +63,8 @@ def _eligible(records: Records, placement: Placement) -> pl.Series:
 def reviewed_records(sources: Sequence[Records], placement: Placement, labels: pl.DataFrame) -> pl.DataFrame:
     """Return the open records whose person a reviewer has named.
 
-    Returns the columns of :func:`labelled_records` but ``position``, each record once. A match counts if its record is still open and
-    its person still exists.
+    Returns the columns of :func:`labelled_records` but ``position``, each record once. A match counts if its record is
+    still open and its person still exists.
 
     Examples
     --------

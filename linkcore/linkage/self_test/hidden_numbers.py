@@ -63,8 +63,8 @@ def hide_numbers(
 
     Examples
     --------
-    >>> from linkcore.linkage.exact.alternatives import listed_by_person, taught_by_records, unless_taught_by, with_entries
-from linkcore.linkage.exact.link_exactly import link_exactly
+    >>> from linkcore.linkage.exact.alternatives import taught_by_numbers
+    >>> from linkcore.linkage.exact.link_exactly import link_exactly
     >>> from linkcore.sources.source import Source
     >>> from linkcore.sources.records import standardise
     >>> frames = [pl.DataFrame({"nhs_number": ["4010232137"], "family_name": [name]}) for name in ("SMITH", "SMYTH")]
@@ -158,7 +158,9 @@ def _without(
     true_person = as_they_were.select("nhs_number", "person_id")
     own = with_entries(hidden.select(pl.col("true_person").alias("person_id"), "source_index", "position"), sources)
     everyone = pl.concat([each.select("given_name", "family_name", "birth_date") for each in (others, without)])
-    alternatives = _alternatives_without(remaining, taught, own, changed, true_person, everyone)
+    alternatives = _alternatives_without(
+        remaining, taught, own=own, changed=changed, true_person=true_person, everyone=everyone
+    )
     differing = pl.concat([changed.select("nhs_number"), alternatives.select("nhs_number")])
     stand_ins = (
         without.drop("person_id")
@@ -174,6 +176,7 @@ def _without(
 def _alternatives_without(
     remaining: Sequence[Records],
     taught: pl.DataFrame,
+    *,
     own: pl.DataFrame,
     changed: pl.DataFrame,
     true_person: pl.DataFrame,
@@ -181,8 +184,9 @@ def _alternatives_without(
 ) -> pl.DataFrame:
     """Return the alternatives that others than the hidden records have taught, where that makes a difference.
 
-    ``remaining``: the other records of the same numbers. ``own``: the entries of the hidden records. ``changed``: persons whom these define differently.
-    ``true_person``: ``nhs_number`` and ``person_id`` of all persons with hidden records.
+    ``remaining``: the other records of the same numbers. ``own``: the entries of the hidden records.
+    ``changed``: the persons whom the other records define differently. ``true_person``: ``nhs_number`` and
+    ``person_id`` of all persons with hidden records. ``everyone``: names and birth dates of all who are listed.
     Returns ``nhs_number`` and ``other_*``; also of those who are left without any.
     """
     value = ["person_id", "identifier", "value"]

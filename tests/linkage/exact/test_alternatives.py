@@ -59,8 +59,10 @@ def drawn(seed: int) -> list[Records]:
             "address": chance.choice(["1 HIGH STREET", "2 LOW ROAD", None]),
         }
 
-    return [source(name, *(record(sloppy) for _ in range(60)), spine=sloppy == 0) for name, sloppy in
-            (("gp", 0.0), ("a", 0.5), ("b", 0.5))]
+    return [
+        source(name, *(record(sloppy) for _ in range(60)), spine=sloppy == 0)
+        for name, sloppy in (("gp", 0.0), ("a", 0.5), ("b", 0.5))
+    ]
 
 
 @pytest.mark.parametrize("spine", [True, False])
