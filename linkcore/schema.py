@@ -15,6 +15,7 @@ import polars as pl
 
 __all__ = [
     "ALL",
+    "ALTERNATIVE",
     "ATTRIBUTE",
     "FURTHER",
     "GENDER",
@@ -23,6 +24,7 @@ __all__ = [
     "LINKS",
     "METHOD",
     "NHS_NUMBER_STATUS",
+    "OTHER",
     "PARTS_OF_NAME",
     "PERSONS",
     "RECORDS",
@@ -88,6 +90,12 @@ WHOLE_NAME: Final = "whole_name"
 
 FURTHER: Final = "further_"
 """Prefix of columns with further identifiers, in RECORDS and PERSONS."""
+
+ALTERNATIVE: Final = ("given_name", "family_name", "postcode", "address")
+"""The identifiers of which the records of a person may show others: a maiden name, a former postcode."""
+
+OTHER: Final = "other_"
+"""Prefix of columns with lists of such other values. They are never in RECORDS or PERSONS: only linking uses them."""
 
 ATTRIBUTE: Final = "attribute_"
 """Prefix of columns with attributes for reporting by subgroup, in RECORDS."""

@@ -1,4 +1,8 @@
-"""A slow and obvious linker by NHS Number, which takes one record at a time."""
+"""A slow and obvious linker by NHS Number, which takes one record at a time; and what the records show of a person."""
+
+from collections.abc import Collection, Mapping, Sequence
+
+from linkcore.sources.records import Records
 
 
 def ten_digits(nine: int) -> str:
@@ -53,3 +57,35 @@ def link_by_number(
                 persons += 1
             links[name].append((person_of[number], "nhs_number"))
     return links
+
+
+def alternatives(
+    sources: Sequence[Records],
+    persons: Mapping[int, Mapping[str, object]],
+    *,
+    hidden: Collection[tuple[int, int]] = (),
+) -> dict[int, dict[str, set[object]]]:
+    """Return, by number, the other values that records with the birth date of the person show of each identifier.
+
+    A hidden record (source, and position in it) shows nothing, nor do others of it with the same number and local
+    patient identifier.
+    """
+    found: dict[int, dict[str, set[object]]] = {
+        number: {name: set() for name in ("given_name", "family_name", "postcode", "address")} for number in persons
+    }
+    for source_index, records in enumerate(sources):
+        rows = records.frame.to_dicts()
+        hidden_rows = [rows[position] for source, position in hidden if source == source_index]
+        hidden_ids = {(row["nhs_number"], row["local_patient_id"]) for row in hidden_rows if row["local_patient_id"]}
+        for position, row in enumerate(rows):
+            if (source_index, position) in hidden or (row["nhs_number"], row["local_patient_id"]) in hidden_ids:
+                continue
+            person = persons.get(row["nhs_number"])
+            if person is None or row["birth_date"] is None or row["birth_date"] != person["birth_date"]:
+                continue
+            same_postcode = row["postcode"] is not None and row["postcode"] == person["postcode"]
+            for name, shown in found[row["nhs_number"]].items():
+                if row[name] in (None, person[name]) or (name == "address" and same_postcode):
+                    continue
+                shown.add(row[name])
+    return found

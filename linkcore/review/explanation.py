@@ -15,13 +15,14 @@ from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
 from linkcore.linkage.engine.splink import weigh_fields
 from linkcore.linkage.engine.tables import with_people_table
+from linkcore.linkage.exact.alternatives import with_alternatives
 from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.model.by_source import level_shifts, shifted
 from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Fallback
 from linkcore.review.reasons import reason_of_exact, reason_of_open
-from linkcore.schema import FURTHER, IDENTIFIERS
+from linkcore.schema import FURTHER, IDENTIFIERS, OTHER
 from linkcore.sources.records import standardise
 
 __all__ = ["Explanation", "explain"]
@@ -66,7 +67,8 @@ class Explanation:
     fields : polars.DataFrame
         What each comparison adds to ``match_weight``. One row for each candidate and comparison, the prior first:
         ``person_id``, ``comparison``, ``level`` (of agreement), ``record_value`` and ``person_value`` (the compared
-        values), and in bits ``weight`` (of the level), ``term_frequency`` (how common the value is) and ``total``.
+        values; after "also", other names and former homes of the person), and in bits ``weight`` (of the level),
+        ``term_frequency`` (how common the value is) and ``total``.
     """
 
     reason: str
@@ -140,7 +142,9 @@ def explain(linkage: LinkageResult, source: str, record_id: str, *, identifiable
         schema_overrides=_CANDIDATES,
     )
     record = _read_again(linkage, source, link)
-    return _explain_candidates(linkage, probabilistic, record, candidate, reason)
+    # The record has itself shown what its person is called elsewhere, so it is compared with what PERSONS say only.
+    known = linkage.persons[: probabilistic.listed]
+    return _explain_candidates(linkage, probabilistic, known=known, record=record, candidates=candidate, reason=reason)
 
 
 def _explain_open(
@@ -156,7 +160,8 @@ def _explain_open(
     reason = reason_of_open(candidates, link, probabilistic, others=others)
     if candidates.is_empty():
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
-    return _explain_candidates(linkage, probabilistic, record, candidates, reason)
+    known = with_alternatives(linkage.persons[: probabilistic.listed], probabilistic.alternatives)
+    return _explain_candidates(linkage, probabilistic, known=known, record=record, candidates=candidates, reason=reason)
 
 
 def _read_again(linkage: LinkageResult, source: str, link: Mapping[str, Any]) -> pl.DataFrame:
@@ -176,18 +181,18 @@ def _read_again(linkage: LinkageResult, source: str, link: Mapping[str, Any]) ->
 def _explain_candidates(
     linkage: LinkageResult,
     probabilistic: Probabilistic,
+    *,
+    known: pl.DataFrame,
     record: pl.DataFrame,
     candidates: pl.DataFrame,
     reason: str,
 ) -> Explanation:
-    """Score a record and its candidates again, with the model of its source."""
+    """Score a record and its candidates again, with the model of its source; ``known``: the persons listed."""
     pooled, source = probabilistic.model, record["source"][0]
     if pooled is None:
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
     model = probabilistic.source_models.get(source, pooled)
     pairs = candidates.select(pl.lit(0, pl.UInt32).alias("record"), pl.col("person_id").alias("person"))
-
-    known = linkage.persons[: probabilistic.listed]
     scored, page = with_people_table(
         linkage.fallback or Fallback(), known, record, lambda people: weigh_fields(people, model, pairs)
     )
@@ -221,17 +226,21 @@ def _fields(scored: pl.DataFrame, persons: pl.Series, model: Model, prior: float
         pl.lit(prior).alias("weight"),
         pl.lit(0.0).alias("term_frequency"),
     )
-    parts = [first]
+    parts, columns = [first], set(scored.columns)
     for comparison in model.comparisons:
         name = comparison.name
         labels = {number: level.label for number, level in zip(comparison.numbers, comparison.levels, strict=True)}
         compared = _compared(comparison)
+        other_values = [
+            pl.col(f"{OTHER}{each}_l").list.join(" / ") for each in compared if f"{OTHER}{each}_l" in columns
+        ]
+        person_values = pl.concat_str([_values(compared, "l"), *other_values], separator="; also ", ignore_nulls=True)
         common = pl.col(f"mw_tf_adj_{name}") if f"mw_tf_adj_{name}" in scored.columns else pl.lit(0.0)
         found = scored.select(
             pl.lit(name).alias("comparison"),
             pl.col(f"gamma_{name}").replace_strict(labels, return_dtype=pl.String).alias("level"),
             _values(compared, "r").alias("record_value"),
-            _values(compared, "l").alias("person_value"),
+            person_values.replace("", None).alias("person_value"),
             pl.col(f"mw_{name}").alias("weight"),
             common.fill_null(0.0).alias("term_frequency"),
         )

@@ -11,6 +11,7 @@ import polars as pl
 
 from linkcore.synthetic.homes import assign_homes
 from linkcore.synthetic.households import RESIDENT, Members, build_households
+from linkcore.synthetic.misspellings import misheard
 from linkcore.synthetic.names import HERITAGES
 from linkcore.synthetic.naming import draw_heritages, family_names, given_names
 from linkcore.synthetic.nhs_numbers import draw_numbers
@@ -25,6 +26,12 @@ _UNLISTED_SHARE: Final = 0.015
 _UNLISTED_WITH_NUMBER: Final = 0.8
 _UNREGISTERED_BIRTHS: Final = ("somali", "arabic", "pakistani")  # some of these have 1 January as their birth date
 _FIRST_OF_JANUARY: Final = 0.08
+# People who go by another given name than the registered one; a name in another script is spelt in more than one way.
+_KNOWN_BY_NICKNAME: Final = 0.12
+_KNOWN_BY_MIDDLE_NAME: Final = 0.03
+_TRANSLITERATED: Final = 0.15
+_YOUNGEST_RENAMED: Final = 20.0
+_YEARS_SINCE_RENAMED: Final = 25.0
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,8 @@ class Population:
     - ``listed`` (on the GP list), ``nhs_number`` (Int64; null for some people who are not listed);
     - ``given_name``, ``middle_name``, ``nickname``, ``family_name``, ``previous_family_name`` (upper case with accents;
       null where there is none);
+    - ``known_as`` (the given name that a person uses instead, if any) and ``renamed_on`` (the day when the family name
+      changed, if it did);
     - ``birth_date``, ``age`` (years, Float64), ``gender`` (1 male, 2 female), ``ethnic_group``;
     - ``dwelling`` and ``previous_dwelling`` (rows of ``places.dwellings``), ``moved_on`` (null unless in the last eight
       years), ``practice``;
@@ -90,7 +99,36 @@ def build_population(
     homes = assign_homes(
         next(generators), members, places, minority=minority, listed=listed, reference_date=reference_date
     )
+    # Drawn last, so that everything above is the same with and without them.
+    frame = frame.with_columns(
+        _known_as(next(generators), frame).alias("known_as"),
+        _renamed_on(next(generators), frame, reference_date).alias("renamed_on"),
+    )
     return Population(frame.hstack(homes), places)
+
+
+def _known_as(rng: np.random.Generator, people: pl.DataFrame) -> pl.Series:
+    """Choose the name that a person is known as: a nickname, the middle name, or a given name transliterated anew."""
+    chance, count = pl.Series(rng.random(len(people))), len(people)
+    transliterated = misheard(rng, people["given_name"])
+    british = people["ethnic_group"].is_in(["A", "B"])
+    known_as = (
+        pl.when(chance < _KNOWN_BY_NICKNAME)
+        .then("nickname")
+        .when(chance < _KNOWN_BY_NICKNAME + _KNOWN_BY_MIDDLE_NAME)
+        .then("middle_name")
+        .when(pl.lit(~british & pl.Series(rng.random(count) < _TRANSLITERATED)))
+        .then(transliterated)
+    )
+    return people.select(pl.when(known_as != pl.col("given_name")).then(known_as)).to_series()
+
+
+def _renamed_on(rng: np.random.Generator, people: pl.DataFrame, reference_date: date) -> pl.Series:
+    """Draw the day of the last change of a family name: any day since the person was of the age to marry."""
+    adult_years = (people["age"] - _YOUNGEST_RENAMED).clip(0.05, _YEARS_SINCE_RENAMED).to_numpy()
+    days = (rng.random(len(people)) * adult_years * 365.2425).astype("timedelta64[D]")
+    renamed = pl.Series(np.datetime64(reference_date, "ms") - days).cast(pl.Date)
+    return renamed.set(people["previous_family_name"].is_null(), None)
 
 
 def _birth_dates(

@@ -1,13 +1,13 @@
 """How often each provider makes each error; every rate is a parameter."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Final
 
 from linkcore.errors import ProgrammeError
 
-__all__ = ["DEFAULT_RATES", "ErrorRates"]
+__all__ = ["DEFAULT_RATES", "ErrorRates", "with_history"]
 
 
 def _shares(**shares: float) -> Mapping[str, float]:
@@ -35,6 +35,11 @@ _BIRTH_DATE: Final = _shares(
 _POSTCODE: Final = _shares(old=0.62, typing=0.13, pseudo=0.07, missing=0.18)
 _INCIDENT_POSTCODE: Final = _shares(incident=0.88, typing=0.02, missing=0.10)
 
+_SHARES_OF_RECORDS: Final = (
+    *("no_number", "wrong_number", "name", "birth_date", "postcode", "no_name", "gender"),
+    *("as_of_visit", "known_as"),
+)
+
 
 @dataclass(frozen=True)
 class ErrorRates:
@@ -61,6 +66,13 @@ class ErrorRates:
         Records with a wrong or unstated gender.
     without_number : float
         How many times as frequent errors are in records without a usable number; 1 or more.
+    as_of_visit : float
+        Of the records from before a person moved, or before the family name changed: those that show the address, or
+        the family name, of that time. The others show today's. This is no error, and ``without_number`` does not
+        change it.
+    known_as : float
+        Of the patients who go by another given name than the registered one: those whose records with the provider
+        all show that other name.
     no_number_kinds : mapping of str to float
         Shares of ``empty``, ``placeholder`` and ``mistyped``.
     wrong_number_kinds : mapping of str to float
@@ -91,6 +103,8 @@ class ErrorRates:
     no_name: float = 0.0
     gender: float = 0.002
     without_number: float = 2.5
+    as_of_visit: float = 0.0
+    known_as: float = 0.0
     no_number_kinds: Mapping[str, float] = field(default_factory=lambda: _NO_NUMBER)
     wrong_number_kinds: Mapping[str, float] = field(default_factory=lambda: _WRONG_NUMBER)
     name_kinds: Mapping[str, float] = field(default_factory=lambda: _NAME)
@@ -98,7 +112,7 @@ class ErrorRates:
     postcode_kinds: Mapping[str, float] = field(default_factory=lambda: _POSTCODE)
 
     def __post_init__(self) -> None:
-        for name in ("no_number", "wrong_number", "name", "birth_date", "postcode", "no_name", "gender"):
+        for name in _SHARES_OF_RECORDS:
             if not 0 <= getattr(self, name) <= 1:
                 raise ProgrammeError(f"{name}: a rate is a share of the records; give a number from 0 to 1.")
         if self.without_number < 1:
@@ -157,3 +171,35 @@ DEFAULT_RATES: Final[Mapping[str, ErrorRates]] = MappingProxyType(
     }
 )
 """Error rates of the twelve providers, by the name of the source."""
+
+# A registration list shows people as they are today; so does an extract that a national body makes from it.
+_OF_TODAY: Final = ("gp", "national_extract")
+
+
+def with_history(
+    rates: Mapping[str, ErrorRates] = DEFAULT_RATES, *, as_of_visit: float = 0.9, known_as: float = 0.4
+) -> dict[str, ErrorRates]:
+    """Let people move, marry and go by other names in the records of every provider that records visits.
+
+    Parameters
+    ----------
+    rates : mapping of str to ErrorRates
+        Error rates by source.
+    as_of_visit, known_as : float
+        As of :class:`ErrorRates`.
+
+    Returns
+    -------
+    dict of str to ErrorRates
+        The same rates, with these two where visits are recorded.
+
+    Examples
+    --------
+    >>> rates = with_history()
+    >>> rates["gp"].as_of_visit, rates["emergency"].as_of_visit
+    (0.0, 0.9)
+    """
+    return {
+        name: each if name in _OF_TODAY else replace(each, as_of_visit=as_of_visit, known_as=known_as)
+        for name, each in rates.items()
+    }

@@ -61,12 +61,15 @@ def build_records(
         order = np.argsort(day, kind="stable")
         entity, day = entity[order], day[order]
     visits = Visits(pl.Series("entity", entity, dtype=pl.UInt32), day, population, provider.dates)
+    # Drawn only where it is asked for, so that all else stays the same.
+    past = _Past.draw(next(generators), population, visits, rates) if rates.as_of_visit or rates.known_as else None
     if provider.trust:
         records = _records_from_patient_index(
-            next(generators), provider, population, rates, number_range=number_range, entity=visits.entity
+            next(generators), provider, population, rates, number_range=number_range, entity=visits.entity, past=past
         )
     else:
         correct = _correct_records(population, visits.entity)
+        correct = correct if past is None else past.shown_in(correct, population)
         records = add_errors(next(generators), correct, population, rates, number_range=number_range)
     record_id = _record_ids(provider, len(records))
     # A number that lost a digit to mistyping stays short, unless numbers may begin with 0: then all get ten digits.
@@ -130,6 +133,53 @@ def _correct_records(population: Population, entity: pl.Series) -> pl.DataFrame:
     )
 
 
+@dataclass(frozen=True)
+class _Past:
+    """Which records show a person as it was, or as it is known.
+
+    ``before_move``, ``before_renaming`` and ``known_as`` say of each record whether it shows the previous home, the
+    previous family name, and the name that the person is known as.
+    """
+
+    before_move: pl.Series
+    before_renaming: pl.Series
+    known_as: pl.Series
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, population: Population, visits: Visits, rates: ErrorRates) -> "_Past":
+        """Draw the records; a provider knows a patient by one name, and a record shows home and name of one day."""
+        people = population.people.select("moved_on", "renamed_on", "known_as")[visits.entity]
+        day = pl.Series(visits.day.astype("datetime64[ms]")).cast(pl.Date)
+        of_the_day = pl.Series(rng.random(len(day)) < rates.as_of_visit)
+        by_patient = pl.Series(rng.random(len(population.people)) < rates.known_as)
+        return cls(
+            (of_the_day & (day < people["moved_on"])).fill_null(value=False),
+            (of_the_day & (day < people["renamed_on"])).fill_null(value=False),
+            by_patient.gather(visits.entity) & people["known_as"].is_not_null(),
+        )
+
+    def shown_in(self, records: pl.DataFrame, population: Population) -> pl.DataFrame:
+        """Write former homes and names, and other given names, where a record shows the true ones of today."""
+        entity, dwellings = records["entity"], population.places.dwellings
+        people = population.people.select(
+            "given_name", "family_name", "known_as", "previous_family_name", "dwelling", "previous_dwelling"
+        )[entity]
+        today = dwellings.select("postcode", "address")[people["dwelling"]]
+        former = dwellings.select("postcode", "address")[people["previous_dwelling"].fill_null(0)]
+        moved = self.before_move & records["postcode"].eq(today["postcode"]).fill_null(value=False)
+        renamed = self.before_renaming & records["family_name"].eq(people["family_name"]).fill_null(value=False)
+        called = self.known_as & records["given_name"].eq(people["given_name"]).fill_null(value=False)
+        written = {
+            "postcode": (moved, former["postcode"]),
+            "address": (moved & records["address"].is_not_null(), former["address"]),
+            "family_name": (renamed, people["previous_family_name"]),
+            "given_name": (called, people["known_as"]),
+        }
+        return records.with_columns(
+            pl.when(rows).then(values).otherwise(name).alias(name) for name, (rows, values) in written.items()
+        )
+
+
 def _records_from_patient_index(
     rng: np.random.Generator,
     provider: Provider,
@@ -138,6 +188,7 @@ def _records_from_patient_index(
     *,
     number_range: tuple[int, int],
     entity: pl.Series,
+    past: "_Past | None" = None,
 ) -> pl.DataFrame:
     """Build a patient index with errors, copy its entries to the records, and add errors to the records."""
     patients, patient = np.unique(entity.to_numpy(), return_inverse=True)
@@ -164,7 +215,8 @@ def _records_from_patient_index(
     )
     key = entries.astype(np.int64) + np.where(np.arange(len(entries)) < len(patients), 0, len(population.people))
     index = index.with_columns(local_patient_id=_local_ids(provider, key))
-    records = add_errors(rng, index[entry], population, stage_rates, number_range=number_range, stage_share=1 - s)
+    copied = index[entry] if past is None else past.shown_in(index[entry], population)
+    records = add_errors(rng, copied, population, stage_rates, number_range=number_range, stage_share=1 - s)
     misfiled = np.flatnonzero(rng.random(len(records)) < _MISFILED)
     other_ids = records["local_patient_id"].gather(rng.integers(0, max(len(records), 1), size=len(misfiled)))
     return records.with_columns(local_patient_id=records["local_patient_id"].scatter(misfiled, other_ids))

@@ -285,3 +285,25 @@ def test_without_persons_the_reason_says_so(tmp_path: Path) -> None:
     )
     assert explanation.candidates.is_empty()
     assert linkage.clerical_review(tmp_path / "review.csv", identifiable=True) == 0
+
+
+def test_a_former_home_and_another_name_are_told_as_such(linkage: lc.Linkage) -> None:
+    """And shown beside what PERSONS say of the person, which the record does not agree with."""
+    probabilistic = probabilistic_of(linkage)
+    known = linkage.persons.join(probabilistic.alternatives.explode("other_postcode"), on="person_id")
+    record, person = (
+        probabilistic.candidates.join(probabilistic.records, on=["source", "record_id"])
+        .join(known, left_on=["person_id", "postcode"], right_on=["person_id", "other_postcode"], suffix="_person")
+        .filter(pl.col("match_probability") > 0.5, pl.col("postcode_person").is_not_null())
+        .sort("match_probability", "record_id")
+        .select(pl.struct("source", "record_id", "postcode"), pl.struct("person_id", postcode="postcode_person"))
+        .row(-1)
+    )
+    explanation = linkage.explain(record["source"], record["record_id"], identifiable=True)
+    place = explanation.fields.filter(
+        (pl.col("person_id") == person["person_id"]) & pl.col("comparison").is_in(["place", "postcode"])
+    ).row(0, named=True)
+    assert place["level"].startswith("Former postcode")
+    assert record["postcode"] in place["record_value"]
+    assert person["postcode"] in place["person_value"]
+    assert re.search(f"; also .*{record['postcode']}", place["person_value"])

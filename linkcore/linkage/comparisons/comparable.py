@@ -7,9 +7,11 @@ import polars as pl
 
 from linkcore.identifiers.nicknames import nickname_groups
 from linkcore.identifiers.soundex import soundex
-from linkcore.schema import FURTHER
+from linkcore.schema import ALTERNATIVE, FURTHER, OTHER
 
 __all__ = ["COMPARABLE", "comparable"]
+
+_OTHERS: Final = tuple(OTHER + identifier for identifier in ALTERNATIVE)
 
 COMPARABLE: Final = (
     "given_name",
@@ -32,6 +34,7 @@ COMPARABLE: Final = (
     "postcode_area",
     "address",
     "home",
+    *_OTHERS,
 )
 """Columns that :func:`comparable` makes; ``further_*`` columns follow."""
 
@@ -42,7 +45,8 @@ _WRITTEN: Final = ("birth_date", "birth_date_text")
 def comparable(frame: pl.DataFrame) -> pl.DataFrame:
     """Bring RECORDS or PERSONS to the form that is compared: every part of an identifier that a level looks at.
 
-    ``frame``: with the identifiers of :data:`linkcore.schema.RECORDS`; ``further_*`` columns are kept.
+    ``frame``: with the identifiers of :data:`linkcore.schema.RECORDS`; ``further_*`` and ``other_*`` columns are kept;
+    without the latter, they are null.
     Returns ``COMPARABLE`` and the further columns, one row a row.
 
     Examples
@@ -78,6 +82,7 @@ def comparable(frame: pl.DataFrame) -> pl.DataFrame:
         postcode.str.extract(r"^([A-Z]+)").alias("postcode_area"),
         "address",
         (postcode + " " + pl.col("address")).alias("home"),
+        *(name if name in frame.columns else pl.lit(None, pl.List(pl.String)).alias(name) for name in _OTHERS),
         pl.col(f"^{FURTHER}.*$"),
     )
 

@@ -10,6 +10,7 @@ which every pair within that distance passes.
 from typing import Final
 
 from linkcore.linkage.model.model import OTHERWISE, Level, TermFrequency
+from linkcore.schema import OTHER
 
 __all__ = [
     "ALIKE",
@@ -22,6 +23,7 @@ __all__ = [
     "missing",
     "nothing",
     "null",
+    "other_agrees",
     "similar",
     "text_levels",
 ]
@@ -70,6 +72,17 @@ def equal(name: str) -> str:
     'gender_l = gender_r'
     """
     return f"{name}_l = {name}_r"
+
+
+def other_agrees(name: str) -> str:
+    """Write the condition that the record has another value of the person: one that PERSONS do not show.
+
+    Examples
+    --------
+    >>> other_agrees("postcode")
+    'list_contains(other_postcode_l, postcode_r)'
+    """
+    return f"list_contains({OTHER}{name}_l, {name}_r)"
 
 
 def missing(name: str) -> str:

@@ -10,10 +10,12 @@ from linkcore.linkage.comparisons.levels import (
     level,
     missing,
     nothing,
+    other_agrees,
     similar,
     text_levels,
 )
 from linkcore.linkage.model.model import Comparison, Level
+from linkcore.schema import OTHER
 
 __all__ = ["compare_names"]
 
@@ -21,14 +23,14 @@ __all__ = ["compare_names"]
 def compare_names(present: Set[str]) -> Iterator[Comparison]:
     """Compare the names that are there."""
     if {"given_name", "family_name"} <= present:
-        yield Comparison("name", tuple(_levels_of_both()))
+        yield Comparison("name", tuple(_levels_of_both(present)))
     else:
         for name in ("given_name", "family_name"):
             if name in present:
                 yield Comparison(name, tuple(text_levels(name)))
 
 
-def _levels_of_both() -> Iterator[Level]:
+def _levels_of_both(present: Set[str]) -> Iterator[Level]:
     """Write the levels of given and family name together, as NHS England's linkage counts them.
 
     A rare family name is worth more on every level where it agrees, also where the given name is mistyped.
@@ -47,6 +49,7 @@ def _levels_of_both() -> Iterator[Level]:
     yield nothing(f"{no_given} AND {no_family}")
     yield level("full_name_l = full_name_r", "Both names agree", "full_name")
     yield from _levels_of_swapped_names()
+    yield from _levels_of_other_names(present)
     yield level(f"{family} AND {given_alike}", "Family name agrees, given name alike", "family_name")
     yield level(f"{family} AND {nickname}", "Family name agrees, given name a nickname", "family_name")
     yield level(f"{family} AND {shortened}", "Family name agrees, given name shortened", "family_name")
@@ -78,3 +81,17 @@ def _levels_of_swapped_names() -> Iterator[Level]:
     yield level(" AND ".join(equal_swaps), "Names swapped")
     yield level(" OR ".join(one_alike), "Names swapped, one alike")
     yield level(" AND ".join(alike_swaps), "Names swapped, both alike")
+
+
+def _levels_of_other_names(present: Set[str]) -> Iterator[Level]:
+    """Write the levels of records with another name of the person: a maiden name, a name that it is known as."""
+    given, family = other_agrees("given_name"), other_agrees("family_name")
+    has_given, has_family = (f"{OTHER}{name}" in present for name in ("given_name", "family_name"))
+    if has_given:
+        label = "Family name agrees, and another given name of this person"
+        yield level(f"{equal('family_name')} AND {given}", label, "family_name")
+    if has_family:
+        label = "Given name agrees, and another family name of this person"
+        yield level(f"{equal('given_name')} AND {family}", label, "given_name")
+    if has_given and has_family:
+        yield level(f"{given} AND {family}", "Another given name and another family name agree")

@@ -11,10 +11,12 @@ from linkcore.linkage.comparisons.levels import (
     missing,
     nothing,
     null,
+    other_agrees,
     similar,
     text_levels,
 )
 from linkcore.linkage.model.model import Comparison, Level
+from linkcore.schema import OTHER
 
 __all__ = ["compare_places"]
 
@@ -22,24 +24,34 @@ __all__ = ["compare_places"]
 def compare_places(present: Set[str]) -> Iterator[Comparison]:
     """Compare what is there of postcode and address."""
     if {"postcode", "address"} <= present:
-        yield Comparison("place", tuple(_levels_of_both()))
+        yield Comparison("place", tuple(_levels_of_both(present)))
     elif "postcode" in present:
-        yield Comparison("postcode", (null("postcode"), agrees("postcode"), *_parts_of_postcode(), differs()))
+        levels = null("postcode"), agrees("postcode"), *_former_postcode(present), *_parts_of_postcode(), differs()
+        yield Comparison("postcode", levels)
     elif "address" in present:
         yield Comparison("address", tuple(text_levels("address")))
 
 
-def _levels_of_both() -> Iterator[Level]:
+def _levels_of_both(present: Set[str]) -> Iterator[Level]:
     postcode, no_address, alike = equal("postcode"), missing("address"), similar("address", ALIKE)
     yield nothing(f"{missing('postcode')} AND {no_address}")
     yield level("home_l = home_r", "Postcode and address agree", "home")
     yield level(f"{postcode} AND {no_address}", "Postcode agrees, address missing", "postcode")
     yield level(f"{postcode} AND {alike}", "Postcode agrees, address alike", "postcode")
+    if {OTHER + "postcode", OTHER + "address"} <= present:
+        former = f"{other_agrees('postcode')} AND {other_agrees('address')}"
+        yield level(former, "Former postcode and former address agree")
     yield level(postcode, "Postcode agrees only", "postcode")
+    yield from _former_postcode(present)
     yield level(equal("address"), "Address agrees only", "address")
     yield from _parts_of_postcode()
     yield level(f"{missing('postcode')} AND {alike}", "Address alike, postcode missing")
     yield differs()
+
+
+def _former_postcode(present: Set[str]) -> Iterator[Level]:
+    if OTHER + "postcode" in present:
+        yield level(other_agrees("postcode"), "Former postcode agrees")
 
 
 def _parts_of_postcode() -> Iterator[Level]:

@@ -145,7 +145,8 @@ class Engine(Protocol):
     def count_labelled(self, labelled: pl.DataFrame, seed: int) -> LabelledCounts:
         """Count levels of records beside their own persons, and of random pairs.
 
-        ``labelled``: RECORDS, ``label`` (the person) and ``source_index`` (the source).
+        ``labelled``: RECORDS, ``label`` (the person) and ``source_index`` (the source); and, as ``other_*``, the
+        alternatives of the person that others than this record have taught.
         """
 
     def count_random(self, seed: int) -> RandomCounts:

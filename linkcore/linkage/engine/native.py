@@ -20,6 +20,7 @@ from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.model.weights import levels_of_pairs, match_weight
 from linkcore.private_database import make_table
 from linkcore.sampling import draw
+from linkcore.schema import OTHER
 from linkcore.sources.source import FurtherKind
 
 __all__ = ["NativeEngine"]
@@ -91,7 +92,11 @@ class NativeEngine:
         records = comparable(labelled).with_columns(labelled["label"], labelled["source_index"])
         absent = [pl.lit(None).alias(name) for name in self.columns if name not in records.columns]
         make_table(self.people.connection, "labelled", records.with_columns(absent).with_row_index("unique_id"))
-        one_person = self._count("people", "labelled", "l.unique_id = r.label", group="r.source_index")
+        # A record would always agree with an alternative that only it has taught. So each person is compared as it is
+        # without its record: with the alternatives that stand beside the record.
+        others = ", ".join(f'r."{name}" AS "{name}"' for name in self.columns if name.startswith(OTHER))
+        own_persons = f"(SELECT l.* REPLACE ({others}) FROM people AS l JOIN labelled AS r ON l.unique_id = r.label)"
+        one_person = self._count(own_persons, "labelled", "l.unique_id = r.label", group="r.source_index")
         size = math.isqrt(_RANDOM_PAIRS)
         self.people.draw("some_people", (0, self.listed), size, seed=seed, purpose="random persons")
         drawn = draw(fingerprints_of(labelled), size, seed=seed, purpose="random records")

@@ -7,6 +7,7 @@ from functools import cached_property
 import polars as pl
 
 from linkcore.linkage.enough_identifiers import enough_to_compare
+from linkcore.linkage.exact.alternatives import listed_by_person
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.settings import Fallback
@@ -36,6 +37,9 @@ class FallbackInputs:
         Those open records. In every table of the fallback, ``record`` is a position among them.
     hidden : HiddenNumbers
         The records of the self-test.
+    taught : polars.DataFrame
+        What records with a number have shown of the persons beside PERSONS:
+        :data:`linkcore.linkage.exact.alternatives.TAUGHT`.
     """
 
     sources: Sequence[Records]
@@ -45,11 +49,17 @@ class FallbackInputs:
     comparable: pl.Series
     compared: pl.DataFrame
     hidden: HiddenNumbers
+    taught: pl.DataFrame
 
     @property
     def persons(self) -> int:
         """Number of persons listed."""
         return self.placement.persons.height
+
+    @cached_property
+    def alternatives(self) -> pl.DataFrame:
+        """The alternatives of the persons who have some: ``person_id`` and lists, ``other_*``."""
+        return listed_by_person(self.taught)
 
     @cached_property
     def records(self) -> pl.DataFrame:

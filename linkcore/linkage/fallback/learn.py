@@ -7,6 +7,7 @@ import polars as pl
 
 from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels, use_given_models
+from linkcore.linkage.exact.alternatives import beside_labelled
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.learning.labels import labelled_records, reviewed_records
 from linkcore.linkage.model.model import Model
@@ -37,7 +38,7 @@ def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, M
         labelled = both.unique("label", keep="first", maintain_order=True)
     counts["labels"] = labelled.height
     if labelled.height >= ENOUGH_LABELS:
-        return learn_from_labels(engine, labelled, seed), counts
+        return learn_from_labels(engine, beside_labelled(labelled, inputs.taught, inputs.sources), seed), counts
     return learn_without_labels(engine, inputs.exclusive_ranges, seed), counts
 
 

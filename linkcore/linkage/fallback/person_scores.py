@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.exact.alternatives import with_alternatives
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.sampling import person_fingerprints
 
@@ -39,13 +40,14 @@ class PersonScores:
 
 
 def engine_tables(inputs: FallbackInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the persons and the records that the engine compares.
+    """Return the persons, with their alternatives, and the records that the engine compares.
 
     Persons as they would be without the hidden records follow the persons listed; hidden records follow the open ones.
     By their ``fingerprint``, some of them are drawn.
     """
     hidden = inputs.hidden
-    persons = pl.concat([inputs.placement.persons, hidden.stand_ins], how="diagonal")
+    listed = with_alternatives(inputs.placement.persons, inputs.alternatives)
+    persons = pl.concat([listed, hidden.stand_ins], how="diagonal")
     records = pl.concat([inputs.compared, hidden.records.filter(inputs.hidden_comparable)], how="diagonal")
     return (
         persons.with_columns(person_fingerprints(persons)),

@@ -17,6 +17,7 @@ from linkcore.linkage.engine.engine import Engine
 from linkcore.linkage.engine.native import NativeEngine
 from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.enough_identifiers import enough_to_compare
+from linkcore.linkage.exact.alternatives import taught_by_numbers
 from linkcore.linkage.fallback.find_persons import NO_CANDIDATES, PersonsFound, find_persons
 from linkcore.linkage.fallback.group_rest import Groups, group_rest
 from linkcore.linkage.fallback.inputs import FallbackInputs
@@ -79,8 +80,11 @@ def link_probabilistically(
     ]
     # A run with a given model learns nothing. It still hides the same records, so that it chooses the same thresholds
     # as the run that learned the model.
-    hidden = hide_numbers(sources, placement, exact or Exact(), tested=tested, keep=ENOUGH_LABELS, seed=seed)
-    inputs = FallbackInputs(sources, placement, fallback, open_records, comparable, compared, hidden)
+    taught = taught_by_numbers(sources, placement)
+    hidden = hide_numbers(
+        sources, placement, exact or Exact(), tested=tested, keep=ENOUGH_LABELS, seed=seed, taught=taught
+    )
+    inputs = FallbackInputs(sources, placement, fallback, open_records, comparable, compared, hidden, taught)
     kinds = further_kinds([records.source for records in sources])
     return with_people_table(
         fallback,
@@ -138,6 +142,7 @@ def _link(engine: Engine, inputs: FallbackInputs, seed: int, progress: Progress)
         source_models={names[index]: model for index, model in learned.source_models.items()},
         relatives=learned.relatives,
         listed=inputs.persons,
+        alternatives=inputs.alternatives,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from linkcore.linkage.exact.alternatives import NO_ALTERNATIVES
 from linkcore.linkage.learning.relatives import Relatives
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.placement import Placement
@@ -91,6 +92,9 @@ class Probabilistic:
         What was learned about how the records of relatives differ.
     listed : int
         Number of listed persons: those of the exact linkage, with whom open records were compared.
+    alternatives : polars.DataFrame
+        Other names and addresses with which open records were compared, of the persons who have some: ``person_id``,
+        and a list of each kind, ``other_*``. It stays with the trusted team.
     """
 
     placement: Placement
@@ -105,3 +109,4 @@ class Probabilistic:
     source_models: Mapping[str, Model] = field(default_factory=dict, repr=False)
     relatives: Relatives = field(default_factory=Relatives, repr=False)
     listed: int = 0
+    alternatives: pl.DataFrame = field(default_factory=NO_ALTERNATIVES.clone, repr=False)

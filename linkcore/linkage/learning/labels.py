@@ -31,8 +31,8 @@ def labelled_records(
 
     ``unknown``: ``source_index`` of each open record.
     ``hidden``: ``source_index`` and ``position`` of the records of the self-test, which are not learned from.
-    Returns RECORDS, ``label`` (UInt32, the person), ``source_index`` (Int32) and ``fingerprint`` (UInt64), by which
-    :mod:`linkcore.sampling` draws.
+    Returns RECORDS, ``label`` (UInt32, the person), ``source_index`` (Int32), ``position`` (UInt32, in the RECORDS of
+    that source) and ``fingerprint`` (UInt64), by which :mod:`linkcore.sampling` draws.
     """
     drawn = []
     for source_index, records in enumerate(sources):
@@ -47,7 +47,8 @@ def labelled_records(
         positions = draw(fingerprints, share, seed=seed, purpose="labels")
         rows, fingerprints = rows[positions], fingerprints[positions]
         of_source = pl.lit(source_index, pl.Int32).alias("source_index")
-        drawn.append(records.frame[rows].with_columns(persons[rows].alias("label"), of_source, fingerprints))
+        position = rows.cast(pl.UInt32).alias("position")
+        drawn.append(records.frame[rows].with_columns(persons[rows].alias("label"), of_source, position, fingerprints))
     labelled = pl.concat(drawn, how="diagonal")
     # Shuffled anew: where a person has records of several sources, any of them may stay.
     shuffled = hashes(labelled["fingerprint"], seed=seed, purpose="label of a person").arg_sort()
@@ -63,8 +64,8 @@ def _eligible(records: Records, placement: Placement) -> pl.Series:
 def reviewed_records(sources: Sequence[Records], placement: Placement, labels: pl.DataFrame) -> pl.DataFrame:
     """Return the open records whose person a reviewer has named.
 
-    Returns the columns of :func:`labelled_records`, each record once. A match counts if its record is still open and
-    its person still exists.
+    Returns the columns of :func:`labelled_records` but ``position``, each record once. A match counts if its record is
+    still open and its person still exists.
 
     Examples
     --------

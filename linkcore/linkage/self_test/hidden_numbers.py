@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.exact.alternatives import listed_by_person, taught_by_records, unless_taught_by, with_entries
 from linkcore.linkage.exact.link_exactly import persons_of, with_current_numbers
 from linkcore.linkage.exact.number_index import NumberIndex
 from linkcore.linkage.placement import Placement
@@ -36,8 +37,8 @@ class HiddenNumbers:
         it is in the half that chooses the threshold; the other half reports). One record a person and source; all
         records of a person are in the same half.
     stand_ins : polars.DataFrame
-        PERSONS as they would be without these records, where that changes them. ``person_id`` is the person for whom
-        each stands in.
+        PERSONS as they would be without these records, where that changes them or their alternatives, with the lists of
+        these (``other_*``). ``person_id`` is the person for whom each stands in.
     removed_persons : polars.Series
         UInt32: persons who would not exist without these records.
     """
@@ -55,6 +56,7 @@ def hide_numbers(
     tested: Sequence[int],
     keep: int,
     seed: int,
+    taught: pl.DataFrame,
 ) -> HiddenNumbers:
     """Draw records that carry a usable number, and work out what PERSONS would be without them.
 
@@ -62,15 +64,19 @@ def hide_numbers(
     Records are drawn by hash, so that the order of rows does not matter.
 
     ``tested``: positions of the sources to draw from. ``keep``: number of persons whose records must not all be drawn.
+    ``taught``: what records teach of all persons: :func:`linkcore.linkage.exact.alternatives.taught_by_numbers`.
 
     Examples
     --------
+    >>> from linkcore.linkage.exact.alternatives import taught_by_numbers
     >>> from linkcore.linkage.exact.link_exactly import link_exactly
     >>> from linkcore.sources.source import Source
     >>> from linkcore.sources.records import standardise
     >>> frames = [pl.DataFrame({"nhs_number": ["4010232137"], "family_name": [name]}) for name in ("SMITH", "SMYTH")]
     >>> sources = [standardise(Source(f"{name}", frame)) for name, frame in zip("ab", frames)]
-    >>> hidden = hide_numbers(sources, link_exactly(sources, Exact()), Exact(), tested=[0], keep=2, seed=0)
+    >>> placement = link_exactly(sources, Exact())
+    >>> taught = taught_by_numbers(sources, placement)
+    >>> hidden = hide_numbers(sources, placement, Exact(), tested=[0], keep=2, seed=0, taught=taught)
     >>> hidden.records.select("family_name", "true_person").rows()
     [('SMITH', 0)]
     >>> hidden.stand_ins.select("person_id", "family_name").rows()
@@ -97,7 +103,7 @@ def hide_numbers(
     records = pl.concat(
         [_rows_of(each, source_index, taken) for source_index, each in enumerate(current)], how="diagonal"
     )
-    stand_ins, removed_persons = _without(current, placement.persons, records)
+    stand_ins, removed_persons = _without(current, placement.persons, records, taught)
     return HiddenNumbers(records, stand_ins, removed_persons)
 
 
@@ -133,24 +139,71 @@ def _rows_of(records: Records, source_index: int, taken: pl.DataFrame) -> pl.Dat
     return rows.hstack(of_source.select("source_index", "position", "true_person", "conflict", "chooses"))
 
 
-def _without(sources: Sequence[Records], persons: pl.DataFrame, hidden: pl.DataFrame) -> tuple[pl.DataFrame, pl.Series]:
-    """Return the persons whom the other records of the same numbers define differently, and those whom none defines."""
+def _without(
+    sources: Sequence[Records], persons: pl.DataFrame, hidden: pl.DataFrame, taught: pl.DataFrame
+) -> tuple[pl.DataFrame, pl.Series]:
+    """Return the persons whom the other records of the same numbers define differently, and those whom none defines.
+
+    A person is also different if only hidden records, or copies of their entries, have taught one of its alternatives.
+    """
     affected = hidden.select("nhs_number").unique()
     numbers, remaining = NumberIndex(affected["nhs_number"]), []
     for source_index, records in enumerate(sources):
         hidden_rows = hidden.filter(pl.col("source_index") == source_index)["position"]
-        others = numbers.find(records.frame["nhs_number"]).is_not_null().scatter(hidden_rows, False)
-        remaining.append(replace(records, frame=records.frame.filter(others)))
+        unhidden = numbers.find(records.frame["nhs_number"]).is_not_null().scatter(hidden_rows, False)
+        remaining.append(replace(records, frame=records.frame.filter(unhidden)))
     as_they_were = persons.join(affected, on="nhs_number", how="semi", maintain_order="left")
+    others = persons.join(affected, on="nhs_number", how="anti")
     without = persons_of(remaining)
     identified = [name for name in persons.columns if name not in {"person_id", "token"} and name in without.columns]
     changed = without.filter(pl.col("nhs_number").is_not_null()).join(
         as_they_were.select(identified), on=identified, how="anti", nulls_equal=True, maintain_order="left"
     )
+    true_person = as_they_were.select("nhs_number", "person_id")
+    own = with_entries(hidden.select(pl.col("true_person").alias("person_id"), "source_index", "position"), sources)
+    everyone = pl.concat([each.select("given_name", "family_name", "birth_date") for each in (others, without)])
+    alternatives = _alternatives_without(
+        remaining, taught, own=own, changed=changed, true_person=true_person, everyone=everyone
+    )
+    differing = pl.concat([changed.select("nhs_number"), alternatives.select("nhs_number")])
     stand_ins = (
-        changed.drop("person_id")
-        .join(as_they_were.select("nhs_number", "person_id"), on="nhs_number", maintain_order="left")
+        without.drop("person_id")
+        .join(differing, on="nhs_number", how="semi", maintain_order="left")
+        .join(true_person, on="nhs_number", maintain_order="left")
         .select(name for name in persons.columns if name in without.columns or name in PERSONS)
+        .join(alternatives, on="nhs_number", how="left", maintain_order="left")
     )
     removed_persons = as_they_were.join(without, on="nhs_number", how="anti", maintain_order="left")["person_id"]
     return stand_ins, removed_persons
+
+
+def _alternatives_without(
+    remaining: Sequence[Records],
+    taught: pl.DataFrame,
+    *,
+    own: pl.DataFrame,
+    changed: pl.DataFrame,
+    true_person: pl.DataFrame,
+    everyone: pl.DataFrame,
+) -> pl.DataFrame:
+    """Return the alternatives that others than the hidden records have taught, where that makes a difference.
+
+    ``remaining``: the other records of the same numbers. ``own``: the entries of the hidden records.
+    ``changed``: the persons whom the other records define differently. ``true_person``: ``nhs_number`` and
+    ``person_id`` of all persons with hidden records. ``everyone``: names and birth dates of all who are listed.
+    Returns ``nhs_number`` and ``other_*``; also of those who are left without any.
+    """
+    value = ["person_id", "identifier", "value"]
+    before = taught.join(true_person, on="person_id", how="semi")
+    after = unless_taught_by(before, own)
+    lost = before.join(after, on=value, how="anti").select("person_id").unique()
+    lost = lost.join(true_person, on="person_id").filter(~pl.col("nhs_number").is_in(changed["nhs_number"].implode()))
+    unchanged = lost.join(listed_by_person(after.join(lost, on="person_id", how="semi")), on="person_id", how="left")
+    # Whoever is defined differently has other values of its own, so what others teach is worked out anew.
+    of_number = NumberIndex(changed["nhs_number"])
+    person_ids = [of_number.find(records.frame["nhs_number"]) for records in remaining]
+    anew = taught_by_records(remaining, person_ids, changed, everyone=everyone)
+    true_ids = changed.select("nhs_number").join(true_person, on="nhs_number", maintain_order="left")
+    anew = anew.with_columns(true_ids["person_id"].gather(anew["person_id"]))
+    lists = listed_by_person(unless_taught_by(anew, own)).join(true_ids, on="person_id", maintain_order="left")
+    return pl.concat([unchanged, lists], how="diagonal").drop("person_id")

@@ -16,7 +16,7 @@ from linkcore.linkage.comparisons.birth_date import BIRTH_DATES, as_learned
 from linkcore.linkage.comparisons.comparable import COMPARABLE, comparable
 from linkcore.linkage.comparisons.comparisons import comparisons
 from linkcore.linkage.model.model import Comparison, Model
-from linkcore.schema import PERSONS, RECORDS
+from linkcore.schema import ALTERNATIVE, OTHER, PERSONS, RECORDS
 
 ANNA: dict[str, Any] = {
     "given_name": "ANNA",
@@ -44,7 +44,8 @@ def level(
 ) -> str:
     """The label of the level on which two records stand."""
     (comparison,) = (made for made in comparisons(present or list(COMPARABLE), {}) if made.name == name)
-    sides = [comparable(pl.DataFrame([side], schema=RECORDS)) for side in (left, right)]
+    schema = RECORDS | {OTHER + identifier: pl.List(pl.String) for identifier in ALTERNATIVE}
+    sides = [comparable(pl.DataFrame([side], schema=schema)) for side in (left, right)]
     pair = pl.concat(
         [side.rename(lambda column, end=end: f"{column}_{end}") for side, end in zip(sides, "lr", strict=True)],
         how="horizontal",
@@ -343,3 +344,46 @@ def test_rare_values_weigh_more_wherever_they_agree() -> None:
     }
     assert Model(tuple(learned), prior=0.1).average_frequencies == agreeing
     assert set(agreeing) == set(columns)
+
+
+MARRIED = ANNA | {
+    "other_given_name": ["NAN"],
+    "other_family_name": ["NG", "OKAFOR"],
+    "other_postcode": ["PL4 8AA"],
+    "other_address": ["2 LOW ROAD"],
+}
+MOVED = {"postcode": "PL4 8AA", "address": "2 LOW ROAD"}
+
+
+@pytest.mark.parametrize(
+    ("name", "record", "expected"),
+    [
+        ("name", {}, "Both names agree"),
+        ("name", {"given_name": "NAN"}, "Family name agrees, and another given name of this person"),
+        ("name", {"family_name": "NG"}, "Given name agrees, and another family name of this person"),
+        ("name", {"given_name": "NAN", "family_name": "NG"}, "Another given name and another family name agree"),
+        ("name", {"family_name": "REES"}, "Given name agrees only"),
+        ("place", {}, "Postcode and address agree"),
+        ("place", MOVED, "Former postcode and former address agree"),
+        ("place", MOVED | {"address": None}, "Former postcode agrees"),
+        ("place", MOVED | {"address": "7 OLD ROW"}, "Former postcode agrees"),
+        ("place", {"address": None}, "Postcode agrees, address missing"),
+    ],
+)
+def test_other_names_and_former_homes_of_the_person_agree(name: str, record: dict[str, Any], expected: str) -> None:
+    assert level(name, MARRIED, ANNA | record) == expected
+    # Of the record, nothing but its own values is known; and without alternatives, no level asks for them.
+    assert level(name, ANNA | record, ANNA) == level(name, ANNA | record, ANNA, PLAIN)
+
+
+PLAIN = [column for column in COMPARABLE if not column.startswith(OTHER)]
+
+
+def test_former_postcodes_are_compared_without_addresses_too() -> None:
+    present = ["postcode", "postcode_sector", OTHER + "postcode"]
+    assert level("postcode", MARRIED, ANNA | MOVED, present) == "Former postcode agrees"
+    assert level("postcode", MARRIED, ANNA, present) == "Agrees"
+
+
+def test_without_alternatives_no_level_asks_for_them() -> None:
+    assert not any(OTHER in each.condition for made in comparisons(PLAIN, {}) for each in made.levels)

@@ -12,9 +12,11 @@ from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.engine.engine import Scored
 from linkcore.linkage.engine.learn import use_given_models
 from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.tables import PeopleTable, with_people_table
 from linkcore.linkage.model.model import Comparison, Level, Model
 from linkcore.linkage.model.splink_json import model_json
 from linkcore.linkage.settings import Fallback
+from linkcore.schema import OTHER
 from tests.linkage.engine.people import PERSONS, UNKNOWN, learned, with_engine
 
 
@@ -142,3 +144,22 @@ def test_a_model_that_compares_what_no_source_has_is_refused() -> None:
     model = Model((Comparison("first_name", (level,)),), prior=0.01)
     with pytest.raises(ProgrammeError, match="first_name"):
         with_engine(lambda engine: use_given_models(engine, model, {}, seed=0))
+
+
+def test_a_labelled_record_does_not_agree_with_what_only_it_has_taught() -> None:
+    """The persons have moved; the first half of the records are the only ones with the former postcode."""
+    moved = pl.Series(OTHER + "postcode", [["EX99 9ZZ"]] * PERSONS.height)
+    former = PERSONS.with_columns(postcode=pl.lit("EX99 9ZZ"))
+    labelled = former[1::4].with_columns(
+        pl.int_range(1, 400, 4, dtype=pl.UInt32, eager=True).alias("label"), pl.lit(0, pl.Int32).alias("source_index")
+    )
+    by_others = pl.Series(OTHER + "postcode", [None] * 50 + [["EX99 9ZZ"]] * 50, pl.List(pl.String))
+
+    def former_postcodes(people: PeopleTable) -> int:
+        counts = NativeEngine.of(people, {}).count_labelled(labelled.with_columns(by_others), seed=0).one_person
+        (place,) = (each for each in NativeEngine.of(people, {}).comparisons if each.name == "postcode")
+        position = [level.label for level in place.levels].index("Former postcode agrees")
+        of_level = counts.filter((pl.col("comparison") == "postcode") & (pl.col("position") == position))
+        return int(of_level["pairs"].sum())
+
+    assert with_people_table(Fallback(), PERSONS.with_columns(moved), UNKNOWN, former_postcodes) == 50

@@ -10,13 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkcore.linkage.exact.alternatives import taught_by_numbers
 from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers
 from linkcore.linkage.settings import Exact
+from linkcore.schema import ALTERNATIVE, OTHER
 from linkcore.sources.records import Records, standardise
 from linkcore.sources.source import Source
-from tests.naive_linkage import numbers
+from tests.naive_linkage import alternatives, numbers
 
 NOBODY_LEFT = 10**6  # more persons to keep than there are: all may be drawn
 
@@ -24,16 +26,18 @@ NOBODY_LEFT = 10**6  # more persons to keep than there are: all may be drawn
 NUMBERS = numbers(600)
 NAMES = ("ANNA", "PETER", "CHIKE", "OLWEN", "GRACE")
 COLUMNS = {"nhs_number": pl.String, "given_name": pl.String, "family_name": pl.String, "birth_date": pl.Date}
+WITH_HOME = COLUMNS | {"postcode": pl.String, "address": pl.String, "local_patient_id": pl.String}
 
 
-def source(name: str, rows: Sequence[tuple[str | None, str | None, str, dt.date | None]], *, spine: bool) -> Records:
-    return standardise(Source(name, pl.DataFrame(rows, schema=COLUMNS, orient="row"), spine=spine))
+def source(name: str, rows: Sequence[tuple[str | dt.date | None, ...]], *, spine: bool) -> Records:
+    columns = WITH_HOME if rows and len(rows[0]) > len(COLUMNS) else COLUMNS
+    return standardise(Source(name, pl.DataFrame(rows, schema=columns, orient="row"), spine=spine))
 
 
 def drawn_sources(seed: int, *, people: int, sizes: Sequence[int], spine: bool) -> list[Records]:
     chance = random.Random(seed)
 
-    def record(at: int, *, sloppy: float) -> tuple[str | None, str | None, str, dt.date | None]:
+    def record(at: int, *, sloppy: float) -> tuple[str | dt.date | None, ...]:
         given = NAMES[at % len(NAMES)]
         born = dt.date(1950 + at % 60, 1 + at % 12, 1 + at % 28)
         another = chance.random() < sloppy  # somebody else's number
@@ -42,6 +46,10 @@ def drawn_sources(seed: int, *, people: int, sizes: Sequence[int], spine: bool) 
             "XAVIER" if another else (given if chance.random() < 0.9 else None),
             "QUIRK" if another else f"FAMILY{chr(65 + at % 26)}",
             dt.date(2011, 11, 30) if another else (born if chance.random() < 0.8 else None),
+            chance.choice([None, "EX1 2AB", "PL4 8AA"]),
+            chance.choice([None, "1 HIGH STREET", "2 LOW ROAD"]),
+            # Two entries in the patient index, or a record without one; some are another patient's.
+            chance.choice([None, f"{at}A", f"{at}B", "1A"]),
         )
 
     made = [source("gp", [record(at, sloppy=0.0) for at in range(people // 2)], spine=True)] if spine else []
@@ -60,7 +68,8 @@ def hide(
 ) -> tuple[HiddenNumbers, Placement]:
     exact = exact or Exact()
     placement = link_exactly(sources, exact)
-    return hide_numbers(sources, placement, exact, tested=tested, keep=keep, seed=seed), placement
+    taught = taught_by_numbers(sources, placement)
+    return hide_numbers(sources, placement, exact, tested=tested, keep=keep, seed=seed, taught=taught), placement
 
 
 def without(sources: Sequence[Records], hidden: HiddenNumbers) -> list[Records]:
@@ -93,13 +102,46 @@ def test_stand_ins_are_persons_as_they_would_be_without_the_hidden_records(
     before = identified(placement.persons)
     name_of = dict(placement.persons.select("nhs_number", "person_id").drop_nulls().iter_rows())
 
-    expected = {name_of[number]: known for number, known in again.items() if known != before[number]}
-    stand_ins = {
-        row["person_id"]: {name: row[name] for name in placement.persons.columns if name not in ("person_id", "token")}
-        for row in hidden.stand_ins.iter_rows(named=True)
+    numbered = {row["person_id"]: row["nhs_number"] for row in placement.persons.iter_rows(named=True)}
+    shown = alternatives(sources, before)
+    still_shown = alternatives(sources, again, hidden=taken(hidden))
+    expected = {
+        name_of[number]: known
+        for number, known in again.items()
+        if known != before[number] or shown[number] != still_shown[number]
     }
-    assert stand_ins == expected
+    columns = [name for name in placement.persons.columns if name not in ("person_id", "token")]
+    stand_ins = {row["person_id"]: row for row in hidden.stand_ins.iter_rows(named=True)}
+    assert {person: {name: row[name] for name in columns} for person, row in stand_ins.items()} == expected
+    for person, row in stand_ins.items():
+        assert {name: set(row[OTHER + name] or ()) for name in ALTERNATIVE} == still_shown[numbered[person]]
     assert sorted(hidden.removed_persons) == sorted(name_of[number] for number in before.keys() - again.keys())
+
+
+def taken(hidden: HiddenNumbers) -> set[tuple[int, int]]:
+    return set(hidden.records.select("source_index", "position").iter_rows())
+
+
+def test_what_only_a_hidden_record_has_taught_vanishes_from_its_person() -> None:
+    """Or a record would be found by its own values, and the test would promise what nobody gets."""
+    anna = {"nhs_number": NUMBERS[0], "given_name": "ANNA", "birth_date": dt.date(1980, 2, 3)}
+    former = anna | {"family_name": "NG", "postcode": "EX1 2AB", "local_patient_id": "A1"}
+    columns = COLUMNS | {"postcode": pl.String, "local_patient_id": pl.String}
+
+    def of(name: str, *rows: dict[str, object], spine: bool = False) -> Records:
+        return standardise(Source(name, pl.DataFrame(rows, schema=columns), spine=spine))
+
+    def stand_in(*sources: Records) -> list[tuple[object, ...]]:
+        hidden, _ = hide(sources, tested=[1])
+        return hidden.stand_ins.select("person_id", "other_family_name", "other_postcode").rows()
+
+    gp = of("gp", anna | {"family_name": "SMITH", "postcode": "PL4 8AA"}, spine=True)
+    assert stand_in(gp, of("a", former)) == [(0, None, None)]
+    # Another record of the entry would have no number either; one of another entry, or of another source, would.
+    assert stand_in(gp, of("a", former, former)) == [(0, None, None)]
+    assert stand_in(gp, of("a", former, former | {"local_patient_id": "A2"})) == []
+    assert stand_in(gp, of("a", former), of("b", former)) == []
+    assert stand_in(gp, of("a", former), of("b", former | {"postcode": None})) == [(0, ["NG"], None)]
 
 
 @settings(max_examples=8)
