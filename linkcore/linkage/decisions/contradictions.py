@@ -46,17 +46,17 @@ def bound_by_third_records(odds: pl.DataFrame, against: pl.DataFrame) -> pl.Data
 
     A weight takes the pairs of a group for independent (Fellegi and Sunter 1969, "A theory for record linkage"). They
     are not. Let c link to both a and b, and let the name of a be wrong. Then a contradicts c, and it contradicts b. The
-    link of a and c has paid for the wrong name already, and is a link in spite of it. So the contradiction of a and b is
-    no news. News is only what neither link contradicts: for example two different birth dates, where c has none. With
-    d ≤ 0, the bits that a comparison speaks against a pair, the news of a and b is
+    link of a and c has paid for the wrong name already, and is a link in spite of it. So the contradiction of a and b
+    is no news. News is only what neither link contradicts: for example two different birth dates, where c has none.
+    With d ≤ 0, the bits that a comparison speaks against a pair, the news of a and b is
 
         F = Σ min(0, d_ab - d_ac - d_cb), over the comparisons.
 
     This is right if both links hold. The probability of that, P, is the product of their probabilities. If one of them
     does not hold, the odds of the pair itself count. Together: 2^bounded = P·2^F + (1 - P)·2^odds. Of several third
-    records, the one that leaves least against the pair decides. Nothing here is tuned: F and P come from the model. Weak
-    links excuse little. Relatives whom a record without a birth date links still have two birth dates. But a level that
-    speaks for a pair on balance, such as one family name and two given names, counts as no contradiction.
+    records, the one that leaves least against the pair decides. Nothing here is tuned: F and P come from the model.
+    Weak links excuse little. Relatives whom a record without a birth date links still have two birth dates. But a level
+    that speaks for a pair on balance, such as one family name and two given names, counts as no contradiction.
 
     ``odds``: ``a`` < ``b``, ``odds`` (bits), each pair once. ``against``: the same pairs in the same order, and
     ``against_*`` (bits, at most zero).
