@@ -22,6 +22,7 @@ from linkcore import Linkage, Source, link
 from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback.open_records import gather_open_records
 from linkcore.programme.programme import Programme
+from linkcore.quality.truth import judge_groups
 from linkcore.sources.records import standardise
 from linkcore.sources.source import FurtherKind
 from linkcore.synthetic import synthesise
@@ -34,11 +35,15 @@ Extent = Literal["names", "address", "all"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """How many pairs were found, how many of them are right, and how many true pairs exist."""
+    """How many pairs were found, how many of them are right, and how many true pairs exist.
+
+    ``records`` has precision, recall and F1 over records (B³), where groups are judged.
+    """
 
     right: int
     found: int
     true: int
+    records: tuple[float, float, float] | None = None
 
     @property
     def precision(self) -> float:
@@ -53,7 +58,10 @@ class Judgement:
         return 2 * self.right / max(self.found + self.true, 1)
 
     def figures(self, prefix: str = "") -> dict[str, float]:
-        return {f"{prefix}{name}": round(getattr(self, name), 5) for name in ("precision", "recall", "f1")}
+        figures = {f"{prefix}{name}": getattr(self, name) for name in ("precision", "recall", "f1")}
+        if self.records is not None:
+            figures |= dict(zip([f"b_cubed_{name}" for name in figures], self.records, strict=True))
+        return {name: round(figure, 5) for name, figure in figures.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +112,15 @@ class Dataset:
             table.select(pl.lit(name).alias("source"), "record_id", "entity") for name, table in self.tables.items()
         )
         links = linkage.links.select("source", "record_id", "person_id").join(truth, on=["source", "record_id"])
-        right, found = pairs_within(links, "person_id", "entity"), pairs_within(links, "person_id")
-        return Judgement(right, found, self.true)
+        return judge_pairs_and_records(links, self.true)
+
+
+def judge_pairs_and_records(links: pl.DataFrame, true: int) -> Judgement:
+    """Judge links with ``person_id`` and ``entity``; ``true`` is the number of pairs of one entity."""
+    _, *over_records = judge_groups(links).filter(over="records").row(0)
+    precision, recall, f1 = over_records
+    right, found = pairs_within(links, "person_id", "entity"), pairs_within(links, "person_id")
+    return Judgement(right, found, true, (precision, recall, f1))
 
 
 def pairs_within(frame: pl.DataFrame, *by: str) -> int:
