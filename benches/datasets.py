@@ -60,7 +60,7 @@ class Judgement:
     def figures(self, prefix: str = "") -> dict[str, float]:
         figures = {f"{prefix}{name}": getattr(self, name) for name in ("precision", "recall", "f1")}
         if self.records is not None:
-            figures |= dict(zip([f"b_cubed_{name}" for name in figures], self.records, strict=True))
+            figures |= dict(zip(("b_cubed_precision", "b_cubed_recall", "b_cubed_f1"), self.records, strict=True))
         return {name: round(figure, 5) for name, figure in figures.items()}
 
 
