@@ -1,5 +1,6 @@
-"""Datasets with known truth: Febrl's, synthetic ICSs, and three that resemble well-known public datasets.
+"""Datasets with known truth: Febrl's, synthetic ICSs, households, and three that resemble well-known public datasets.
 
+*Households* are made to be hard: families and twins at one address, who move and marry, with up to 15 records each.
 The last three are made here from lists of common names and a seed. *German duplicates* resemble RLdata10000 of the R
 package RecordLinkage: names and a birth date only, one error in each duplicate. *Historical persons* resemble
 historical_50k of Splink: many records a person, with much missing, shortened or changed. *Contacts* resemble fake_1000
@@ -22,6 +23,7 @@ from linkcore import Linkage, Source, link
 from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback.open_records import gather_open_records
 from linkcore.programme.programme import Programme
+from linkcore.quality.truth import judge_groups
 from linkcore.sources.records import standardise
 from linkcore.sources.source import FurtherKind
 from linkcore.synthetic import synthesise
@@ -34,11 +36,15 @@ Extent = Literal["names", "address", "all"]
 
 @dataclass(frozen=True)
 class Judgement:
-    """How many pairs were found, how many of them are right, and how many true pairs exist."""
+    """How many pairs were found, how many of them are right, and how many true pairs exist.
+
+    ``records`` has precision, recall and F1 over records (B³), where groups are judged.
+    """
 
     right: int
     found: int
     true: int
+    records: tuple[float, float, float] | None = None
 
     @property
     def precision(self) -> float:
@@ -53,7 +59,10 @@ class Judgement:
         return 2 * self.right / max(self.found + self.true, 1)
 
     def figures(self, prefix: str = "") -> dict[str, float]:
-        return {f"{prefix}{name}": round(getattr(self, name), 5) for name in ("precision", "recall", "f1")}
+        figures = {f"{prefix}{name}": getattr(self, name) for name in ("precision", "recall", "f1")}
+        if self.records is not None:
+            figures |= dict(zip(("b_cubed_precision", "b_cubed_recall", "b_cubed_f1"), self.records, strict=True))
+        return {name: round(figure, 5) for name, figure in figures.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +113,15 @@ class Dataset:
             table.select(pl.lit(name).alias("source"), "record_id", "entity") for name, table in self.tables.items()
         )
         links = linkage.links.select("source", "record_id", "person_id").join(truth, on=["source", "record_id"])
-        right, found = pairs_within(links, "person_id", "entity"), pairs_within(links, "person_id")
-        return Judgement(right, found, self.true)
+        return judge_pairs_and_records(links, self.true)
+
+
+def judge_pairs_and_records(links: pl.DataFrame, true: int) -> Judgement:
+    """Judge links with ``person_id`` and ``entity``; ``true`` is the number of pairs of one entity."""
+    _, *over_records = judge_groups(links).filter(over="records").row(0)
+    precision, recall, f1 = over_records
+    right, found = pairs_within(links, "person_id", "entity"), pairs_within(links, "person_id")
+    return Judgement(right, found, true, (precision, recall, f1))
 
 
 def pairs_within(frame: pl.DataFrame, *by: str) -> int:
@@ -658,3 +674,95 @@ def contacts(records: int = 1_000, seed: int = 3) -> Dataset:
 
     columns = {"given_name": "first_name", "family_name": "surname", "birth_date": "dob"}
     return Dataset({"persons": as_table(rows(), records, chance)}, columns, {"city": "text", "email": "text"})
+
+
+# --------------------------------------------------------------------------------------------------------- households
+
+_STREETS: Final = [
+    f"{name} {kind}"
+    for name in _words("High Station Park Church London Victoria Green Manor Kings Queens Grange Mill School Alexandra")
+    for kind in ("Street", "Road", "Lane")
+]
+_CHILDREN_WITH_A_TWIN: Final = 0.06
+_RECORDS_TAKEN_DOWN_BY_EAR: Final = 0.04
+
+
+def households(people: int = 2_000, seed: int = 5) -> Dataset:
+    """Make families at one address, with twins, and up to 15 records a person, some from before a move or a marriage.
+
+    A few records are wrong in several fields at once: taken down by ear, with names swapped, or away from home.
+    """
+    chance = random.Random(seed)
+    given = {"male": Frequencies(_ENGLISH_MEN, 8), "female": Frequencies(_ENGLISH_WOMEN, 8)}
+    families = Frequencies(_ENGLISH_FAMILIES, 10)
+    areas = [f"{chance.choice(('EX', 'PL', 'TQ', 'BS'))}{town} {sector}" for town in range(1, 9) for sector in range(6)]
+
+    def home() -> tuple[str, str]:
+        unit = "".join(chance.choices("ABDEFGHJLN", k=2))
+        return f"{chance.randint(1, 150)} {chance.choice(_STREETS)}", f"{chance.choice(areas)}{unit}"
+
+    def somebody(family: str, where: tuple[str, str], born: str, gender: str) -> Row:
+        homes = [where, home()] if chance.random() < 0.3 else [where]
+        surnames = [family, families.draw(chance)] if gender == "female" and chance.random() < 0.2 else [family]
+        first = given[gender].draw(chance)
+        return {"first": first, "dob": born, "gender": gender, "homes": homes, "surnames": surnames}
+
+    def any_gender() -> str:
+        return chance.choice(("male", "female"))
+
+    def household() -> Iterator[Row]:
+        where, family, year = home(), families.draw(chance), chance.randint(1940, 1990)
+        parent = somebody(family, where, some_day(chance, year, year), any_gender())
+        yield parent
+        if chance.random() < 0.4:
+            return
+        other = "male" if parent["gender"] == "female" else "female"
+        own_name = family if chance.random() < 0.75 else families.draw(chance)
+        yield somebody(own_name, where, some_day(chance, year - 4, year + 4), other)
+        for _ in range(chance.choice((0, 0, 1, 2, 3))):
+            born, gender = some_day(chance, year + 20, year + 38), any_gender()
+            yield somebody(family, where, born, gender)
+            if chance.random() < _CHILDREN_WITH_A_TWIN:
+                yield somebody(family, where, born, gender if chance.random() < 0.6 else any_gender())
+
+    def record(person: Row) -> Row:
+        late = -1 if chance.random() < 0.5 else 0
+        street, postcode = person["homes"][late]
+        first, last = person["first"].title(), person["surnames"][late].title()
+        row = {
+            "given_name": changed(
+                first, chance, (0.05, shortened), (0.03, initial), (0.05, mistyped), (0.03, respelled), (0.03, nothing)
+            ),
+            "family_name": changed(last, chance, (0.05, mistyped), (0.03, respelled), (0.01, nothing)),
+            "birth_date": changed(person["dob"], chance, (0.05, nothing), (0.02, first_of_january), (0.04, misdated)),
+            "gender": changed(person["gender"], chance, (0.06, nothing), (0.01, lambda *_: any_gender())),
+            "postcode": changed(postcode, chance, (0.10, nothing), (0.04, mistyped)),
+            "address": changed(street, chance, (0.15, nothing), (0.08, mistyped)),
+        }
+        kind = chance.random() - _RECORDS_TAKEN_DOWN_BY_EAR
+        if kind < 0:
+            row |= {"given_name": mistyped(respelled(first, chance), chance)}
+            row |= {
+                "family_name": mistyped(respelled(last, chance), chance),
+                "birth_date": misdated(person["dob"], chance),
+            }
+            row |= dict(zip(("address", "postcode"), home() if chance.random() < 0.5 else (None, None), strict=True))
+        elif kind < 0.02:
+            row["given_name"], row["family_name"] = row["family_name"], row["given_name"]
+        elif kind < 0.04:
+            row["given_name"] = shortened(first, chance)
+            row["address"], row["postcode"] = home()
+        return row
+
+    def rows() -> Iterator[Row]:
+        entity = 0
+        while entity < people:
+            for person in household():
+                several = chance.random() < 0.75
+                for _ in range(1 + several * min(int(chance.expovariate(1 / 3)), 14)):
+                    yield {"entity": entity} | record(person)
+                entity += 1
+
+    table = as_table(rows(), 100 * people, chance)
+    columns = {name: name for name in ("given_name", "family_name", "birth_date", "gender", "postcode", "address")}
+    return Dataset({"persons": table}, columns, {})

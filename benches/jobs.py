@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import duckdb
 import polars as pl
-from datasets import Judgement, pairs_within
+from datasets import judge_pairs_and_records, pairs_within
 from fresh import Job, Stages
 
 import linkcore as lc
@@ -111,12 +111,9 @@ def _shares(judged: pl.DataFrame) -> dict[str, float]:
 
 
 def pairs_right(links: pl.DataFrame, truth: pl.DataFrame) -> dict[str, float]:
-    """Judge links (``source``, ``record_id``, ``person_id``) by the pairs of records that belong to one person."""
+    """Judge links (``source``, ``record_id``, ``person_id``) over pairs of records, and over records (B³)."""
     both = links.join(truth, on=["source", "record_id"])
-    judgement = Judgement(
-        pairs_within(both, "person_id", "entity"), pairs_within(both, "person_id"), pairs_within(truth, "entity")
-    )
-    return judgement.figures("pairs_")
+    return judge_pairs_and_records(both, pairs_within(truth, "entity")).figures("pairs_")
 
 
 def read_identifiers(ics: Path, _out: Path) -> Job:

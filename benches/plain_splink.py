@@ -284,6 +284,17 @@ SYSTEM_RECIPE: Final = Recipe(
     ],
 )
 
+# As for the systems, with the address and dates as text.
+HOUSEHOLDS_RECIPE: Final = Recipe(
+    comparisons=[*SYSTEM_RECIPE.comparisons, cl.JaroWinklerAtThresholds("address")],
+    blocking=[*SYSTEM_RECIPE.blocking, block_on("address", "given_name"), block_on("address", "birth_date")],
+    training=SYSTEM_RECIPE.training,
+    certain=SYSTEM_RECIPE.certain,
+    recall=0.7,
+    columns=[*SYSTEM_RECIPE.columns, "address"],
+    prepare=[_full_name("given_name", "family_name")],
+)
+
 GERMAN_RECIPE: Final = Recipe(
     comparisons=[
         cl.NameComparison("given_name"),

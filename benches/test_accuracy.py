@@ -24,12 +24,14 @@ from datasets import (
     febrl,
     german_duplicates,
     historical_persons,
+    households,
     system,
 )
 from plain_splink import (
     CONTACTS_RECIPE,
     GERMAN_RECIPE,
     HISTORICAL_RECIPE,
+    HOUSEHOLDS_RECIPE,
     SYSTEM_RECIPE,
     Reading,
     Recipe,
@@ -93,6 +95,7 @@ CASES: Final[Mapping[str, tuple[Make, Recipe]]] = {
     **{f"ics-{quality}": (partial(_system, quality), SYSTEM_RECIPE) for quality in QUALITIES},
     "german": (lambda _, __: german_duplicates(), GERMAN_RECIPE),
     "historical": (lambda _, whole: historical_persons(_MANY if whole else 10_000), HISTORICAL_RECIPE),
+    "households": (lambda _, __: households(), HOUSEHOLDS_RECIPE),
     "contacts": (lambda _, __: contacts(), CONTACTS_RECIPE),
 }
 

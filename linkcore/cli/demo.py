@@ -16,7 +16,7 @@ from linkcore.keys.key import Key
 from linkcore.link import Linkage
 from linkcore.programme.programme import Programme
 from linkcore.progress import Progress, silent
-from linkcore.quality.truth import compare_with_truth, conflicts_found
+from linkcore.quality.truth import compare_groups_with_truth, compare_with_truth, conflicts_found
 from linkcore.report.terminal import fallback_in_terminal
 from linkcore.report.write import write_report
 from linkcore.synthetic import synthesise
@@ -32,7 +32,8 @@ _LEFT_TO_THE_FALLBACK: Final = ("probabilistic", "new_person", "unlinked")
 class Demonstration:
     """Result of the demonstration.
 
-    ``judged`` is the result of :func:`linkcore.quality.truth.compare_with_truth`, ``conflicts`` that of
+    ``judged`` is the result of :func:`linkcore.quality.truth.compare_with_truth`, ``groups`` that of
+    :func:`linkcore.quality.truth.compare_groups_with_truth`, ``conflicts`` that of
     :func:`linkcore.quality.truth.conflicts_found`. ``seconds`` holds the time of each step, ``peak_bytes`` the most
     memory that the process used.
     """
@@ -42,6 +43,7 @@ class Demonstration:
     released: Release
     report: Path
     judged: pl.DataFrame
+    groups: pl.DataFrame
     conflicts: pl.DataFrame
     seconds: dict[str, float]
     peak_bytes: int
@@ -60,6 +62,9 @@ class Demonstration:
                 as_text(accuracy(self.judged)),
                 "The part of these for the fallback (records without a usable number, and conflicts):",
                 as_text(accuracy(self.judged.filter(pl.col("method").is_in(_LEFT_TO_THE_FALLBACK)))),
+                "Records that were put together, compared with the truth (over pairs of records; and over records, B³: "
+                "how much of a record's person is right, and how much of its true person is there, on average):",
+                as_text(self.groups),
                 _conflicts_text(self.conflicts),
                 "" if fallback is None else fallback_in_terminal(fallback),
                 as_text(times, decimals=1) + f"\n\npeak memory: {self.peak_bytes / 2**30:.2f} GiB",
@@ -112,11 +117,12 @@ def run_demo(folder: Path, *, people: int = 50_000, seed: int = 1, progress: Pro
     with _timed(seconds, "judge"):
         truth = pl.read_parquet(made.truth)
         judged, conflicts = compare_with_truth(linkage, truth), conflicts_found(linkage, truth)
+        groups = compare_groups_with_truth(linkage, truth)
     report = folder / "report" / "report.html"
     progress("report", 0, 1)
     with _timed(seconds, "report"):
         write_report(linkage, report, truth=truth)
-    return Demonstration(folder, linkage, released, report, judged, conflicts, seconds, _peak_bytes())
+    return Demonstration(folder, linkage, released, report, judged, groups, conflicts, seconds, _peak_bytes())
 
 
 def _key(file: Path) -> Key:

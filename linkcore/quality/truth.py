@@ -12,7 +12,14 @@ from linkcore.quality.measures import Quality
 from linkcore.quality.tables import QUALITY_TABLES
 from linkcore.schema import ALL
 
-__all__ = ["compare_with_truth", "conflicts_found", "estimates_beside_truth", "with_truth"]
+__all__ = [
+    "compare_groups_with_truth",
+    "compare_with_truth",
+    "conflicts_found",
+    "estimates_beside_truth",
+    "judge_groups",
+    "with_truth",
+]
 
 _RECORD: Final = ("source", "record_id")
 _RIGHT_PERSON: Final = pl.col("entity") == pl.col("person_entity")
@@ -64,6 +71,67 @@ def compare_with_truth(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFr
         )
         .with_columns(pl.exclude("source", "method").cast(pl.UInt32))
     )
+
+
+def compare_groups_with_truth(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFrame:
+    """Judge which records a linkage puts together, by pairs of records and by records.
+
+    ``truth``: ``source``, ``record_id`` and ``entity`` of every record; further rows are ignored.
+    Returns the result of :func:`judge_groups` over all records.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> from linkcore.link import link
+    >>> from linkcore.sources.source import Source
+    >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]}), spine=True)
+    >>> seen = Source("seen", pl.DataFrame({"nhs_number": ["4010232137", None]}))
+    >>> truth = pl.DataFrame({"source": ["gp", "seen", "seen"], "record_id": ["0", "0", "1"], "entity": [7, 7, 7]})
+    >>> compare_groups_with_truth(link([gp, seen]), truth).with_columns(pl.exclude("over").round(3)).rows()
+    [('pairs', 1.0, 0.333, 0.5), ('records', 1.0, 0.556, 0.714)]
+    """
+    return judge_groups(_links_with_truth(linkage, truth))
+
+
+def judge_groups(records: pl.DataFrame) -> pl.DataFrame:
+    """Judge groups of records by the entities that the records are of.
+
+    Over *pairs*, precision is the share of the pairs in one group that are of one entity, and recall the share of the
+    pairs of one entity that are in one group. An entity of many records has most of the pairs. Over *records*, each
+    record counts once: precision is the share of its group that is of its entity, recall the share of its entity that
+    is in its group, and the mean over all records is taken (B³: Bagga and Baldwin 1998, "Algorithms for scoring
+    coreference chains"). F1 is the harmonic mean of the two.
+
+    ``records``: ``person_id`` (its group) and ``entity`` of each record.
+    Returns ``over`` (``pairs``, ``records``), ``precision``, ``recall``, ``f1`` (Float64; null without a pair).
+
+    Examples
+    --------
+    >>> records = pl.DataFrame({"person_id": [0, 0, 1, 1], "entity": [7, 7, 7, 8]})
+    >>> judge_groups(records).rows()
+    [('pairs', 0.5, 0.3333333333333333, 0.4), ('records', 0.75, 0.6666666666666666, 0.7058823529411765)]
+    """
+    size = pl.len().cast(pl.Int64)
+    both = records.group_by("person_id", "entity").agg(size.alias("both"))
+    of_person = records.group_by("person_id").agg(size.alias("grouped"))
+    of_entity = records.group_by("entity").agg(size.alias("true"))
+    right, found, true = (
+        int((sizes * (sizes - 1) // 2).sum()) for sizes in (both["both"], of_person["grouped"], of_entity["true"])
+    )
+    shared = both.join(of_person, on="person_id").join(of_entity, on="entity").sort("person_id", "entity")
+    squared = (pl.col("both") ** 2).cast(pl.Float64)
+    precision, recall = shared.select((squared / pl.col(of)).sum().alias(of) for of in ("grouped", "true")).row(0)
+    rates = pl.DataFrame(
+        {
+            "over": ["pairs", "records"],
+            "precision": [right / found if found else None, precision / max(records.height, 1)],
+            "recall": [right / true if true else None, recall / max(records.height, 1)],
+        },
+        schema={"over": pl.String, "precision": pl.Float64, "recall": pl.Float64},
+    )
+    both_rates = pl.col("precision") + pl.col("recall")
+    f1 = pl.when(both_rates > 0).then(2 * pl.col("precision") * pl.col("recall") / both_rates)
+    return rates.with_columns(f1.alias("f1"))
 
 
 def conflicts_found(linkage: LinkageResult, truth: pl.DataFrame) -> pl.DataFrame:

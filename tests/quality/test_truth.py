@@ -1,13 +1,22 @@
 """Comparison with the truth: counts that can be checked by hand."""
 
 import dataclasses
+import itertools
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import linkcore as lc
 from linkcore.programme.programme import Programme
-from linkcore.quality.truth import compare_with_truth, conflicts_found, estimates_beside_truth
+from linkcore.quality.truth import (
+    compare_groups_with_truth,
+    compare_with_truth,
+    conflicts_found,
+    estimates_beside_truth,
+    judge_groups,
+)
 from linkcore.schema import LINKS
 from linkcore.synthetic import DEFAULT_RATES, synthesise
 from tests.naive_linkage import ten_digits
@@ -68,6 +77,41 @@ def test_rightly_grouped_records_are_found() -> None:
     ):
         judged = compare_with_truth(linkage, truth_of(linkage, *entities))
         assert judged.select("linked", "right", "findable", "found").row(0) == expected
+
+
+@settings(max_examples=40)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=12))
+def test_groups_are_judged_over_every_pair_and_over_every_record(records: list[tuple[int, int]]) -> None:
+    pairs = [(one[0] == other[0], one[1] == other[1]) for one, other in itertools.combinations(records, 2)]
+    right = sum(grouped and true for grouped, true in pairs)
+    shares = []
+    for group, entity in records:
+        in_group = [other for other, _ in records if other == group]
+        of_entity = [other for _, other in records if other == entity]
+        both = records.count((group, entity))
+        shares.append((both / len(in_group), both / len(of_entity)))
+    expected = [
+        [right / sum(column) if any(column) else None for column in (zip(*pairs, strict=True) if pairs else ([], []))],
+        [sum(column) / len(records) for column in zip(*shares, strict=True)],
+    ]
+    found = judge_groups(pl.DataFrame(records, schema=["person_id", "entity"], orient="row"))
+    assert found["over"].to_list() == ["pairs", "records"]
+    for row, rates in zip(found.iter_rows(named=True), expected, strict=True):
+        assert [row["precision"], row["recall"]] == [rate if rate is None else pytest.approx(rate) for rate in rates]
+        if None not in rates and sum(rates):
+            assert row["f1"] == pytest.approx(2 * rates[0] * rates[1] / sum(rates))
+        else:
+            assert row["f1"] is None
+
+
+def test_the_groups_of_a_linkage_are_its_persons() -> None:
+    gp = lc.Source("gp", pl.DataFrame({"nhs_number": [ONE, TWO]}), spine=True)
+    linkage = lc.link([gp, lc.Source("seen", pl.DataFrame({"nhs_number": [ONE, ONE]}))])
+    # The second record seen has the number of somebody else.
+    found = compare_groups_with_truth(linkage, truth_of(linkage, 1, 2, 1, 2))
+    assert found.filter(over="pairs").rows() == [("pairs", 1 / 3, 1 / 2, 0.4)]
+    precision, recall = found.filter(over="records").select("precision", "recall").row(0)
+    assert (precision, recall) == pytest.approx(((2 / 3 + 2 / 3 + 1 / 3 + 1) / 4, (1 + 1 + 0.5 + 0.5) / 4))
 
 
 def test_the_reference_record_is_on_the_spine_whatever_the_order_of_sources() -> None:

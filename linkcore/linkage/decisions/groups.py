@@ -49,7 +49,8 @@ def group(pairs: pl.DataFrame, *, accept: float, unknown: float, exclusive: pl.D
     """Join records into groups, by average linkage.
 
     The best two groups are joined first, as long as the mean odds (in bits) between their records are those of a link.
-    So a record that links to one member of a group and contradicts the others stays out, and chains do not form.
+    So a record that links to one member of a group and contradicts the others stays out, and chains do not form. What
+    a pair may say against a group is bounded before (:mod:`~linkcore.linkage.decisions.contradictions`).
     Joining all mutually best pairs at once gives the same tree (Murtagh 1983, "A survey of recent advances in
     hierarchical clustering algorithms").
 

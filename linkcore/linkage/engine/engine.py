@@ -185,3 +185,9 @@ class Engine(Protocol):
 
         Returns ``a`` < ``b``, each pair once, ``weight`` and ``relative``, by the model of all; in order.
         """
+
+    def weigh(self, learned: Learned, pairs: pl.DataFrame) -> pl.Series:
+        """Return the ``weight`` of pairs that were scored by another model with the same comparisons.
+
+        ``pairs``: as of :meth:`score_with_persons` or :meth:`score_among_records`.
+        """

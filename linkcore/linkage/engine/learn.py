@@ -1,6 +1,8 @@
 """Learning from what an engine counts: from labels, without labels, or only of relatives, if a model is given."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -27,6 +29,11 @@ __all__ = ["learn_from_labels", "learn_without_labels", "use_given_models"]
 # If fewer than one record in a hundred has a relative among the others, there are no households in the data. What looks
 # like relatives is then records of one person that differ in much.
 _FEWEST_RELATED: Final = 0.01
+
+# u and m are learned in turn at most so often, and until no level's u changes by more than a hundredth of a bit: less
+# than any decision depends on. In large data the random pairs hold so few of one person that the first u is enough.
+_ROUNDS: Final = 10
+_SETTLED: Final = 0.01
 
 
 def use_given_models(engine: Engine, model: Model, of_sources: Mapping[int, Model], seed: int) -> Learned:
@@ -64,14 +71,16 @@ def learn_from_labels(engine: Engine, labelled: pl.DataFrame, seed: int) -> Lear
 def learn_without_labels(engine: Engine, apart: Sequence[tuple[int, int]], seed: int) -> Learned:
     """Learn u from random pairs, and m from all pairs that the blocking rules propose.
 
-    Pairs of one person are taken out of u.
+    Some of the random pairs are of one person. Where agreement is rare, as on a birth date, they may be most of those
+    that agree. They are taken out of u as far as they are found, and with the better u more of them are found. So both
+    are learned in turn until u settles.
 
     ``apart``: first and last record of each range of records of which no two are of one person.
     """
     counts = engine.count_random(seed)
     u = shares_of_levels(engine.comparisons, counts.all_pairs)
-    begun = _model(engine, with_probabilities(engine.comparisons, m=begin(engine.comparisons), u=u))
-    start = Learned(begun, engine.frequencies(begun), "expectation maximisation")
+    model = _model(engine, with_probabilities(engine.comparisons, m=begin(engine.comparisons), u=u))
+    start = Learned(model, engine.frequencies(model), "expectation maximisation")
     if engine.listed:
         pairs = engine.score_with_persons(start, all_pairs=True).pairs
     else:
@@ -79,16 +88,38 @@ def learn_without_labels(engine: Engine, apart: Sequence[tuple[int, int]], seed:
         pairs = engine.score_among_records(start, records, apart, all_pairs=True).pairs
     all_pairs = max(engine.listed * engine.records or engine.records * (engine.records - 1) // 2, 2)
     names = shares_of_levels(engine.comparisons, counts.one_family_name).get("name")
-    estimate = _estimate(engine, pairs, begun, all_pairs, _known_of_relatives(engine, names, u))
-    share = estimate.matches / all_pairs
-    model = _model(engine, with_probabilities(engine.comparisons, m=estimate.m, u=u, matches=share))
+    known = _known_of_relatives(engine, names, u)
+    for _ in range(_ROUNDS):
+        estimate = _estimate(engine, pairs, model, all_pairs, known)
+        before, model = (
+            model,
+            _model(
+                engine,
+                with_probabilities(engine.comparisons, m=estimate.m, u=u, matches=estimate.matches / all_pairs),
+            ),
+        )
+        frequencies = engine.frequencies(model)
+        if _largest_change_of_u(before, model) < _SETTLED:
+            break
+        pairs = pairs.with_columns(engine.weigh(replace(start, model=model, frequencies=frequencies), pairs))
     per_pair = {kind: significant(size / all_pairs) for kind, size in estimate.kin_pairs.items()}
     return Learned(
         model=model,
-        frequencies=engine.frequencies(model),
+        frequencies=frequencies,
         learned_from="expectation maximisation",
         relatives=relatives_of_shares(model, estimate.kin, per_pair, engine.sources),
     )
+
+
+def _largest_change_of_u(before: Model, after: Model) -> float:
+    """Return by how many bits u of any level has changed."""
+    changes = (
+        abs(math.log2(level.u / old.u))
+        for comparison, earlier in zip(after.comparisons, before.comparisons, strict=True)
+        for level, old in zip(comparison.levels, earlier.levels, strict=True)
+        if level.u and old.u
+    )
+    return max(changes, default=0.0)
 
 
 def _model(engine: Engine, learned: Sequence[Comparison]) -> Model:

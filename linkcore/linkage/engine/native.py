@@ -219,6 +219,13 @@ class NativeEngine:
         scored = self._with_relatives(learned, self._score_pairs(learned))
         return scored.sort("a", "b").select("a", "b", "weight", "relative")
 
+    def weigh(self, learned: Learned, pairs: pl.DataFrame) -> pl.Series:
+        """Return the weight of pairs that were scored by another model with the same comparisons."""
+        first = self.people.persons
+        one, other = (pl.col("person"), "record") if "person" in pairs.columns else (pl.col("a") + first, "b")
+        named = pairs.select(one.alias("a"), (pl.col(other) + first).alias("b"), "^gamma_.*$")
+        return match_weight(named, learned.model.comparisons, learned.frequencies).round(9)
+
     def _with_relatives(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
         """Add how well it would explain the agreement of two records if they were of relatives."""
         # All sources' relatives are the same.

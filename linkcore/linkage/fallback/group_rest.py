@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.decisions.contradictions import against_by_comparison, bound_by_third_records
 from linkcore.linkage.decisions.groups import components, group
 from linkcore.linkage.decisions.pair_odds import pair_odds
 from linkcore.linkage.engine.engine import Engine, Learned
@@ -49,6 +50,7 @@ def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked:
     connected = _connected_pairs(scored.pairs, rest, inputs.exclusive)
     pairs = pl.concat([scored.pairs, engine.score_records(learned, connected)]).sort("a", "b")
     odds, unknown = pair_odds(pairs, rest, exclusive=inputs.exclusive)
+    odds = bound_by_third_records(odds, against_by_comparison(pairs, learned.model))
     without_labels = learned.learned_from == "expectation maximisation"
     accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
     kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))

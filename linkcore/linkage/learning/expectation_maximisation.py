@@ -71,7 +71,7 @@ def maximise(
 
     Each pair counts by the probability that it is of one person (Winkler 1988, "Using the EM algorithm for weight
     computation in the Fellegi-Sunter model of record linkage"; Dempster, Laird and Rubin 1977). Pairs that no rule
-    proposes are taken to be of two persons.
+    proposes are taken to be of two persons. Pairs of the same levels and weight are counted, and judged once.
 
     People who live together agree on much, and pairs of them may outnumber pairs of one person. The estimate would then
     settle on them. So they are a class of their own: the comparisons that are known for two persons are given, and only
@@ -86,35 +86,35 @@ def maximise(
 
     given = given or {}
     comparisons = {comparison.name: comparison for comparison in model.comparisons}
-    gammas = {each.name: pairs[each.gamma].to_numpy().astype(np.int64) for each in model.comparisons}
+    patterns = _Patterns.of(pairs, {each.name: each.gamma for each in model.comparisons})
+    gammas = patterns.gammas
     begun = {each.name: np.array(each.by_number(each.m_by_position)) for each in model.comparisons}
     fixed = {
         kind: {name: _fixed_shares(comparisons[name], of_level) for name, of_level in of_kind.items()}
         for kind, of_kind in given.items()
     }
     classes = {ONE_PERSON: begun} | {kind: begun | of_kind for kind, of_kind in fixed.items()}
-    weights = pairs["weight"].to_numpy()
     # Begin with the pairs that are likelier than not if, of all pairs, one is of one person.
-    likely = max(float((weights > math.log2(max(all_pairs, 2))).sum()), 1.0)
+    likely = max(float((pairs["weight"] > math.log2(max(all_pairs, 2))).sum()), 1.0)
     most = all_pairs / (2 * len(classes))
     sizes = dict.fromkeys(classes, min(likely, most))
-    probabilities: dict[str, NDArray[np.float64]] = {}
+    found: dict[str, NDArray[np.float64]] = {}
     for _ in range(_ROUNDS):
-        probabilities = _expect(weights, classes, begun, gammas, sizes=sizes, all_pairs=all_pairs)
+        found = _expect(patterns, classes, begun, sizes=sizes, all_pairs=all_pairs)
         before, classes = (
             classes,
             {
-                kind: {name: _shares(gammas[name], p, begun[name].size) for name in comparisons} | fixed.get(kind, {})
-                for kind, p in probabilities.items()
+                kind: {name: _shares(gammas[name], n, begun[name].size) for name in comparisons} | fixed.get(kind, {})
+                for kind, n in found.items()
             },
         )
-        sizes = {kind: min(float(p.sum()) + 0.5, most) for kind, p in probabilities.items()}
+        sizes = {kind: min(float(n.sum()) + 0.5, most) for kind, n in found.items()}
         if max(float(np.abs(classes[kind][n] - before[kind][n]).max()) for kind in classes for n in begun) < _CONVERGED:
             break
     shares = {
-        kind: {name: _as_shares(comparisons[name], gammas[name], p) for name in comparisons}
+        kind: {name: _as_shares(comparisons[name], gammas[name], n) for name in comparisons}
         | {name: Shares(dict(of_level), sizes[kind]) for name, of_level in given.get(kind, {}).items()}
-        for kind, p in probabilities.items()
+        for kind, n in found.items()
     }
     return Estimate(
         m=shares.pop(ONE_PERSON),
@@ -124,25 +124,71 @@ def maximise(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class _Patterns:
+    """The pairs, counted: few patterns of levels, and few weights of each pattern, stand for many pairs.
+
+    Parameters
+    ----------
+    gammas : mapping of str to numpy.ndarray
+        By comparison, the level of each pattern.
+    pattern, weight, pairs : numpy.ndarray
+        Of each pattern and weight (to a thousandth of a bit): the pattern, the weight, and how many pairs have both.
+    """
+
+    gammas: Mapping[str, "NDArray[np.int64]"]
+    pattern: "NDArray[np.int64]"
+    weight: "NDArray[np.float64]"
+    pairs: "NDArray[np.int64]"
+
+    @classmethod
+    def of(cls, pairs: pl.DataFrame, columns: Mapping[str, str]) -> "_Patterns":
+        """Count pairs with ``weight`` and, by comparison, the column of their level."""
+        import numpy as np
+
+        levels = list(columns.values())
+        # In a fixed order, so that the order of the pairs cannot show in a sum.
+        counted = pairs.group_by(*levels, pl.col("weight").round(3)).len("pairs").sort(*levels, "weight")
+        pattern = counted.select(pl.struct(levels).rle_id()).to_series().to_numpy().astype(np.int64)
+        first = counted.select(levels).unique(maintain_order=True)
+        return cls(
+            {name: first[column].to_numpy().astype(np.int64) for name, column in columns.items()},
+            pattern,
+            counted["weight"].to_numpy(),
+            counted["pairs"].to_numpy().astype(np.int64),
+        )
+
+
 def _expect(
-    weights: "NDArray[np.float64]",
+    patterns: _Patterns,
     classes: Mapping[str, Mapping[str, "NDArray[np.float64]"]],
     begun: Mapping[str, "NDArray[np.float64]"],
-    gammas: Mapping[str, "NDArray[np.int64]"],
     *,
     sizes: Mapping[str, float],
     all_pairs: int,
 ) -> dict[str, "NDArray[np.float64]"]:
-    """Return the probability that each pair is of each class."""
+    """Return how many pairs of each pattern are expected to be of each class."""
     import numpy as np
 
     rest = all_pairs - sum(sizes.values())
     odds = {
-        kind: np.exp2(np.clip(weights + _bits(shares, begun, gammas) + math.log2(sizes[kind] / rest), -1000, 1000))
+        kind: np.exp2(
+            np.clip(
+                patterns.weight
+                + (_bits(shares, begun, patterns.gammas) + math.log2(sizes[kind] / rest))[patterns.pattern],
+                -1000,
+                1000,
+            )
+        )
         for kind, shares in classes.items()
     }
-    whole = 1 + sum(odds.values())
-    return {kind: each / whole for kind, each in odds.items()}
+    of_one_pair = patterns.pairs / (1 + sum(odds.values()))
+    size = next(iter(patterns.gammas.values())).size
+    found: dict[str, NDArray[np.float64]] = {
+        kind: np.bincount(patterns.pattern, each * of_one_pair, minlength=size).astype(np.float64)
+        for kind, each in odds.items()
+    }
+    return found
 
 
 def _bits(
@@ -150,7 +196,7 @@ def _bits(
     begun: Mapping[str, "NDArray[np.float64]"],
     gammas: Mapping[str, "NDArray[np.int64]"],
 ) -> "NDArray[np.float64]":
-    """Return what other shares than those begun with add to each weight."""
+    """Return what other shares than those begun with add to the weight of each pattern."""
     import numpy as np
 
     # A missing value is -1, the last, and adds nothing.
@@ -169,21 +215,21 @@ def _fixed_shares(comparison: Comparison, of_level: Mapping[int, float]) -> "NDA
     return of_whole
 
 
-def _shares(gamma: "NDArray[np.int64]", probabilities: "NDArray[np.float64]", levels: int) -> "NDArray[np.float64]":
+def _shares(gamma: "NDArray[np.int64]", pairs: "NDArray[np.float64]", levels: int) -> "NDArray[np.float64]":
     """Return the share of each level; all levels together get half a pair more, for what is not seen."""
     import numpy as np
 
     judged = gamma >= 0
-    counts = np.bincount(gamma[judged], probabilities[judged], minlength=levels) + 0.5 / levels
+    counts = np.bincount(gamma[judged], pairs[judged], minlength=levels) + 0.5 / levels
     shares: NDArray[np.float64] = counts / counts.sum()
     return shares
 
 
-def _as_shares(comparison: Comparison, gamma: "NDArray[np.int64]", probabilities: "NDArray[np.float64]") -> Shares:
+def _as_shares(comparison: Comparison, gamma: "NDArray[np.int64]", pairs: "NDArray[np.float64]") -> Shares:
     import numpy as np
 
     judged = gamma >= 0
-    counts = np.bincount(gamma[judged], probabilities[judged], minlength=len(comparison.levels))
+    counts = np.bincount(gamma[judged], pairs[judged], minlength=len(comparison.levels))
     total = float(counts.sum())
     # Less than a tenth of a pair is no more than what chance agreements add up to.
     shares = {

@@ -7,13 +7,15 @@ import polars as pl
 
 from linkcore.linkage.engine.engine import Scored
 from linkcore.linkage.fallback.group_rest import group_rest
+from linkcore.linkage.model.model import Comparison, Level, Model
 
-SCHEMA = {"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64, "relative": pl.Float64}
+SCHEMA = {"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64, "relative": pl.Float64, "gamma_name": pl.Int8}
+MODEL = Model((Comparison("name", (Level("ELSE", "Differs", m=0.01, u=0.9),)),), prior=0.1)
 NO_RELATIVES = float("-inf")
 
 
 def scored(*pairs: tuple[int, int, float]) -> pl.DataFrame:
-    return pl.DataFrame([(*pair, NO_RELATIVES) for pair in pairs], schema=SCHEMA, orient="row")
+    return pl.DataFrame([(*pair, NO_RELATIVES, -1) for pair in pairs], schema=SCHEMA, orient="row")
 
 
 def test_a_pair_that_links_connect_is_scored_and_counted_though_no_rule_proposed_it() -> None:
@@ -31,7 +33,7 @@ def test_a_pair_that_links_connect_is_scored_and_counted_though_no_rule_proposed
     inputs: Any = SimpleNamespace(
         records=records, exclusive=frozenset(), exclusive_ranges=[], settings=SimpleNamespace(accept=0.9)
     )
-    learned: Any = SimpleNamespace(learned_from="labels")
+    learned: Any = SimpleNamespace(learned_from="labels", model=MODEL)
     groups = group_rest(engine, learned, inputs, pl.Series([5], dtype=pl.UInt32))
     assert asked == [(0, 2)]
     assert groups.members.rows() == [(0, 0), (1, 0), (2, 0)]
