@@ -22,7 +22,7 @@ from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Fallback
 from linkcore.review.reasons import reason_of_exact, reason_of_open
-from linkcore.schema import FURTHER, IDENTIFIERS, OTHER
+from linkcore.schema import FURTHER, OTHER, RECORDS
 from linkcore.sources.records import standardise
 
 __all__ = ["Explanation", "explain"]
@@ -255,7 +255,7 @@ def _compared(comparison: Comparison) -> list[str]:
     """Return the identifiers that a comparison uses, without columns derived from them."""
     columns = comparison.columns
     further = sorted(name for name in columns if name.startswith(FURTHER))
-    return [name for name in (*IDENTIFIERS, *further) if name in columns]
+    return [name for name in (*RECORDS, *further) if name in columns]
 
 
 def _values(columns: list[str], side: str) -> pl.Expr:

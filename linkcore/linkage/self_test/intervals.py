@@ -78,7 +78,7 @@ def predicted_count(events: float, trials: float, of: int) -> tuple[int, int]:
     >>> predicted_count(0, 1000, 100)
     (0, 1)
     >>> predicted_count(20, 1000, 10_000)
-    (122, 302)
+    (123, 306)
     """
     if trials <= 0 or of <= 0:
         return 0, max(of, 0)

@@ -217,7 +217,7 @@ def test_years_and_months_of_birth_link_nearly_as_whole_dates_do(
         precision, recall = precision_and_recall(ics, *kept, by_parts.placement, name)
         assert precision >= 0.99
         assert recall >= least
-        assert recall > precision_and_recall(ics, *aside, without.placement, name)[1] + 0.25
+        assert recall > precision_and_recall(ics, *aside, without.placement, name)[1] + 0.15
     # Parts are compared where there are partial dates, and nowhere else.
     compared, usually = (
         {made.name: made for made in result.model.comparisons}
