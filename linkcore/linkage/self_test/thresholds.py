@@ -16,6 +16,7 @@ the share of source s among these links.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
@@ -33,10 +34,9 @@ __all__ = ["ACCEPT_WITHOUT_TEST", "Basis", "Threshold", "choose_thresholds"]
 Basis = Literal["own", "pooled", "expected", "seen", "given", "no labels"]
 """How a threshold was chosen.
 
-``own``: certified on the tested records of the source. ``pooled``: certified on those of all sources, because its own
-were too few; raised, if necessary, to where its own show few enough false links. ``expected`` and ``seen``: not
-certified, because too few records were tested. Either the false links that the probabilities predict set the threshold,
-or the false links that the test saw.
+``own``: certified on the tested records of the source. ``pooled``: certified on those of all sources, where its own
+certify no lower one. ``expected`` and ``seen``: not certified, because too few records were tested. Either the false
+links that the probabilities predict set the threshold, or the false links that the test saw.
 ``given``: by the caller. ``no labels``: not at all, because no records have numbers."""
 
 ACCEPT_WITHOUT_TEST: Final = 0.5
@@ -69,9 +69,10 @@ def choose_thresholds(
 
     The estimates set a threshold: few enough false links are predicted by the probabilities of the links to be made,
     and few enough were seen in the test, both over all sources and in the source. A source takes a lower threshold if
-    the test of all sources certifies it and its own test saw few enough false links there, or if its own test certifies
-    it. A threshold that is certified, but higher, is not taken: there, too few records were tested to certify the lower
-    one, and more tested records must not lead to fewer links.
+    the test of all sources certifies it, or if its own test does. A threshold that is certified, but higher, is not
+    taken: too few records were tested to certify the lower one, and more tested records must not lead to fewer links.
+    A source of few links may expect half a false link: then there is most likely none. And its own test must prove that
+    more links are false than the limit before it raises a threshold, since one false link of few is no proof.
 
     ``rows``: outcomes of the half that chooses. ``best_of_open``: ``source`` and ``probability`` of the best candidate
     of each record without a number, 0 without a candidate.
@@ -83,33 +84,39 @@ def choose_thresholds(
     to_link = best_of_open.filter(pl.col("probability") > ACCEPT_WITHOUT_TEST)
     tested = _TestedLinks.of(rows)
     pooled = tested.standing_for(to_link)
-    of_all = _expected_below(to_link["probability"], rate), pooled.seen_below(rate), pooled.certified(rate)
+    of_all = [
+        Threshold(_expected_below(to_link["probability"], rate), "expected"),
+        Threshold(pooled.seen_below(rate), "seen"),
+    ]
+    certified = pooled.certified(rate)
     return {
-        source: _of_source(tested.of_source(source), to_link.filter(source=source)["probability"], of_all, rate)
+        source: _of_source(
+            tested.of_source(source), to_link.filter(source=source)["probability"], of_all, certified, rate
+        )
         for source in sources
     }
 
 
 def _of_source(
-    own: "_TestedLinks", to_link: pl.Series, of_all: tuple[float, float, float | None], rate: float
+    own: "_TestedLinks", to_link: pl.Series, of_all: Sequence[Threshold], certified: float | None, rate: float
 ) -> Threshold:
-    """Choose the threshold of a source by its own test, and by what holds ``of_all``: expected, seen and certified."""
-    expected_of_all, seen_of_all, certified_of_all = of_all
-    # One false link more or less moves the bound of a single source far, so most sources need the test of all.
-    seen, by_own = own.seen_below(rate), own.certified(rate)
-    chosen = [
-        max(
-            Threshold(max(expected_of_all, _expected_below(to_link, rate)), "expected"),
-            Threshold(max(seen_of_all, seen), "seen"),
-            key=_accept,
-        )
-    ]
-    if by_own is not None:
-        chosen.insert(0, Threshold(by_own, "own"))
-    if certified_of_all is not None:
-        chosen.insert(0, Threshold(max(certified_of_all, seen), "pooled"))
+    """Choose the threshold of a source by its own test, the estimates ``of_all``, and what all tests ``certified``."""
+    expected = Threshold(_expected_below(to_link, rate, allowed=_MOST_LIKELY_NONE), "expected")
+    proven = Threshold(own.proven_above(rate), "seen")
     # Of equal ones, the first.
-    return min(chosen, key=_accept)
+    estimated = max(*of_all, expected, proven, key=_accept)
+    by_own = own.certified(rate)
+    # A certificate of all tests says nothing of a source that no test is about.
+    by_all = None if certified is None or own.rows.is_empty() else max(certified, proven.accept)
+    certificates = [] if by_all is None else [Threshold(by_all, "pooled")]
+    if by_own is not None:
+        certificates.append(Threshold(by_own, "own"))
+    best = min(certificates, key=_accept, default=estimated)
+    if best.accept <= estimated.accept:
+        return best
+    # Where no tested link lies between the two, the certificate is about both.
+    between = own.rows.filter(pl.col("probability") >= estimated.accept, pl.col("probability") < best.accept)
+    return Threshold(estimated.accept, best.basis) if between.is_empty() else estimated
 
 
 def _accept(threshold: Threshold) -> float:
@@ -147,23 +154,24 @@ class _TestedLinks:
         return _TestedLinks(weighted.drop("links"))
 
     def certified(self, rate: float) -> float | None:
-        """Return the lowest threshold that is certified; None without any."""
+        """Return the lowest threshold that is certified; None without any. It is a tested probability."""
         import numpy as np
 
         totals, wrong, cases = self._sums
         _, high = exact_interval(wrong / totals, cases)
         holds = np.flatnonzero(high <= rate)
-        return self._threshold(int(holds[-1])) if holds.size else None
+        return _accepting(self.rows["probability"], self._ends, int(holds[-1])) if holds.size else None
 
     def seen_below(self, rate: float) -> float:
-        """Return the lowest threshold at which the false links seen are few enough; without any, the highest."""
-        import numpy as np
-
-        if self.rows.is_empty():
-            return ACCEPT_WITHOUT_TEST
+        """Return the lowest threshold at which the false links seen are few enough."""
         totals, wrong, _ = self._sums
-        holds = np.flatnonzero(wrong <= rate * totals)
-        return self._threshold(int(holds[-1]) if holds.size else 0)
+        return _lowest(self.rows["probability"], self._ends, wrong <= rate * totals)
+
+    def proven_above(self, rate: float) -> float:
+        """Return the lowest threshold at which the test does not prove that more links are false."""
+        totals, wrong, cases = self._sums
+        low, _ = exact_interval(wrong / totals, cases)
+        return _lowest(self.rows["probability"], self._ends, low <= rate)
 
     @cached_property
     def _ends(self) -> "NDArray[np.int64]":
@@ -184,21 +192,28 @@ class _TestedLinks:
         cases = np.minimum.accumulate((totals**2 / squares)[::-1])[::-1]
         return totals, wrong, cases
 
-    def _threshold(self, position: int) -> float:
-        return _accepting(self.rows["probability"], self._ends, position)
 
+def _expected_below(to_link: pl.Series, rate: float, allowed: float = 0.0) -> float:
+    """Return the lowest threshold at which the records to be linked have few enough false links, as they predict.
 
-def _expected_below(to_link: pl.Series, rate: float) -> float:
-    """Return the lowest threshold at which the records to be linked have few enough false links, as they predict."""
+    ``allowed``: so many false links are few enough, whatever their share.
+    """
     import numpy as np
 
     probability = to_link.sort(descending=True)
-    if probability.is_empty():
-        return ACCEPT_WITHOUT_TEST
     ends = _last_of_each(probability)
     expected = np.cumsum(1 - probability.to_numpy())[ends]
-    holds = np.flatnonzero(expected <= np.maximum(rate * (ends + 1), _MOST_LIKELY_NONE))
-    return _accepting(probability, ends, int(holds[-1]) if holds.size else 0)
+    return _lowest(probability, ends, expected <= np.maximum(rate * (ends + 1), allowed))
+
+
+def _lowest(probability: pl.Series, ends: "NDArray[np.int64]", holds: "NDArray[np.bool_]") -> float:
+    """Return the lowest threshold that holds: 0.5 if the lowest of all does; the highest probability if none does."""
+    import numpy as np
+
+    if holds.size == 0 or holds[-1]:
+        return ACCEPT_WITHOUT_TEST
+    found = np.flatnonzero(holds)
+    return _accepting(probability, ends, int(found[-1])) if found.size else float(probability[0])
 
 
 def _last_of_each(probability: pl.Series) -> "NDArray[np.int64]":
@@ -209,10 +224,10 @@ def _last_of_each(probability: pl.Series) -> "NDArray[np.int64]":
 
 def _accepting(probability: pl.Series, ends: "NDArray[np.int64]", last: int) -> float:
     """Return the threshold that accepts the probabilities up to the last of these ends."""
-    if last == ends.size - 1:
-        return ACCEPT_WITHOUT_TEST
     lowest = int(ends[last])
-    return _rounded_down(float(probability[lowest]), float(probability[lowest + 1]))
+    is_lowest_of_all = last == ends.size - 1
+    next_lower = ACCEPT_WITHOUT_TEST if is_lowest_of_all else float(probability[lowest + 1])
+    return _rounded_down(float(probability[lowest]), next_lower)
 
 
 def _rounded_down(lowest: float, next_lower: float) -> float:

@@ -52,6 +52,10 @@ def upper(events: float, trials: float) -> float:
     return float(beta.ppf(0.975, events + 1, trials - events)) if events < trials else 1.0
 
 
+def lower(rate: float, cases: float) -> float:
+    return float(beta.ppf(0.025, rate * cases, cases - rate * cases + 1)) if rate else 0.0
+
+
 def in_all(accepted: Sequence[Row], weights: dict[Row, float]) -> tuple[float, float, float]:
     """Sum of all weights, sum of the weights of wrong links, and effective number of persons."""
     of_person: dict[int, float] = defaultdict(float)
@@ -80,24 +84,35 @@ def by_threshold(rows: Sequence[Row], weights: dict[Row, float]) -> list[tuple[f
 def slow_certified(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> float | None:
     for at, total, wrong, cases in by_threshold(rows, weights):
         if upper(wrong / total * cases, cases) <= rate:
-            return 0.5 if at == min(each.probability for each in rows) else at
+            return at
     return None
 
 
+def lowest(found: Sequence[tuple[float, bool]]) -> float:
+    """The lowest probability that holds; 0.5 if it is the lowest of all, the highest if none holds."""
+    for at, holds in sorted(found):
+        if holds:
+            return 0.5 if at == min(found)[0] else at
+    return max((at for at, _ in found), default=0.5)
+
+
 def slow_seen(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> float:
-    for at, total, wrong, _ in by_threshold(rows, weights):
-        if wrong / total <= rate:
-            return 0.5 if at == min(each.probability for each in rows) else at
-    return max((each.probability for each in rows), default=0.5)
+    return lowest([(at, wrong / total <= rate) for at, total, wrong, _ in by_threshold(rows, weights)])
 
 
-def slow_expected(to_link: Sequence[float], rate: float) -> float:
+def slow_proven(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> float:
+    return lowest(
+        [(at, lower(wrong / total, cases) <= rate) for at, total, wrong, cases in by_threshold(rows, weights)]
+    )
+
+
+def slow_expected(to_link: Sequence[float], rate: float, allowed: float = 0.0) -> float:
     """The lowest probability so that the false links that all of at least this probability predict are few enough."""
-    for at in sorted(set(to_link)):
+    found = []
+    for at in set(to_link):
         accepted = [each for each in to_link if each >= at]
-        if sum(1 - each for each in accepted) <= max(rate * len(accepted), 0.5):
-            return 0.5 if at == min(to_link) else at
-    return max(to_link, default=0.5)
+        found.append((at, sum(1 - each for each in accepted) <= max(rate * len(accepted), allowed)))
+    return lowest(found)
 
 
 def slow_choice(rows: Sequence[Row], to_link: dict[int, Sequence[float]], rate: float) -> dict[int, Threshold]:
@@ -110,19 +125,25 @@ def slow_choice(rows: Sequence[Row], to_link: dict[int, Sequence[float]], rate: 
     counted = [each for each in rows if to_link.get(each.source)]
     pooled = {each: each.reweighted / of_source[each.source] * len(to_link[each.source]) for each in counted}
     certified = slow_certified(counted, pooled, rate)
-    together = [each for its in to_link.values() for each in its]
+    of_all = [
+        (slow_expected([each for its in to_link.values() for each in its], rate), "expected"),
+        (slow_seen(counted, pooled, rate), "seen"),
+    ]
     chosen = {}
     for source, wanted in to_link.items():
         its = [each for each in rows if each.source == source]
-        seen = slow_seen(its, own, rate)
-        expected = max(slow_expected(wanted, rate), slow_expected(together, rate))
-        estimates = [(expected, "expected"), (max(seen, slow_seen(counted, pooled, rate)), "seen")]
-        possible_thresholds = [(*max(estimates, key=lambda each: each[0]),)]
+        proven = slow_proven(its, own, rate)
+        estimates = [*of_all, (slow_expected(wanted, rate, 0.5), "expected"), (proven, "seen")]
+        accept, basis = max(estimates, key=lambda each: each[0])
+        certificates = [(max(certified, proven), "pooled")] if certified is not None and its else []
         if (by_own := slow_certified(its, own, rate)) is not None:
-            possible_thresholds.insert(0, (by_own, "own"))
-        if certified is not None:
-            possible_thresholds.insert(0, (max(certified, seen), "pooled"))
-        accept, basis = min(possible_thresholds, key=lambda each: each[0])
+            certificates.append((by_own, "own"))
+        if certificates:
+            bar, of_bar = min(certificates, key=lambda each: each[0])
+            if bar <= accept:
+                accept, basis = bar, of_bar
+            elif not any(accept <= each.probability < bar for each in its):
+                basis = of_bar
         chosen[source] = Threshold(accept, basis)  # type: ignore[arg-type]
     return chosen
 
@@ -193,14 +214,16 @@ def test_a_source_keeps_its_own_threshold_if_that_of_all_sources_is_higher() -> 
     bad = [row(1000 + at, 0.9, right=at % 4 > 0, source=1) for at in range(400)]
     bad += [row(2000 + at, 0.99, source=1) for at in range(400)]
     found = choose_thresholds(frame(good + bad), surely({0: 100, 1: 100}), max_false_link_rate=0.02)
-    assert found == {0: Threshold(0.5, "own"), 1: Threshold(0.99, "pooled")}
+    assert found == {0: Threshold(0.9, "own"), 1: Threshold(0.99, "pooled")}
 
 
 def test_a_source_with_few_records_gets_the_threshold_of_all_sources() -> None:
     many = [row(at, 0.9) for at in range(400)] + [row(1000 + at, 0.7, right=at % 4 > 0) for at in range(100)]
     few = [row(2000 + at, 0.8, source=1) for at in range(5)]
     found = choose_thresholds(frame(many + few), surely({0: 99, 1: 1, 2: 50}), max_false_link_rate=0.02)
-    assert found[1] == found[2] == Threshold(0.8, "pooled")
+    assert found[1] == Threshold(0.8, "pooled")
+    # No test is about source 2, so no certificate is.
+    assert found[2] == Threshold(0.8, "seen")
 
 
 def test_the_threshold_of_all_sources_is_raised_for_a_source_with_too_many_false_links() -> None:
@@ -296,7 +319,7 @@ def test_a_source_whose_rows_have_no_weight_gets_the_threshold_of_all_sources() 
     rows = [row(at, 0.9) for at in range(100)] + [row(1000 + at, 0.6, right=False) for at in range(20)]
     for_nobody = [row(2000 + at, 0.8, source=1, weight=0.0) for at in range(50)]
     found = choose_thresholds(frame(rows + for_nobody), surely({0: 5, 1: 0}), max_false_link_rate=0.05)
-    assert found == dict.fromkeys((0, 1), Threshold(0.9, "pooled"))
+    assert found == {0: Threshold(0.9, "pooled"), 1: Threshold(0.9, "seen")}
     nothing = choose_thresholds(frame(for_nobody), surely({1: 0}), max_false_link_rate=0.05)
     assert nothing == {1: Threshold(0.5, "expected")}
 
@@ -308,3 +331,26 @@ def test_a_certified_threshold_that_is_higher_than_the_estimates_ask_for_is_not_
     for surest in (few, many):
         (found,) = choose_thresholds(frame(likely + surest), surely({0: 100}), max_false_link_rate=0.003).values()
         assert found == Threshold(0.5, "expected")
+
+
+def test_a_certificate_is_not_about_records_unlike_all_that_were_tested() -> None:
+    tested = frame([row(at, 0.999) for at in range(4000)])
+    to_link = open_records({0: [0.9999] * 500 + [0.55] * 400, 1: [0.6] * 5000})
+    found = choose_thresholds(tested, to_link, max_false_link_rate=0.002)
+    assert found == {0: Threshold(0.999, "pooled"), 1: Threshold(0.9999, "expected")}
+
+
+def test_where_no_threshold_is_good_enough_only_the_surest_are_accepted() -> None:
+    tested = frame([row(at, 0.99, right=at % 30 > 0) for at in range(300)])
+    (found,) = choose_thresholds(tested, open_records({0: [0.6] * 5000}), max_false_link_rate=0.002).values()
+    assert found == Threshold(0.99, "seen")
+
+
+def test_one_false_link_of_few_does_not_raise_the_threshold_of_a_source() -> None:
+    sure = [row(at, 0.99) for at in range(4000)]
+    few = [row(5000 + at, 0.95, right=at > 0, source=1) for at in range(300)]
+    found = choose_thresholds(frame(sure + few), surely({0: 2000, 1: 200}), max_false_link_rate=0.005)
+    assert found[1] == Threshold(0.5, "pooled")
+    many_false = [each._replace(right=each.record % 10 > 0) for each in few]
+    found = choose_thresholds(frame(sure + many_false), surely({0: 2000, 1: 20}), max_false_link_rate=0.005)
+    assert found[1] == Threshold(0.95, "pooled")
