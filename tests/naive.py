@@ -180,7 +180,9 @@ def full_name(text: str | None) -> tuple[str | None, str | None, str | None, str
     while titles and (titles == len(words) or not is_letter(words[titles][:1] or "-")):
         titles -= 1
     untitled = " ".join(words[titles:])
-    whole = without_suffixes(untitled)
+    first, comma, last = untitled.partition(",")
+    initials = comma and " " not in first.removesuffix(" ") and last.strip(" ").upper() in {"QC", "KC", "JP"} and first
+    whole = untitled if initials else without_suffixes(untitled)
     guessed = False
     if "," in whole:
         family, _, given = whole.partition(",")
@@ -190,7 +192,12 @@ def full_name(text: str | None) -> tuple[str | None, str | None, str | None, str
         if space and last.upper() in full_names.TITLES:
             given = start
     else:
-        given, family, guessed = parts_of_name(whole, titled=untitled != plain)
+        titled = untitled != plain
+        given, family, guessed = parts_of_name(whole, titled=titled)
+        words = whole.split(" ")
+        in_capitals = any(map(is_capital, whole)) and not any(map(is_small, whole))
+        particle_first = len(words) > 1 and words[0].upper() in full_names.PARTICLES
+        guessed = guessed or (not titled and (in_capitals or particle_first))
     given_name, family_name = name(given, "given")[0], name(family, "family")[0]
     together = " ".join(part for part in (given_name, family_name) if part is not None)
     if together == "":

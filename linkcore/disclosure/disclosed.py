@@ -31,6 +31,7 @@ import polars as pl
 
 from linkcore.disclosure.cells import cells_of
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded, suppressed
+from linkcore.linkage.self_test.rates import Rate
 from linkcore.quality.group_rates import group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.tables import QUALITY_TABLES
@@ -155,6 +156,7 @@ def _of_fallback(
         ),
         lambda row: _estimate(row, "rate", row["cases"]),
     )
+    rates = _mapped(rates, _predicted)
     return replace(
         fallback,
         sources=shown.table("sources", fallback.sources).with_columns(pl.col("pi").round(3)),
@@ -179,17 +181,18 @@ def _of_fallback(
 
 
 def _without_few(rates: pl.DataFrame) -> pl.DataFrame:
-    """Leave out what a suppressed count could be worked out from.
+    """Leave out the rates of missed links from which a suppressed number of links could be worked out."""
+    few = pl.col("of").is_null().any().over("source", "dimension", "group")
+    shown = ~few | (pl.col("measure") != "missed links")
+    return rates.with_columns(pl.when(shown).then(pl.col("rate", "low", "high")).name.keep())
 
-    Missed links are estimated from the number of links made, so that both are suppressed together. What a run is
-    predicted to have is at most ``of``.
-    """
-    cell = ["source", "dimension", "group"]
-    few = pl.col("of").is_null().any().over(cell)
-    return rates.with_columns(
-        pl.when(~few | (pl.col("measure") != "missed links")).then(pl.col("rate", "low", "high")).name.keep(),
-        pl.when(~few).then(pl.col("fewest", "most")).name.keep(),
-    )
+
+def _predicted(row: Mapping[str, Any]) -> dict[str, int | None]:
+    """Predict a count anew from what is shown, so that it tells no more than that."""
+    if row["rate"] is None or row["of"] is None:
+        return {"fewest": None, "most": None}
+    fewest, most = Rate(row["rate"], row["cases"]).predicted(row["of"])
+    return {"fewest": fewest, "most": most}
 
 
 def _of_truth(truth: pl.DataFrame, cases: Mapping[tuple[str, str], float]) -> pl.DataFrame:

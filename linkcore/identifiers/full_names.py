@@ -49,6 +49,11 @@ _BEFORE_INITIALS: Final = r"^([^ ]*\p{L}{2}[^ ]*(?: [^ ]*\p{L}{2}[^ ]*)*)((?: \p
 _FROM_PARTICLE: Final = rf"(?i)^([^ ].*?)( (?:{'|'.join(PARTICLES)}) .+)$"
 _LAST_WORD: Final = r"^(.+)( [^ ]+)$"
 
+_PARTICLE_FIRST: Final = rf"(?i)^(?:{'|'.join(PARTICLES)}) "
+
+# After one word and a comma, these are initials: SMITH, JP. After several words they are an honour: John Smith, JP.
+_INITIALS: Final = r"(?i)^[^ ,]+ ?, ?(?:QC|KC|JP)$"
+
 _WITH_COMMA: Final = r"\p{L}{2}[^,]*, *\p{L}"
 _WITH_TITLE: Final = rf"(?i)^ *{_TITLE}[. ]+[^ ,]+ +[^ ,]"
 
@@ -60,8 +65,9 @@ def standardise(column: pl.Expr) -> pl.Expr:
 
     - Titles (Mrs, Dr, Lord) and suffixes (Jr, OBE) are dropped.
     - A comma ends the family name. Without one, the family name is the last word, or begins at a particle (van, bin).
-    - Words in capitals before other words, and words before initials, are the family name. Such a name, and a single
-      word without a title, is ``unclear``: what comes first is a guess. A single word is taken for a family name.
+    - Words in capitals before other words, and words before initials, are the family name. A single word is too.
+    - A name is ``unclear`` where what comes first is a guess: such a name, and, without a title, a single word, a name
+      all in capitals, and one that begins with a particle.
     - The two parts are then read as :func:`linkcore.identifiers.names.standardise` reads them.
 
     Examples
@@ -89,7 +95,11 @@ def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         .struct.with_fields(
             untitled=plain.str.replace(_TRAILING_TITLE, "").str.replace(_LEADING_TITLES, "${1}"),
         )
-        .struct.with_fields(name=untitled.str.replace(_TRAILING_SUFFIXES, "${1}"))
+        .struct.with_fields(
+            name=pl.when(untitled.str.contains(_INITIALS))
+            .then(untitled)
+            .otherwise(untitled.str.replace(_TRAILING_SUFFIXES, "${1}"))
+        )
         .struct.with_fields(ordered=name.str.contains(",", literal=True))
         .struct.with_fields(guess=pl.when(~ordered).then(pl.coalesce(_split(name, _IN_CAPITALS, _BEFORE_INITIALS))))
         .struct.with_fields(
@@ -114,10 +124,7 @@ def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
             .then(found.struct.field("status").cast(pl.String))
             .when(given.struct.field("value").is_null() & family.struct.field("value").is_null())
             .then(pl.lit("non_name"))
-            .when(
-                pl.field("guess").is_not_null()
-                | (~ordered & name.str.contains(" ", literal=True).not_() & (plain == untitled))
-            )
+            .when(pl.field("guess").is_not_null() | (~ordered & (plain == untitled) & _could_be_turned_round(name)))
             .then(pl.lit("unclear"))
             .otherwise(pl.lit("valid"))
             .cast(STATUS)
@@ -129,6 +136,12 @@ def _standardise(column: pl.Expr, dtype: pl.DataType) -> pl.Expr:
         .struct.with_fields(value=pl.when(given.is_not_null() | family.is_not_null()).then(_joined(given, family)))
         .struct.eval(pl.field("value"), given, family, status)
     )
+
+
+def _could_be_turned_round(name: pl.Expr) -> pl.Expr:
+    """Return whether a name may begin with the family name: one word, one all in capitals, or with a particle first."""
+    in_capitals = name.str.contains(r"\p{Lu}") & ~name.str.contains(r"\p{Ll}")
+    return ~name.str.contains(" ", literal=True) | in_capitals | name.str.contains(_PARTICLE_FIRST)
 
 
 def _without_asides(text: pl.Expr) -> pl.Expr:

@@ -256,9 +256,10 @@ class Source:
         if self.columns is not None:
             return {standard: self.columns[standard] for standard in IDENTIFIERS if standard in self.columns}
         untaken = [standard for standard in IDENTIFIERS if standard not in (self.further or ())]
-        found = {standard: standard for standard in untaken if self._is_column(standard)}
-        if not found.keys().isdisjoint(PARTS_OF_NAME):
-            found.pop("full_name", None)
+        found = {each: each for each in untaken if each != "full_name" and self._is_column(each)}
+        # Beside its parts, a whole name says nothing new.
+        if "full_name" in untaken and found.keys().isdisjoint(PARTS_OF_NAME) and self._is_column("full_name"):
+            found["full_name"] = "full_name"
         return found
 
     @cached_property

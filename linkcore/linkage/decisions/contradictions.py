@@ -4,11 +4,15 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.decisions.groups import components
 from linkcore.linkage.model.model import Comparison, Model
 
 __all__ = ["against_by_comparison", "bound_by_third_records"]
 
 _PREFIX: Final = "against_"
+
+# Bounds the memory: the third records of so many pairs are looked at at once.
+_PAIRS: Final = 100_000
 
 
 def against_by_comparison(pairs: pl.DataFrame, model: Model) -> pl.DataFrame:
@@ -79,22 +83,40 @@ def bound_by_third_records(odds: pl.DataFrame, against: pl.DataFrame) -> pl.Data
         links.select("pair", pl.col(one).alias("record"), pl.col(other).alias("third"))
         for one, other in (("a", "b"), ("b", "a"))
     )
+    negative = _connected(numbered.filter(pl.col("odds") < 0), links)
+    sure = 1 / (1 + 2.0 ** -odds["odds"])
+    parts = [pl.DataFrame(schema={"pair": numbered.schema["pair"], "left": pl.Float64})]
+    parts += [_least_against(some, of_record, odds["odds"], sure, against) for some in negative.iter_slices(_PAIRS)]
+    return numbered.join(pl.concat(parts), on="pair", how="left", maintain_order="left").select(
+        "a", "b", pl.max_horizontal("odds", "left").alias("odds")
+    )
+
+
+def _connected(pairs: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
+    """Leave out the pairs whose records no links connect: they have no third record."""
+    component = components(links)
+    return (
+        pairs.join(component.select(a="record", component="component"), on="a")
+        .join(component.select(b="record", component="component"), on=["b", "component"])
+        .select("pair", "a", "b")
+        .sort("pair")
+    )
+
+
+def _least_against(
+    pairs: pl.DataFrame, of_record: pl.DataFrame, odds: pl.Series, sure: pl.Series, against: pl.DataFrame
+) -> pl.DataFrame:
+    """Return ``pair`` and ``left``: the least that any third record that links to both leaves against the pair."""
     # Only row numbers are joined: a large component has many paths.
     paths = (
-        numbered.filter(pl.col("odds") < 0)
-        .select("pair", "a", "b")
-        .join(of_record.select("third", a="record", link_of_a="pair"), on="a")
+        pairs.join(of_record.select("third", a="record", link_of_a="pair"), on="a")
         .join(of_record.select("third", b="record", link_of_b="pair"), on=["b", "third"])
         .select("pair", "link_of_a", "link_of_b")
     )
-    sure = 1 / (1 + 2.0 ** -odds["odds"])
     both_hold = sure.gather(paths["link_of_a"]) * sure.gather(paths["link_of_b"])
-    direct = odds["odds"].gather(paths["pair"])
+    direct = odds.gather(paths["pair"])
     left = (both_hold * 2.0 ** _news(against, paths) + (1 - both_hold) * 2.0**direct).log(2)
-    least = paths.select("pair", left.alias("left")).group_by("pair").agg(pl.col("left").max())
-    return numbered.join(least, on="pair", how="left", maintain_order="left").select(
-        "a", "b", pl.max_horizontal("odds", "left").alias("odds")
-    )
+    return paths.select("pair", left.alias("left")).group_by("pair").agg(pl.col("left").max())
 
 
 def _news(against: pl.DataFrame, paths: pl.DataFrame) -> pl.Series:

@@ -1,7 +1,7 @@
 """Learning from what an engine counts: from labels, without labels, or only of relatives, if a model is given."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -68,7 +68,9 @@ def learn_from_labels(engine: Engine, labelled: pl.DataFrame, seed: int) -> Lear
     )
 
 
-def learn_without_labels(engine: Engine, apart: Sequence[tuple[int, int]], seed: int) -> Learned:
+def learn_without_labels(
+    engine: Engine, apart: Sequence[tuple[int, int]], seed: int, usable: Callable[[pl.DataFrame], pl.DataFrame]
+) -> Learned:
     """Learn u from random pairs, and m from all pairs that the blocking rules propose.
 
     Some of the random pairs are of one person. Where agreement is rare, as on a birth date, they may be most of those
@@ -76,13 +78,14 @@ def learn_without_labels(engine: Engine, apart: Sequence[tuple[int, int]], seed:
     are learned in turn until u settles.
 
     ``apart``: first and last record of each range of records of which no two are of one person.
+    ``usable``: returns those of the pairs with persons that may be learned from.
     """
     counts = engine.count_random(seed)
     u = shares_of_levels(engine.comparisons, counts.all_pairs)
     model = _model(engine, with_probabilities(engine.comparisons, m=begin(engine.comparisons), u=u))
     start = Learned(model, engine.frequencies(model), "expectation maximisation")
     if engine.listed:
-        pairs = engine.score_with_persons(start, all_pairs=True).pairs
+        pairs = usable(engine.score_with_persons(start, all_pairs=True).pairs)
     else:
         records = pl.int_range(engine.records, dtype=pl.UInt32, eager=True)
         pairs = engine.score_among_records(start, records, apart, all_pairs=True).pairs

@@ -211,13 +211,13 @@ class NativeEngine:
         return scored.with_columns(pl.col("a", "b") - first).sort("a", "b")
 
     def score_persons(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
-        """Score given pairs of persons, as if the one were a record."""
-        ordered = pairs.select(
-            pl.min_horizontal("a", "b").alias("join_key_l"), pl.max_horizontal("a", "b").alias("join_key_r")
-        ).unique()
-        make_table(self.people.connection, "pairs", ordered)
+        """Score given pairs of persons, as if the one were a record, whichever makes them more alike."""
+        both = pl.concat(pairs.select(join_key_l=one, join_key_r=other) for one, other in (("a", "b"), ("b", "a")))
+        make_table(self.people.connection, "pairs", both.unique())
         scored = self._with_relatives(learned, self._score_pairs(learned))
-        return scored.sort("a", "b").select("a", "b", "weight", "relative")
+        ordered = scored.with_columns(pl.min_horizontal("a", "b").alias("a"), pl.max_horizontal("a", "b").alias("b"))
+        best = ordered.sort("a", "b", "weight", "relative", descending=[False, False, True, True])
+        return best.unique(["a", "b"], keep="first", maintain_order=True).select("a", "b", "weight", "relative")
 
     def weigh(self, learned: Learned, pairs: pl.DataFrame) -> pl.Series:
         """Return the weight of pairs that were scored by another model with the same comparisons."""

@@ -1,6 +1,7 @@
 """First round: the model, given or learned."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import polars as pl
@@ -9,6 +10,7 @@ from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels, use_given_models
 from linkcore.linkage.exact.alternatives import beside_labelled
 from linkcore.linkage.fallback.inputs import FallbackInputs
+from linkcore.linkage.fallback.person_scores import without_replaced
 from linkcore.linkage.learning.labels import labelled_records, reviewed_records
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.model.splink_json import read_models
@@ -39,7 +41,8 @@ def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, M
     counts["labels"] = labelled.height
     if labelled.height >= ENOUGH_LABELS:
         return learn_from_labels(engine, beside_labelled(labelled, inputs.taught, inputs.sources), seed), counts
-    return learn_without_labels(engine, inputs.exclusive_ranges, seed), counts
+    # A hidden record would agree with what only it has taught of its person.
+    return learn_without_labels(engine, inputs.exclusive_ranges, seed, partial(without_replaced, inputs)), counts
 
 
 def _use_given(engine: Engine, inputs: FallbackInputs, models: Mapping[str | None, Model], seed: int) -> Learned:

@@ -11,7 +11,7 @@ from linkcore.linkage.exact.alternatives import with_alternatives
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.sampling import person_fingerprints
 
-__all__ = ["PersonScores", "engine_tables", "same_person", "score_with_persons"]
+__all__ = ["PersonScores", "engine_tables", "same_person", "score_with_persons", "without_replaced"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,10 +62,9 @@ def score_with_persons(engine: Engine, learned: Learned, inputs: FallbackInputs)
     stood_in = hidden.stand_ins["person_id"].cast(pl.UInt32)
     # By the engine's id of a person: a stand-in has an id of its own.
     person_of = pl.concat([pl.int_range(inputs.persons, dtype=pl.UInt32, eager=True), stood_in])
-    replaced = pl.concat([stood_in, hidden.removed_persons]).cast(pl.UInt32).implode()
 
     def of_hidden(pairs: pl.DataFrame) -> pl.DataFrame:
-        found = pairs.filter(pl.col("record") >= first_hidden, ~pl.col("person").is_in(replaced))
+        found = without_replaced(inputs, pairs.filter(pl.col("record") >= first_hidden))
         return found.with_columns(
             person_of[found["person"]].alias("person"), hidden_position[found["record"] - first_hidden].alias("record")
         )
@@ -78,6 +77,14 @@ def score_with_persons(engine: Engine, learned: Learned, inputs: FallbackInputs)
         compared=scored.compared,
         left_out=scored.left_out,
     )
+
+
+def without_replaced(inputs: FallbackInputs, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Leave out pairs of a hidden record and a person who is listed otherwise, or not at all, without it."""
+    hidden = inputs.hidden
+    replaced = pl.concat([hidden.stand_ins["person_id"].cast(pl.UInt32), hidden.removed_persons.cast(pl.UInt32)])
+    is_hidden = pl.col("record") >= inputs.compared.height
+    return pairs.filter(~(is_hidden & pl.col("person").is_in(replaced.implode())))
 
 
 def _true_pairs(inputs: FallbackInputs, person_of: pl.Series) -> pl.DataFrame:

@@ -43,7 +43,7 @@ ACCEPT_WITHOUT_TEST: Final = 0.5
 """The threshold where nothing can be tested; no threshold is lower."""
 
 _MOST_LIKELY_NONE: Final = 0.5
-"""Where half a false link is expected, there is most likely none. A source of few links may expect as many."""
+"""Where half a false link is expected, there is most likely none. So few are few enough, whatever their share."""
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def choose_thresholds(
     and few enough were seen in the test, both over all sources and in the source. A source takes a lower threshold if
     the test of all sources certifies it, or if its own test does. A threshold that is certified, but higher, is not
     taken: too few records were tested to certify the lower one, and more tested records must not lead to fewer links.
-    A source of few links may expect half a false link: then there is most likely none. And its own test must prove that
-    more links are false than the limit before it raises a threshold, since one false link of few is no proof.
+    Of few links, half a false one may be expected: then there is most likely none. And the test of a source must prove
+    that more links are false than the limit before it raises a threshold, since one false link of few is no proof.
 
     ``rows``: outcomes of the half that chooses. ``best_of_open``: ``source`` and ``probability`` of the best candidate
     of each record without a number, 0 without a candidate.
@@ -101,7 +101,7 @@ def _of_source(
     own: "_TestedLinks", to_link: pl.Series, of_all: Sequence[Threshold], certified: float | None, rate: float
 ) -> Threshold:
     """Choose the threshold of a source by its own test, the estimates ``of_all``, and what all tests ``certified``."""
-    expected = Threshold(_expected_below(to_link, rate, allowed=_MOST_LIKELY_NONE), "expected")
+    expected = Threshold(_expected_below(to_link, rate), "expected")
     proven = Threshold(own.proven_above(rate), "seen")
     # Of equal ones, the first.
     estimated = max(*of_all, expected, proven, key=_accept)
@@ -193,17 +193,16 @@ class _TestedLinks:
         return totals, wrong, cases
 
 
-def _expected_below(to_link: pl.Series, rate: float, allowed: float = 0.0) -> float:
-    """Return the lowest threshold at which the records to be linked have few enough false links, as they predict.
-
-    ``allowed``: so many false links are few enough, whatever their share.
-    """
+def _expected_below(to_link: pl.Series, rate: float) -> float:
+    """Return the lowest threshold at which the records to be linked have few enough false links, as they predict."""
     import numpy as np
 
     probability = to_link.sort(descending=True)
     ends = _last_of_each(probability)
     expected = np.cumsum(1 - probability.to_numpy())[ends]
-    return _lowest(probability, ends, expected <= np.maximum(rate * (ends + 1), allowed))
+    holds = expected <= np.maximum(rate * (ends + 1), _MOST_LIKELY_NONE)
+    # A link that is sure enough by itself would do.
+    return _lowest(probability, ends, holds) if holds.any() or not holds.size else 1 - rate
 
 
 def _lowest(probability: pl.Series, ends: "NDArray[np.int64]", holds: "NDArray[np.bool_]") -> float:

@@ -89,8 +89,8 @@ def _nothing_usable(completeness: pl.DataFrame) -> Iterator[str]:
     nothing = completeness.filter(pl.col("source") != ALL, pl.col("records") > 0, pl.col("usable") == 0)
     if nothing.height:
         columns = nothing.select("source", "identifier").iter_rows()
-        named = listed([f"{in_words(identifier)} of {source}" for source, identifier in columns])
-        yield f"Nothing usable: no record has a usable {named}. Check that the right column is given, and its format."
+        named = listed([f"{in_words(identifier)} ({source})" for source, identifier in columns])
+        yield f"Nothing usable: no value of {named} can be used. Check that the right column is given, and its format."
 
 
 def _whole_names(set_aside: pl.DataFrame) -> Iterator[str]:
@@ -99,7 +99,7 @@ def _whole_names(set_aside: pl.DataFrame) -> Iterator[str]:
     for source, identifier in found.select("source", "identifier").iter_rows() if found.height else ():
         yield (
             f"Names: {in_words(identifier)} of {source} mostly holds whole names, so hardly any name agrees. Map the "
-            "column to full_name instead, and link again."
+            "column to full_name instead of the parts of a name, and link again."
         )
 
 
@@ -124,8 +124,8 @@ def _left_out(fallback: FallbackQuality) -> Iterator[str]:
     if untested.height:
         named = listed([f"{source} ({count(linked)} links)" for source, linked in untested.iter_rows()])
         yield (
-            f"Not in the estimates: {named}. None of its records has an NHS Number to test with, so the rates of wrong "
-            f"and missed links leave it out. {_REVIEW}"
+            f"Not in the estimates: {named}. No record with an NHS Number could be tested there, so no rate of wrong "
+            f"or missed links is about these links. {_REVIEW}"
         )
 
 

@@ -22,8 +22,8 @@ _MEASURES = ("false links", "missed links")
 _BASES = {
     "own": "tests on its own records",
     "pooled": "tests on all sources",
-    "expected": "predicted false links (too few tests)",
-    "seen": "false links seen (too few tests)",
+    "expected": "what the probabilities predict; too few tests to certify",
+    "seen": "what the tests saw; too few to certify",
     "given": "the settings",
     "no labels": "no test: 0.5 or more",
 }
@@ -57,7 +57,7 @@ def estimates_section(quality: Quality) -> Section | None:
         parts.append(_calibration(fallback.calibration))
     if fallback.candidates.height:
         heads = {"usable_identifiers": "usable identifiers", "found": "compared with their person"}
-        caption = "Blocking: tested records that were compared with their own person"
+        caption = "Blocking, counted in the test: records that were compared with their person"
         tables = [table(fallback.candidates, caption, heads=heads)]
         if fallback.blocking.height:
             heads = {
@@ -66,7 +66,7 @@ def estimates_section(quality: Quality) -> Section | None:
                 "high": "to",
                 "cases": "tested records behind it",
             }
-            caption = "Blocking: records whose person is listed and that were compared with that person"
+            caption = "Blocking, estimated for the records without a usable number: those compared with their person"
             tables.append(table(fallback.blocking, caption, heads=heads, forms={"cases": "{:,.0f}".format}))
         parts.append(Figure(_blocking_in_words(fallback.blocking), (), (), tuple(tables)))
     return Section("estimates", "How many links are wrong and how many are missed", _method(limit), tuple(parts))
@@ -84,7 +84,9 @@ def _blocking_in_words(blocking: pl.DataFrame) -> str:
 
 
 def _method(limit: float | None) -> tuple[str, ...]:
-    aim = "" if limit is None else f" such that at most {in_prose(limit)} of the links of a source are wrong"
+    aim = ""
+    if limit is not None:
+        aim = f" such that at most {in_prose(limit)} of the links of a source are wrong, or half a link of few"
     return (
         "This section is about links made without a usable NHS Number. Every run tests itself: it hides the NHS "
         "Number of some records that have one, and links them again, once with their person listed and once without. "

@@ -48,9 +48,9 @@ def test_u_comes_nearer_to_that_of_strangers_and_weights_follow_the_model(monkey
     records, entities = records_of_persons()
 
     def look(engine: NativeEngine) -> None:
-        learned = learn_without_labels(engine, [], seed=0)
+        learned = learn_without_labels(engine, [], 0, lambda pairs: pairs)
         monkeypatch.setattr(learn, "_ROUNDS", 1)
-        at_once = learn_without_labels(engine, [], seed=0)
+        at_once = learn_without_labels(engine, [], 0, lambda pairs: pairs)
         dates, ids = records["birth_date"].to_list(), range(records.height)
         of_strangers = [dates[i] == dates[j] for i in ids for j in range(i) if entities[i] != entities[j]]
         assert sum(of_strangers) / len(of_strangers) < u_of_birth_dates(learned) < 0.9 * u_of_birth_dates(at_once)

@@ -106,13 +106,13 @@ def slow_proven(rows: Sequence[Row], weights: dict[Row, float], rate: float) -> 
     )
 
 
-def slow_expected(to_link: Sequence[float], rate: float, allowed: float = 0.0) -> float:
+def slow_expected(to_link: Sequence[float], rate: float) -> float:
     """The lowest probability so that the false links that all of at least this probability predict are few enough."""
     found = []
     for at in set(to_link):
         accepted = [each for each in to_link if each >= at]
-        found.append((at, sum(1 - each for each in accepted) <= max(rate * len(accepted), allowed)))
-    return lowest(found)
+        found.append((at, sum(1 - each for each in accepted) <= max(rate * len(accepted), 0.5)))
+    return 1 - rate if found and not any(holds for _, holds in found) else lowest(found)
 
 
 def slow_choice(rows: Sequence[Row], to_link: dict[int, Sequence[float]], rate: float) -> dict[int, Threshold]:
@@ -133,7 +133,7 @@ def slow_choice(rows: Sequence[Row], to_link: dict[int, Sequence[float]], rate: 
     for source, wanted in to_link.items():
         its = [each for each in rows if each.source == source]
         proven = slow_proven(its, own, rate)
-        estimates = [*of_all, (slow_expected(wanted, rate, 0.5), "expected"), (proven, "seen")]
+        estimates = [*of_all, (slow_expected(wanted, rate), "expected"), (proven, "seen")]
         accept, basis = max(estimates, key=lambda each: each[0])
         certificates = [(max(certified, proven), "pooled")] if certified is not None and its else []
         if (by_own := slow_certified(its, own, rate)) is not None:
@@ -342,8 +342,10 @@ def test_a_certificate_is_not_about_records_unlike_all_that_were_tested() -> Non
 
 def test_where_no_threshold_is_good_enough_only_the_surest_are_accepted() -> None:
     tested = frame([row(at, 0.99, right=at % 30 > 0) for at in range(300)])
-    (found,) = choose_thresholds(tested, open_records({0: [0.6] * 5000}), max_false_link_rate=0.002).values()
+    (found,) = choose_thresholds(tested, surely({0: 10}), max_false_link_rate=0.002).values()
     assert found == Threshold(0.99, "seen")
+    (found,) = choose_thresholds(tested, open_records({0: [0.6] * 5000}), max_false_link_rate=0.002).values()
+    assert found == Threshold(0.998, "expected")
 
 
 def test_one_false_link_of_few_does_not_raise_the_threshold_of_a_source() -> None:

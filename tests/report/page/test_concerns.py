@@ -60,7 +60,7 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
                 {"source": "gp", "identifier": "family_name", "records": 0, "present": 0, "usable": 0},
             )
         },
-        "Nothing usable: no record has a usable family name of seen. Check that the right column is given, and its "
+        "Nothing usable: no value of family name (seen) can be used. Check that the right column is given, and its "
         "format.",
     ),
     "fewer linked than listed": (
@@ -70,8 +70,8 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
     ),
     "not tested": (
         {"fallback": fallback(rate("gp", "false links", 0.0, 0.001), hidden=0)},
-        "Not in the estimates: seen (10 links). None of its records has an NHS Number to test with, so the rates of "
-        "wrong and missed links leave it out. Review a sample of these links before you rely on them.",
+        "Not in the estimates: seen (10 links). No record with an NHS Number could be tested there, so no rate of "
+        "wrong or missed links is about these links. Review a sample of these links before you rely on them.",
     ),
     "false links": (
         {"fallback": fallback(rate("seen", "false links", 0.0021, 0.003))},

@@ -1,0 +1,53 @@
+"""What a model is learned from."""
+
+import random
+
+import polars as pl
+
+import linkcore as lc
+from tests.naive import check_digit
+
+PEOPLE, OPEN = 400, 100
+
+
+def numbers_of_the_test_range() -> list[str]:
+    """NHS Numbers of the test range that pass their check."""
+    firsts = (f"999{serial:06}" for serial in range(1, 2 * PEOPLE))
+    return [f"{first}{digit}" for first in firsts if (digit := check_digit(first)) < 10][: PEOPLE + OPEN]
+
+
+def people_and_visits() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Persons, and a visit of each; no two records share a postcode, and the last visits have no number."""
+    chance = random.Random(5)
+    numbers = numbers_of_the_test_range()
+    letters = "abcdefghiklmnoprstuw"
+    postcodes = iter(
+        chance.sample([f"EX{area} {sector}{one}{two}" for area in range(1, 10) for sector in range(1, 10)
+                       for one in "ABDEFGHJ" for two in "LNPQRSTU"], 2 * (PEOPLE + OPEN))
+    )  # fmt: skip
+    rows = []
+    for at in range(PEOPLE + OPEN):
+        given, family = ("".join(chance.choices(letters, k=7)).title() for _ in range(2))
+        born = f"{chance.randrange(1930, 2015)}-{chance.randrange(1, 13):02}-{chance.randrange(1, 29):02}"
+        person = {"given_name": given, "family_name": family, "birth_date": born}
+        rows.append((numbers[at], person | {"postcode": next(postcodes)}, person | {"postcode": next(postcodes)}))
+    spine = pl.DataFrame([{"nhs_number": number} | home for number, home, _ in rows])
+    visits = pl.DataFrame(
+        [{"nhs_number": number if at < PEOPLE else None} | visit for at, (number, _, visit) in enumerate(rows)]
+    )
+    return spine, visits
+
+
+def test_without_labels_a_hidden_record_teaches_nothing_by_what_only_it_has_shown() -> None:
+    """Each visit with a number shows a former home that no other record shares: none can ever be of use."""
+    spine, visits = people_and_visits()
+    linkage = lc.link(
+        [lc.Source("gp", spine, spine=True), lc.Source("seen", visits)], exact=lc.Exact(usable=["valid", "test"])
+    )
+    assert linkage.probabilistic is not None
+    assert linkage.probabilistic.model is not None
+    assert linkage.probabilistic.learned_from == "expectation maximisation"
+    (place,) = [each for each in linkage.probabilistic.model.comparisons if each.name == "postcode"]
+    former = [level for level in place.levels if level.label.startswith("Former postcode")]
+    assert all(level.m is None or level.m < 0.001 for level in former)
+    assert linkage.links.filter(method="probabilistic").height >= 0.95 * OPEN
