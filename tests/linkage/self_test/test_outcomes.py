@@ -354,7 +354,7 @@ def test_where_all_open_records_are_conflicts_hidden_records_stand_for_nobody() 
         pl.DataFrame({"source": [0, 1], "probability": [1.0, 0.0]}, schema_overrides={"source": pl.Int32}),
         max_false_link_rate=0.3,
     )
-    assert found[0] == found[1] == Threshold(0.5, "pooled")
+    assert (found[0], found[1]) == (Threshold(0.5, "pooled"), Threshold(0.5, "expected"))
 
 
 def test_the_best_candidate_is_the_most_probable_and_the_first_of_equals() -> None:
