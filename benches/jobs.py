@@ -32,7 +32,7 @@ PARTS: Final = {
     "linking on the number": "linkcore.linkage.link_records:link_exactly",
     "preparing the self-test": "linkcore.linkage.fallback.probabilistic:hide_numbers",
     "conflicts": "linkcore.linkage.exact.link_exactly:contradict",
-    "score": "linkcore.linkage.engine.native:NativeEngine._score_pairs",
+    "score": "linkcore.linkage.engine.native:NativeEngine._score",
     "assign": "linkcore.linkage.fallback.find_persons:decide",
 }
 _AGAIN: Final = " again"

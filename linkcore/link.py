@@ -9,6 +9,7 @@ from typing import Final
 
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file, new_folder
+from linkcore.linkage.engine.splink import SplinkLinker
 from linkcore.linkage.link_records import STEPS, link_records
 from linkcore.linkage.model.splink_json import model_json
 from linkcore.linkage.result import LinkageResult
@@ -20,6 +21,7 @@ from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.notebook import in_notebook, in_terminal
 from linkcore.report.quality_file import QUALITY_FILE, to_json
+from linkcore.review.analyst_linker import Recorder, splink_linker
 from linkcore.review.clerical_review import clerical_review
 from linkcore.review.explanation import Explanation, explain
 from linkcore.sources.checks import check_sources
@@ -180,6 +182,56 @@ class Linkage(MeasuredLinkage):
         'It is on the spine and defines its person.'
         """
         return explain(self, source, record_id, identifiable=identifiable)
+
+    def splink_linker(
+        self,
+        *,
+        source: str | None = None,
+        tested: bool = False,
+        identifiable: bool = False,
+        occasion: Recorder | None = None,
+    ) -> SplinkLinker:
+        """Make a Splink linker of this linkage's persons, open records and model, for all of Splink's tools.
+
+        It has a private database of its own, in memory, that can reach no file. Its tables are ``persons``, whose
+        ``unique_id`` is the ``person_id``, and ``records``, whose ``unique_id`` is the source and the record id. It
+        knows the model and how common each value is. Each source has a model of its own: with ``source``,
+        ``linker.inference.predict()`` gives the weights of the run. Splink's blocks have no largest size: on a whole
+        ICS, that takes minutes and gigabytes.
+
+        Parameters
+        ----------
+        source : str, optional
+            Compare the records of this source only, by its own model.
+        tested : bool
+            Compare the records of the self-test, whose persons are known, in place of the open ones. The column
+            ``label`` then names the person of each, for Splink's charts of accuracy and of thresholds.
+        identifiable : bool
+            Whether identifiers may be shown. Without them the linker is refused.
+        occasion : Occasion, optional
+            Records in an audit log that the linker was made, and why.
+
+        Returns
+        -------
+        splink.Linker
+            The linker. Its database ends with it.
+
+        Raises
+        ------
+        RefusedError
+            If ``identifiable`` is False.
+        ProgrammeError
+            If there was no probabilistic linkage, or no such record.
+
+        Examples
+        --------
+        >>> import polars as pl
+        >>> linkage = link([Source("gp", pl.DataFrame({"family_name": ["Smith"]}))])
+        >>> linkage.splink_linker()
+        Traceback (most recent call last):
+        linkcore.errors.RefusedError: a Splink linker holds names, birth dates and addresses, ...
+        """
+        return splink_linker(self, source=source, tested=tested, identifiable=identifiable, occasion=occasion)
 
     def clerical_review(self, path: str | Path, *, identifiable: bool = False, records: int = 200) -> int:
         """Write the least certain records to a CSV file for review.

@@ -14,15 +14,21 @@ __all__ = ["make_table", "private_connection"]
 
 
 @contextmanager
-def private_connection(memory: str, threads: int | None) -> Iterator["DuckDBPyConnection"]:
-    """Open a database in memory; it spills to a directory that nobody else can read and that is removed with it."""
+def private_connection(
+    memory: str, threads: int | None = None, *, files: bool = False
+) -> Iterator["DuckDBPyConnection"]:
+    """Open a database in memory; it spills to a directory that nobody else can read and that is removed with it.
+
+    ``files``: whether its SQL may read and write files. If not, no SQL can reach anything outside the database, nor
+    change that.
+    """
     import duckdb
 
     # Such a directory has mode 0700.
     with tempfile.TemporaryDirectory(prefix="linkcore-") as directory:
         config: dict[str, Any] = {"temp_directory": directory, "memory_limit": memory}
         # Nothing is fetched from the network.
-        config |= {"autoinstall_known_extensions": False}
+        config |= {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
         if threads is not None:
             config["threads"] = threads
         with duckdb.connect(":memory:", config=config) as connection:
@@ -30,6 +36,9 @@ def private_connection(memory: str, threads: int | None) -> Iterator["DuckDBPyCo
             # DuckDB may refuse to turn it off.
             if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall() != [(False,)]:
                 connection.execute("SET enable_progress_bar = false")
+            if not files:
+                connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
             yield connection
 
 

@@ -37,8 +37,8 @@ STOREYS = [
 
 # Inside the storey of linkage, from the ground up: a room imports from itself and from the rows below it.
 ROOMS_OF_LINKAGE = [
-    ["blocking", "model", "enough_identifiers", "superseded"],
-    ["comparisons", "decisions", "settings"],
+    ["model", "enough_identifiers", "superseded"],
+    ["blocking", "comparisons", "decisions", "settings"],
     ["placement", "run"],
     ["exact", "learning"],
     ["engine", "self_test"],

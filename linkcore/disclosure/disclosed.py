@@ -33,7 +33,7 @@ from linkcore.disclosure.cells import cells_of
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded, suppressed
 from linkcore.linkage.self_test.rates import Rate
 from linkcore.quality.group_rates import group_rates, pool_rare
-from linkcore.quality.measures import FallbackQuality, Quality
+from linkcore.quality.measures import FallbackQuality, Quality, Weights
 from linkcore.quality.tables import QUALITY_TABLES
 from linkcore.schema import ALL
 
@@ -177,7 +177,15 @@ def _of_fallback(
         model=_significant(fallback.model, "m", "u").with_columns(pl.col("weight").round(2)),
         departures=_significant(fallback.departures, "m_learned", "m_open"),
         counts=dict(zip(fallback.counts, shown.column("counts", ""), strict=True)),
+        weights=_of_weights(fallback.weights),
     )
+
+
+def _of_weights(weights: Weights) -> Weights:
+    """Round the number of pairs that were checked; suppress it where they are few."""
+    checked = weights.checked
+    few = checked is not None and checked < SMALLEST_COUNT
+    return replace(weights, checked=None if few or checked is None else rounded(checked))
 
 
 def _without_few(rates: pl.DataFrame) -> pl.DataFrame:

@@ -11,17 +11,22 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING, Final
 
+from linkcore.errors import ProgrammeError
+from linkcore.linkage.model.expressions import ParsedRule
 from linkcore.schema import FURTHER
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["LARGEST_BLOCK", "Rule", "blocking_rules", "make_blocks", "pairs_sql"]
+__all__ = ["LARGEST_BLOCK", "BlockingRule", "GivenRule", "Rule", "blocking_rules", "make_blocks", "pairs_sql"]
 
 LARGEST_BLOCK: Final = 100
 """A key that more records share is not used: so many candidates hardly narrow down who a record is, and narrower blocks
 of other rules remain. This bounds the work for a record whatever the data: a default date, a prison's postcode and a
 name that thousands share cost nothing."""
+
+MOST_PAIRS_OF_A_RULE: Final = 2_000_000_000
+"""A rule of a given model that proposes more pairs is refused: it would run for days."""
 
 LARGEST_BLOCK_OF_ONE: Final = 10
 """The same for rules that ask for one identifier only, which is enough only if hardly anyone else has it."""
@@ -58,17 +63,64 @@ class Rule:
         equal = [f'l."{left}" = r."{right}"' for left, right in self.equal]
         return " AND ".join(equal + [f'r."{column}" IS NULL' for column in self.lacking])
 
+    @property
+    def pairs_must(self) -> str:
+        """SQL that the pairs of a block must meet beside."""
+        return "TRUE"
+
     def key(self, side: int) -> str:
         """Write SQL that numbers the block of a record of one side (0 or 1); null where a column is.
 
         Two blocks that share a number by chance are one block, which costs a comparison and loses nothing.
         """
         columns = [f'"{pair[side]}"' for pair in self.equal]
-        is_in_a_block = " AND ".join(
-            [f"{column} IS NOT NULL" for column in columns]
-            + [f'"{column}" IS NULL' for column in self.lacking if side == 1]
-        )
-        return f"CASE WHEN {is_in_a_block} THEN hash({', '.join(columns)}) END"
+        return _key(columns, [f'"{column}" IS NULL' for column in self.lacking if side == 1])
+
+
+@dataclass(frozen=True)
+class GivenRule:
+    """A blocking rule of a given model. It proposes what it says, however many records share a key.
+
+    Parameters
+    ----------
+    parsed : ParsedRule
+        The rule, taken apart.
+
+    Examples
+    --------
+    >>> from linkcore.linkage.model.expressions import parse_rules
+    >>> GivenRule(*parse_rules(["l.postcode = r.postcode AND r.address IS NULL"])).key(1)
+    'CASE WHEN (postcode) IS NOT NULL AND (address IS NULL) THEN hash(postcode) END'
+    """
+
+    parsed: ParsedRule
+
+    @property
+    def largest_block(self) -> None:
+        """There is no limit."""
+
+    @property
+    def sql(self) -> str:
+        """The rule as it was written."""
+        return self.parsed.sql
+
+    @property
+    def pairs_must(self) -> str:
+        """SQL that the pairs of a block must meet beside."""
+        return " AND ".join(self.parsed.of_both) or "TRUE"
+
+    def key(self, side: int) -> str:
+        """Write SQL that numbers the block of a record of one side (0 or 1); null where the record is in none."""
+        keys = [equal.right if side else equal.left for equal in self.parsed.equal]
+        return _key(keys, self.parsed.of_right if side else self.parsed.of_left, known="({}) IS NOT NULL")
+
+
+BlockingRule = Rule | GivenRule
+
+
+def _key(keys: Sequence[str], conditions: Sequence[str], *, known: str = "{} IS NOT NULL") -> str:
+    is_in_a_block = " AND ".join([*(known.format(key) for key in keys), *conditions])
+    return f"CASE WHEN {is_in_a_block} THEN hash({', '.join(keys)}) END"
 
 
 def blocking_rules(present: Sequence[str]) -> list[Rule]:
@@ -139,7 +191,9 @@ def _same(*columns: str, lacking: tuple[str, ...] = ()) -> Rule:
     return Rule(tuple((column, column) for column in columns), lacking)
 
 
-def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: str, right: str) -> Mapping[str, int]:
+def make_blocks(
+    connection: "DuckDBPyConnection", rules: Sequence[BlockingRule], left: str, right: str
+) -> Mapping[str, int]:
     """Put the records of the left table into the blocks for which the right table has records.
 
     Returns, by rule, how many records of ``left`` were in blocks that were too large.
@@ -154,6 +208,9 @@ def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: s
             SELECT unique_id, key FROM keyed SEMI JOIN wanted USING (key)
             """
         )
+        if rule.largest_block is None:
+            _check_pairs(connection, number, rule, right)
+            continue
         connection.execute(
             f"CREATE OR REPLACE TABLE too_large AS SELECT key, count(*) AS size FROM block_{number} GROUP BY key "
             f"HAVING count(*) > {rule.largest_block}"
@@ -165,16 +222,35 @@ def make_blocks(connection: "DuckDBPyConnection", rules: Sequence[Rule], left: s
     return left_out
 
 
-def pairs_sql(rules: Sequence[Rule], right: str, where: str = "TRUE", *, ordered: bool = False) -> str:
+def _check_pairs(connection: "DuckDBPyConnection", number: int, rule: BlockingRule, right: str) -> None:
+    """Refuse a rule that proposes more pairs than can be compared."""
+    ((pairs,),) = connection.execute(
+        f"SELECT sum(size) FROM (SELECT key, count(*) AS size FROM block_{number} GROUP BY key) "
+        f"JOIN (SELECT {rule.key(1)} AS key FROM {right}) USING (key)"
+    ).fetchall()
+    if pairs and pairs > MOST_PAIRS_OF_A_RULE:
+        raise ProgrammeError(
+            f"model: blocking rule {number + 1} proposes {int(pairs):,} pairs; narrow it to at most "
+            f"{MOST_PAIRS_OF_A_RULE:,}"
+        )
+
+
+def pairs_sql(rules: Sequence[BlockingRule], right: str, where: str = "TRUE", *, ordered: bool = False) -> str:
     """Write a query of ``unique_id_l`` and ``unique_id_r``: the pairs that any rule proposes, each once.
 
     ``where``: SQL that the pairs must meet. ``ordered``: whether the lower id comes first.
     """
     ends = ("least(l.unique_id, r.unique_id)", "greatest(l.unique_id, r.unique_id)")
     first, second = ends if ordered else ("l.unique_id", "r.unique_id")
-    queries = [
-        f"SELECT {first} AS unique_id_l, {second} AS unique_id_r FROM block_{number} AS l "
-        f"JOIN (SELECT *, {rule.key(1)} AS key FROM {right}) AS r ON l.key = r.key WHERE {where}"
-        for number, rule in enumerate(rules)
-    ]
+    queries = []
+    for number, rule in enumerate(rules):
+        # Only a given rule asks for more than a common key, and looks at the columns of both for that.
+        left = f"block_{number}"
+        if rule.pairs_must != "TRUE":
+            left = f"(SELECT people.*, key FROM {left} JOIN people USING (unique_id))"
+        queries.append(
+            f"SELECT {first} AS unique_id_l, {second} AS unique_id_r FROM {left} AS l "
+            f"JOIN (SELECT *, {rule.key(1)} AS key FROM {right}) AS r ON l.key = r.key "
+            f"WHERE ({where}) AND {rule.pairs_must}"
+        )
     return f"SELECT DISTINCT * FROM ({' UNION ALL '.join(queries)})"

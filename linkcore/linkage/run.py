@@ -90,6 +90,8 @@ def _fallback_settings(fallback: Fallback) -> dict[str, Any]:
         "labels": 0 if fallback.labels is None else fallback.labels.height,
         "memory": fallback.memory,
         "threads": fallback.threads,
+        "engine": fallback.engine,
+        "check": fallback.check,
     }
 
 

@@ -9,14 +9,17 @@ from typing import Any, Literal, get_args
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.model.model import Model
-from linkcore.linkage.model.splink_json import read_models
+from linkcore.linkage.model.model import Model, UntrainedModel
+from linkcore.linkage.model.splink_json import SplinkSettings, read_models
 from linkcore.linkage.superseded import current_numbers
 from linkcore.schema import LABELS, USABLE_STATUSES
 
-__all__ = ["Exact", "Fallback"]
+__all__ = ["Check", "EngineName", "Exact", "Fallback"]
 
 ConflictPolicy = Literal["fallback", "keep"]
+
+EngineName = Literal["native", "splink"]
+Check = Literal["always", "auto", "never"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +80,18 @@ class Fallback:
     accept : float, optional
         Probability from which a record is linked, instead of the one that the test finds. It is at least a half, so
         that a record is never linked to two persons.
-    model : path, mapping or Model, optional
-        A model that was learned before: a file as ``Linkage.save_model`` or Splink saves it, what such a file states,
-        or the model of a linkage, ``linkage.probabilistic.model``. With a model, nothing is learned.
+    model : path, mapping, Model or splink.SettingsCreator, optional
+        A model for Splink: settings as Splink takes them, or a model that was learned before, as
+        ``Linkage.save_model`` or Splink saves it; a file, what it states, Splink's ``SettingsCreator``, or the model of
+        a linkage, ``linkage.probabilistic.model``. Its SQL compares the columns in docs/MODELS.md. What it states is
+        kept; m, u and the prior that it does not state are learned. A trained model learns nothing.
+    engine : {"native", "splink"}, optional
+        What weighs pairs. ``"native"`` is a kernel of linkcore that gives Splink's weights; it knows the comparisons
+        and blocking rules of linkcore. ``"splink"`` is Splink itself, and takes any model. Both give the same links. If
+        not given, it is ``"native"``, unless the model has comparisons or blocking rules of its own.
+    check : {"always", "auto", "never"}
+        Whether Splink weighs some of the run's pairs too, where the engine is ``"native"``. If a weight differs, the
+        run stops. ``"auto"`` leaves it out if few pairs are compared, since it takes about a second.
     labels : polars.DataFrame, optional
         What reviewers said of single records, as :func:`linkcore.read_review` returns it. The fallback learns from
         matches as it does from NHS Numbers, where the records are still open and the persons still listed.
@@ -102,7 +114,9 @@ class Fallback:
 
     max_false_link_rate: float = 0.002
     accept: float | None = None
-    model: Path | str | Model | Mapping[Any, Any] | None = field(default=None, repr=False)
+    model: Path | str | Model | SplinkSettings | Mapping[Any, Any] | None = field(default=None, repr=False)
+    engine: EngineName | None = None
+    check: Check = "auto"
     memory: str = "3GB"
     threads: int | None = None
     labels: pl.DataFrame | None = field(default=None, repr=False)
@@ -120,5 +134,14 @@ class Fallback:
             raise ProgrammeError(f"threads is {self.threads}; it is 1 or more")
         if self.labels is not None and (not isinstance(self.labels, pl.DataFrame) or self.labels.schema != LABELS):
             raise ProgrammeError("labels is not what read_review gives; give that")
+        if self.engine is not None and self.engine not in get_args(EngineName):
+            raise ProgrammeError(f"engine is {self.engine!r}; it is 'native' or 'splink'")
+        if self.check not in get_args(Check):
+            raise ProgrammeError(f"check is {self.check!r}; it is 'always', 'auto' or 'never'")
         if self.model is not None:
             object.__setattr__(self, "model", read_models(self.model))
+
+    @property
+    def models(self) -> Mapping[str | None, Model | UntrainedModel]:
+        """The model of all sources, under None, and those of single sources; empty if none was given."""
+        return self.model if isinstance(self.model, Mapping) else {}

@@ -6,6 +6,7 @@ import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 from pydantic import Field, ValidationError, field_validator
@@ -45,6 +46,9 @@ from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.source import Source
 
 __all__ = ["Programme"]
+
+# Keys of [linkage] that are settings of the fallback, as they are.
+_OF_FALLBACK: Final = ("accept", "max_false_link_rate", "engine", "check", "memory")
 
 
 class Programme(Table):
@@ -226,7 +230,7 @@ class Programme(Table):
         """
         if not self.linkage.probabilistic:
             return None
-        stated = {name: getattr(self.linkage, name) for name in ("accept", "max_false_link_rate", "memory")}
+        stated = {name: getattr(self.linkage, name) for name in _OF_FALLBACK}
         model = None if self.linkage.model is None else self.folder / self.linkage.model
         return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
 

@@ -16,6 +16,7 @@ from linkcore.governance.releases.derived import Derived, DerivedKind
 from linkcore.governance.releases.formats import Format
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, OptOutPolicy
+from linkcore.linkage.settings import Check, EngineName
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import USABLE_STATUSES
 from linkcore.sources.source import FurtherKind
@@ -87,6 +88,8 @@ class LinkageTable(Table):
     accept: float | None = None
     max_false_link_rate: float | None = None
     model: str | None = None
+    engine: EngineName | None = None
+    check: Check | None = None
     memory: str | None = None
     work: str | None = None
 

@@ -1,6 +1,7 @@
 """The quality of the fallback: what it did and what its self-test found, as tables."""
 
 from collections.abc import Mapping
+from importlib.metadata import version
 
 import polars as pl
 
@@ -17,7 +18,7 @@ from linkcore.quality.fallback_tables import (
     curve_table,
     rates_table,
 )
-from linkcore.quality.measures import FallbackQuality
+from linkcore.quality.measures import FallbackQuality, Weights
 from linkcore.quality.tables import FALLBACK_TABLES
 from linkcore.schema import ALL
 
@@ -45,7 +46,17 @@ def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
         model=_model(probabilistic),
         departures=inputs.departures,
         counts=dict(probabilistic.counts),
+        weights=_weights(probabilistic),
     )
+
+
+def _weights(probabilistic: Probabilistic) -> Weights:
+    checked = probabilistic.weights_checked
+    if probabilistic.engine == "splink":
+        return Weights("splink", version("splink"))
+    if checked is None:
+        return Weights("native")
+    return Weights("native", checked.splink, checked.pairs, checked.largest_difference)
 
 
 def _left_out(inputs: QualityInputs) -> pl.DataFrame:

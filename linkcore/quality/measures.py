@@ -11,7 +11,29 @@ from linkcore.quality.counts import cluster_sizes, flow
 from linkcore.quality.tables import empty
 from linkcore.schema import ALL, METHOD, USABLE_STATUSES
 
-__all__ = ["FallbackQuality", "Quality", "measure"]
+__all__ = ["FallbackQuality", "Quality", "Weights", "measure"]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What weighed the pairs of the probabilistic linkage.
+
+    Parameters
+    ----------
+    engine : str
+        ``native``, linkcore's kernel, or ``splink``.
+    splink : str, optional
+        The version of Splink that weighed the pairs, or checked their weights; None if it did neither.
+    checked : int, optional
+        How many pairs Splink weighed as well; None if it checked none, or if the number is suppressed.
+    largest_difference : float, optional
+        The largest difference between the two weights of a pair, in bits.
+    """
+
+    engine: str = "native"
+    splink: str | None = None
+    checked: int | None = None
+    largest_difference: float | None = None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,6 +76,8 @@ class FallbackQuality:
         records as estimated by expectation maximisation.
     counts : mapping of str to int
         Numbers of records and pairs compared, and of labels learned from.
+    weights : Weights
+        What weighed the pairs, and whether Splink checked it.
     """
 
     sources: pl.DataFrame
@@ -66,6 +90,7 @@ class FallbackQuality:
     model: pl.DataFrame
     departures: pl.DataFrame
     counts: Mapping[str, int | None]
+    weights: Weights = field(default_factory=Weights)
 
     def __repr__(self) -> str:
         """Return no count, because a notebook stores what it shows."""

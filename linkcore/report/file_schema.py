@@ -146,7 +146,7 @@ def json_schema() -> dict[str, Any]:
                     {
                         "type": "object",
                         "additionalProperties": False,
-                        "required": ["tables", "counts"],
+                        "required": ["tables", "counts", "weights"],
                         "properties": {
                             "tables": _tables(FALLBACK_TABLES),
                             "counts": {
@@ -154,6 +154,7 @@ def json_schema() -> dict[str, Any]:
                                 "description": "How much was compared, and how much was learned from.",
                                 "additionalProperties": {"$ref": "#/$defs/count"},
                             },
+                            "weights": _WEIGHTS,
                         },
                     },
                 ],
@@ -162,6 +163,26 @@ def json_schema() -> dict[str, Any]:
         "$defs": {"count": {"anyOf": [{"type": "integer", "minimum": 0}, {"const": SUPPRESSED}]}},
     }
 
+
+_WEIGHTS: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "description": "What weighed the pairs, and whether Splink checked the weights.",
+    "additionalProperties": False,
+    "required": ["engine", "splink", "checked", "largest_difference"],
+    "properties": {
+        "engine": {"enum": ["native", "splink"], "description": "linkcore's kernel, or Splink."},
+        "splink": {"type": ["string", "null"], "description": "Version of Splink, if it weighed or checked pairs."},
+        "checked": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "description": "Pairs that Splink weighed as well; null if none, or suppressed.",
+        },
+        "largest_difference": {
+            "type": ["number", "null"],
+            "description": "Largest difference between the two weights of a pair, in bits.",
+        },
+    },
+}
 
 _RUN: Final[Mapping[str, Any]] = {
     "type": "object",

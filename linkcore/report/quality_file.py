@@ -11,7 +11,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.run import Run
-from linkcore.quality.measures import FallbackQuality, Quality
+from linkcore.quality.measures import FallbackQuality, Quality, Weights
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
 from linkcore.report.file_schema import SCHEMA, SUPPRESSED
 
@@ -46,6 +46,7 @@ def to_json(quality: Quality) -> str:
         else {
             "tables": {name: _rows(getattr(fallback, name)) for name in FALLBACK_TABLES},
             "counts": {name: SUPPRESSED if count is None else count for name, count in fallback.counts.items()},
+            "weights": asdict(fallback.weights),
         },
     }
     return json.dumps(stated, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
@@ -92,7 +93,9 @@ def _quality(stated: Mapping[str, Any]) -> Quality:
         fallback=None
         if fallback is None
         else FallbackQuality(
-            **tables_of_fallback, counts={name: _count(count) for name, count in fallback["counts"].items()}
+            **tables_of_fallback,
+            counts={name: _count(count) for name, count in fallback["counts"].items()},
+            weights=Weights(**fallback["weights"]),
         ),
         run=Run(**stated["run"]),
         disclosed=stated["disclosed"],

@@ -33,6 +33,7 @@ _CANDIDATES: Final = pl.Schema(
         "match_probability": pl.Float64(),
         "match_weight": pl.Float64(),
         "relative_weight": pl.Float64(),
+        "pair_probability": pl.Float64(),
         "accepted": pl.Boolean(),
     }
 )
@@ -62,7 +63,9 @@ class Explanation:
     candidates : polars.DataFrame
         One row for each candidate, best first: ``person_id``; ``match_probability``, of belonging to this person;
         ``match_weight``, in bits, as in LINKS; ``relative_weight``, the weight of belonging to an unlisted relative of
-        the person (null without a model of relatives); ``accepted``, whether the record was linked to this person.
+        the person (null without a model of relatives); ``pair_probability``, what the match weight alone would mean, as
+        in Splink: it begins with one person in all, and looks at no other candidate; ``accepted``, whether the record
+        was linked to this person.
         Candidates with a probability below 0.001 are counted, but not shown.
     fields : polars.DataFrame
         What each comparison adds to ``match_weight``. One row for each candidate and comparison, the prior first:
@@ -82,6 +85,10 @@ class Explanation:
 
     def waterfall(self) -> str:
         """Return Splink's waterfall chart of the candidates, best first: how the field weights add up.
+
+        Before the final score stands a bar of linkcore's: "Other candidates". Splink's weight is of one pair alone.
+        This bar adds how likely it is that the person is listed, and takes off what speaks for the other candidates and
+        for relatives. So the final score is that of ``match_probability``.
 
         Returns
         -------
@@ -192,7 +199,8 @@ def _explain_candidates(
     if pooled is None:
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
     model = probabilistic.source_models.get(source, pooled)
-    pairs = candidates.select(pl.lit(0, pl.UInt32).alias("record"), pl.col("person_id").alias("person"))
+    record_and_person = pl.lit(0, pl.UInt32).alias("record"), pl.col("person_id").alias("person")
+    pairs = candidates.select(*record_and_person, probability="match_probability")
     scored, page = with_people_table(
         linkage.fallback or Fallback(), known, record, lambda people: weigh_fields(people, model, pairs)
     )
@@ -201,7 +209,8 @@ def _explain_candidates(
     relative = _relative(scored, probabilistic, model, pooled) + prior
     # Without a model of relatives, their weight is minus infinity.
     shown = candidates.with_columns(weight.alias("match_weight"), relative.alias("relative_weight")).with_columns(
-        pl.when(pl.col("relative_weight").is_finite()).then("relative_weight")
+        pl.when(pl.col("relative_weight").is_finite()).then("relative_weight"),
+        pair_probability=1 / (1 + 2.0 ** -pl.col("match_weight")),
     )
     return Explanation(reason, shown.select(*_CANDIDATES), _fields(scored, candidates["person_id"], model, prior), page)
 

@@ -74,6 +74,7 @@ def reason_of_open(
         none = f"None of {probabilistic.listed} persons has a probability of 0.001 or more."
         return f"{conflict}{none} {_outcome(link, others)}"
     why = _accepted(candidates, link, probabilistic) or _rejected(candidates, link, probabilistic)
+    why = f"{why} {_alone(candidates)}"
     ending = "" if candidates["accepted"].any() else f" {_outcome(link, others)}"
     return f"{conflict}{why} {_alternatives(candidates)}{ending}"
 
@@ -102,6 +103,15 @@ def _rejected(candidates: pl.DataFrame, link: Mapping[str, object], probabilisti
 
 def _best(chance: float) -> str:
     return f"the probability of the best candidate is {_probability(chance)}"
+
+
+def _alone(candidates: pl.DataFrame) -> str:
+    """Say what the weight of the best pair alone would mean, as Splink's charts show it."""
+    weight = candidates["match_weight"][0]
+    return (
+        f"Its match weight alone, {weight:.2f} bits, would mean {_probability(1 / (1 + 2.0**-weight))}; the decision "
+        "includes how likely it is that the person is listed, and all candidates."
+    )
 
 
 def _threshold(link: Mapping[str, object], probabilistic: "Probabilistic") -> str:

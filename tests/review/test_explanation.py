@@ -170,8 +170,15 @@ def test_the_picture_is_splinks_of_the_same_weights_and_needs_no_network(
     assert not re.findall(r"<script[^>]+src|<link|cdn\.jsdelivr", page)
     spec = json.loads(re.search(r"vegaEmbed\(document.getElementById\('[^']+'\), (\{.*\}), \{\}\)", page)[1])  # type: ignore[index]
     bars = pl.DataFrame(spec["data"]["values"], infer_schema_length=None)
+    # The final score is that of the decision, and all bars before "Other candidates" are Splink's weight of the pair.
     final = bars.filter(column_name="Final score").sort("record_number")["log2_bayes_factor"]
-    assert final.to_list() == pytest.approx(explanation.candidates["match_weight"].to_list(), abs=1e-6)
+    probability = explanation.candidates["match_probability"]
+    assert (1 / (1 + 2.0**-final)).to_list() == pytest.approx(probability.to_list(), abs=1e-9)
+    others = bars.filter(column_name="Other candidates").sort("record_number")["log2_bayes_factor"]
+    weights = explanation.candidates["match_weight"]
+    assert (final - others).to_list() == pytest.approx(weights.to_list(), abs=1e-6)
+    assert explanation.candidates["pair_probability"].to_list() == pytest.approx((1 / (1 + 2.0**-weights)).to_list())
+    assert f"{math.floor(explanation.candidates['pair_probability'][0] * 1e6) / 1e6:.6f}" in explanation.reason
     drawn = bars.filter(record_number=0).filter(~pl.col("column_name").is_in(["Prior", "Final score"]))
     assert drawn["log2_bayes_factor"].sum() + explanation.fields["weight"][0] == pytest.approx(final[0], abs=1e-6)
     explanation.save_waterfall(tmp_path / "waterfall.html")

@@ -102,7 +102,7 @@ def _copy(file: Path, database: Path, table: str) -> None:
     import duckdb
 
     try:
-        with private_connection(_MEMORY, None) as connection:
+        with private_connection(_MEMORY, files=True) as connection:
             connection.execute(f"ATTACH {_quoted(database)} AS released")
             # A source's name is letters, digits, _ and -.
             rows = f"read_parquet({_quoted(file)})"

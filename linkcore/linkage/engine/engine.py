@@ -10,7 +10,7 @@ from typing import Final, Literal, Protocol
 
 import polars as pl
 
-from linkcore.linkage.blocking import Rule
+from linkcore.linkage.blocking import BlockingRule
 from linkcore.linkage.learning.relatives import RelativeCounts, Relatives
 from linkcore.linkage.model.by_source import level_shifts
 from linkcore.linkage.model.model import Comparison, Model
@@ -119,7 +119,7 @@ class Engine(Protocol):
         """What is compared, not learned yet."""
 
     @property
-    def rules(self) -> Sequence[Rule]:
+    def rules(self) -> Sequence[BlockingRule]:
         """The blocking rules."""
 
     @property
@@ -167,6 +167,9 @@ class Engine(Protocol):
         ``all_pairs``: also pairs of negligible odds.
         Returns pairs as ``record`` and ``person`` (UInt32), in order.
         """
+
+    def score_given(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Score given pairs, ``record`` and ``person``, as :meth:`score_with_persons` does; in order."""
 
     def score_among_records(
         self, learned: Learned, records: pl.Series, apart: Sequence[tuple[int, int]], *, all_pairs: bool = False

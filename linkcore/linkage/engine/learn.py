@@ -41,6 +41,11 @@ def use_given_models(engine: Engine, model: Model, of_sources: Mapping[int, Mode
     absent = sorted(compared_columns(model.comparisons) - set(engine.columns))
     if absent:
         raise ProgrammeError(f"the model compares {', '.join(absent)}, which no source has")
+    for each in of_sources.values():
+        if _but_for_m(each) != _but_for_m(model):
+            raise ProgrammeError(
+                "model: that of a source differs from that of all in more than m; give those of one run"
+            )
     return Learned(
         model=model,
         frequencies=engine.frequencies(model),
@@ -63,9 +68,15 @@ def learn_from_labels(engine: Engine, labelled: pl.DataFrame, seed: int) -> Lear
         model=model,
         frequencies=engine.frequencies(model),
         learned_from="labels",
-        source_models=source_models(model, counts.one_person, engine.sources),
+        source_models=source_models(model, _of_learned_m(engine.comparisons, counts.one_person), engine.sources),
         relatives=_relatives_of_persons(engine, model, seed),
     )
+
+
+def _of_learned_m(comparisons: Sequence[Comparison], counts: pl.DataFrame) -> pl.DataFrame:
+    """Leave out counts of comparisons whose m was given: it is given for every source."""
+    given = [each.name for each in comparisons if any(level.m is not None for level in each.levels)]
+    return counts.filter(~pl.col("comparison").is_in(given))
 
 
 def learn_without_labels(
@@ -123,6 +134,13 @@ def _largest_change_of_u(before: Model, after: Model) -> float:
         if level.u and old.u
     )
     return max(changes, default=0.0)
+
+
+def _but_for_m(model: Model) -> list[list[tuple[object, ...]]]:
+    return [
+        [(level.condition, level.u, level.is_null, level.term_frequency) for level in comparison.levels]
+        for comparison in model.comparisons
+    ]
 
 
 def _model(engine: Engine, learned: Sequence[Comparison]) -> Model:

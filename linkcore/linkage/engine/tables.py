@@ -8,14 +8,16 @@ import polars as pl
 
 from linkcore.errors import LinkcoreError
 from linkcore.linkage.comparisons.comparable import comparable
+from linkcore.linkage.model.model import columns_of
 from linkcore.linkage.settings import Fallback
 from linkcore.private_database import make_table, private_connection
 from linkcore.sampling import draw
+from linkcore.schema import FURTHER
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["PeopleTable", "draw_rows", "fingerprints_of", "with_people_table"]
+__all__ = ["PeopleTable", "draw_rows", "fingerprints_of", "people_table", "with_people_table"]
 
 _Result = TypeVar("_Result")
 
@@ -102,7 +104,7 @@ def with_people_table(
 
     try:
         with private_connection(fallback.memory, fallback.threads) as connection:
-            return run(_make_people_table(connection, persons, records, listed))
+            return run(people_table(connection, persons, records, fallback, listed=listed))
     except Exception as error:
         # Splink is loaded only where it is needed, so its errors are known by where they come from.
         if not isinstance(error, duckdb.Error) and not type(error).__module__.startswith("splink."):
@@ -120,10 +122,24 @@ def with_people_table(
     )
 
 
-def _make_people_table(
-    connection: "DuckDBPyConnection", persons: pl.DataFrame, records: pl.DataFrame, listed: int | None
+def _by_plain_name(columns: Sequence[str], fallback: Fallback) -> list[pl.Expr]:
+    """Give further identifiers their plain names as well, where a given model uses them."""
+    used = set().union(*(columns_of(model) for model in fallback.models.values()))
+    names = sorted(used - set(columns))
+    return [pl.col(FURTHER + name).alias(name) for name in names if FURTHER + name in columns]
+
+
+def people_table(
+    connection: "DuckDBPyConnection",
+    persons: pl.DataFrame,
+    records: pl.DataFrame,
+    fallback: Fallback,
+    *,
+    listed: int | None = None,
 ) -> PeopleTable:
+    """Make the table of these persons and records; parameters as of :func:`with_people_table`."""
     people = pl.concat([comparable(persons), comparable(records)], how="diagonal")
+    people = people.with_columns(_by_plain_name(people.columns, fallback))
     make_table(connection, "people", people.with_row_index("unique_id"))
     return PeopleTable(
         connection,

@@ -34,11 +34,14 @@ class Groups:
         ``pairs_among_records``; empty where there was nothing to compare.
     left_out : mapping of str to int
         By blocking rule, how many times a record was in a block too large to be compared.
+    pairs : polars.DataFrame
+        The scored pairs of open records: ``a``, ``b``, ``weight``, ``relative`` and ``gamma_*``.
     """
 
     members: pl.DataFrame
     counts: dict[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
+    pairs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={"a": pl.UInt32, "b": pl.UInt32}))
 
 
 def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked: pl.Series) -> Groups:
@@ -55,7 +58,7 @@ def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked:
     accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
     kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))
     members = group(odds, accept=accept, unknown=unknown, exclusive=kept_apart)
-    return Groups(members, {"pairs_among_records": scored.compared + connected.height}, scored.left_out)
+    return Groups(members, {"pairs_among_records": scored.compared + connected.height}, scored.left_out, scored.pairs)
 
 
 def _connected_pairs(pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:

@@ -1,6 +1,7 @@
 """First round: the model, given or learned."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -12,8 +13,7 @@ from linkcore.linkage.exact.alternatives import beside_labelled
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.person_scores import without_replaced
 from linkcore.linkage.learning.labels import labelled_records, reviewed_records
-from linkcore.linkage.model.model import Model
-from linkcore.linkage.model.splink_json import read_models
+from linkcore.linkage.model.model import Model, UntrainedModel
 
 __all__ = ["ENOUGH_LABELS", "learn"]
 
@@ -23,13 +23,25 @@ hundred stands would be known no better than to a third of itself."""
 
 
 def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, Mapping[str, int]]:
-    """Take the model of the settings, or else learn one from labels, or else from all pairs.
+    """Take the model of the settings, and learn what it does not state from labels, or else from all pairs.
 
     Returns what was learned, and the counts of the labels: ``labels``; and ``labels_lost``, where reviewers gave some,
     whose record or person is not there any more.
     """
-    if inputs.settings.model is not None:
-        return _use_given(engine, inputs, read_models(inputs.settings.model), seed), {}
+    given = inputs.settings.models
+    trained = {name: model for name, model in given.items() if isinstance(model, Model)}
+    if None in trained:
+        return _use_given(engine, inputs, trained, seed), {}
+    learned, counts = _learn(engine, inputs, seed)
+    untrained = given.get(None)
+    if isinstance(untrained, UntrainedModel):
+        of_sources = {source: untrained.as_learned(model) for source, model in learned.source_models.items()}
+        learned = replace(learned, model=untrained.as_learned(learned.model), source_models=of_sources)
+    return learned, counts
+
+
+def _learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, Mapping[str, int]]:
+    """Learn from labels, or else from all pairs."""
     labelled = labelled_records(inputs.sources, inputs.placement, inputs.compared, seed, hidden=inputs.hidden.records)
     counts = {}
     if inputs.settings.labels is not None:

@@ -13,11 +13,14 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.engine.engine import Engine
-from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.choose_engine import make_engine
+from linkcore.linkage.engine.database_engine import DatabaseEngine
+from linkcore.linkage.engine.engine import Learned
+from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.enough_identifiers import enough_to_compare
 from linkcore.linkage.exact.alternatives import taught_by_numbers
+from linkcore.linkage.fallback.check_weights import WeightCheck, check_weights
 from linkcore.linkage.fallback.find_persons import NO_CANDIDATES, PersonsFound, find_persons
 from linkcore.linkage.fallback.group_rest import Groups, group_rest
 from linkcore.linkage.fallback.inputs import FallbackInputs
@@ -89,7 +92,7 @@ def link_probabilistically(
     return with_people_table(
         fallback,
         *engine_tables(inputs),
-        lambda people: _link(NativeEngine.of(people, kinds), inputs, seed, progress),
+        lambda people: _link(make_engine(people, fallback, kinds), inputs, seed, progress),
         listed=inputs.persons,
     )
 
@@ -109,7 +112,7 @@ def _nothing_compared(
     )
 
 
-def _link(engine: Engine, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
+def _link(engine: DatabaseEngine, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
     progress("learn how records of one person differ", 0, _STEPS)
     learned, label_counts = learn(engine, inputs, seed)
     progress("compare open records with persons", 1, _STEPS)
@@ -117,6 +120,7 @@ def _link(engine: Engine, inputs: FallbackInputs, seed: int, progress: Progress)
     accepted = found.assignment.accepted
     progress("compare open records with each other", 2, _STEPS)
     groups = group_rest(engine, learned, inputs, accepted["record"])
+    checked = _check_weights(engine, learned, inputs, (found, groups))
     progress("estimate false and missed links", 3, _STEPS)
     sources, compared = inputs.sources, inputs.compared
     linked = place(sources, inputs.placement, _links_to_persons(compared, accepted, learned.model.prior_weight))
@@ -143,7 +147,28 @@ def _link(engine: Engine, inputs: FallbackInputs, seed: int, progress: Progress)
         relatives=learned.relatives,
         listed=inputs.persons,
         alternatives=inputs.alternatives,
+        tested=_tested(inputs),
+        engine="splink" if isinstance(engine, SplinkEngine) else "native",
+        weights_checked=checked,
     )
+
+
+def _tested(inputs: FallbackInputs) -> pl.DataFrame:
+    """Return the hidden records of persons who are listed just so without them."""
+    hidden = inputs.hidden
+    changed = pl.concat([hidden.stand_ins["person_id"].cast(pl.UInt32), hidden.removed_persons.cast(pl.UInt32)])
+    unchanged = hidden.records.filter(~pl.col("true_person").is_in(changed.implode()))
+    return unchanged.with_columns(name_sources(inputs.sources))
+
+
+def _check_weights(
+    engine: DatabaseEngine, learned: Learned, inputs: FallbackInputs, results: tuple[PersonsFound, Groups]
+) -> WeightCheck | None:
+    """Check weights of pairs with persons; of pairs of records, where there are no such pairs."""
+    found, groups = results
+    compared = found.counts.get("pairs_with_persons", 0) + groups.counts.get("pairs_among_records", 0)
+    scored = groups.pairs if found.candidates.is_empty() else found.candidates
+    return check_weights(engine, learned, scored, compared=compared, check=inputs.settings.check)
 
 
 def _quality_inputs(inputs: FallbackInputs, found: PersonsFound, groups: Groups) -> QualityInputs:

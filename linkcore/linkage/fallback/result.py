@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from linkcore.linkage.exact.alternatives import NO_ALTERNATIVES
+from linkcore.linkage.fallback.check_weights import WeightCheck
 from linkcore.linkage.learning.relatives import Relatives
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.self_test.outcomes import Outcomes
 from linkcore.linkage.self_test.thresholds import Threshold
+from linkcore.linkage.settings import EngineName
 
 __all__ = ["Probabilistic", "QualityInputs"]
 
@@ -95,6 +97,13 @@ class Probabilistic:
     alternatives : polars.DataFrame
         Other names and addresses with which open records were compared, of the persons who have some: ``person_id``,
         and a list of each kind, ``other_*``. It stays with the trusted team.
+    tested : polars.DataFrame
+        Records of the self-test whose person is listed as well without them: the columns of RECORDS, ``source`` and
+        ``true_person``. It stays with the trusted team.
+    engine : {"native", "splink"}
+        What weighed the pairs.
+    weights_checked : WeightCheck, optional
+        The check of weights against Splink; None if there was none.
     """
 
     placement: Placement
@@ -110,3 +119,6 @@ class Probabilistic:
     relatives: Relatives = field(default_factory=Relatives, repr=False)
     listed: int = 0
     alternatives: pl.DataFrame = field(default_factory=NO_ALTERNATIVES.clone, repr=False)
+    tested: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
+    engine: EngineName = "native"
+    weights_checked: WeightCheck | None = None

@@ -106,7 +106,7 @@ def shares_of_levels(comparisons: Sequence[Comparison], counts: pl.DataFrame) ->
 def with_probabilities(
     comparisons: Sequence[Comparison], *, m: Mapping[str, Shares], u: Mapping[str, Shares], matches: float = 0.0
 ) -> tuple[Comparison, ...]:
-    """Give comparisons their m and u, rounded to six significant digits.
+    """Give comparisons their m and u, rounded to six significant digits; what a level has already stays as it is.
 
     A level on which none of n pairs was seen gets the probability of half a pair (to first order, the mean that
     Jeffreys' prior leads to): neither nothing nor a default, which would be evidence that nobody has seen. A level on
@@ -137,4 +137,8 @@ def _learned(level: Level, position: int, m: Shares, u: Shares, matches: float) 
     of_two = (u.of_level.get(position, 0.0) - matches * of_one) / (1 - matches)
     of_two = min(max(of_two, u.half_a_pair), 1.0)
     of_one = max(of_one, m.half_a_pair) if position in m.of_level else min(m.half_a_pair, of_two)
-    return replace(level, m=significant(of_one), u=significant(of_two))
+    return replace(
+        level,
+        m=significant(of_one) if level.m is None else level.m,
+        u=significant(of_two) if level.u is None else level.u,
+    )

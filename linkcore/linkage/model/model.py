@@ -12,7 +12,16 @@ from typing import Any, Final
 
 from linkcore.errors import ProgrammeError
 
-__all__ = ["OTHERWISE", "Comparison", "Level", "Model", "TermFrequency", "compared_columns"]
+__all__ = [
+    "OTHERWISE",
+    "Comparison",
+    "Level",
+    "Model",
+    "TermFrequency",
+    "UntrainedModel",
+    "columns_of",
+    "compared_columns",
+]
 
 OTHERWISE: Final = "ELSE"
 """The condition of the last level, which holds where no other does."""
@@ -62,7 +71,7 @@ class Level:
     Raises
     ------
     ProgrammeError
-        If m or u is not a probability above 0, or only one of the two is given.
+        If m or u is not a probability above 0.
     """
 
     condition: str
@@ -79,13 +88,11 @@ class Level:
         for name, probability in (("m", self.m), ("u", self.u)):
             if probability is not None and not 0 < probability <= 1:
                 raise ProgrammeError(f"{name} of a level is {probability}; it is a probability above 0 and at most 1")
-        if (self.m is None) != (self.u is None):
-            raise ProgrammeError("a level has m or u, but not both; learn both, or give both")
 
     @property
     def is_learned(self) -> bool:
-        """Whether the level needs no m and u, or has them."""
-        return self.is_null or self.m is not None
+        """Whether the level needs no m and u, or has both."""
+        return self.is_null or (self.m is not None and self.u is not None)
 
     @property
     def bits(self) -> float:
@@ -162,8 +169,9 @@ class Comparison:
 
     @property
     def columns(self) -> set[str]:
-        """The columns that the conditions look at."""
-        return {column for level in self.levels for column in re.findall(r"\b(\w+)_[lr]\b", level.condition)}
+        """The columns that the conditions look at, and those whose values are counted."""
+        counted = {level.term_frequency.column for level in self.levels if level.term_frequency is not None}
+        return counted | {column for level in self.levels for column in re.findall(r"\b(\w+)_[lr]\b", level.condition)}
 
     @property
     def average_frequencies(self) -> dict[str, float]:
@@ -253,11 +261,7 @@ class Model:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        names = [comparison.name for comparison in self.comparisons]
-        if len(set(names)) < len(names):
-            raise ProgrammeError(f"two comparisons of the model share a name; there are {', '.join(names)}")
-        if not any(comparison.judging for comparison in self.comparisons):
-            raise ProgrammeError("the model compares nothing; give it a comparison")
+        _check_comparisons(self.comparisons)
         unlearned = [each.name for each in self.comparisons if not all(level.is_learned for level in each.levels)]
         if unlearned:
             raise ProgrammeError(f"comparison {unlearned[0]!r} of the model has levels without m and u; learn them")
@@ -273,3 +277,55 @@ class Model:
     def average_frequencies(self) -> dict[str, float]:
         """How likely two people are to agree on each column whose common values weigh less than rare ones."""
         return {column: share for each in self.comparisons for column, share in each.average_frequencies.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class UntrainedModel:
+    """Comparisons of which some m or u are not known yet; the run learns those, and keeps what is known.
+
+    Parameters
+    ----------
+    comparisons : tuple of Comparison
+        What is compared.
+    prior : float, optional
+        The probability that two records, drawn at random, are of one person; None if the run shall set it.
+    blocking_rules : tuple of str
+        SQL of the rules by which pairs are proposed.
+    link_type : str
+        Splink's word for what is linked.
+    extra : mapping
+        What else a model file says.
+
+    Raises
+    ------
+    ProgrammeError
+        If two comparisons share a name, or nothing is compared.
+    """
+
+    comparisons: tuple[Comparison, ...]
+    prior: float | None = None
+    blocking_rules: tuple[str, ...] = ()
+    link_type: str = "link_and_dedupe"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_comparisons(self.comparisons)
+
+    def as_learned(self, learned: Model) -> Model:
+        """Give a model that was learned from these comparisons what else this one states."""
+        prior = learned.prior if self.prior is None else self.prior
+        return replace(learned, prior=prior, extra=self.extra, link_type=self.link_type)
+
+
+def _check_comparisons(comparisons: Sequence[Comparison]) -> None:
+    names = [comparison.name for comparison in comparisons]
+    if len(set(names)) < len(names):
+        raise ProgrammeError(f"two comparisons of the model share a name; there are {', '.join(names)}")
+    if not any(comparison.judging for comparison in comparisons):
+        raise ProgrammeError("the model compares nothing; give it a comparison")
+
+
+def columns_of(model: Model | UntrainedModel) -> set[str]:
+    """Collect the columns that a model looks at, to compare pairs or to propose them."""
+    of_rules = {column for rule in model.blocking_rules for column in re.findall(r'\b[lr]\."?(\w+)', rule)}
+    return compared_columns(model.comparisons) | of_rules

@@ -1,18 +1,29 @@
 """A model in Splink's own JSON: reading and writing it. Only this module knows what Splink calls things.
 
-An analyst opens the JSON in Splink, and a model that Splink has learned is read here. Splink itself is not loaded.
+An analyst opens the JSON in Splink. A model that Splink has learned, or settings that somebody wrote for Splink, are
+read here, and what they hold of SQL is checked. Splink itself is not loaded.
 """
 
 import json
-from collections.abc import Mapping
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.model.model import Comparison, Level, Model, TermFrequency
+from linkcore.linkage.model.expressions import check_conditions, parse_rules
+from linkcore.linkage.model.model import OTHERWISE, Comparison, Level, Model, TermFrequency, UntrainedModel
 
-__all__ = ["model_json", "read_models", "settings_of_one_table", "to_splink"]
+__all__ = [
+    "SplinkSettings",
+    "model_json",
+    "read_models",
+    "settings_for_analysis",
+    "settings_of_one_table",
+    "to_splink",
+]
 
 # What Splink writes where nothing else is asked for.
 _DEFAULTS: Final[Mapping[str, Any]] = {
@@ -35,6 +46,19 @@ _COLUMN_NAMES: Final[Mapping[str, Any]] = {
 
 
 _PLAIN_RULE: Final = {"sql_dialect": "duckdb"}
+
+# What Splink uses if settings do not state it: it was not chosen by anybody.
+_DEFAULT_PRIOR: Final = 0.0001
+
+# A name stands in SQL, and names a column.
+_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class SplinkSettings(Protocol):
+    """Settings as somebody writes them for Splink: its ``SettingsCreator``."""
+
+    def create_settings_dict(self, sql_dialect_str: str) -> dict[str, Any]:
+        """Write the settings as a mapping."""
 
 
 def to_splink(model: Model) -> dict[str, Any]:
@@ -65,15 +89,25 @@ def settings_of_one_table(model: Model) -> dict[str, Any]:
     """Write the settings by which Splink weighs given pairs of one table, and keeps all that it has computed."""
     return _model_fields(model) | {
         "link_type": "dedupe_only",
+        "blocking_rules_to_generate_predictions": [],
         "retain_matching_columns": True,
         "retain_intermediate_calculation_columns": True,
     }
 
 
-def _model_fields(model: Model) -> dict[str, Any]:
+def settings_for_analysis(model: Model, *, tables: int) -> dict[str, Any]:
+    """Write the settings of a linker for an analyst: of persons and records, or of records alone."""
+    return _model_fields(model) | {
+        "link_type": "link_only" if tables > 1 else "dedupe_only",
+        "retain_matching_columns": True,
+        "retain_intermediate_calculation_columns": True,
+    }
+
+
+def _model_fields(model: Model | UntrainedModel) -> dict[str, Any]:
     return {
         "link_type": model.link_type,
-        "probability_two_random_records_match": model.prior,
+        "probability_two_random_records_match": _DEFAULT_PRIOR if model.prior is None else model.prior,
         **_DEFAULTS,
         **_COLUMN_NAMES,
         "blocking_rules_to_generate_predictions": [
@@ -109,80 +143,167 @@ def _level_fields(level: Level) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def read_models(model: Path | str | Model | Mapping[Any, Any]) -> dict[str | None, Model]:
-    """Read a model that was learned before, and those of single sources with it.
+def read_models(
+    model: "Path | str | Model | SplinkSettings | Mapping[Any, Any]",
+) -> dict[str | None, Model | UntrainedModel]:
+    """Read a model for the fallback, and those of single sources with it.
 
-    ``model``: a file, what it states, or a Model. Beside the file ``model.json`` those of sources are
-    ``model.SOURCE.json``; in a mapping of models they are under their names, and that of all is under None.
+    ``model``: a file, what it states, Splink's ``SettingsCreator`` or a Model. Beside the file ``model.json`` those of
+    sources are ``model.SOURCE.json``; in a mapping of models they are under their names, and that of all is under None.
+    What has no m, no u or no prior, the run learns; models of single sources must have all.
 
     Examples
     --------
     >>> read_models({"comparisons": []})
     Traceback (most recent call last):
-    linkcore.errors.ProgrammeError: model: the mapping given is not a trained model; give one as Splink saves it, ...
+    linkcore.errors.ProgrammeError: the model compares nothing; give it a comparison
     """
-    if isinstance(model, Model):
-        return {None: model}
     if isinstance(model, Mapping):
         given = model if None in model else {None: model}
-        return {name: each if isinstance(each, Model) else _read_model(each) for name, each in given.items()}
-    path = Path(model)
-    of_sources = sorted(path.parent.glob(f"{path.stem}.*.json"))
-    prefix = f"{path.stem}."
-    return {None: _read_model(path)} | {
-        file.name.removeprefix(prefix).removesuffix(".json"): _read_model(file) for file in of_sources
-    }
+        models = {name: _read_model(each, "the mapping given") for name, each in given.items()}
+    elif isinstance(model, str | Path):
+        path = Path(model)
+        prefix = f"{path.stem}."
+        models = {None: _read_file(path)} | {
+            file.name.removeprefix(prefix).removesuffix(".json"): _read_file(file)
+            for file in sorted(path.parent.glob(f"{path.stem}.*.json"))
+        }
+    else:
+        models = {None: _read_model(model, f"the {type(model).__name__} given")}
+    untrained = sorted(name for name, each in models.items() if name is not None and not isinstance(each, Model))
+    if untrained:
+        raise ProgrammeError(
+            f"model: that of source {untrained[0]!r} is not trained; give every m and u, and the prior"
+        )
+    return models
 
 
-def _read_model(model: Path | str | Mapping[str, Any]) -> Model:
-    what = "the mapping given" if isinstance(model, Mapping) else str(model)
+def _read_file(path: Path) -> Model | UntrainedModel:
     try:
-        text = json.dumps(dict(model)) if isinstance(model, Mapping) else Path(model).read_text("utf-8")
-        return _from_splink(json.loads(text))
-    except (ProgrammeError, OSError, ValueError, KeyError, TypeError, AttributeError):
-        pass
-    raise ProgrammeError(f"model: {what} is not a trained model; give one as Splink saves it, with every m and u")
+        stated = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        stated = None
+    if stated is None:
+        raise ProgrammeError(f"model: {path} cannot be read as JSON; give a file as Splink saves it")
+    return _read_model(stated, str(path))
 
 
-def _from_splink(stated: Mapping[str, Any]) -> Model:
+def _read_model(model: object, what: str) -> Model | UntrainedModel:
+    try:
+        # Splink's objects write themselves. So Splink need not be loaded to know them.
+        stated = model.create_settings_dict("duckdb") if hasattr(model, "create_settings_dict") else model
+        read = stated if isinstance(stated, Model | UntrainedModel) else _from_splink(stated)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        read = None
+    if read is None:
+        raise ProgrammeError(
+            f"model: {what} is not a model; give settings of Splink, or a model as Splink saves it, with comparisons "
+            "and their levels"
+        )
+    _check_sql(read)
+    return read
+
+
+def _from_splink(stated: Any) -> Model | UntrainedModel:
     rules = [
         {"blocking_rule": rule} | _PLAIN_RULE if isinstance(rule, str) else rule
-        for rule in stated.get("blocking_rules_to_generate_predictions", ())
+        for rule in (
+            each.create_blocking_rule_dict("duckdb") if hasattr(each, "create_blocking_rule_dict") else each
+            for each in stated.get("blocking_rules_to_generate_predictions", ())
+        )
     ]
-    model = Model(
-        comparisons=tuple(_comparison(comparison) for comparison in stated["comparisons"]),
-        prior=stated["probability_two_random_records_match"],
-        blocking_rules=tuple(rule["blocking_rule"] for rule in rules),
-        link_type=stated.get("link_type", "link_and_dedupe"),
-    )
+    exploding = [number for number, rule in enumerate(rules, 1) if rule.get("arrays_to_explode")]
+    if exploding:
+        raise ProgrammeError(
+            f"model: blocking rule {exploding[0]} takes lists apart (arrays_to_explode), which linkcore does not do; "
+            "block on another column"
+        )
+    comparisons = tuple(_comparison(comparison) for comparison in stated["comparisons"])
+    prior = stated.get("probability_two_random_records_match")
+    texts = tuple(str(rule["blocking_rule"]) for rule in rules)
+    link_type = stated.get("link_type", "link_and_dedupe")
+    learned = all(level.is_learned for comparison in comparisons for level in comparison.levels)
+    if learned and prior is not None:
+        model: Model | UntrainedModel = Model(comparisons, float(prior), texts, link_type)
+    else:
+        chosen = None if prior in (None, _DEFAULT_PRIOR) else float(prior)
+        model = UntrainedModel(comparisons, chosen, texts, link_type)
     stated = {**stated, "blocking_rules_to_generate_predictions": rules}
     return replace(model, extra=_unused(stated, _model_fields(model), but="comparisons"))
 
 
-def _comparison(stated: Mapping[str, Any]) -> Comparison:
+def _comparison(stated: Any) -> Comparison:
+    if hasattr(stated, "create_comparison_dict"):
+        stated = stated.create_comparison_dict("duckdb")
     levels = tuple(_level(level) for level in stated["comparison_levels"])
-    comparison = Comparison(stated["output_column_name"], levels)
+    name = stated.get("output_column_name") or _usual_name(levels)
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ProgrammeError(
+            f"model: a comparison is named {name!r}; a name (output_column_name) is letters, digits and _, as in "
+            "'first_name'"
+        )
+    comparison = Comparison(name, levels)
     return replace(comparison, extra=_unused(stated, _comparison_fields(comparison), but="comparison_levels"))
 
 
-def _level(stated: Mapping[str, Any]) -> Level:
+def _usual_name(levels: tuple[Level, ...]) -> str:
+    """Name a comparison that has no name as Splink does: by the columns that it looks at, in order."""
+    columns = dict.fromkeys(column for level in levels for column in re.findall(r"\b(\w+)_[lr]\b", level.condition))
+    return "_".join(columns if len(columns) == 1 else ["custom", *columns])
+
+
+def _level(stated: Any) -> Level:
+    if hasattr(stated, "create_level_dict"):
+        stated = stated.create_level_dict("duckdb")
     condition, column, term_frequency = stated["sql_condition"], stated.get("tf_adjustment_column"), None
     if column:
         term_frequency = TermFrequency(
-            column,
-            weight=stated.get("tf_adjustment_weight", 1.0),
-            minimum_u=stated.get("tf_minimum_u_value", 0.0),
+            str(column),
+            weight=float(stated.get("tf_adjustment_weight", 1.0)),
+            minimum_u=float(stated.get("tf_minimum_u_value") or 0.0),
             of_exact_match=not stated.get("disable_tf_exact_match_detection", False),
         )
     level = Level(
-        condition,
-        stated.get("label_for_charts", condition),
-        m=stated.get("m_probability"),
-        u=stated.get("u_probability"),
+        # Splink takes any case of ELSE.
+        OTHERWISE if str(condition).strip().upper() == OTHERWISE else condition,
+        str(stated.get("label_for_charts", condition)),
+        m=_probability(stated.get("m_probability")),
+        u=_probability(stated.get("u_probability")),
         is_null=bool(stated.get("is_null_level", False)),
         term_frequency=term_frequency,
     )
-    return replace(level, extra=_unused(stated, _level_fields(level)))
+    # What Splink says in words where it has learned nothing is not written back over what is learned here.
+    unlearned = {name for name in ("m_probability", "u_probability") if isinstance(stated.get(name), str)}
+    extra = _unused(stated, _level_fields(level))
+    return replace(level, extra={name: value for name, value in extra.items() if name not in unlearned})
+
+
+def _probability(stated: object) -> float | None:
+    """Read m or u; None where Splink has not learned it, and says so in words."""
+    if stated is None or isinstance(stated, str):
+        return None
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not math.isfinite(stated):
+        raise ProgrammeError(f"model: m or u of a level is {stated!r}; it is a probability above 0 and at most 1")
+    return stated
+
+
+def _check_sql(model: Model | UntrainedModel) -> None:
+    """Refuse SQL in a model that is more than a condition of its level, or a blocking rule."""
+    check_conditions([*_conditions(model)])
+    parse_rules(model.blocking_rules)
+    counted = {
+        level.term_frequency.column for each in model.comparisons for level in each.levels if level.term_frequency
+    }
+    wrong = sorted(column for column in counted if not _NAME.fullmatch(column))
+    if wrong:
+        raise ProgrammeError(f"model: {wrong[0]!r} is not the name of a column, whose values are to be counted")
+
+
+def _conditions(model: Model | UntrainedModel) -> Iterator[tuple[str, str]]:
+    for comparison in model.comparisons:
+        for number, level in enumerate(comparison.levels, 1):
+            if level.condition != OTHERWISE:
+                yield f"level {number} of comparison {comparison.name!r}", level.condition
 
 
 def _unused(stated: Mapping[str, Any], written: Mapping[str, Any], *, but: str | None = None) -> dict[str, Any]:

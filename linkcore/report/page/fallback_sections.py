@@ -13,7 +13,7 @@ from linkcore.report.page.charts import (
 )
 from linkcore.report.page.concerns import false_link_limit
 from linkcore.report.page.sections import Figure, Panel, Section, Table, extremes, in_order, table, weight
-from linkcore.report.page.words import count, in_prose, in_words, percent, probability
+from linkcore.report.page.words import count, in_prose, in_words, percent, probability, weights_in_words
 from linkcore.schema import ALL
 
 __all__ = ["estimates_section", "model_section", "thresholds_section", "weights_section"]
@@ -256,9 +256,10 @@ def model_section(quality: Quality) -> Section | None:
         "source. The charts show all sources together and leave out levels that were never observed. The tables show "
         "every level."
     )
+    weighed = weights_in_words(fallback.weights)
     legend = (("bar", "var(--blue)", "evidence for a link"), ("bar", "var(--red)", "evidence against a link"))
     figure = Figure("Weight of each level of agreement.", tuple(panels), legend, tuple(tables))
-    return Section("model", "The learned model", (text,), (figure,))
+    return Section("model", "The learned model", (text, weighed), (figure,))
 
 
 def _least(weights: pl.Series) -> float:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from linkcore.quality.measures import Weights
+
 __all__ = [
     "HIDDEN",
     "METHODS",
@@ -20,6 +22,7 @@ __all__ = [
     "percent",
     "probability",
     "seconds",
+    "weights_in_words",
 ]
 
 HIDDEN: Final = "*"
@@ -200,3 +203,20 @@ def listed(items: list[str], *, most: int = 4) -> str:
     if len(named) < len(items):
         return f"{', '.join(named)} and {len(items) - len(named)} more"
     return " and ".join(part for part in (", ".join(named[:-1]), named[-1]) if part)
+
+
+def weights_in_words(weights: Weights) -> str:
+    """Say what weighed the pairs, and whether Splink checked it.
+
+    Examples
+    --------
+    >>> weights_in_words(Weights("native"))
+    "The model is Splink's. linkcore's kernel computed the weights; they were not checked against Splink in this run."
+    """
+    if weights.engine == "splink":
+        return f"The model is Splink's, and Splink {weights.splink} weighed all pairs."
+    by_kernel = "The model is Splink's. linkcore's kernel computed the weights; they were"
+    if weights.splink is None:
+        return f"{by_kernel} not checked against Splink in this run."
+    pairs = "some" if weights.checked is None else count(weights.checked)
+    return f"{by_kernel} checked against Splink {weights.splink} on {pairs} pairs of this run."

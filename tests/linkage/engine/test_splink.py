@@ -13,7 +13,8 @@ from tests.linkage.engine.people import learned, with_engine
 def weighed(engine: NativeEngine) -> tuple[pl.DataFrame, pl.DataFrame, float, str]:
     known = learned(engine)
     scored = engine.score_with_persons(known).pairs.head(20)
-    fields, page = weigh_fields(engine.people, known.model, scored.select("record", "person"))
+    decided = scored.select("record", "person", probability=pl.lit(0.9))
+    fields, page = weigh_fields(engine.people, known.model, decided)
     return scored, fields, known.model.prior_weight, page
 
 

@@ -5,7 +5,9 @@ import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pytest
 
 from linkcore.errors import LinkcoreError
@@ -57,9 +59,16 @@ def test_an_error_of_the_database_is_reported_without_its_values() -> None:
 
 
 @pytest.mark.usefixtures("temporary")
-def test_too_little_memory_is_reported_as_such() -> None:
+def test_too_little_memory_is_reported_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    connect = duckdb.connect
+
+    def without_room(database: str, config: dict[str, Any]) -> duckdb.DuckDBPyConnection:
+        connection = connect(database, config=config)
+        return connection.execute("SET max_temp_directory_size = '0B'")
+
+    monkeypatch.setattr(duckdb, "connect", without_room)
+
     def fail(people: PeopleTable) -> None:
-        people.connection.execute("SET max_temp_directory_size = '0B'")
         people.connection.execute("CREATE TABLE large AS SELECT random() AS a FROM range(100000000)")
 
     with pytest.raises(LinkcoreError, match=re.escape("raise Fallback(memory=...)")):

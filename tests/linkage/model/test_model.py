@@ -6,7 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.model.model import OTHERWISE, Comparison, Level, Model, TermFrequency, compared_columns
+from linkcore.linkage.model.model import (
+    OTHERWISE,
+    Comparison,
+    Level,
+    Model,
+    TermFrequency,
+    UntrainedModel,
+    columns_of,
+    compared_columns,
+)
 
 AGREES = Level("name_l = name_r", "Agrees", m=0.9, u=0.1)
 DIFFERS = Level(OTHERWISE, "Differs", m=0.1, u=0.9)
@@ -20,9 +29,27 @@ def test_a_probability_that_is_none_is_refused(m: float) -> None:
         Level("ELSE", "Differs", m=m, u=0.5)
 
 
-def test_m_without_u_is_refused() -> None:
-    with pytest.raises(ProgrammeError, match="m or u, but not both"):
-        Level("ELSE", "Differs", m=0.5)
+def test_m_without_u_is_not_learned_and_cannot_weigh() -> None:
+    half = Level("ELSE", "Differs", m=0.5)
+    assert not half.is_learned
+    with pytest.raises(ProgrammeError, match="has levels without m and u"):
+        Model((Comparison("name", (half,)),), prior=0.1)
+    assert UntrainedModel((Comparison("name", (half,)),)).comparisons[0].levels == (half,)
+
+
+def test_an_untrained_model_keeps_what_it_states_when_it_is_learned() -> None:
+    learned = Model((NAME,), prior=0.1)
+    stated = UntrainedModel((NAME,), prior=0.25, link_type="link_only", extra={"made_by": "us"})
+    assert stated.as_learned(learned) == Model((NAME,), 0.25, link_type="link_only", extra={"made_by": "us"})
+    assert UntrainedModel((NAME,)).as_learned(learned).prior == 0.1
+    with pytest.raises(ProgrammeError, match="compares nothing"):
+        UntrainedModel(())
+
+
+def test_the_columns_of_a_model_are_those_of_its_comparisons_counts_and_rules() -> None:
+    counted = Level("x_l = x_r", "Agrees", m=0.9, u=0.1, term_frequency=TermFrequency("y", of_exact_match=False))
+    model = UntrainedModel((Comparison("x", (counted,)),), blocking_rules=('l."a" = r."a"', "l.b=r.c"))
+    assert columns_of(model) == {"x", "y", "a", "b", "c"}
 
 
 def test_a_comparison_without_levels_or_with_levels_after_the_last_is_refused() -> None:

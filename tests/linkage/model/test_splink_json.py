@@ -1,19 +1,21 @@
 """A model written as Splink itself writes it, and read back."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import polars as pl
 import pytest
-from splink import DuckDBAPI, Linker
+import splink.comparison_library as cl
+from splink import DuckDBAPI, Linker, SettingsCreator, block_on
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.comparisons.comparisons import comparisons
 from linkcore.linkage.learning.levels import Shares, with_probabilities
-from linkcore.linkage.model.model import Model, TermFrequency
+from linkcore.linkage.model.model import Model, TermFrequency, UntrainedModel
 from linkcore.linkage.model.splink_json import model_json, read_models, settings_of_one_table, to_splink
 from linkcore.schema import RECORDS
 
@@ -39,7 +41,9 @@ def saved_by_splink(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(stated: dict[str, Any]) -> Model:
-    return read_models(stated)[None]
+    model = read_models(stated)[None]
+    assert isinstance(model, Model)
+    return model
 
 
 def test_a_model_is_written_as_splink_writes_it() -> None:
@@ -110,32 +114,103 @@ def test_splink_charts_a_model_by_our_columns_and_by_nothing_that_linkcore_does_
 
 
 @pytest.mark.parametrize(
-    "broken",
+    ("broken", "why"),
     [
-        {},
-        {"comparisons": [{"comparison_levels": [{"sql_condition": "ELSE", "m_probability": 0.5}]}]},
-        {"comparisons": [], "probability_two_random_records_match": 0.1},
-        {"comparisons": 7},
+        ({}, "is not a model"),
+        ({"comparisons": [{"comparison_levels": [{"m_probability": 0.5}]}]}, "is not a model"),
+        ({"comparisons": [], "probability_two_random_records_match": 0.1}, "compares nothing"),
+        ({"comparisons": 7}, "is not a model"),
+        (
+            {"comparisons": [{"output_column_name": 'x" y', "comparison_levels": [{"sql_condition": "ELSE"}]}]},
+            "letters",
+        ),
     ],
 )
-def test_a_model_that_was_not_trained_is_refused(broken: dict[str, object]) -> None:
-    with pytest.raises(ProgrammeError, match="not a trained model"):
+def test_what_is_no_model_is_refused(broken: dict[str, object], why: str) -> None:
+    with pytest.raises(ProgrammeError, match=why) as caught:
         read_models(broken)
+    assert caught.value.__context__ is None
 
 
-def test_a_model_whose_m_splink_has_not_learned_is_refused() -> None:
+def test_what_splink_has_not_learned_the_run_learns() -> None:
     stated = to_splink(learned())
     stated["comparisons"][0]["comparison_levels"][1]["m_probability"] = "level not observed in training dataset"
-    with pytest.raises(ProgrammeError, match="not a trained model") as caught:
+    read_back = read_models(stated)[None]
+    assert isinstance(read_back, UntrainedModel)
+    unseen = read_back.comparisons[0].levels[1]
+    assert (unseen.m, unseen.u) == (None, 0.1)
+    assert read_back.prior == 0.00012
+    # Splink's words do not come back over what was learned.
+    assert unseen.extra == {}
+    with pytest.raises(ProgrammeError, match="that of source 'gp' is not trained"):
+        read_models({None: learned(), "gp": stated})
+
+
+def test_settings_by_splinks_own_creators_are_read_as_splink_writes_them() -> None:
+    """As an object, as the mapping that it writes, and as a mapping of creators."""
+    compared: list[Any] = [
+        cl.NameComparison("given_name"),
+        cl.ExactMatch("gender").configure(m_probabilities=[0.9, 0.1], u_probabilities=[0.5, 0.5]),
+    ]
+    rules: list[Any] = [block_on("birth_date"), "l.postcode = r.postcode"]
+    creator = SettingsCreator(link_type="link_only", comparisons=compared, blocking_rules_to_generate_predictions=rules)
+    of_creators = {
+        "link_type": "link_only",
+        "comparisons": compared,
+        "blocking_rules_to_generate_predictions": rules,
+    }
+    models = [read_models(each)[None] for each in (creator, creator.create_settings_dict("duckdb"), of_creators)]
+    for model in models:
+        assert isinstance(model, UntrainedModel)
+        assert [each.name for each in model.comparisons] == ["given_name", "gender"]
+        assert [level.m for level in model.comparisons[1].levels] == [None, 0.9, 0.1]
+        assert model.blocking_rules == ('l."birth_date" = r."birth_date"', "l.postcode = r.postcode")
+        # 0.0001 is what Splink writes if nobody has said anything.
+        assert model.prior is None
+    assert models[0].comparisons == models[1].comparisons == models[2].comparisons
+
+
+def test_a_comparison_without_a_name_is_named_as_splink_names_it() -> None:
+    levels = [{"sql_condition": "given_name_l = family_name_r"}, {"sql_condition": "else"}]
+    model = read_models({"comparisons": [{"comparison_levels": levels}]})[None]
+    people = duckdb.sql("SELECT 1 AS unique_id, '' AS given_name, '' AS family_name")
+    table = DuckDBAPI().register(people.to_arrow_table(), table_name="people")
+    settings = {"link_type": "dedupe_only", "comparisons": [{"comparison_levels": levels}]}
+    linker = Linker(table, settings, log_level=None, validate_settings=False)
+    assert model.comparisons[0].name == linker._settings_obj.comparisons[0].output_column_name
+    assert model.comparisons[0].levels[1].condition == "ELSE"
+
+
+def test_rules_that_take_lists_apart_are_refused() -> None:
+    rule = block_on("given_groups", arrays_to_explode=["given_groups"])
+    creator = SettingsCreator("link_only", [cl.ExactMatch("gender")], [rule])
+    with pytest.raises(ProgrammeError, match="blocking rule 1 takes lists apart"):
+        read_models(creator)
+
+
+def test_sql_in_a_model_is_checked_wherever_it_stands() -> None:
+    stated = to_splink(learned())
+    stated["comparisons"][0]["comparison_levels"][1]["sql_condition"] += "; COPY people TO 'x.csv'"
+    with pytest.raises(ProgrammeError, match="level 2 of comparison 'name' is not one expression"):
         read_models(stated)
-    assert caught.value.__context__ is None
+    stated = to_splink(learned()) | {"blocking_rules_to_generate_predictions": ["l.x = (SELECT 1)"]}
+    with pytest.raises(ProgrammeError, match="blocking rule 1 holds a query"):
+        read_models(stated)
+    stated = to_splink(learned())
+    stated["comparisons"][0]["comparison_levels"][1]["tf_adjustment_column"] = 'x", (SELECT 1) AS "y'
+    with pytest.raises(ProgrammeError, match="is not the name of a column"):
+        read_models(stated)
+    with pytest.raises(ProgrammeError, match="holds a query"):
+        read_models(replace(learned(), blocking_rules=("l.x = (SELECT 1)",)))
 
 
 def test_a_model_that_cannot_be_read_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "broken.json").write_text("{")
-    for file in ("broken.json", "absent.json"):
-        with pytest.raises(ProgrammeError, match=file):
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    for file in ("broken.json", "deep.json", "absent.json"):
+        with pytest.raises(ProgrammeError, match=file) as caught:
             read_models(tmp_path / file)
+        assert caught.value.__context__ is None
 
 
 def test_the_models_of_sources_lie_beside_that_of_all(tmp_path: Path) -> None:

@@ -1,0 +1,145 @@
+"""Which engine weighs pairs, for which models; and models of somebody else's."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+import splink.comparison_level_library as cll
+import splink.comparison_library as cl
+from splink import SettingsCreator, block_on
+
+from linkcore.errors import ProgrammeError
+from linkcore.linkage.blocking import GivenRule
+from linkcore.linkage.engine.choose_engine import make_engine
+from linkcore.linkage.engine.database_engine import DatabaseEngine
+from linkcore.linkage.engine.learn import learn_from_labels
+from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.splink import SplinkEngine
+from linkcore.linkage.engine.tables import PeopleTable, with_people_table
+from linkcore.linkage.model.splink_json import to_splink
+from linkcore.linkage.settings import Fallback
+from tests.linkage.engine.people import PERSONS, UNKNOWN, learned
+
+WARDS = [f"W{i % 40}" for i in range(400)]
+
+
+def with_wards(frame: pl.DataFrame) -> pl.DataFrame:
+    ward = frame["record_id"].cast(pl.Int64) % 40
+    return frame.with_columns(further_ward=pl.lit("W") + ward.cast(pl.String))
+
+
+def made(settings: Fallback) -> DatabaseEngine:
+    """The engine for these settings; the persons have a further identifier."""
+
+    def make(people: PeopleTable) -> DatabaseEngine:
+        return make_engine(people, settings, {"ward": "exact"})
+
+    return with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), make)
+
+
+def by_hand(**stated: Any) -> SettingsCreator:
+    compared = [cl.NameComparison("family_name"), cl.ExactMatch("ward")]
+    rules = [block_on("birth_date"), "l.ward = r.ward AND substr(l.postcode, 1, 2) = substr(r.postcode, 1, 2)"]
+    return SettingsCreator(
+        **{
+            "link_type": "link_only",
+            "comparisons": compared,
+            "blocking_rules_to_generate_predictions": rules,
+            **stated,
+        }
+    )
+
+
+def test_linkcores_own_engine_is_used_unless_splink_is_asked_for() -> None:
+    assert isinstance(made(Fallback()), NativeEngine)
+    assert isinstance(made(Fallback(engine="native")), NativeEngine)
+    assert isinstance(made(Fallback(engine="splink")), SplinkEngine)
+
+
+def test_a_model_that_linkcore_learned_stays_with_its_engine_and_its_rules() -> None:
+    def learn(people: PeopleTable) -> dict[str, Any]:
+        return to_splink(learned(NativeEngine.of(people, {"ward": "exact"})).model)
+
+    model = with_people_table(Fallback(), with_wards(PERSONS), with_wards(UNKNOWN), learn)
+    engine = made(Fallback(model=model))
+    assert isinstance(engine, NativeEngine)
+    assert [rule.sql for rule in engine.rules] == [rule["blocking_rule"] for rule in model[_RULES]]
+    assert not any(isinstance(rule, GivenRule) for rule in engine.rules)
+    assert isinstance(made(Fallback(model=model, engine="splink")), SplinkEngine)
+
+
+_RULES = "blocking_rules_to_generate_predictions"
+
+
+def test_a_model_with_comparisons_or_rules_of_its_own_goes_to_splink() -> None:
+    engine = made(Fallback(model=by_hand()))
+    assert isinstance(engine, SplinkEngine)
+    assert [type(rule) for rule in engine.rules] == [GivenRule, GivenRule]
+    with pytest.raises(ProgrammeError, match="comparison 'family_name' is not one of linkcore's own"):
+        made(Fallback(model=by_hand(), engine="native"))
+    native = {"sql_condition": "gender_l = gender_r"}, {"sql_condition": "ELSE"}
+    known = {"comparisons": [{"output_column_name": "gender", "comparison_levels": native}]}
+    assert isinstance(made(Fallback(model=known)), NativeEngine)
+    with pytest.raises(ProgrammeError, match="blocking rule 1 is not one of linkcore's own"):
+        made(Fallback(model=known | {_RULES: ["l.gender = r.gender"]}, engine="native"))
+
+
+def test_a_column_that_no_source_has_is_named_with_what_asks_for_it() -> None:
+    with pytest.raises(
+        ProgrammeError, match="comparison 'parish' looks at column 'parish', which no source has; there"
+    ):
+        made(Fallback(model=by_hand(comparisons=[cl.ExactMatch("parish")])))
+    with pytest.raises(ProgrammeError, match="blocking rule 2 looks at column 'parish'"):
+        made(Fallback(model=by_hand(**{_RULES: [block_on("birth_date"), block_on("parish")]})))
+
+
+def test_a_model_by_hand_learns_what_it_does_not_state_and_splink_weighs_by_it() -> None:
+    """m of its own levels is counted here; what it states stays; a further identifier goes by its plain name."""
+    ward = cl.CustomComparison(
+        [
+            cll.NullLevel("ward"),
+            cll.ExactMatchLevel("ward").configure(m_probability=0.75, tf_adjustment_column="ward"),
+            cll.ElseLevel(),
+        ],
+        output_column_name="ward",
+    )
+    settings = Fallback(model=by_hand(comparisons=[cl.NameComparison("family_name"), ward]))
+    labelled = with_wards(PERSONS[1::4]).with_columns(
+        pl.int_range(1, 400, 4, dtype=pl.UInt32, eager=True).alias("label"),
+        pl.lit(0, pl.Int32).alias("source_index"),
+    )
+
+    def score(people: PeopleTable) -> Any:
+        engine = make_engine(people, settings, {"ward": "exact"})
+        known = learn_from_labels(engine, labelled, seed=0)
+        assert isinstance(engine, SplinkEngine)
+        native = NativeEngine(engine.people, engine.comparisons, engine.rules)
+        return known.model, engine.score_with_persons(known), native.score_with_persons(known)
+
+    model, splink, native = with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), score)
+    agrees = model.comparisons[1].levels[1]
+    assert agrees.m == 0.75
+    assert agrees.u == pytest.approx(1 / 40, rel=0.3)
+    assert model.comparisons[0].levels[1].m == 1.0
+    assert splink.compared == native.compared > 100
+    assert splink.pairs.select("record", "person").equals(native.pairs.select("record", "person"))
+    assert splink.pairs["weight"].to_list() == pytest.approx(native.pairs["weight"].to_list(), abs=2e-9)
+    # The rules of the model proposed them: the same birth date, or the same ward and area.
+    pairs = splink.pairs.select(
+        born=PERSONS["birth_date"][splink.pairs["person"]] == UNKNOWN["birth_date"][splink.pairs["record"]],
+        ward=with_wards(PERSONS)["further_ward"][splink.pairs["person"]]
+        == with_wards(UNKNOWN)["further_ward"][splink.pairs["record"]],
+    )
+    assert pairs.select((pl.col("born") | pl.col("ward")).all()).item()
+
+
+def test_a_rule_that_proposes_too_many_pairs_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("linkcore.linkage.blocking.MOST_PAIRS_OF_A_RULE", 100)
+    settings = Fallback(model=by_hand(**{_RULES: [block_on("gender")]}))
+
+    def score(people: PeopleTable) -> None:
+        engine = make_engine(people, settings, {})
+        engine.score_with_persons(learned(engine))
+
+    with pytest.raises(ProgrammeError, match="blocking rule 1 proposes 20,000 pairs; narrow it"):
+        with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), score)
