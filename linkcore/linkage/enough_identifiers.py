@@ -7,7 +7,7 @@ import polars as pl
 
 from linkcore.schema import FURTHER, METHOD
 
-__all__ = ["enough_to_be_found", "enough_to_compare", "fields_present", "new_person_or_unlinked"]
+__all__ = ["enough_to_be_found", "enough_to_compare", "enough_to_tell", "fields_present", "new_person_or_unlinked"]
 
 _FIELDS: Final = ("given_name", "family_name", "birth_date", "gender", "postcode", "address")
 
@@ -55,6 +55,22 @@ def enough_to_compare(records: pl.DataFrame) -> pl.Series:
     identifiers = [*_COMPARED, *((name,) for name in _further(records.columns))]
     given = [pl.any_horizontal(pl.col(*names).is_not_null()).cast(pl.UInt8) for names in identifiers]
     return records.select(pl.sum_horizontal(given) >= _FEWEST_TO_COMPARE).to_series()
+
+
+def enough_to_tell(records: pl.DataFrame) -> pl.Series:
+    """Return whether each record has both names and a birth date, by which it tells whether its person is listed.
+
+    Examples
+    --------
+    >>> import datetime as dt
+    >>> born = {"family_name": "NG", "birth_date": dt.date(1980, 2, 3)}
+    >>> enough_to_tell(pl.DataFrame([born, {"given_name": "ANNA", **born}])).to_list()
+    [False, True]
+    """
+    names = ("given_name", "family_name", "birth_date")
+    if not set(names) <= set(records.columns):
+        return pl.repeat(False, records.height, eager=True)
+    return records.select(pl.all_horizontal(pl.col(*names).is_not_null())).to_series()
 
 
 def enough_to_be_found(columns: Sequence[str]) -> pl.Expr:

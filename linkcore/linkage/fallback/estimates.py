@@ -3,18 +3,25 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Final
 
 import polars as pl
 
 from linkcore.linkage.decisions.listed_share import estimate_pi
 from linkcore.linkage.decisions.persons import Evidence, listed_chances, probabilities
 from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.enough_identifiers import enough_to_tell
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.person_scores import PersonScores, same_person
 from linkcore.linkage.self_test.outcomes import Outcomes, Trial, best_candidates
 from linkcore.linkage.self_test.unseen import unseen_shares
 
 __all__ = ["Estimates", "estimate"]
+
+# A record without a name or a birth date, whose person is listed, often looks as if the person were not: such records
+# have more mistakes than those that the model has learned from, in the few fields that they have. π of a source would
+# be too low by them. With so many records that can tell, π is known to a tenth.
+_FEWEST_TELLING: Final = 25
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,8 +35,9 @@ class Estimates:
     unseen : polars.Series
         Float64, of each compared record: the chance that its person, being listed, is not among its candidates.
     best_of_open : polars.DataFrame
-        The best candidate of each open record: of :func:`linkcore.linkage.self_test.outcomes.best_candidates`; and
-        ``listed``, the chance that its person is listed.
+        The best candidate of each open record: of :func:`linkcore.linkage.self_test.outcomes.best_candidates`;
+        ``listed``, the chance that its person is listed; and ``expected``, the same for counting: π of its source,
+        where the record itself cannot tell.
     outcomes : Outcomes, optional
         What became of the hidden records; None without any.
     """
@@ -93,7 +101,14 @@ def _chances(inputs: FallbackInputs, scores: PersonScores, evidence: Evidence, w
         found.is_not_null().filter(learned_from),
     )
     unseen = shares(inputs.compared).alias("unseen")
-    return _Chances(estimate_pi(evidence.totals(unseen)), unseen, shares(records))
+    totals = evidence.totals(unseen)
+    return _Chances(estimate_pi(totals.filter(_telling(inputs))), unseen, shares(records))
+
+
+def _telling(inputs: FallbackInputs) -> pl.Series:
+    """Return which compared records π is estimated by: all of a source, where too few of it can tell."""
+    told = inputs.records.select("source").with_columns(enough_to_tell(inputs.compared).alias("tells"))
+    return told.select(pl.col("tells") | (pl.col("tells").sum().over("source") < _FEWEST_TELLING)).to_series()
 
 
 def _best_of_open(inputs: FallbackInputs, evidence: Evidence, chances: _Chances) -> pl.DataFrame:
@@ -104,6 +119,10 @@ def _best_of_open(inputs: FallbackInputs, evidence: Evidence, chances: _Chances)
     )
     best = best_candidates(candidates, pl.int_range(inputs.open_records.height, dtype=pl.UInt32, eager=True))
     # Of a record that was not compared, as much is known as of its source.
-    listed = inputs.open_records["source_index"].replace_strict(dict(chances.pi), default=0.5, return_dtype=pl.Float64)
-    compared = listed_chances(evidence, chances.pi, chances.unseen)
-    return best.with_columns(listed.scatter(position, compared).alias("listed"))
+    pi = inputs.open_records["source_index"].replace_strict(dict(chances.pi), default=0.5, return_dtype=pl.Float64)
+    compared, telling = listed_chances(evidence, chances.pi, chances.unseen), _telling(inputs)
+    # A Series is changed in place where values are scattered into it.
+    return best.with_columns(
+        pi.clone().scatter(position, compared).alias("listed"),
+        pi.clone().scatter(position.filter(telling), compared.filter(telling)).alias("expected"),
+    )

@@ -89,7 +89,7 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
         assignment=assignment,
         pi=estimates.pi,
         unseen=estimates.unseen,
-        listed=estimates.best_of_open["listed"],
+        listed=estimates.best_of_open["expected"],
         thresholds=thresholds,
         outcomes=estimates.outcomes,
         proposed=scores.proposed,
