@@ -175,7 +175,7 @@ class TestCheck:
             ('"seen"', '"gp"', "two sources are called gp"),
             ('name = "seen"', 'name = "seen"\nspine = true', "gp, seen are all marked as the spine"),
             ("[linkage]", "[linkage]\naccept = 7.0", "accept is 7.0"),
-            ("[linkage]", '[linkage]\nmodel = "none.json"', r"none\.json is not a trained model"),
+            ("[linkage]", '[linkage]\nmodel = "none.json"', r"none\.json cannot be read as JSON"),
             ('"superseded.csv"', '"none.csv"', r"numbers\.superseded: there is no file .*none\.csv"),
             ('gp = ["ETHNIC"]', 'gp = ["DIAGNOSIS"]', "has no columns .*DIAGNOSIS"),
             ('gp = ["ETHNIC"]', 'gp = ["PHONE"]', "identify people"),

@@ -9,6 +9,7 @@ become new persons (:mod:`~linkcore.linkage.decisions.groups`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -75,7 +76,8 @@ def link_probabilistically(
     comparable = enough_to_compare(open_records)
     compared = open_records.filter(comparable)
     if compared.is_empty():
-        return _nothing_compared(sources, placement, open_records, compared)
+        nothing = _nothing_compared(sources, placement, open_records, compared)
+        return replace(nothing, engine=fallback.engine or "native")
     tested = [
         index
         for index in sorted(open_records["source_index"].unique())

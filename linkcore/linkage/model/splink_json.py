@@ -247,8 +247,8 @@ def _comparison(stated: Any) -> Comparison:
 
 
 def _usual_name(levels: tuple[Level, ...]) -> str:
-    """Name a comparison that has no name as Splink does: by the columns that it looks at, in order."""
-    columns = dict.fromkeys(column for level in levels for column in re.findall(r"\b(\w+)_[lr]\b", level.condition))
+    """Name a comparison that has no name as Splink does, by its columns; in order, since Splink's order varies."""
+    columns = sorted({column for level in levels for column in re.findall(r"\b(\w+)_[lr]\b", level.condition)})
     return "_".join(columns if len(columns) == 1 else ["custom", *columns])
 
 

