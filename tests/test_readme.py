@@ -10,17 +10,19 @@ from pathlib import Path
 import pytest
 
 from linkcore.cli import main
+from linkcore.linkage.comparisons.comparable import COMPARABLE
 from tests.readme import PASSPHRASE, README, section
 from tests.report.pages import read_page, tables
 
 
-def test_all_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "examples"), [(README, 10), (README.parent / "docs" / "MODELS.md", 6)])
+def test_all_examples_run_in_order(page: Path, examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LINKCORE_PASSPHRASE", PASSPHRASE)
     results = doctest.testfile(
-        str(README), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+        str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
     )
-    assert results.attempted > 10
+    assert results.attempted > examples
     assert results.failed == 0
 
 
@@ -108,3 +110,11 @@ def test_a_notebook_shows_no_small_count_and_no_identifier(tmp_path: Path, monke
     assert {cell for row in rows for cell in row[1:]} <= {"0", "*"}
     whole = json.dumps(kept).upper()
     assert not [word for word in ("ANNA", "SMITH", "OKAFOR", "1980", "9990000018") if word in whole]
+
+
+def test_the_table_of_columns_names_all_that_a_model_can_compare() -> None:
+    page = (README.parent / "docs" / "MODELS.md").read_text("utf-8")
+    table = page.split("## What a model can compare")[1].split("## ")[0]
+    columns = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = {name for column in columns for name in re.findall(r"`(\w+)`", column)}
+    assert named - {"further_x", "x"} == set(COMPARABLE)

@@ -13,7 +13,7 @@ from linkcore.disclosure.disclosed import disclosed
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.governance.withholding.withholding import Withholding
 from linkcore.quality.group_rates import OTHER, group_rates, pool_rare
-from linkcore.quality.measures import FallbackQuality
+from linkcore.quality.measures import FallbackQuality, Weights
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
 from linkcore.quality.truth import with_truth
 from linkcore.report.drift import compared
@@ -217,3 +217,16 @@ def test_every_field_is_under_disclosure_control(true: lc.Quality, shown: lc.Qua
     controlled = {*TABLES, "persons", "fallback", "totals", "disclosed"}
     assert {field.name for field in fields(true)} - controlled == {"drift", "run"}
     assert shown.run is true.run
+
+
+@pytest.mark.parametrize(
+    ("checked", "expected"), [(None, None), (0, None), (7, None), (8, 10), (4010, 4010), (4012, 4010)]
+)
+def test_the_number_of_checked_pairs_is_rounded_and_small_ones_are_suppressed(
+    true: lc.Quality, checked: int | None, expected: int | None
+) -> None:
+    assert true.fallback is not None
+    weights = Weights("native", "5.0.0", checked, 1e-9)
+    shown = disclosed(replace(true, fallback=replace(true.fallback, weights=weights)))
+    assert shown.fallback is not None
+    assert shown.fallback.weights == replace(weights, checked=expected)
