@@ -1,7 +1,7 @@
 """Both engines on the same files: time, CPU and memory of each, what the check of weights costs, and the same links.
 
-Each linkage runs in a new process. With ``--ics``, 100,000 and 1.2 million people are linked. The check may take at most
-3 % of the CPU of a whole ICS.
+Each linkage runs in a new process. With ``--ics``, 100,000 and 1.2 million people are linked. The check may take at
+most 3 % of the CPU of a whole ICS.
 """
 
 import resource
