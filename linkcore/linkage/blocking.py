@@ -74,7 +74,11 @@ class Rule:
         Two blocks that share a number by chance are one block, which costs a comparison and loses nothing.
         """
         columns = [f'"{pair[side]}"' for pair in self.equal]
-        return _key(columns, [f'"{column}" IS NULL' for column in self.lacking if side == 1])
+        is_in_a_block = " AND ".join(
+            [f"{column} IS NOT NULL" for column in columns]
+            + [f'"{column}" IS NULL' for column in self.lacking if side == 1]
+        )
+        return f"CASE WHEN {is_in_a_block} THEN hash({', '.join(columns)}) END"
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class GivenRule:
     --------
     >>> from linkcore.linkage.model.expressions import parse_rules
     >>> GivenRule(*parse_rules(["l.postcode = r.postcode AND r.address IS NULL"])).key(1)
-    'CASE WHEN (postcode) IS NOT NULL AND (address IS NULL) THEN hash(postcode) END'
+    'CASE WHEN (postcode) IS NOT NULL AND (address IS NULL) THEN row(postcode) END'
     """
 
     parsed: ParsedRule
@@ -110,17 +114,17 @@ class GivenRule:
         return " AND ".join(self.parsed.of_both) or "TRUE"
 
     def key(self, side: int) -> str:
-        """Write SQL that numbers the block of a record of one side (0 or 1); null where the record is in none."""
+        """Write SQL of what must be equal in a record of one side (0 or 1); null where the record is in no block.
+
+        The values themselves are compared, as they are in SQL: a whole number may equal a decimal one.
+        """
         keys = [equal.right if side else equal.left for equal in self.parsed.equal]
-        return _key(keys, self.parsed.of_right if side else self.parsed.of_left, known="({}) IS NOT NULL")
+        alone = self.parsed.of_right if side else self.parsed.of_left
+        is_in_a_block = " AND ".join([*(f"({key}) IS NOT NULL" for key in keys), *alone])
+        return f"CASE WHEN {is_in_a_block} THEN row({', '.join(keys)}) END"
 
 
 BlockingRule = Rule | GivenRule
-
-
-def _key(keys: Sequence[str], conditions: Sequence[str], *, known: str = "{} IS NOT NULL") -> str:
-    is_in_a_block = " AND ".join([*(known.format(key) for key in keys), *conditions])
-    return f"CASE WHEN {is_in_a_block} THEN hash({', '.join(keys)}) END"
 
 
 def blocking_rules(present: Sequence[str]) -> list[Rule]:

@@ -2,7 +2,6 @@
 
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final, Protocol
-from weakref import finalize
 
 import polars as pl
 
@@ -63,13 +62,11 @@ def splink_linker(
         people = people_table(connection, persons, records, settings)
         frequencies = make_frequency_tables(people, model)
         tables = _make_tables(connection, persons, records)
-        linker = make_linker(connection, tables, settings_for_analysis(model, tables=len(tables)), frequencies)
+        of_model = settings_for_analysis(model, tables=len(tables))
+        return make_linker(connection, tables, of_model, frequencies, at_end=stack.close)
     except BaseException:
         stack.close()
         raise
-    # The database and what it spilled are gone when the linker is, or when Python ends.
-    finalize(linker, stack.close)
-    return linker
 
 
 def _records(probabilistic: Probabilistic, source: str | None, *, tested: bool) -> pl.DataFrame:

@@ -9,8 +9,9 @@ from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.native import NativeEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable
-from linkcore.linkage.model.expressions import ParsedRule, parse_rules
+from linkcore.linkage.model.expressions import parse_rules
 from linkcore.linkage.model.model import Model, UntrainedModel
+from linkcore.linkage.model.splink_json import is_by_linkcore
 from linkcore.linkage.settings import EngineName, Fallback
 from linkcore.sources.source import FurtherKind
 
@@ -31,9 +32,10 @@ def make_engine(people: PeopleTable, settings: Fallback, further: Mapping[str, F
     model = models.get(None)
     if model is None:
         return (SplinkEngine if settings.engine == "splink" else NativeEngine).of(people, further)
-    for each in models.values():
-        _check_columns(each, people.columns)
     rules = _rules_of(model, people)
+    for each in models.values():
+        _check_columns(each, rules, people)
+        _check_types(each, people)
     unknown = _unknown_to_native(list(models.values()), rules, further)
     if settings.engine == "native" and unknown:
         raise ProgrammeError(
@@ -45,9 +47,9 @@ def make_engine(people: PeopleTable, settings: Fallback, further: Mapping[str, F
 
 
 def _rules_of(model: Model | UntrainedModel, people: PeopleTable) -> Sequence[BlockingRule]:
-    """Return the rules of a model; linkcore's, if it has none or has been saved with linkcore's."""
+    """Return the rules of a model; linkcore's, if it states none or linkcore has saved it with its own."""
     own = {rule.sql for rule in blocking_rules(people.columns)}
-    if set(model.blocking_rules) <= own:
+    if not model.blocking_rules or (is_by_linkcore(model) and set(model.blocking_rules) <= own):
         return blocking_rules(people.present)
     return [GivenRule(parsed) for parsed in parse_rules(model.blocking_rules)]
 
@@ -65,15 +67,35 @@ def _unknown_to_native(
     return f"blocking rule {given[0]}" if given else None
 
 
-def _check_columns(model: Model | UntrainedModel, columns: Sequence[str]) -> None:
-    """Refuse a model that looks at a column that is not there."""
-    parsed: list[ParsedRule] = parse_rules(model.blocking_rules)
-    asked = [(f"comparison {each.name!r}", each.columns) for each in model.comparisons]
-    asked += [(f"blocking rule {number}", set(rule.columns)) for number, rule in enumerate(parsed, 1)]
-    for what, names in asked:
-        absent = sorted(names - set(columns))
+def _check_columns(model: Model | UntrainedModel, rules: Sequence[BlockingRule], people: PeopleTable) -> None:
+    """Refuse a model that looks at a column that is not there, or that has no values to learn from or to block on."""
+    known = people.columns if isinstance(model, Model) else people.present
+    asked = [(f"comparison {each.name!r}", each.columns, known) for each in model.comparisons]
+    for number, rule in enumerate(rules, 1):
+        if isinstance(rule, GivenRule):
+            asked.append((f"blocking rule {number}", set(rule.parsed.columns), people.present))
+    for what, names, there in asked:
+        absent = sorted(names - set(there))
         if absent:
             raise ProgrammeError(
                 f"model: {what} looks at column {absent[0]!r}, which no source has; there are "
-                f"{', '.join(sorted(columns))}"
+                f"{', '.join(sorted(people.present))}"
             )
+
+
+def _check_types(model: Model | UntrainedModel, people: PeopleTable) -> None:
+    """Refuse a comparison that DuckDB cannot compute of columns of these types."""
+    import duckdb
+
+    sides = ", ".join(f'{side}."{name}" AS "{name}_{side}"' for name in people.columns for side in ("l", "r"))
+    nobody = f"(SELECT {sides} FROM people AS l, people AS r LIMIT 0)"
+    for comparison in model.comparisons:
+        try:
+            people.connection.sql(f"SELECT {comparison.case_sql(comparison.numbers)} FROM {nobody}").fetchall()
+            continue
+        except duckdb.Error:
+            pass
+        raise ProgrammeError(
+            f"model: DuckDB cannot compute comparison {comparison.name!r}; look at the types of the columns in "
+            "docs/MODELS.md"
+        )

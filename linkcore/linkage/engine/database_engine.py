@@ -13,7 +13,7 @@ from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.comparisons.comparisons import comparisons
 from linkcore.linkage.engine.engine import NO_PAIRS, LabelledCounts, Learned, RandomCounts, Scored
 from linkcore.linkage.engine.frequencies import frequencies_of_people, make_frequency_tables
-from linkcore.linkage.engine.tables import PeopleTable, draw_rows, fingerprints_of
+from linkcore.linkage.engine.tables import PeopleTable, draw_rows, fingerprints_of, pair_hashes
 from linkcore.linkage.learning.levels import counts_of_levels
 from linkcore.linkage.learning.relatives import RelativeCounts, count_relatives
 from linkcore.linkage.model.model import Comparison, Model
@@ -34,6 +34,13 @@ _PERSONS_WITH_RELATIVES: Final = 100_000
 
 # Bounds the memory for one round of scoring: this many records have at most a few million candidates.
 _RECORDS_AT_A_TIME: Final = 100_000
+
+# The blocks of a given model's rules may be of any size.
+_RECORDS_OF_GIVEN_RULES: Final = 10_000
+
+# Of each level and each source, so many pairs are in a sample, as far as there are.
+_OF_EACH_LEVEL: Final = 10
+_LOW_PAIRS: Final = 200_000
 
 # Candidates whose odds against N others are below this are dropped: all of them together could not change a link.
 _NEGLIGIBLE_ODDS: Final = 1e-6
@@ -168,7 +175,7 @@ class DatabaseEngine(ABC):
         return frequencies_of_people(self.people, make_frequency_tables(self.people, model))
 
     def score_with_persons(
-        self, learned: Learned, watched: pl.DataFrame = NO_PAIRS, *, all_pairs: bool = False
+        self, learned: Learned, watched: pl.DataFrame = NO_PAIRS, *, all_pairs: bool = False, sample: int = 0
     ) -> Scored:
         """Propose and score pairs of records and persons, each by the model of the record's source."""
         connection, first = self.people.connection, self.people.persons
@@ -176,19 +183,21 @@ class DatabaseEngine(ABC):
         make_table(connection, "watched", watched.select(join_key_l="person", join_key_r=pl.col("record") + first))
         left_out = make_blocks(connection, self.rules, persons, records)
         least = -math.inf if all_pairs or not self.listed else math.log2(_NEGLIGIBLE_ODDS * self.listed)
-        scored, proposed, compared = [], [NO_PAIRS], 0
+        scored, proposed, sampled, compared = [], [NO_PAIRS], [], 0
         for _ in self._pairs_of_blocks(records, "TRUE"):
             found = connection.sql("FROM watched SEMI JOIN pairs USING (join_key_l, join_key_r)").pl()
             record = (pl.col("join_key_r") - first).cast(pl.UInt32).alias("record")
             proposed.append(found.select(record, pl.col("join_key_l").cast(pl.UInt32).alias("person")))
             weighed = self._with_persons(learned)
             compared += weighed.height
+            sampled.append(self._sampled(weighed, sample))
             scored.append(weighed.filter(pl.max_horizontal("weight", "relative") >= least))
         return Scored(
             pl.concat(scored).sort("record", "person"),
             compared,
             left_out,
             pl.concat(proposed).sort("record", "person"),
+            self._sampled(pl.concat(sampled), sample),
         )
 
     def score_given(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
@@ -206,7 +215,13 @@ class DatabaseEngine(ABC):
         return named.with_columns(relative).select("record", "person", "weight", "relative", "^gamma_.*$")
 
     def score_among_records(
-        self, learned: Learned, records: pl.Series, apart: Sequence[tuple[int, int]], *, all_pairs: bool = False
+        self,
+        learned: Learned,
+        records: pl.Series,
+        apart: Sequence[tuple[int, int]],
+        *,
+        all_pairs: bool = False,
+        sample: int = 0,
     ) -> Scored:
         """Propose and score pairs of these records, by the model of all."""
         connection, first = self.people.connection, self.people.persons
@@ -218,14 +233,34 @@ class DatabaseEngine(ABC):
             conditions.append(f"NOT (l.unique_id {within} AND r.unique_id {within})")
         left_out = make_blocks(connection, self.rules, chosen, chosen)
         least = -math.inf if all_pairs else math.log2(_NEGLIGIBLE_ODDS * max(records.len(), 1))
-        scored, compared = [], 0
+        scored, sampled, compared = [], [], 0
         for _ in self._pairs_of_blocks(chosen, " AND ".join(conditions)):
             pairs = self._score(learned)
             compared += pairs.height
+            sampled.append(self._sampled(pairs.with_columns(pl.col("a", "b") - first), sample))
             scored.append(self._with_relatives(learned, pairs.filter(pl.col("weight") >= least)))
         # Two records may have proposed each other in two rounds.
         pairs = pl.concat(scored).unique(["a", "b"])
-        return Scored(pairs.with_columns(pl.col("a", "b") - first).sort("a", "b"), compared, left_out)
+        named = pairs.with_columns(pl.col("a", "b") - first).sort("a", "b")
+        return Scored(named, compared, left_out, sampled=self._sampled(pl.concat(sampled).unique(["a", "b"]), sample))
+
+    def _sampled(self, scored: pl.DataFrame, size: int) -> pl.DataFrame:
+        """Draw pairs by hash and, of each level that occurs and each source, at least some."""
+        if not size:
+            return scored[:0]
+        drawn = scored.with_columns(pair_hashes(self.people, scored).alias("hash"))
+        if "record" in scored.columns:
+            drawn = drawn.with_columns(self.people.source_of_record[drawn["record"]].alias("source"))
+        # Of most levels, the lowest hashes are among some that are low.
+        low = drawn.filter(pl.col("hash") < min(2**64 - 1, _LOW_PAIRS * 2**64 // max(drawn.height, 1)))
+        lowest = [drawn["hash"].bottom_k(size)]
+        for name in drawn.columns:
+            if name.startswith("gamma_") or name == "source":
+                seen = dict(low.group_by(name).len().iter_rows())
+                for level in drawn[name].unique():
+                    among = low if seen.get(level, 0) >= _OF_EACH_LEVEL else drawn
+                    lowest.append(among.filter(pl.col(name) == level)["hash"].bottom_k(_OF_EACH_LEVEL))
+        return drawn.filter(pl.col("hash").is_in(pl.concat(lowest).implode())).drop("hash", "source", strict=False)
 
     def score_records(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
         """Score given pairs of records by the model of all."""
@@ -264,8 +299,10 @@ class DatabaseEngine(ABC):
         """Make the table ``pairs`` of those in the blocks, for some records of the right side at a time."""
         connection = self.people.connection
         ids = connection.sql(f"SELECT unique_id FROM {right} ORDER BY unique_id").pl()["unique_id"]
-        for start in range(0, max(ids.len(), 1), _RECORDS_AT_A_TIME):
-            chunk = ids[start : start + _RECORDS_AT_A_TIME]
+        limited = all(rule.largest_block is not None for rule in self.rules)
+        size = _RECORDS_AT_A_TIME if limited else _RECORDS_OF_GIVEN_RULES
+        for start in range(0, max(ids.len(), 1), size):
+            chunk = ids[start : start + size]
             between = f"BETWEEN {chunk[0]} AND {chunk[-1]}" if chunk.len() else "IS NULL"
             some = f"(SELECT * FROM {right} WHERE unique_id {between})"
             connection.execute(

@@ -100,12 +100,15 @@ class Scored:
         By rule, how many times a person (or record) was in a block too large to be looked at.
     proposed : polars.DataFrame
         ``record`` and ``person``: the watched pairs that some rule proposed.
+    sampled : polars.DataFrame
+        Some of all scored pairs, drawn by hash, with the columns of ``pairs``: also such as are left out of ``pairs``.
     """
 
     pairs: pl.DataFrame
     compared: int
     left_out: Mapping[str, int]
     proposed: pl.DataFrame = field(default_factory=NO_PAIRS.clone)
+    sampled: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 class Engine(Protocol):
@@ -159,12 +162,13 @@ class Engine(Protocol):
         """Return, by column that the model adjusts for, how common the value of each person and record is."""
 
     def score_with_persons(
-        self, learned: Learned, watched: pl.DataFrame = NO_PAIRS, *, all_pairs: bool = False
+        self, learned: Learned, watched: pl.DataFrame = NO_PAIRS, *, all_pairs: bool = False, sample: int = 0
     ) -> Scored:
         """Propose and score pairs of records and persons, each by the model of the record's source.
 
         ``watched``: ``record`` and ``person``: pairs of which ``Scored.proposed`` shall say which a rule proposed.
         ``all_pairs``: also pairs of negligible odds.
+        ``sample``: how many pairs to draw for ``Scored.sampled``; each level and source has some beside.
         Returns pairs as ``record`` and ``person`` (UInt32), in order.
         """
 
@@ -172,7 +176,13 @@ class Engine(Protocol):
         """Score given pairs, ``record`` and ``person``, as :meth:`score_with_persons` does; in order."""
 
     def score_among_records(
-        self, learned: Learned, records: pl.Series, apart: Sequence[tuple[int, int]], *, all_pairs: bool = False
+        self,
+        learned: Learned,
+        records: pl.Series,
+        apart: Sequence[tuple[int, int]],
+        *,
+        all_pairs: bool = False,
+        sample: int = 0,
     ) -> Scored:
         """Propose and score pairs of these records, by the model of all.
 

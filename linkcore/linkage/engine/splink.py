@@ -6,9 +6,10 @@ No other module imports Splink, and this one only when it is needed.
 import logging
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from weakref import finalize
 
 import polars as pl
 
@@ -153,11 +154,17 @@ def make_linker(
     tables: Sequence[str],
     settings: Mapping[str, Any],
     frequencies: Mapping[str, str],
+    at_end: Callable[[], None] | None = None,
 ) -> SplinkLinker:
-    """Make a linker of tables in a database; ``frequencies``: by column, the table of how common its values are."""
+    """Make a linker of tables in a database; ``frequencies``: by column, the table of how common its values are.
+
+    ``at_end`` is called when neither the linker nor a result of it is there any more, or Python ends.
+    """
     from splink import DuckDBAPI, Linker
 
     api = DuckDBAPI(connection)
+    if at_end is not None:
+        finalize(api, at_end)
     inputs = [api.table_to_splink_dataframe(name, name) for name in tables]
     linker = Linker(inputs, dict(settings), log_level=None, validate_settings=False)
     for column, name in frequencies.items():

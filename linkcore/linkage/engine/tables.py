@@ -11,13 +11,13 @@ from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.model.model import columns_of
 from linkcore.linkage.settings import Fallback
 from linkcore.private_database import make_table, private_connection
-from linkcore.sampling import draw
+from linkcore.sampling import draw, hashes
 from linkcore.schema import FURTHER
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-__all__ = ["PeopleTable", "draw_rows", "fingerprints_of", "people_table", "with_people_table"]
+__all__ = ["PeopleTable", "draw_rows", "fingerprints_of", "pair_hashes", "people_table", "with_people_table"]
 
 _Result = TypeVar("_Result")
 
@@ -84,6 +84,16 @@ def fingerprints_of(frame: pl.DataFrame) -> pl.Series:
     if "fingerprint" in frame.columns:
         return frame["fingerprint"]
     return pl.int_range(frame.height, dtype=pl.UInt64, eager=True)
+
+
+def pair_hashes(people: PeopleTable, pairs: pl.DataFrame) -> pl.Series:
+    """Hash each pair, whatever the order of rows; ``pairs``: ``record`` and ``person``, or ``a`` and ``b``, records."""
+    first = people.persons
+    of_record = hashes(people.fingerprints[first:], seed=0, purpose="pairs of a record")
+    if "person" not in pairs.columns:
+        return of_record[pairs["a"]] ^ of_record[pairs["b"]]
+    of_person = hashes(people.fingerprints[:first], seed=0, purpose="pairs of a person")
+    return of_person[pairs["person"]] ^ of_record[pairs["record"]]
 
 
 def with_people_table(

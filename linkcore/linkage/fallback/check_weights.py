@@ -1,6 +1,7 @@
 """Check in a run that the weights of linkcore's engine are those of Splink, on some of the run's own pairs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Final
@@ -13,13 +14,11 @@ from linkcore.linkage.engine.engine import Learned
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable
 from linkcore.linkage.settings import Check
-from linkcore.sampling import draw, hashes
 
-__all__ = ["WeightCheck", "check_weights"]
+__all__ = ["PAIRS_CHECKED", "WeightCheck", "check_weights"]
 
-# So many pairs are drawn, and so many of each level of each comparison, as far as there are.
-_PAIRS: Final = 4_000
-_OF_EACH_LEVEL: Final = 10
+PAIRS_CHECKED: Final = 4_000
+"""So many pairs are drawn to be checked; each level of each comparison, and each source, has some beside."""
 
 # Runs with fewer pairs take a few seconds, and the check takes one.
 _MANY_PAIRS: Final = 100_000
@@ -28,7 +27,7 @@ _MANY_PAIRS: Final = 100_000
 # are looked at, unless the check is asked for.
 _SOURCES: Final = 2
 
-# Both engines round to a billionth of a bit. A million times that is far less than what any decision depends on.
+# Both engines round to a billionth of a bit. A thousand times that is far less than what any decision depends on.
 _TOLERANCE: Final = 1e-6
 
 
@@ -52,11 +51,11 @@ class WeightCheck:
 
 
 def check_weights(
-    engine: DatabaseEngine, learned: Learned, scored: pl.DataFrame, *, compared: int, check: Check
+    engine: DatabaseEngine, learned: Learned, samples: Sequence[pl.DataFrame], *, compared: int, check: Check
 ) -> WeightCheck | None:
     """Let Splink weigh some of the pairs that an engine scored, and stop the run if it finds another weight.
 
-    ``scored``: ``record``, ``person``, ``weight`` and ``gamma_*``; or ``a`` and ``b``, two records, and the same.
+    ``samples``: ``Scored.sampled`` of pairs with persons, and of pairs of records.
     ``compared``: how many pairs the run has scored.
     Returns None if nothing was checked: pairs are few, or Splink has weighed them all.
 
@@ -66,26 +65,36 @@ def check_weights(
         If a weight differs.
     """
     of_splink = isinstance(engine, SplinkEngine)
-    if of_splink or check == "never" or scored.is_empty() or (check == "auto" and compared < _MANY_PAIRS):
+    if of_splink or check == "never" or (check == "auto" and compared < _MANY_PAIRS):
         return None
     splink = SplinkEngine(engine.people, engine.comparisons, engine.rules)
-    if check == "auto" and "record" in scored.columns:
-        scored = _of_largest_sources(engine.people, scored)
-    sample = scored[_sample(scored, _fingerprints(engine.people, scored))]
-    keys = ["record", "person"] if "record" in scored.columns else ["a", "b"]
-    weigh = splink.score_given if "record" in keys else splink.score_records
-    both = sample.join(weigh(learned, sample.select(keys)), on=keys, suffix="_splink", how="left")
+    pairs, largest = 0, 0.0
+    for sample in samples:
+        if sample.is_empty():
+            continue
+        with_persons = "record" in sample.columns
+        chosen = _of_largest_sources(engine.people, sample) if with_persons and check == "auto" else sample
+        weigh = splink.score_given if with_persons else splink.score_records
+        keys = ["record", "person"] if with_persons else ["a", "b"]
+        both = chosen.join(weigh(learned, chosen.select(keys)), on=keys, suffix="_splink", how="left")
+        largest = max(largest, _largest_difference(both))
+        pairs += chosen.height
+    return WeightCheck(version("splink"), pairs, round(largest, 10)) if pairs else None
+
+
+def _largest_difference(both: pl.DataFrame) -> float:
+    """Return the largest difference of ``weight`` and ``weight_splink``; refuse one that is more than rounding."""
     difference = (both["weight"] - both["weight_splink"]).abs().fill_null(math.inf).fill_nan(math.inf).to_list()
     largest = max(difference)
     if largest > _TOLERANCE:
         pair = both.row(difference.index(largest), named=True)
-        levels = ", ".join(f"{name.removeprefix('gamma_')} {pair[name]}" for name in _gammas(scored))
+        gammas = [name for name in both.columns if name.startswith("gamma_") and not name.endswith("_splink")]
+        levels = ", ".join(f"{name.removeprefix('gamma_')} {pair[name]}" for name in gammas)
         raise LinkcoreError(
             f"linkcore gives a pair of records the weight {pair['weight']}, and Splink {version('splink')} the weight "
-            f"{pair['weight_splink']} (levels: {levels}); please report this, and link with engine 'splink' until it "
-            "is mended"
+            f"{pair['weight_splink']} (levels: {levels}); please report this, and link with engine 'splink' meanwhile"
         )
-    return WeightCheck(version("splink"), sample.height, largest)
+    return float(largest)
 
 
 def _of_largest_sources(people: PeopleTable, scored: pl.DataFrame) -> pl.DataFrame:
@@ -93,28 +102,3 @@ def _of_largest_sources(people: PeopleTable, scored: pl.DataFrame) -> pl.DataFra
     source = people.source_of_record[scored["record"]].alias("source")
     by_size = source.value_counts().sort("count", "source", descending=[True, False])
     return scored.filter(source.is_in(by_size["source"].head(_SOURCES).implode()))
-
-
-def _gammas(scored: pl.DataFrame) -> list[str]:
-    return [name for name in scored.columns if name.startswith("gamma_")]
-
-
-def _fingerprints(people: PeopleTable, scored: pl.DataFrame) -> pl.Series:
-    """Return what names each pair, whatever the order of rows."""
-    if "person" in scored.columns:
-        sides = [("person", scored["person"]), ("record", scored["record"] + people.persons)]
-    else:
-        sides = [("record", scored[side] + people.persons) for side in ("a", "b")]
-    one, other = (hashes(people.fingerprints[ids], seed=0, purpose=kind) for kind, ids in sides)
-    return one ^ other
-
-
-def _sample(scored: pl.DataFrame, fingerprints: pl.Series) -> pl.Series:
-    """Draw the rows of some pairs and, of each level that occurs, of some more."""
-    drawn = [draw(fingerprints, _PAIRS, seed=0, purpose="check of weights")]
-    for name in _gammas(scored):
-        for level in scored[name].unique().sort():
-            rows = (scored[name] == level).arg_true()
-            of_level = draw(fingerprints[rows], _OF_EACH_LEVEL, seed=0, purpose="check of weights")
-            drawn.append(rows[of_level])
-    return pl.concat(drawn).unique().sort()

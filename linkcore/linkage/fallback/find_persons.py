@@ -53,8 +53,8 @@ class PersonsFound:
         How the open records differ from what was learned: :func:`linkcore.linkage.learning.departures.departures`.
     counts : mapping of str to int
         ``pairs_with_persons``; empty where there are no persons.
-    candidates : polars.DataFrame
-        The scored pairs of open records and persons: ``record``, ``person``, ``weight``, ``relative`` and ``gamma_*``.
+    sampled : polars.DataFrame
+        Some of all scored pairs, by which Splink checks the weights.
     """
 
     assignment: Assignment
@@ -67,7 +67,7 @@ class PersonsFound:
     left_out: Mapping[str, int]
     departures: pl.DataFrame
     counts: Mapping[str, int]
-    candidates: pl.DataFrame = field(default_factory=NO_CANDIDATES.clone)
+    sampled: pl.DataFrame = field(default_factory=NO_CANDIDATES.clone)
 
 
 def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> PersonsFound:
@@ -96,7 +96,7 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
         left_out=scores.left_out,
         departures=_departures(learned, inputs, evidence, estimates.pi, estimates.unseen),
         counts={"pairs_with_persons": scores.compared},
-        candidates=scores.candidates,
+        sampled=scores.sampled,
     )
 
 

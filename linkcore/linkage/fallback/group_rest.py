@@ -10,6 +10,7 @@ from linkcore.linkage.decisions.contradictions import against_by_comparison, bou
 from linkcore.linkage.decisions.groups import components, group
 from linkcore.linkage.decisions.pair_odds import pair_odds
 from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.fallback.check_weights import PAIRS_CHECKED
 from linkcore.linkage.fallback.inputs import FallbackInputs
 
 __all__ = ["Groups", "group_rest"]
@@ -34,14 +35,14 @@ class Groups:
         ``pairs_among_records``; empty where there was nothing to compare.
     left_out : mapping of str to int
         By blocking rule, how many times a record was in a block too large to be compared.
-    pairs : polars.DataFrame
-        The scored pairs of open records: ``a``, ``b``, ``weight``, ``relative`` and ``gamma_*``.
+    sampled : polars.DataFrame
+        Some of all scored pairs, by which Splink checks the weights.
     """
 
     members: pl.DataFrame
     counts: dict[str, int] = field(default_factory=dict)
     left_out: Mapping[str, int] = field(default_factory=dict)
-    pairs: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={"a": pl.UInt32, "b": pl.UInt32}))
+    sampled: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
 def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked: pl.Series) -> Groups:
@@ -49,7 +50,7 @@ def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked:
     rest = inputs.records.filter(~pl.col("record").is_in(linked.implode()))
     if rest.height < 2:
         return Groups(pl.DataFrame(schema={"record": pl.UInt32, "group": pl.UInt32}))
-    scored = engine.score_among_records(learned, rest["record"], inputs.exclusive_ranges)
+    scored = engine.score_among_records(learned, rest["record"], inputs.exclusive_ranges, sample=PAIRS_CHECKED)
     connected = _connected_pairs(scored.pairs, rest, inputs.exclusive)
     pairs = pl.concat([scored.pairs, engine.score_records(learned, connected)]).sort("a", "b")
     odds, unknown = pair_odds(pairs, rest, exclusive=inputs.exclusive)
@@ -58,7 +59,7 @@ def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked:
     accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
     kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))
     members = group(odds, accept=accept, unknown=unknown, exclusive=kept_apart)
-    return Groups(members, {"pairs_among_records": scored.compared + connected.height}, scored.left_out, scored.pairs)
+    return Groups(members, {"pairs_among_records": scored.compared + connected.height}, scored.left_out, scored.sampled)
 
 
 def _connected_pairs(pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:

@@ -8,6 +8,7 @@ import polars as pl
 
 from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.exact.alternatives import with_alternatives
+from linkcore.linkage.fallback.check_weights import PAIRS_CHECKED
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.sampling import person_fingerprints
 
@@ -30,6 +31,8 @@ class PersonScores:
         Number of pairs that were scored.
     left_out : mapping of str to int
         By blocking rule, how many times a person was in a block too large to be compared.
+    sampled : polars.DataFrame
+        Some of all scored pairs, by which Splink checks the weights.
     """
 
     candidates: pl.DataFrame
@@ -37,6 +40,7 @@ class PersonScores:
     proposed: pl.DataFrame
     compared: int
     left_out: Mapping[str, int]
+    sampled: pl.DataFrame
 
 
 def engine_tables(inputs: FallbackInputs) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -69,13 +73,14 @@ def score_with_persons(engine: Engine, learned: Learned, inputs: FallbackInputs)
             person_of[found["person"]].alias("person"), hidden_position[found["record"] - first_hidden].alias("record")
         )
 
-    scored = engine.score_with_persons(learned, _true_pairs(inputs, person_of))
+    scored = engine.score_with_persons(learned, _true_pairs(inputs, person_of), sample=PAIRS_CHECKED)
     return PersonScores(
         candidates=scored.pairs.filter((pl.col("record") < first_hidden) & (pl.col("person") < inputs.persons)),
         hidden_candidates=of_hidden(scored.pairs),
         proposed=of_hidden(scored.proposed),
         compared=scored.compared,
         left_out=scored.left_out,
+        sampled=scored.sampled,
     )
 
 

@@ -166,11 +166,11 @@ def _tested(inputs: FallbackInputs) -> pl.DataFrame:
 def _check_weights(
     engine: DatabaseEngine, learned: Learned, inputs: FallbackInputs, results: tuple[PersonsFound, Groups]
 ) -> WeightCheck | None:
-    """Check weights of pairs with persons; of pairs of records, where there are no such pairs."""
+    """Check weights of pairs with persons, and of pairs of records."""
     found, groups = results
     compared = found.counts.get("pairs_with_persons", 0) + groups.counts.get("pairs_among_records", 0)
-    scored = groups.pairs if found.candidates.is_empty() else found.candidates
-    return check_weights(engine, learned, scored, compared=compared, check=inputs.settings.check)
+    samples = found.sampled, groups.sampled
+    return check_weights(engine, learned, samples, compared=compared, check=inputs.settings.check)
 
 
 def _quality_inputs(inputs: FallbackInputs, found: PersonsFound, groups: Groups) -> QualityInputs:

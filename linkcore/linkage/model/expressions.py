@@ -185,7 +185,7 @@ def _parse(connection: "DuckDBPyConnection", sql: str, where: str) -> dict[str, 
     except RecursionError:
         parsed = {"error": True}
     statements = parsed.get("statements", [])
-    if parsed["error"] or len(statements) != 1 or len(statements[0]["node"]["select_list"]) != 1:
+    if parsed["error"] or len(statements) != 1 or not _is_one_expression(statements[0]["node"]):
         raise _refused(
             where, "is not one expression that DuckDB can read", "write one expression, and nothing after it"
         )
@@ -193,6 +193,14 @@ def _parse(connection: "DuckDBPyConnection", sql: str, where: str) -> dict[str, 
     if tree.get("function_name") == "row":
         raise _refused(where, "is a list of expressions", "write one expression")
     return tree
+
+
+def _is_one_expression(node: dict[str, Any]) -> bool:
+    """Whether a query asks for one expression and for nothing else: no table, no condition, no second query."""
+    plain = node.get("type") == "SELECT_NODE" and node["from_table"]["type"] == "EMPTY"
+    clauses = ("modifiers", "where_clause", "group_expressions", "group_sets", "having", "sample", "qualify")
+    nothing_else = plain and not any(node[clause] for clause in clauses) and not node["cte_map"]["map"]
+    return nothing_else and len(node["select_list"]) == 1 and not node["select_list"][0]["alias"]
 
 
 def _columns(tree: Any, where: str, bound: Set[str] = frozenset()) -> Iterator[list[str]]:
@@ -215,7 +223,10 @@ def _columns(tree: Any, where: str, bound: Set[str] = frozenset()) -> Iterator[l
         if tree["column_names"][0] not in bound:
             yield tree["column_names"]
     elif part == "LAMBDA":
-        parameters = {names[0] for names in _columns(tree["lhs"], where)}
+        named = [*_columns(tree["lhs"], where)]
+        if any(len(names) > 1 for names in named):
+            raise _refused(where, "holds an arrow of JSON", "compare columns")
+        parameters = {names[0] for names in named}
         yield from _columns(tree["expr"], where, bound | parameters)
     else:
         for each in tree.values():

@@ -187,9 +187,10 @@ class Comparison:
         for level in self.levels:
             if level.term_frequency is None:
                 continue
-            column = level.term_frequency.column
-            agrees = level.condition.replace('"', "") == f"{column}_l = {column}_r"
-            frequencies[column] = level.u if agrees else frequencies.get(column)
+            term, column = level.term_frequency, level.term_frequency.column
+            agrees = re.sub(r'[\s"]', "", level.condition) == f"{column}_l={column}_r"
+            if frequencies.get(column) is None:
+                frequencies[column] = level.u if agrees or not term.of_exact_match else None
         unknown = sorted(column for column, share in frequencies.items() if share is None)
         if unknown:
             raise ProgrammeError(
@@ -319,7 +320,7 @@ class UntrainedModel:
 
 def _check_comparisons(comparisons: Sequence[Comparison]) -> None:
     names = [comparison.name for comparison in comparisons]
-    if len(set(names)) < len(names):
+    if len({name.lower() for name in names}) < len(names):
         raise ProgrammeError(f"two comparisons of the model share a name; there are {', '.join(names)}")
     if not any(comparison.judging for comparison in comparisons):
         raise ProgrammeError("the model compares nothing; give it a comparison")
@@ -327,5 +328,5 @@ def _check_comparisons(comparisons: Sequence[Comparison]) -> None:
 
 def columns_of(model: Model | UntrainedModel) -> set[str]:
     """Collect the columns that a model looks at, to compare pairs or to propose them."""
-    of_rules = {column for rule in model.blocking_rules for column in re.findall(r'\b[lr]\."?(\w+)', rule)}
+    of_rules = {column for rule in model.blocking_rules for column in re.findall(r'\b[lrLR]\."?(\w+)', rule)}
     return compared_columns(model.comparisons) | of_rules

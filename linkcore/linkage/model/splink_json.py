@@ -18,12 +18,15 @@ from linkcore.linkage.model.model import OTHERWISE, Comparison, Level, Model, Te
 
 __all__ = [
     "SplinkSettings",
+    "is_by_linkcore",
     "model_json",
     "read_models",
     "settings_for_analysis",
     "settings_of_one_table",
     "to_splink",
 ]
+
+_BY_LINKCORE: Final = "linkcore"
 
 # What Splink writes where nothing else is asked for.
 _DEFAULTS: Final[Mapping[str, Any]] = {
@@ -32,7 +35,7 @@ _DEFAULTS: Final[Mapping[str, Any]] = {
     "additional_columns_to_retain": [],
     "sql_dialect": "duckdb",
     # Splink's own would be random, and the model never the same.
-    "linker_uid": "linkcore",
+    "linker_uid": _BY_LINKCORE,
     "em_convergence": 0.0001,
     "max_iterations": 25,
 }
@@ -228,7 +231,8 @@ def _from_splink(stated: Any) -> Model | UntrainedModel:
     else:
         chosen = None if prior in (None, _DEFAULT_PRIOR) else float(prior)
         model = UntrainedModel(comparisons, chosen, texts, link_type)
-    stated = {**stated, "blocking_rules_to_generate_predictions": rules}
+    # Who does not say that linkcore made the model has written it.
+    stated = {"linker_uid": None} | {**stated, "blocking_rules_to_generate_predictions": rules}
     return replace(model, extra=_unused(stated, _model_fields(model), but="comparisons"))
 
 
@@ -242,8 +246,15 @@ def _comparison(stated: Any) -> Comparison:
             f"model: a comparison is named {name!r}; a name (output_column_name) is letters, digits and _, as in "
             "'first_name'"
         )
+    if levels and levels[-1].condition != OTHERWISE:
+        raise ProgrammeError(f"model: comparison {name!r} has no level for all other pairs; end it with ELSE")
     comparison = Comparison(name, levels)
     return replace(comparison, extra=_unused(stated, _comparison_fields(comparison), but="comparison_levels"))
+
+
+def is_by_linkcore(model: Model | UntrainedModel) -> bool:
+    """Whether linkcore has learned or saved a model, and nobody else has written it."""
+    return bool(model.extra.get("linker_uid", _BY_LINKCORE) == _BY_LINKCORE)
 
 
 def _usual_name(levels: tuple[Level, ...]) -> str:
