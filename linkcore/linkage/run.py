@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
 
+from linkcore.linkage.model.model import Model
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.sources.source import Source
 
@@ -86,13 +87,20 @@ def _fallback_settings(fallback: Fallback) -> dict[str, Any]:
     return {
         "max_false_link_rate": fallback.max_false_link_rate,
         "accept": fallback.accept,
-        "model": "learned" if fallback.model is None else "given",
+        "model": _model_setting(fallback),
         "labels": 0 if fallback.labels is None else fallback.labels.height,
         "memory": fallback.memory,
         "threads": fallback.threads,
         "engine": fallback.engine,
         "check": fallback.check,
     }
+
+
+def _model_setting(fallback: Fallback) -> str:
+    model = fallback.models.get(None)
+    return (
+        "learned" if model is None else "given" if isinstance(model, Model) else "given, and learned where not stated"
+    )
 
 
 def _source_settings(source: Source) -> dict[str, Any]:

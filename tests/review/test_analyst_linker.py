@@ -77,7 +77,12 @@ def test_its_database_reaches_no_file_and_ends_with_it(
     assert [path.name[:9] for path in tmp_path.iterdir()] == ["linkcore-"]
     with pytest.raises(duckdb.Error):
         linker._db_api.duckdb_con.execute(f"COPY persons TO '{tmp_path}/persons.csv'")
+    # A result of it is enough to keep it.
+    found = linker.inference.predict(warning_mode="never")
     del linker
+    gc.collect()
+    assert found.as_duckdbpyrelation().pl().height > 0
+    del found
     gc.collect()
     assert list(tmp_path.iterdir()) == []
 

@@ -3,14 +3,14 @@
 Each kind has a comparison of its own, and no pair stands on two of them.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Final
 
 from linkcore.linkage.comparisons.levels import DAYS_OF_A_YEAR, agrees, differs, equal, level, missing, nothing, null
 from linkcore.linkage.model.model import Comparison
 
-__all__ = ["BIRTH_DATES", "as_learned", "compare_birth_dates"]
+__all__ = ["BIRTH_DATES", "as_learned", "compare_birth_dates", "own_birth_dates"]
 
 BIRTH_DATES: Final = ("birth_date", "birth_month", "birth_year")
 """Comparisons of birth dates: of whole ones; of year and month, where a day is missing; of years, where more is."""
@@ -20,6 +20,13 @@ _LACKING: Final = {
     "birth_month": f"{missing('birth_year')} OR {missing('birth_month')}",
     "birth_year": missing("birth_year"),
 }
+
+
+def own_birth_dates(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return the names of those comparisons of birth dates that are linkcore's own, and not a model's of that name."""
+    everything = compare_birth_dates({"birth_date", "birth_month", "partial_birth_date"})
+    own = {each.name: [level.condition for level in each.levels] for each in everything}
+    return [each.name for each in comparisons if own.get(each.name) == [level.condition for level in each.levels]]
 
 
 def compare_birth_dates(present: Set[str]) -> Iterator[Comparison]:
@@ -97,7 +104,7 @@ def as_learned(comparison: Comparison) -> Comparison:
     '(birth_year_l IS NULL OR birth_year_r IS NULL)'
     """
     lacking = _LACKING.get(comparison.name)
-    if lacking is None:
+    if lacking is None or not own_birth_dates([comparison]):
         return comparison
     levels = (replace(each, condition=lacking) if each.is_null else each for each in comparison.levels)
     return replace(comparison, levels=tuple(levels))

@@ -8,7 +8,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.linkage.comparisons.birth_date import BIRTH_DATES
+from linkcore.linkage.comparisons.birth_date import own_birth_dates
 from linkcore.linkage.engine.engine import Engine, Learned
 from linkcore.linkage.learning.expectation_maximisation import ONE_PERSON, Estimate, begin, maximise
 from linkcore.linkage.learning.levels import Shares, shares_of_levels, with_probabilities
@@ -166,17 +166,23 @@ def _estimate(
     all_pairs: int,
     known: Mapping[str, Mapping[str, Mapping[int, float]]],
 ) -> Estimate:
-    """Estimate m, with relatives as a class of their own where there are any."""
+    """Estimate m, with relatives as a class of their own where there are any; m that a model states is given."""
+    stated = {
+        each.name: each.m_by_position
+        for each in engine.comparisons
+        if all(level.m is not None for _, level in each.judging)
+    }
+    known = {**known, ONE_PERSON: stated} if stated else known
     estimate = maximise(pairs, begun, all_pairs, known)
-    if known and estimate.kin_pairs[OTHER_BIRTH_DATE] < _FEWEST_RELATED * engine.records:
-        known = {}
-        estimate = maximise(pairs, begun, all_pairs)
-    born = {name: estimate.m[name] for name in BIRTH_DATES if name in estimate.m}
+    if OTHER_BIRTH_DATE in known and estimate.kin_pairs[OTHER_BIRTH_DATE] < _FEWEST_RELATED * engine.records:
+        known = {ONE_PERSON: stated} if stated else {}
+        estimate = maximise(pairs, begun, all_pairs, known)
+    born = {name: estimate.m[name] for name in own_birth_dates(engine.comparisons) if name in estimate.m}
     # Records of one person seldom differ in the birth date. If most pairs that were found differ in it, they are not of
     # one person: there are too few such pairs to find. Then m of birth dates is given, and not learned.
     if _share_far_apart(engine.comparisons, born) > 0.5:
         one_person = {name: shares.of_level for name, shares in begin(engine.comparisons).items() if name in born}
-        estimate = maximise(pairs, begun, all_pairs, {**known, ONE_PERSON: one_person})
+        estimate = maximise(pairs, begun, all_pairs, {**known, ONE_PERSON: {**one_person, **stated}})
     return estimate
 
 
@@ -191,7 +197,7 @@ def _known_of_relatives(
     """
     if not set(NEEDED) - {"postcode"} <= set(engine.present) or names is None or not names.pairs:
         return {}
-    born = [name for name in BIRTH_DATES if name in u]
+    born = [name for name in own_birth_dates(engine.comparisons) if name in u]
     kinds = {OTHER_BIRTH_DATE: {"name": names.of_level} | {name: u[name].of_level for name in born}}
     if "gender" in u:
         begun = begin(engine.comparisons)

@@ -19,8 +19,8 @@ from linkcore.linkage.self_test.unseen import unseen_shares
 __all__ = ["Estimates", "estimate"]
 
 # A record without a name or a birth date, whose person is listed, often looks as if the person were not: such records
-# have more mistakes than those that the model has learned from, in the few fields that they have. π of a source would
-# be too low by them. With so many records that can tell, π is known to a tenth.
+# have more mistakes than those that the model has learned from, in the few fields that they have. So they can only make
+# π of a source too low. With so many records that can tell, π is known to a tenth.
 _FEWEST_TELLING: Final = 25
 
 
@@ -36,8 +36,8 @@ class Estimates:
         Float64, of each compared record: the chance that its person, being listed, is not among its candidates.
     best_of_open : polars.DataFrame
         The best candidate of each open record: of :func:`linkcore.linkage.self_test.outcomes.best_candidates`;
-        ``listed``, the chance that its person is listed; and ``expected``, the same for counting: π of its source,
-        where the record itself cannot tell.
+        ``listed``, the chance that its person is listed; and ``expected``, the chance by which listed persons are
+        counted: where the records of a source that cannot tell look less often listed than π, it is π.
     outcomes : Outcomes, optional
         What became of the hidden records; None without any.
     """
@@ -101,8 +101,13 @@ def _chances(inputs: FallbackInputs, scores: PersonScores, evidence: Evidence, w
         found.is_not_null().filter(learned_from),
     )
     unseen = shares(inputs.compared).alias("unseen")
-    totals = evidence.totals(unseen)
-    return _Chances(estimate_pi(totals.filter(_telling(inputs))), unseen, shares(records))
+    return _Chances(_estimate_pi(inputs, evidence.totals(unseen)), unseen, shares(records))
+
+
+def _estimate_pi(inputs: FallbackInputs, totals: pl.DataFrame) -> dict[int, float]:
+    """Estimate π of each source by all its records and by those that can tell; the higher is nearer to the truth."""
+    by_all, by_telling = (estimate_pi(totals.filter(some)) for some in (True, _telling(inputs)))
+    return {source: max(pi, by_telling.get(source, 0.0)) for source, pi in by_all.items()}
 
 
 def _telling(inputs: FallbackInputs) -> pl.Series:
@@ -120,9 +125,16 @@ def _best_of_open(inputs: FallbackInputs, evidence: Evidence, chances: _Chances)
     best = best_candidates(candidates, pl.int_range(inputs.open_records.height, dtype=pl.UInt32, eager=True))
     # Of a record that was not compared, as much is known as of its source.
     pi = inputs.open_records["source_index"].replace_strict(dict(chances.pi), default=0.5, return_dtype=pl.Float64)
-    compared, telling = listed_chances(evidence, chances.pi, chances.unseen), _telling(inputs)
+    compared = listed_chances(evidence, chances.pi, chances.unseen)
+    # Of records that cannot tell, at least the share π is expected to be listed.
+    source = inputs.records["source"]
+    mean = pl.col("listed").mean().over("source", "tells")
+    of_source = source.replace_strict(dict(chances.pi), default=0.5, return_dtype=pl.Float64)
+    expected = pl.DataFrame({"source": source, "tells": _telling(inputs), "listed": compared, "pi": of_source}).select(
+        pl.when(pl.col("tells") | (mean >= pl.col("pi"))).then("listed").otherwise("pi")
+    )
     # A Series is changed in place where values are scattered into it.
     return best.with_columns(
         pi.clone().scatter(position, compared).alias("listed"),
-        pi.clone().scatter(position.filter(telling), compared.filter(telling)).alias("expected"),
+        pi.clone().scatter(position, expected.to_series()).alias("expected"),
     )

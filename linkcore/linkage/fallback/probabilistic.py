@@ -83,7 +83,7 @@ def link_probabilistically(
         for index in sorted(open_records["source_index"].unique())
         if not sources[index].source.spine and placement.persons.height
     ]
-    # A run with a given model learns nothing. It still hides the same records, so that it chooses the same thresholds
+    # A run with a trained model learns nothing. It still hides the same records, so that it chooses the same thresholds
     # as the run that learned the model.
     taught = taught_by_numbers(sources, placement)
     hidden = hide_numbers(
@@ -156,7 +156,7 @@ def _link(engine: DatabaseEngine, inputs: FallbackInputs, seed: int, progress: P
 
 
 def _tested(inputs: FallbackInputs) -> pl.DataFrame:
-    """Return the hidden records of persons who are listed just so without them."""
+    """Return the hidden records without which their persons would be listed as they are."""
     hidden = inputs.hidden
     changed = pl.concat([hidden.stand_ins["person_id"].cast(pl.UInt32), hidden.removed_persons.cast(pl.UInt32)])
     unchanged = hidden.records.filter(~pl.col("true_person").is_in(changed.implode()))

@@ -224,7 +224,7 @@ def _columns(tree: Any, where: str, bound: Set[str] = frozenset()) -> Iterator[l
             yield tree["column_names"]
     elif part == "LAMBDA":
         named = [*_columns(tree["lhs"], where)]
-        if any(len(names) > 1 for names in named):
+        if any(len(names) > 1 or names[0].endswith(("_l", "_r")) for names in named):
             raise _refused(where, "holds an arrow of JSON", "compare columns")
         parameters = {names[0] for names in named}
         yield from _columns(tree["expr"], where, bound | parameters)

@@ -252,14 +252,21 @@ def model_section(quality: Quality) -> Section | None:
     tables.append(table(counts, "Records and pairs compared, and labels learned from"))
     text = (
         "m is how often two records of the same person reach a level of agreement; u is how often records of two "
-        "people do. The weight is log2(m / u), in bits. m is learned from records with an NHS Number, source by "
-        "source. The charts show all sources together and leave out levels that were never observed. The tables show "
-        "every level."
+        f"people do. The weight is log2(m / u), in bits. {_learned_in_words(quality)} The charts show all sources "
+        "together and leave out levels that were never observed. The tables show every level."
     )
     weighed = weights_in_words(fallback.weights)
     legend = (("bar", "var(--blue)", "evidence for a link"), ("bar", "var(--red)", "evidence against a link"))
     figure = Figure("Weight of each level of agreement.", tuple(panels), legend, tuple(tables))
     return Section("model", "The learned model", (text, weighed), (figure,))
+
+
+def _learned_in_words(quality: Quality) -> str:
+    settings = quality.run.settings.get("probabilistic") or {}
+    if settings.get("model") == "given":
+        return "This model was given, and nothing was learned."
+    stated = "What the given model does not state" if settings.get("model") != "learned" else "m"
+    return f"{stated} is learned from records with an NHS Number, source by source; without such, from all pairs."
 
 
 def _least(weights: pl.Series) -> float:

@@ -12,7 +12,7 @@ from linkcore.errors import ProgrammeError
 from linkcore.linkage.blocking import GivenRule
 from linkcore.linkage.engine.choose_engine import make_engine
 from linkcore.linkage.engine.database_engine import DatabaseEngine
-from linkcore.linkage.engine.learn import learn_from_labels
+from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels
 from linkcore.linkage.engine.native import NativeEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable, with_people_table
@@ -143,3 +143,64 @@ def test_a_rule_that_proposes_too_many_pairs_is_refused(monkeypatch: pytest.Monk
 
     with pytest.raises(ProgrammeError, match="blocking rule 1 proposes 20,000 pairs; narrow it"):
         with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), score)
+
+
+def test_a_model_keeps_its_own_rules_even_where_linkcore_has_the_same() -> None:
+    settings = Fallback(model=by_hand(**{_RULES: [block_on("birth_date")]}))
+    assert [rule.sql for rule in made(settings).rules] == ['l."birth_date" = r."birth_date"']
+    assert len(made(Fallback(model=by_hand(**{_RULES: []}))).rules) > 10
+
+
+def test_a_column_without_a_value_is_one_that_no_source_has() -> None:
+    with pytest.raises(ProgrammeError, match="comparison 'address' looks at column 'address', which no source has"):
+        made(Fallback(model=by_hand(comparisons=[cl.ExactMatch("address")])))
+    with pytest.raises(ProgrammeError, match="blocking rule 1 looks at column 'address'"):
+        made(Fallback(model=by_hand(**{_RULES: [block_on("address")]})))
+
+
+def test_a_comparison_that_cannot_be_computed_is_named() -> None:
+    wrong = cl.CustomComparison(
+        [cll.CustomLevel("levenshtein(birth_days_l, birth_days_r) < 2"), cll.ElseLevel()], "days"
+    )
+    with pytest.raises(ProgrammeError, match="DuckDB cannot compute comparison 'days'") as caught:
+        made(Fallback(model=by_hand(comparisons=[wrong])))
+    assert caught.value.__context__ is None
+
+
+def test_two_comparisons_whose_names_differ_in_case_only_are_refused() -> None:
+    with pytest.raises(ProgrammeError, match="share a name"):
+        Fallback(model=by_hand(comparisons=[cl.ExactMatch("ward"), cl.ExactMatch("WARD")]))
+
+
+def test_values_of_two_types_meet_in_a_rule_as_they_do_in_sql() -> None:
+    settings = Fallback(model=by_hand(**{_RULES: ["l.birth_days = r.birth_days * 1.0"]}))
+
+    def score(people: PeopleTable) -> int:
+        engine = make_engine(people, settings, {"ward": "exact"})
+        return engine.score_with_persons(learned(engine)).compared
+
+    assert with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), score) == UNKNOWN.height
+
+
+def test_without_labels_what_a_model_states_is_given_and_its_names_mean_nothing() -> None:
+    """A comparison called birth_date that is not linkcore's is learned like any other."""
+
+    def learn(**names: str) -> dict[str, list[float | None]]:
+        born = cl.CustomComparison(
+            [cll.NullLevel("birth_date"), cll.ExactMatchLevel("birth_date"), cll.ElseLevel()],
+            output_column_name=names["born"],
+        )
+        stated = cl.ExactMatch("postcode").configure(m_probabilities=[0.6, 0.4])
+        settings = Fallback(model=by_hand(comparisons=[cl.NameComparison("family_name"), born, stated]))
+
+        def run(people: PeopleTable) -> dict[str, list[float | None]]:
+            engine = make_engine(people, settings, {})
+            known = learn_without_labels(engine, [], 0, lambda pairs: pairs)
+            return {each.name: [level.m for _, level in each.judging] for each in known.model.comparisons}
+
+        return with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), run)
+
+    one, other = learn(born="birth_date"), learn(born="born")
+    assert one["birth_date"] == other["born"]
+    assert one["birth_date"][0] == pytest.approx(1.0, abs=0.02)
+    assert one["postcode"] == [0.6, 0.4]

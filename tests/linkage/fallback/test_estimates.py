@@ -5,9 +5,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import linkcore as lc
 from linkcore.linkage.fallback import estimates
 from linkcore.programme.programme import Programme
 from linkcore.synthetic import synthesise
+from tests.naive_linkage import numbers
 
 
 @pytest.fixture(scope="module")
@@ -40,3 +42,35 @@ def test_as_many_persons_are_listed_as_truly_are(ics: Path, monkeypatch: pytest.
     # If every record has a say, those with few fields make it too few.
     monkeypatch.setattr(estimates, "enough_to_tell", lambda records: pl.repeat(True, records.height, eager=True))
     assert sum(errors(ics).values()) < sum(found.values())
+
+
+@pytest.mark.parametrize("complete_are_listed", [0, 40])
+def test_complete_records_do_not_speak_for_others_that_are_not_like_them(complete_are_listed: int) -> None:
+    """Complete strangers among records of listed people, most of which lack a birth date."""
+    people = [
+        {
+            "nhs_number": str(number),
+            "given_name": f"{chr(65 + i % 26)}{chr(65 + i // 26)}NA",
+            "family_name": f"{chr(65 + i // 26)}{chr(65 + i % 26)}SON",
+            "birth_date": f"19{50 + i % 40}-{1 + i % 12:02}-{1 + i % 28:02}",
+            "postcode": f"EX{1 + i % 9} {1 + i // 9 % 9}AB",
+        }
+        for i, number in enumerate(numbers(640))
+    ]
+    strangers = [
+        {
+            **row,
+            "given_name": f"QU{row['given_name']}X",
+            "family_name": f"ZU{row['family_name']}",
+            "postcode": "PL4 8AA",
+        }
+        for row in people[:40]
+    ]
+    complete = people[:40] if complete_are_listed else strangers
+    seen = [{**row, "nhs_number": None} for row in complete]
+    seen += [{**row, "nhs_number": None, "birth_date": None} for row in people[40:]]
+    sources = [lc.Source("gp", pl.DataFrame(people), spine=True), lc.Source("seen", pl.DataFrame(seen))]
+    linkage = lc.link(sources, exact=lc.Exact(usable=("valid", "test")))
+    assert linkage.probabilistic is not None
+    assert linkage.probabilistic.pi["seen"] > 0.7
+    assert linkage.links.filter(source="seen", method="probabilistic").height >= 590

@@ -16,7 +16,7 @@ from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.comparisons.comparisons import comparisons
 from linkcore.linkage.learning.levels import Shares, with_probabilities
 from linkcore.linkage.model.model import Model, TermFrequency, UntrainedModel
-from linkcore.linkage.model.splink_json import model_json, read_models, settings_of_one_table, to_splink
+from linkcore.linkage.model.splink_json import is_by_linkcore, model_json, read_models, settings_of_one_table, to_splink
 from linkcore.schema import RECORDS
 
 COLUMNS = comparable(pl.DataFrame(schema=RECORDS)).columns
@@ -121,6 +121,10 @@ def test_splink_charts_a_model_by_our_columns_and_by_nothing_that_linkcore_does_
         ({"comparisons": [], "probability_two_random_records_match": 0.1}, "compares nothing"),
         ({"comparisons": 7}, "is not a model"),
         (
+            {"comparisons": [{"output_column_name": "x", "comparison_levels": [{"sql_condition": "x_l = x_r"}]}]},
+            "comparison 'x' has no level for all other pairs; end it with ELSE",
+        ),
+        (
             {"comparisons": [{"output_column_name": 'x" y', "comparison_levels": [{"sql_condition": "ELSE"}]}]},
             "letters",
         ),
@@ -221,3 +225,12 @@ def test_the_models_of_sources_lie_beside_that_of_all(tmp_path: Path) -> None:
     assert read_models(tmp_path / "model.json") == {None: learned(), "gp": learned()}
     assert read_models({None: learned(), "gp": to_splink(learned())}) == {None: learned(), "gp": learned()}
     assert read_models(learned()) == {None: learned()}
+
+
+def test_who_has_made_a_model_is_known() -> None:
+    assert is_by_linkcore(learned())
+    assert is_by_linkcore(read(to_splink(learned())))
+    stated = to_splink(learned())
+    assert not is_by_linkcore(read(stated | {"linker_uid": "ab12cd34"}))
+    del stated["linker_uid"]
+    assert not is_by_linkcore(read(stated))
