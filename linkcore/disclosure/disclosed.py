@@ -144,6 +144,10 @@ def _cases(fallback: FallbackQuality | None) -> dict[tuple[str, str], float]:
 def _of_fallback(
     fallback: FallbackQuality, shown: _Shown, groups: pl.DataFrame, cases: Mapping[tuple[str, str], float]
 ) -> FallbackQuality:
+    # In linkcore's own comparisons, m and u are shares of thousands of pairs. A level that somebody else wrote may
+    # be of one person, and its m and u then spell what that person is called.
+    own = fallback.weights.own_model
+    model, departures = (table if own else table[:0] for table in (fallback.model, fallback.departures))
     rates = _without_few(shown.table("rates", fallback.rates))
     # A group that is not among the shown groups is left out, with its name.
     named = {(dimension, group) for dimension, group in groups.select("dimension", "group").iter_rows()}
@@ -174,8 +178,8 @@ def _of_fallback(
         ),
         blocking=_mapped(fallback.blocking, lambda row: _estimate(row, "rate", row["cases"])),
         left_out=shown.table("left_out", fallback.left_out),
-        model=_significant(fallback.model, "m", "u").with_columns(pl.col("weight").round(2)),
-        departures=_significant(fallback.departures, "m_learned", "m_open"),
+        model=_significant(model, "m", "u").with_columns(pl.col("weight").round(2)),
+        departures=_significant(departures, "m_learned", "m_open"),
         counts=dict(zip(fallback.counts, shown.column("counts", ""), strict=True)),
         weights=_of_weights(fallback.weights),
     )

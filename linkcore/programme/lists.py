@@ -1,6 +1,5 @@
 """The lists that a programme file names: opt-outs, and codes of sensitive records."""
 
-import datetime as dt
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from linkcore.programme.tables import (
     NationalTable,
     ObjectionsTable,
     OptOutsTable,
+    OptOutTable,
     SensitiveTable,
     TypeOneTable,
 )
@@ -56,7 +56,7 @@ class _Lists:
 
     def national(self, stated: NationalTable) -> OptOuts:
         if stated.list is not None:
-            return self._listed("opt_outs.national.list", stated.list, stated.as_of)
+            return self._listed("opt_outs.national.list", stated.list, stated)
         if self.stage_one is not None:
             raise ProgrammeError(
                 "opt_outs.national: the national check needs NHS Numbers; in a two-stage programme, give a list"
@@ -65,30 +65,33 @@ class _Lists:
             _file("opt_outs.national.asked", self.folder, stated.asked),
             _file("opt_outs.national.answer", self.folder, stated.answer),
             as_of=stated.as_of,
+            expected=stated.expected,
         )
 
     def type_one(self, stated: TypeOneTable) -> OptOuts:
         if stated.list is not None:
-            return self._listed("opt_outs.type_one.list", stated.list, stated.as_of)
+            return self._listed("opt_outs.type_one.list", stated.list, stated)
         return type_one_opt_outs(
             _file("opt_outs.type_one.codes", self.folder, stated.codes),
             as_of=stated.as_of,
             dissents=TYPE_ONE_DISSENTS if stated.dissents is None else stated.dissents,
             withdrawals=TYPE_ONE_WITHDRAWALS if stated.withdrawals is None else stated.withdrawals,
             stage_one=self.stage_one,
+            expected=stated.expected,
         )
 
     def objections(self, stated: ObjectionsTable) -> OptOuts:
         if stated.list is not None:
-            return self._listed("opt_outs.objections.list", stated.list, stated.as_of)
+            return self._listed("opt_outs.objections.list", stated.list, stated)
         file = _file("opt_outs.objections.statements", self.folder, stated.statements)
-        return OptOuts.from_statements(file, as_of=stated.as_of, stage_one=self.stage_one)
+        return OptOuts.from_statements(file, as_of=stated.as_of, stage_one=self.stage_one, expected=stated.expected)
 
     def excluded(self, stated: ExcludedTable) -> OptOuts:
-        return self._listed("opt_outs.excluded.list", stated.list, stated.as_of)
+        return self._listed("opt_outs.excluded.list", stated.list, stated)
 
-    def _listed(self, key: str, path: str, as_of: dt.date) -> OptOuts:
-        return OptOuts.from_list(_file(key, self.folder, path), as_of=as_of, stage_one=self.stage_one)
+    def _listed(self, key: str, path: str, stated: OptOutTable) -> OptOuts:
+        file = _file(key, self.folder, path)
+        return OptOuts.from_list(file, as_of=stated.as_of, stage_one=self.stage_one, expected=stated.expected)
 
 
 def _file(key: str, folder: Path, path: str | None) -> Path:

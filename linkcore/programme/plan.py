@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.plan import ADDED_COLUMNS
+from linkcore.governance.withholding.doubts import share_in_words
+from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.programme.programme import Programme
 from linkcore.programme.tables import OptOutsTable, SensitiveTable
 from linkcore.sources.source import Source
@@ -26,6 +28,7 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
     for source in sources:
         lines += _source(source)
     lines += _opt_outs(programme.opt_outs, sources)
+    lines += _shares(programme, sources)
     lines += _sensitive_records(programme.sensitive)
     for agreement in programme.agreements():
         lines += _agreement(agreement, programme.opt_outs, on)
@@ -64,6 +67,22 @@ def _opt_outs(stated: OptOutsTable | None, sources: Sequence[Source]) -> Iterato
         yield f"  national, exempt for {exemption.purpose!r}: {exemption.basis}: {exemption.statement}"
     unlinked = "withheld if an opt-out applies" if stated.unlinked == "withhold" else "released"
     yield f"  records without an NHS Number to look up: {unlinked}"
+
+
+def _shares(programme: Programme, sources: Sequence[Source]) -> Iterator[str]:
+    """Say which share of the people on the spine each list names, so that a wrong file is seen before a release."""
+    spine = next((source for source in sources if source.spine), None)
+    lists = programme.opt_out_lists().given()
+    if spine is None or not lists:
+        return
+    number = own_number(spine, programme.programme.reference_date)
+    needed = [column for name in ("nhs_number", "birth_date") if (column := spine.identifier_columns.get(name))]
+    with spine.reading():
+        numbers = spine.scan(needed).select(number).collect(engine="streaming").to_series().drop_nulls().unique()
+    for kind, opt_outs in lists.items():
+        found = int(numbers.is_in(opt_outs.in_force(opt_outs.as_of).implode()).sum())
+        others = f"; {opt_outs.other_codes:,} rows have codes of something else" if opt_outs.other_codes else ""
+        yield f"  {kind}: {share_in_words(found, numbers.len())}{others}"
 
 
 def _sensitive_records(rules: Sequence[SensitiveTable]) -> Iterator[str]:

@@ -131,10 +131,16 @@ class ExemptionTable(Table):
         return Exemption(self.basis, self.statement)
 
 
-class NationalTable(Table):
-    """``[opt_outs.national]``: a list of people who opted out, or both files of the national check."""
+class OptOutTable(Table):
+    """What every kind of opt-out states: the day of its files, and how many people they must hold."""
 
     as_of: dt.date
+    expected: int | tuple[int, int] | None = None
+
+
+class NationalTable(OptOutTable):
+    """``[opt_outs.national]``: a list of people who opted out, or both files of the national check."""
+
     list: str | None = None
     asked: str | None = None
     answer: str | None = None
@@ -147,10 +153,9 @@ class NationalTable(Table):
         return self
 
 
-class TypeOneTable(Table):
+class TypeOneTable(OptOutTable):
     """``[opt_outs.type_one]``: a list of people who opted out, or dated codes."""
 
-    as_of: dt.date
     list: str | None = None
     codes: str | None = None
     dissents: tuple[str, ...] | None = None
@@ -165,10 +170,9 @@ class TypeOneTable(Table):
         return self
 
 
-class ObjectionsTable(Table):
+class ObjectionsTable(OptOutTable):
     """``[opt_outs.objections]``: a list of people who objected, or a register of dated objections and withdrawals."""
 
-    as_of: dt.date
     list: str | None = None
     statements: str | None = None
 
@@ -179,10 +183,9 @@ class ObjectionsTable(Table):
         return self
 
 
-class ExcludedTable(Table):
+class ExcludedTable(OptOutTable):
     """``[opt_outs.excluded]``: people whose records are all withheld."""
 
-    as_of: dt.date
     list: str
 
 
@@ -194,6 +197,7 @@ class OptOutsTable(Table):
     unlinked: Literal["withhold", "release"] = "withhold"
     max_age_days: int = Field(default=7, ge=0)
     accept_unreadable: bool = False
+    plausible: tuple[float, float] | None = None
     exemption: tuple[ExemptionTable, ...] = ()
     national: NationalTable | None = None
     type_one: TypeOneTable | None = None
@@ -217,6 +221,7 @@ class OptOutsTable(Table):
             unlinked=self.unlinked,
             max_age_days=self.max_age_days,
             accept_unreadable=self.accept_unreadable,
+            **({} if self.plausible is None else {"plausible": self.plausible}),
         )
 
     def files(self) -> tuple[str, ...]:

@@ -51,12 +51,12 @@ def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
 
 
 def _weights(probabilistic: Probabilistic) -> Weights:
-    checked = probabilistic.weights_checked
+    checked, own = probabilistic.weights_checked, probabilistic.own_model
     if probabilistic.engine == "splink":
-        return Weights("splink", version("splink"))
+        return Weights("splink", version("splink"), own_model=own)
     if checked is None:
-        return Weights("native")
-    return Weights("native", checked.splink, checked.pairs, checked.largest_difference)
+        return Weights("native", own_model=own)
+    return Weights("native", checked.splink, checked.pairs, checked.largest_difference, own)
 
 
 def _left_out(inputs: QualityInputs) -> pl.DataFrame:

@@ -28,12 +28,15 @@ class Weights:
         How many pairs Splink weighed as well; None if it checked none, or if the number is suppressed.
     largest_difference : float, optional
         The largest difference between the two weights of a pair, in bits.
+    own_model : bool
+        Whether all comparisons are linkcore's own. What a run learned of others is shown to the trusted team only.
     """
 
     engine: str = "native"
     splink: str | None = None
     checked: int | None = None
     largest_difference: float | None = None
+    own_model: bool = True
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -168,7 +168,7 @@ _WEIGHTS: Final[Mapping[str, Any]] = {
     "type": "object",
     "description": "What weighed the pairs, and whether Splink checked the weights.",
     "additionalProperties": False,
-    "required": ["engine", "splink", "checked", "largest_difference"],
+    "required": ["engine", "splink", "checked", "largest_difference", "own_model"],
     "properties": {
         "engine": {"enum": ["native", "splink"], "description": "linkcore's kernel, or Splink."},
         "splink": {"type": ["string", "null"], "description": "Version of Splink, if it weighed or checked pairs."},
@@ -181,6 +181,7 @@ _WEIGHTS: Final[Mapping[str, Any]] = {
             "type": ["number", "null"],
             "description": "Largest difference between the two weights of a pair, in bits.",
         },
+        "own_model": {"type": "boolean", "description": "Whether all comparisons are linkcore's own."},
     },
 }
 

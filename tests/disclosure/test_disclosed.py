@@ -230,3 +230,14 @@ def test_the_number_of_checked_pairs_is_rounded_and_small_ones_are_suppressed(
     shown = disclosed(replace(true, fallback=replace(true.fallback, weights=weights)))
     assert shown.fallback is not None
     assert shown.fallback.weights == replace(weights, checked=expected)
+
+
+def test_what_was_learned_of_somebody_elses_levels_is_for_the_trusted_team(true: lc.Quality) -> None:
+    """A level can be written so that one person stands on it: its m and u then spell that person's postcode."""
+    assert true.fallback is not None
+    assert disclosed(true).fallback.model.height > 0  # type: ignore[union-attr]
+    foreign = replace(true.fallback, weights=replace(true.fallback.weights, own_model=False))
+    shown = disclosed(replace(true, fallback=foreign)).fallback
+    assert shown is not None
+    assert (shown.model.height, shown.departures.height) == (0, 0)
+    assert foreign.model.height > 0

@@ -13,6 +13,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
 from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.withholding.doubts import Expected
 from linkcore.governance.withholding.linked_rows import stage_of
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.possible_people import PossiblePeople
@@ -107,7 +108,13 @@ def read_national_check(path: str | Path) -> pl.Series:
     return numbers
 
 
-def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Series, *, as_of: dt.date) -> OptOuts:
+def national_opt_outs(
+    asked: str | Path | pl.Series,
+    answer: str | Path | pl.Series,
+    *,
+    as_of: dt.date,
+    expected: Expected | None = None,
+) -> OptOuts:
     """Read the answer of the national service: a number that was asked about and is missing from it has opted out.
 
     Nothing is known about a number that was not asked about, so a release withholds records that may belong to it.
@@ -120,6 +127,9 @@ def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Ser
         What came back, likewise.
     as_of : datetime.date
         The day of the answer.
+    expected : int or tuple of int, optional
+        How many people must have opted out by the answer: a number, or the fewest and the most. Both files can have a
+        checksum beside them too, ``FILE.sha256``.
 
     Returns
     -------
@@ -128,7 +138,8 @@ def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Ser
     Raises
     ------
     SourceError
-        If a file cannot be read, or the answer holds numbers that were not asked about.
+        If a file cannot be read, the answer holds numbers that were not asked about, or not as many people have opted
+        out as expected.
 
     Examples
     --------
@@ -136,6 +147,7 @@ def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Ser
     >>> national_opt_outs(asked, answer, as_of=dt.date(2026, 3, 1)).in_force(dt.date(2026, 3, 2)).to_list()
     [4010232137]
     """
+    files = asked, answer
     asked, answer = (given if isinstance(given, pl.Series) else read_national_check(given) for given in (asked, answer))
     asked = asked.cast(pl.Int64).unique().sort()
     foreign = (~answer.is_in(asked.implode())).sum()
@@ -150,4 +162,5 @@ def national_opt_outs(asked: str | Path | pl.Series, answer: str | Path | pl.Ser
         .to_frame()
         .with_columns(pl.lit(None, pl.Date).alias("date"), pl.lit(True).alias("objects"))
     )
-    return OptOuts(statements, as_of, "the answer of the national check", asked=asked)
+    made = OptOuts(statements, as_of, "the answer of the national check", asked=asked)
+    return made.vouched_for("national check", files, expected)

@@ -85,6 +85,10 @@ class OptOutPolicy:
         Whether records without an NHS Number to look up are withheld or released, where an opt-out applies.
     max_age_days : int
         Largest age of a list, in days, on the day of release.
+    plausible : tuple of float
+        The least and the greatest share of the people on the spine who may have opted out nationally, or by Type 1. A
+        list of another share is refused as another file, or as cut off, unless it is known how many people it must
+        hold, or a checksum lies beside it.
     accept_unreadable : bool
         Whether a list may have opt-outs without a readable NHS Number. They withhold nobody, and are counted.
 
@@ -106,12 +110,15 @@ class OptOutPolicy:
     unlinked: Literal["withhold", "release"] = "withhold"
     max_age_days: int = 7  # NHS England: an answer of the national service may be used for 7 days
     accept_unreadable: bool = False
+    plausible: tuple[float, float] = (0.005, 0.3)
 
     def __post_init__(self) -> None:
         if self.unlinked not in ("withhold", "release"):
             raise ProgrammeError(f"opt-outs: unlinked is 'withhold' or 'release', not {self.unlinked!r}")
         if not isinstance(self.max_age_days, int) or self.max_age_days < 0:
             raise ProgrammeError("opt-outs: max_age_days is a whole number of days, 0 or more")
+        if len(self.plausible) != 2 or not 0 <= self.plausible[0] <= self.plausible[1] <= 1:
+            raise ProgrammeError("opt-outs: plausible is the least and the greatest share, from 0 to 1")
         if isinstance(self.gp_sources, str):
             raise ProgrammeError("opt-outs: gp_sources is a list of names of sources")
         object.__setattr__(self, "exemptions", MappingProxyType(dict(self.exemptions)))

@@ -2,12 +2,13 @@
 
 import datetime as dt
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
+from linkcore.governance.withholding.doubts import Expected, as_range, check_count, has_checksum
 from linkcore.governance.withholding.linked_rows import as_number, stage_of
 from linkcore.identifiers import birth_date
 from linkcore.identifiers.text import as_text, by_dtype, compact
@@ -42,6 +43,10 @@ class OptOuts:
         list covers everybody.
     coded : bool
         Whether people are named by stage-1 codes instead of NHS Numbers.
+    vouched : bool
+        Whether it is known that the file is whole and the right one: by how many people it must hold, or by a checksum.
+    other_codes : int
+        Number of rows with codes of something else.
 
     Raises
     ------
@@ -63,6 +68,8 @@ class OptOuts:
     unreadable: int = 0
     asked: pl.Series | None = field(default=None)
     coded: bool = False
+    vouched: bool = False
+    other_codes: int = 0
 
     def __post_init__(self) -> None:
         if self.statements.schema != STATEMENTS:
@@ -75,7 +82,9 @@ class OptOuts:
         return f"OptOuts(as of {self.as_of})"
 
     @classmethod
-    def from_list(cls, data: Any, *, as_of: dt.date, stage_one: StageOne | None = None) -> Self:
+    def from_list(
+        cls, data: Any, *, as_of: dt.date, stage_one: StageOne | None = None, expected: Expected | None = None
+    ) -> Self:
         """Read a list of the people who opted out.
 
         Parameters
@@ -87,6 +96,9 @@ class OptOuts:
             The day on which the list was drawn.
         stage_one : StageOne, optional
             How stage-1 codes are written, if the list has these instead of NHS Numbers.
+        expected : int or tuple of int, optional
+            How many people the list must hold: a number, or the fewest and the most. A file can have a checksum beside
+            it too, ``FILE.sha256``.
 
         Returns
         -------
@@ -95,7 +107,7 @@ class OptOuts:
         Raises
         ------
         SourceError
-            If the data cannot be read, or have no such column.
+            If the data cannot be read, have no such column, or do not hold the people expected.
 
         Examples
         --------
@@ -109,10 +121,40 @@ class OptOuts:
         listed = numbers.drop_nulls().select(
             "nhs_number", pl.lit(None, pl.Date).alias("date"), pl.lit(True).alias("objects")
         )
-        return cls(listed, as_of, unreadable=numbers["nhs_number"].null_count(), coded=stage_one is not None)
+        unreadable = numbers["nhs_number"].null_count()
+        made = cls(listed, as_of, unreadable=unreadable, coded=stage_one is not None)
+        return made.vouched_for("opt-outs", [data], expected)
+
+    def vouched_for(self, what: str, files: Sequence[Any], expected: Expected | None) -> Self:
+        """Check that the files are whole: by how many people they must hold, and by the checksums beside them.
+
+        Parameters
+        ----------
+        what : str
+            Name of these opt-outs, for the error.
+        files : sequence
+            What they were read from; paths can have a checksum beside them.
+        expected : int or tuple of int, optional
+            How many people must have opted out by them.
+
+        Returns
+        -------
+        OptOuts
+
+        Raises
+        ------
+        SourceError
+            If they are not whole.
+        """
+        wanted = as_range(expected, what)
+        check_count(self.in_force(self.as_of).len() + self.unreadable, wanted, what)
+        by_checksum = [has_checksum(file, what) for file in files]
+        return replace(self, vouched=wanted is not None or (bool(by_checksum) and all(by_checksum)))
 
     @classmethod
-    def from_statements(cls, data: Any, *, as_of: dt.date, stage_one: StageOne | None = None) -> Self:
+    def from_statements(
+        cls, data: Any, *, as_of: dt.date, stage_one: StageOne | None = None, expected: Expected | None = None
+    ) -> Self:
         """Read dated objections and their withdrawals.
 
         Parameters
@@ -124,6 +166,8 @@ class OptOuts:
             The day on which the register was drawn.
         stage_one : StageOne, optional
             How stage-1 codes are written, if the register has these instead of NHS Numbers.
+        expected : int or tuple of int, optional
+            How many people must object by this register on the day that it was drawn.
 
         Returns
         -------
@@ -132,7 +176,7 @@ class OptOuts:
         Raises
         ------
         SourceError
-            If the data cannot be read, or hold any other statement.
+            If the data cannot be read, hold any other statement or a date after ``as_of``, or not the people expected.
 
         Examples
         --------
@@ -157,7 +201,8 @@ class OptOuts:
                 f"objections: the statement of {others} rows is neither 'objection' nor 'withdrawal'; correct them"
             )
         described = "a register of dated objections and their withdrawals"
-        return cls(statements, as_of, described, unreadable, coded=stage_one is not None)
+        made = cls(statements, as_of, described, unreadable, coded=stage_one is not None)
+        return made.vouched_for("objections", [data], expected)
 
     def in_force(self, on: dt.date, superseded: pl.DataFrame | pl.LazyFrame | None = None) -> pl.Series:
         """Return the people whose opt-out is in force on a day: the latest statement of each person counts.
@@ -258,6 +303,8 @@ def read_statements(
 
     Returns STATEMENTS, the number of objections without a readable number, and the number of rows with other words.
     """
+    # No statement is from before 2000. So a year of two digits is of this century, and not of a person's birth.
+    latest_year_of_two_digits = dt.date(2099, 12, 31)
     source = Source(name, data, columns={"nhs_number": "nhs_number", "birth_date": "date", "local_patient_id": says})
     word = by_dtype(pl.col(says), lambda column, dtype: written(as_text(column, dtype)))
     with source.reading():
@@ -265,7 +312,9 @@ def read_statements(
             source.scan(["nhs_number", "date", says])
             .select(
                 _number(stage_one),
-                birth_date.standardise(pl.col("date"), reference_date=as_of).struct.field("value").alias("date"),
+                birth_date.standardise(pl.col("date"), reference_date=latest_year_of_two_digits)
+                .struct.field("value")
+                .alias("date"),
                 pl.when(word.is_in(list(objects)))
                 .then(pl.lit(True))
                 .when(word.is_in(list(withdraws)))
@@ -275,6 +324,12 @@ def read_statements(
             .collect(engine="streaming")
         )
     said = read.drop_nulls("objects")
+    later = said.filter(pl.col("date") > as_of).height
+    if later:
+        raise SourceError(
+            f"{name}: {later} of the dates are after {as_of}, the day on which the data were drawn; correct the dates, "
+            "or as_of"
+        )
     unreadable = said.filter(pl.col("nhs_number").is_null() & pl.col("objects")).height
     return said.drop_nulls("nhs_number"), unreadable, read.height - said.height
 

@@ -1,15 +1,18 @@
 """Type 1 opt-outs: they are coded in the GP record and apply to GP data only; such rows should never be sent."""
 
 import datetime as dt
+import re
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any, Final
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import ProgrammeError, SourceError
+from linkcore.governance.withholding.doubts import Expected
 from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.governance.withholding.opt_outs import OptOuts, read_statements
+from linkcore.identifiers.text import as_text, by_dtype
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.sources.source import Source
 
@@ -26,6 +29,18 @@ TYPE_ONE_WITHDRAWALS: Final = ("9Nu1", "827261000000102")
 # Dots fill a Read code of fewer than five characters, and the two digits of its term may follow.
 _FILL: Final = r"\.+(?:[0-9]{2})?$"
 
+# What a spreadsheet writes before a text, and what follows a code: its term, behind a space, a bar or a bracket.
+_BEFORE: Final = r"^['\u2018\u2019=\"\s]+"
+_TERM: Final = r"[\s|(;,\"].*$"
+_DECIMALS: Final = r"^([0-9]+)\.0+$"
+_GROUPS: Final = r"^[0-9]{1,3}([ \u00a0,][0-9]{3})+$"
+
+# A number as a spreadsheet shortens it: only its first digits are left.
+_SHORTENED: Final = r"^[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,2}$"
+
+# Letters and digits that look alike, as they are mistyped or misread.
+_LOOK_ALIKES: Final = {"o": "0", "O": "0", "l": "1", "I": "1", "i": "1"}
+
 # No column of a source can have this name.
 _OPTED_OUT: Final = "linkcore:opted_out"
 
@@ -37,11 +52,14 @@ def type_one_opt_outs(
     dissents: Collection[str] = TYPE_ONE_DISSENTS,
     withdrawals: Collection[str] = TYPE_ONE_WITHDRAWALS,
     stage_one: StageOne | None = None,
+    expected: Expected | None = None,
 ) -> OptOuts:
     """Read Type 1 opt-outs from dated codes of GP records; the latest code of each person counts.
 
-    Codes are compared exactly, since upper and lower case differ in Read codes. Other codes are ignored, so ``data``
-    may be a whole extract of coded entries.
+    What a spreadsheet adds to a code is taken off: an apostrophe, ``.0``, spaces between digits; and so is the term
+    behind it. What is nearly one of the codes is refused, since nobody can tell: ``8.27241E+14``, or other letters of
+    the same look, as upper and lower case differ in Read codes. Other codes are counted and ignored, so ``data`` may be
+    a whole extract of coded entries. A file in which no code is known is refused, unless nobody is expected in it.
 
     Parameters
     ----------
@@ -53,6 +71,8 @@ def type_one_opt_outs(
         The codes of a dissent, and of its withdrawal.
     stage_one : StageOne, optional
         How stage-1 codes are written, if ``nhs_number`` holds these instead of NHS Numbers.
+    expected : int or tuple of int, optional
+        How many people must have opted out by these codes on the day on which they were drawn.
 
     Returns
     -------
@@ -61,7 +81,8 @@ def type_one_opt_outs(
     Raises
     ------
     SourceError
-        If the data cannot be read, or lack a column.
+        If the data cannot be read or lack a column, if codes are nearly those of an opt-out or none is, if a date is
+        after ``as_of``, or if not the people expected have opted out.
     ProgrammeError
         If a code is in both ``dissents`` and ``withdrawals``.
 
@@ -74,20 +95,73 @@ def type_one_opt_outs(
     if isinstance(dissents, str) or isinstance(withdrawals, str) or set(dissents) & set(withdrawals):
         raise ProgrammeError("Type 1: give dissents and withdrawals as two lists that share no code")
 
-    def written(code: pl.Expr) -> pl.Expr:
-        return code.str.strip_chars().str.replace(_FILL, "")
-
-    statements, unreadable, _ = read_statements(
+    codes = frozenset(dissents) | frozenset(withdrawals)
+    _refuse_near_codes(data, codes)
+    statements, unreadable, others = read_statements(
         "type_1",
         data,
         as_of,
         says="code",
-        written=written,
+        written=_as_code,
         objects=dissents,
         withdraws=withdrawals,
         stage_one=stage_one,
     )
-    return OptOuts(statements, as_of, "dated codes of GP records", unreadable, coded=stage_one is not None)
+    if not statements.height and not unreadable and expected is None:
+        raise SourceError(
+            f"type_1: none of {others:,} rows has a code of an opt-out or its withdrawal ({', '.join(sorted(codes))}); "
+            "give the file of Type 1 codes, or state the codes that it has; if nobody has opted out, expected is 0"
+        )
+    made = OptOuts(
+        statements,
+        as_of,
+        "dated codes of GP records",
+        unreadable,
+        coded=stage_one is not None,
+        other_codes=others,
+    )
+    return made.vouched_for("type_1", [data], expected)
+
+
+def _as_code(text: pl.Expr) -> pl.Expr:
+    """Take off a code what a spreadsheet has added, its term, and the dots that fill it."""
+    bare = text.str.replace(_BEFORE, "").str.strip_chars()
+    bare = pl.when(bare.str.contains(_GROUPS)).then(bare.str.replace_all(r"[ \u00a0,]", "")).otherwise(bare)
+    return bare.str.replace(_TERM, "").str.replace(_DECIMALS, "${1}").str.replace(_FILL, "")
+
+
+def _refuse_near_codes(data: Any, codes: frozenset[str]) -> None:
+    """Refuse what may have been one of the codes, and is none: nobody can tell whether somebody has opted out."""
+    source = Source(
+        "type_1", data, columns={"nhs_number": "nhs_number", "birth_date": "date", "local_patient_id": "code"}
+    )
+    with source.reading():
+        written = by_dtype(pl.col("code"), lambda column, dtype: _as_code(as_text(column, dtype)))
+        found = source.scan(["code"]).select(written.alias("code")).collect(engine="streaming")["code"]
+    unknown = found.filter(~found.is_in(list(codes)) & found.is_not_null())
+    alike = {_look(code) for code in codes}
+    looks = unknown.unique().to_list()
+    near = [each for each in looks if _look(each) in alike or _may_be_shortened(each, codes)]
+    rows = int(unknown.is_in(near).sum())
+    if rows:
+        raise SourceError(
+            f"type_1: {rows:,} codes are nearly those of an opt-out, as {near[0]!r}; a spreadsheet has changed them, "
+            "or they are mistyped: get the file as it was exported, with codes as text"
+        )
+
+
+def _look(code: str) -> str:
+    return "".join(_LOOK_ALIKES.get(each, each.lower()) for each in code)
+
+
+def _may_be_shortened(written: str, codes: frozenset[str]) -> bool:
+    """Whether a number such as 8.27241E+14 may have been one of the codes."""
+    if not re.match(_SHORTENED, written):
+        return False
+    shown = re.split("[eE]", written)[0]
+    decimals = len(shown.partition(".")[2])
+    long = [code for code in codes if code.isdecimal() and len(code) > 6]
+    return any(f"{float(code):.{decimals}e}" == f"{float(written):.{decimals}e}" for code in long)
 
 
 def without_type_one(

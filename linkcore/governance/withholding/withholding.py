@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import polars as pl
 
 from linkcore.errors import RefusedError
+from linkcore.governance.withholding.doubts import check_share
 from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_out_policy import OptOutPolicy
 from linkcore.governance.withholding.opt_outs import OptOuts
@@ -144,12 +145,25 @@ def withhold(
         listed.check(
             f"opt-outs ({kind})", on=on, max_age_days=policy.max_age_days, accept_unreadable=policy.accept_unreadable
         )
+    _doubt(linkage, applied, on, policy)
     reasons = _reasons(linkage, applied, on, gp_sources, policy)
     for name, found in sensitive_records(linkage, sensitive).items():
         reasons[name] |= {"sensitive": found["coded"], "carried_away": found["carried"]}
     kept, counts = _kept_and_counts(linkage, reasons)
     basis = _basis(given, policy, purpose, gp_sources) | _basis_of_sensitive(sensitive)
     return Withholding(kept, counts, basis, on, purpose)
+
+
+def _doubt(linkage: Linkage, applied: Mapping[str, OptOuts], on: dt.date, policy: OptOutPolicy) -> None:
+    """Refuse lists of a share of people that cannot be true; objections and exclusions may be of any number."""
+    spine = [source.name for source in linkage.sources if source.spine]
+    persons = linkage.persons.filter(pl.col("source").is_in(spine)) if spine else linkage.persons
+    numbers = persons["nhs_number"].drop_nulls()
+    for kind in ("national", "type_1"):
+        if kind in applied and not applied[kind].vouched:
+            opted_out = applied[kind].in_force(on, linkage.exact.superseded)
+            found = int(numbers.is_in(opted_out.implode()).sum())
+            check_share(found, numbers.len(), policy.plausible, f"opt-outs ({kind})")
 
 
 def _refuse_missing_lists(opt_outs: OptOutLists, policy: OptOutPolicy, purpose: str, gp_sources: Sequence[str]) -> None:

@@ -10,12 +10,12 @@ from linkcore.linkage.engine.native import NativeEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable
 from linkcore.linkage.model.expressions import parse_rules
-from linkcore.linkage.model.model import Model, UntrainedModel
+from linkcore.linkage.model.model import Comparison, Model, UntrainedModel
 from linkcore.linkage.model.splink_json import is_by_linkcore
 from linkcore.linkage.settings import EngineName, Fallback
 from linkcore.sources.source import FurtherKind
 
-__all__ = ["make_engine"]
+__all__ = ["is_own", "make_engine"]
 
 
 def make_engine(people: PeopleTable, settings: Fallback, further: Mapping[str, FurtherKind]) -> DatabaseEngine:
@@ -46,6 +46,12 @@ def make_engine(people: PeopleTable, settings: Fallback, further: Mapping[str, F
     return (SplinkEngine if name == "splink" else NativeEngine)(people, model.comparisons, rules)
 
 
+def is_own(comparisons: Sequence[Comparison], further: Mapping[str, FurtherKind]) -> bool:
+    """Whether comparisons hold no condition that linkcore would not have written."""
+    known = known_conditions(further)
+    return all(level.condition in known for comparison in comparisons for level in comparison.levels)
+
+
 def _rules_of(model: Model | UntrainedModel, people: PeopleTable) -> Sequence[BlockingRule]:
     """Return the rules of a model; linkcore's, if it states none or linkcore has saved it with its own."""
     own = {rule.sql for rule in blocking_rules(people.columns)}
@@ -58,11 +64,9 @@ def _unknown_to_native(
     models: Sequence[Model | UntrainedModel], rules: Sequence[BlockingRule], further: Mapping[str, FurtherKind]
 ) -> str | None:
     """Name the first part of a model that linkcore would not have written; None if there is none."""
-    known = known_conditions(further)
-    for model in models:
-        for comparison in model.comparisons:
-            if any(level.condition not in known for level in comparison.levels):
-                return f"comparison {comparison.name!r}"
+    for comparison in (each for model in models for each in model.comparisons):
+        if not is_own([comparison], further):
+            return f"comparison {comparison.name!r}"
     given = [number for number, rule in enumerate(rules, 1) if isinstance(rule, GivenRule)]
     return f"blocking rule {given[0]}" if given else None
 

@@ -136,10 +136,10 @@ def _largest_change_of_u(before: Model, after: Model) -> float:
     return max(changes, default=0.0)
 
 
-def _but_for_m(model: Model) -> list[list[tuple[object, ...]]]:
+def _but_for_m(model: Model) -> list[Comparison]:
     return [
-        [(level.condition, level.u, level.is_null, level.term_frequency) for level in comparison.levels]
-        for comparison in model.comparisons
+        replace(each, levels=tuple(replace(level, m=level.m and 1.0) for level in each.levels), extra={})
+        for each in model.comparisons
     ]
 
 

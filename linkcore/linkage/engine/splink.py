@@ -13,6 +13,7 @@ from weakref import finalize
 
 import polars as pl
 
+from linkcore.errors import LinkcoreError
 from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.engine import Learned
 from linkcore.linkage.engine.frequencies import make_frequency_tables
@@ -177,9 +178,18 @@ def make_linker(
 def _linker(
     connection: "DuckDBPyConnection", people: str, settings: Mapping[str, Any], frequencies: Mapping[str, str]
 ) -> Iterator[SplinkLinker]:
-    """Make a linker of one table that says nothing."""
+    """Make a linker of one table that says nothing; its errors say nothing of the data either."""
+    failed = False
     with _silence():
-        yield make_linker(connection, [people], settings, frequencies)
+        try:
+            yield make_linker(connection, [people], settings, frequencies)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            failed = True
+    if failed:
+        raise LinkcoreError(
+            "Splink cannot weigh pairs by this model, though DuckDB can compute its comparisons; write its SQL as "
+            "Splink's documentation does"
+        )
 
 
 def _predict(linker: SplinkLinker, connection: "DuckDBPyConnection", pairs: str) -> pl.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import polars as pl
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 __all__ = ["PeopleTable", "draw_rows", "fingerprints_of", "pair_hashes", "people_table", "with_people_table"]
+
+# Columns of our own tables. A further identifier of such a name is further_x only.
+_RESERVED: Final = frozenset({"unique_id", "key", "id", "label", "row", "source_dataset"})
 
 _Result = TypeVar("_Result")
 
@@ -121,6 +124,7 @@ def with_people_table(
             raise
         causes = (error, error.__cause__)
         short = any(isinstance(cause, duckdb.OutOfMemoryException | duckdb.IOException) for cause in causes)
+        del causes
     # Outside the except clause, so that nothing of the other error, which may quote values, hangs on this one.
     if short:
         raise LinkcoreError(
@@ -135,7 +139,7 @@ def with_people_table(
 def _by_plain_name(columns: Sequence[str], fallback: Fallback) -> list[pl.Expr]:
     """Give further identifiers their plain names as well, where a given model uses them."""
     used = set().union(*(columns_of(model) for model in fallback.models.values()))
-    names = sorted(used - set(columns))
+    names = sorted(name for name in used - set(columns) if name.lower() not in _RESERVED)
     return [pl.col(FURTHER + name).alias(name) for name in names if FURTHER + name in columns]
 
 

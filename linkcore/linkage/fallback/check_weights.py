@@ -23,9 +23,9 @@ PAIRS_CHECKED: Final = 4_000
 # Runs with fewer pairs take a few seconds, and the check takes one.
 _MANY_PAIRS: Final = 100_000
 
-# Each source has a model of its own, and Splink takes half a second for each model. So only the sources with most pairs
-# are looked at, unless the check is asked for.
-_SOURCES: Final = 2
+# Each source has a model of its own, and Splink takes half a second for each model. So only the source with most pairs
+# is looked at, unless the check is asked for.
+_SOURCES: Final = 1
 
 # Both engines round to a billionth of a bit. A thousand times that is far less than what any decision depends on.
 _TOLERANCE: Final = 1e-6

@@ -14,7 +14,7 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.engine.choose_engine import make_engine
+from linkcore.linkage.engine.choose_engine import is_own, make_engine
 from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.engine import Learned
 from linkcore.linkage.engine.splink import SplinkEngine
@@ -151,6 +151,7 @@ def _link(engine: DatabaseEngine, inputs: FallbackInputs, seed: int, progress: P
         alternatives=inputs.alternatives,
         tested=_tested(inputs),
         engine="splink" if isinstance(engine, SplinkEngine) else "native",
+        own_model=is_own(learned.model.comparisons, further_kinds([records.source for records in sources])),
         weights_checked=checked,
     )
 

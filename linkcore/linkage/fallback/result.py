@@ -102,6 +102,8 @@ class Probabilistic:
         ``true_person``. It stays with the trusted team.
     engine : {"native", "splink"}
         What weighed the pairs.
+    own_model : bool
+        Whether all comparisons are linkcore's own.
     weights_checked : WeightCheck, optional
         The check of weights against Splink; None if there was none.
     """
@@ -121,4 +123,5 @@ class Probabilistic:
     alternatives: pl.DataFrame = field(default_factory=NO_ALTERNATIVES.clone, repr=False)
     tested: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
     engine: EngineName = "native"
+    own_model: bool = True
     weights_checked: WeightCheck | None = None

@@ -25,7 +25,11 @@ _PARTS: Final = frozenset(
     | {"TYPE"}
 )
 
-# Functions of values alone: they read no file and no setting, draw nothing at random, and end.
+# An expression of more terms on one level is a program.
+_MOST_TERMS: Final = 1_000
+
+# Functions of values alone: they read no file and no setting, and draw nothing at random. They may still ask for more
+# time and memory than there is.
 _NAMES_OF_FUNCTIONS: Final = """
 + - * / // % || ** ^ ~~ !~~ ~~* !~~* ~ ^@ & | << >> !
 levenshtein damerau_levenshtein editdist3 hamming mismatches jaccard jaro_similarity jaro_winkler_similarity
@@ -34,7 +38,7 @@ substr substring left right split_part string_split str_split string_split_regex
 regexp_matches regexp_full_match contains starts_with ends_with prefix suffix instr strpos position like_escape
 concat concat_ws length len strlen char_length ascii ord unicode chr hash md5
 year month day dayofmonth dayofyear quarter week decade century date_part datepart date_trunc datetrunc date_diff
-datediff date_sub datesub age epoch epoch_ms julian make_date strptime try_strptime strftime
+datediff date_sub datesub epoch epoch_ms julian make_date strptime try_strptime strftime
 to_years to_months to_weeks to_days to_hours to_minutes to_seconds
 abs sign greatest least round floor ceil ceiling trunc mod fmod divide multiply add subtract sqrt cbrt pow power exp
 ln log log2 log10 radians degrees sin cos tan asin acos atan atan2 pi isnan isfinite
@@ -108,7 +112,7 @@ def check_conditions(conditions: Sequence[tuple[str, str]]) -> None:
         for where, sql in conditions:
             for names in _columns(_parse(connection, sql, where), where):
                 if len(names) != 1 or not names[0].endswith(("_l", "_r")):
-                    raise _refused(where, f"looks at {'.'.join(names)}", "the values of a column x are x_l and x_r")
+                    raise _refused(where, f"looks at {'.'.join(names)!r}", "the values of a column x are x_l and x_r")
 
 
 def parse_rules(rules: Sequence[str]) -> list[ParsedRule]:
@@ -164,7 +168,7 @@ def _sides(tree: dict[str, Any], where: str, columns: set[str] | None = None) ->
     sides = set()
     for names in _columns(tree, where):
         if len(names) != 2 or names[0].lower() not in ("l", "r"):
-            raise _refused(where, f"looks at {'.'.join(names)}", "the values of a column x are l.x and r.x")
+            raise _refused(where, f"looks at {'.'.join(names)!r}", "the values of a column x are l.x and r.x")
         sides.add(names[0].lower())
         if columns is not None:
             columns.add(names[1])
@@ -179,11 +183,7 @@ def _parse(connection: "DuckDBPyConnection", sql: str, where: str) -> dict[str, 
         raise _refused(where, "holds a comment", "leave comments out")
     if not all(mark.isprintable() or mark in "\n\r\t" for mark in sql):
         raise _refused(where, "holds a character that cannot be seen", "leave it out")
-    ((text,),) = connection.execute("SELECT json_serialize_sql(?)", [f"SELECT (\n{sql}\n)"]).fetchall()
-    try:
-        parsed = json.loads(text)
-    except RecursionError:
-        parsed = {"error": True}
+    parsed = _serialised(connection, sql)
     statements = parsed.get("statements", [])
     if parsed["error"] or len(statements) != 1 or not _is_one_expression(statements[0]["node"]):
         raise _refused(
@@ -193,6 +193,30 @@ def _parse(connection: "DuckDBPyConnection", sql: str, where: str) -> dict[str, 
     if tree.get("function_name") == "row":
         raise _refused(where, "is a list of expressions", "write one expression")
     return tree
+
+
+def _serialised(connection: "DuckDBPyConnection", sql: str) -> dict[str, Any]:
+    """Return what DuckDB's parser makes of an expression; one too long or too deep is none."""
+    import duckdb
+
+    try:
+        ((text,),) = connection.execute("SELECT json_serialize_sql(?)", [f"SELECT (\n{sql}\n)"]).fetchall()
+        parsed: dict[str, Any] = json.loads(text)
+        _depth(parsed)
+    except (duckdb.Error, RecursionError, ValueError):
+        return {"error": True}
+    return parsed
+
+
+def _depth(tree: Any) -> None:
+    """Walk through all of an expression, as all that reads it does; one too deep ends in a RecursionError."""
+    if isinstance(tree, dict | list):
+        for each in tree.values() if isinstance(tree, dict) else tree:
+            _depth(each)
+    if isinstance(tree, dict):
+        for each in tree.values():
+            if isinstance(each, list) and len(each) > _MOST_TERMS:
+                raise RecursionError
 
 
 def _is_one_expression(node: dict[str, Any]) -> bool:
@@ -223,14 +247,23 @@ def _columns(tree: Any, where: str, bound: Set[str] = frozenset()) -> Iterator[l
         if tree["column_names"][0] not in bound:
             yield tree["column_names"]
     elif part == "LAMBDA":
-        named = [*_columns(tree["lhs"], where)]
-        if any(len(names) > 1 or names[0].endswith(("_l", "_r")) for names in named):
-            raise _refused(where, "holds an arrow of JSON", "compare columns")
-        parameters = {names[0] for names in named}
+        parameters = {*_parameters(tree["lhs"], where)}
         yield from _columns(tree["expr"], where, bound | parameters)
     else:
         for each in tree.values():
             yield from _columns(each, where, bound)
+
+
+def _parameters(tree: dict[str, Any], where: str) -> Iterator[str]:
+    """Yield the names that a lambda gives to the values of a list; refuse names by which columns could hide."""
+    several = tree["class"] == "FUNCTION" and tree["function_name"] == "row"
+    for each in [argument["expression"] for argument in tree["arguments"]] if several else [tree]:
+        name = each["column_names"][0] if each["class"] == "COLUMN_REF" and len(each["column_names"]) == 1 else "l"
+        if name.lower() in ("l", "r") or name.lower().endswith(("_l", "_r")):
+            raise _refused(
+                where, "holds an arrow that is no lambda of a list", "name what a lambda takes, as in x -> x"
+            )
+        yield name
 
 
 def _check_function(tree: dict[str, Any], where: str) -> None:
@@ -257,7 +290,7 @@ def _unqualified(connection: "DuckDBPyConnection", tree: dict[str, Any]) -> str:
             return [strip(item) for item in each]
         if not isinstance(each, dict):
             return each
-        if each.get("class") == "COLUMN_REF" and len(each["column_names"]) == 2:
+        if each.get("class") == "COLUMN_REF" and each["column_names"][0].lower() in ("l", "r"):
             return {**each, "column_names": each["column_names"][1:]}
         return {name: strip(value) for name, value in each.items()}
 

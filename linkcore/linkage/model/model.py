@@ -48,6 +48,13 @@ class TermFrequency:
     minimum_u: float = 0.0
     of_exact_match: bool = True
 
+    def __post_init__(self) -> None:
+        if not 0 < self.weight <= 100 or not 0 <= self.minimum_u <= 1:
+            raise ProgrammeError(
+                f"term frequency of {self.column!r}: the weight is {self.weight} and the least frequency "
+                f"{self.minimum_u}; the one is above 0, at most 100, and the other from 0 to 1"
+            )
+
 
 @dataclass(frozen=True, slots=True)
 class Level:

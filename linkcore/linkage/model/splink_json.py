@@ -4,8 +4,8 @@ An analyst opens the JSON in Splink. A model that Splink has learned, or setting
 read here, and what they hold of SQL is checked. Splink itself is not loaded.
 """
 
+import glob
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -52,6 +52,9 @@ _PLAIN_RULE: Final = {"sql_dialect": "duckdb"}
 
 # What Splink uses if settings do not state it: it was not chosen by anybody.
 _DEFAULT_PRIOR: Final = 0.0001
+
+_LEAST: Final = 1e-100
+_MOST_LEVELS: Final = 100
 
 # A name stands in SQL, and names a column.
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -169,15 +172,15 @@ def read_models(
         prefix = f"{path.stem}."
         models = {None: _read_file(path)} | {
             file.name.removeprefix(prefix).removesuffix(".json"): _read_file(file)
-            for file in sorted(path.parent.glob(f"{path.stem}.*.json"))
+            for file in sorted(path.parent.glob(f"{glob.escape(path.stem)}.*.json"))
         }
     else:
         models = {None: _read_model(model, f"the {type(model).__name__} given")}
-    untrained = sorted(name for name, each in models.items() if name is not None and not isinstance(each, Model))
+    untrained = sorted(str(name) for name, each in models.items() if name is not None and not isinstance(each, Model))
     if untrained:
-        raise ProgrammeError(
-            f"model: that of source {untrained[0]!r} is not trained; give every m and u, and the prior"
-        )
+        raise ProgrammeError(f"model: that of source {untrained[0]!r} is not trained; give all m and u, and the prior")
+    if len(models) > 1 and not isinstance(models[None], Model):
+        raise ProgrammeError("model: those of sources are trained, and that of all is not; give the models of one run")
     return models
 
 
@@ -196,7 +199,7 @@ def _read_model(model: object, what: str) -> Model | UntrainedModel:
         # Splink's objects write themselves. So Splink need not be loaded to know them.
         stated = model.create_settings_dict("duckdb") if hasattr(model, "create_settings_dict") else model
         read = stated if isinstance(stated, Model | UntrainedModel) else _from_splink(stated)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         read = None
     if read is None:
         raise ProgrammeError(
@@ -240,13 +243,12 @@ def _comparison(stated: Any) -> Comparison:
     if hasattr(stated, "create_comparison_dict"):
         stated = stated.create_comparison_dict("duckdb")
     levels = tuple(_level(level) for level in stated["comparison_levels"])
-    name = stated.get("output_column_name") or _usual_name(levels)
-    if not isinstance(name, str) or not _NAME.fullmatch(name):
+    name = str(stated.get("output_column_name") or _usual_name(levels))
+    if len(levels) > _MOST_LEVELS:
         raise ProgrammeError(
-            f"model: a comparison is named {name!r}; a name (output_column_name) is letters, digits and _, as in "
-            "'first_name'"
+            f"model: comparison {name!r} has {len(levels)} levels; at most {_MOST_LEVELS} are possible"
         )
-    if levels and levels[-1].condition != OTHERWISE:
+    if levels and (levels[-1].condition != OTHERWISE or levels[-1].is_null):
         raise ProgrammeError(f"model: comparison {name!r} has no level for all other pairs; end it with ELSE")
     comparison = Comparison(name, levels)
     return replace(comparison, extra=_unused(stated, _comparison_fields(comparison), but="comparison_levels"))
@@ -270,14 +272,15 @@ def _level(stated: Any) -> Level:
     if column:
         term_frequency = TermFrequency(
             str(column),
-            weight=float(stated.get("tf_adjustment_weight", 1.0)),
+            # Splink takes 0 for 1.
+            weight=float(stated.get("tf_adjustment_weight") or 1.0),
             minimum_u=float(stated.get("tf_minimum_u_value") or 0.0),
             of_exact_match=not stated.get("disable_tf_exact_match_detection", False),
         )
     level = Level(
         # Splink takes any case of ELSE.
         OTHERWISE if str(condition).strip().upper() == OTHERWISE else condition,
-        str(stated.get("label_for_charts", condition)),
+        _label(stated.get("label_for_charts") or condition),
         m=_probability(stated.get("m_probability")),
         u=_probability(stated.get("u_probability")),
         is_null=bool(stated.get("is_null_level", False)),
@@ -289,17 +292,30 @@ def _level(stated: Any) -> Level:
     return replace(level, extra={name: value for name, value in extra.items() if name not in unlearned})
 
 
+def _label(stated: object) -> str:
+    """Read a label, and show as escapes what is no text."""
+    return str(stated).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def _probability(stated: object) -> float | None:
     """Read m or u; None where Splink has not learned it, and says so in words."""
     if stated is None or isinstance(stated, str):
         return None
-    if isinstance(stated, bool) or not isinstance(stated, int | float) or not math.isfinite(stated):
+    # Splink computes with logarithms of floats.
+    if isinstance(stated, bool) or not isinstance(stated, int | float) or not _LEAST <= stated <= 1:
         raise ProgrammeError(f"model: m or u of a level is {stated!r}; it is a probability above 0 and at most 1")
     return stated
 
 
 def _check_sql(model: Model | UntrainedModel) -> None:
     """Refuse SQL in a model that is more than a condition of its level, or a blocking rule."""
+    for name in (comparison.name for comparison in model.comparisons):
+        # Splink's column of a term frequency has the other prefix.
+        if not _NAME.fullmatch(name) or name.lower().startswith("tf_adj_"):
+            raise ProgrammeError(
+                f"model: a comparison is named {name!r}; a name (output_column_name) is letters, digits and _, as in "
+                "'first_name', and does not begin with tf_adj_"
+            )
     check_conditions([*_conditions(model)])
     parse_rules(model.blocking_rules)
     counted = {

@@ -24,8 +24,7 @@ SUPERSEDED = pl.DataFrame({"old": [int(OLD)], "new": [int(NEW)]})
         ([("2020-01-01", "XaZ89"), ("2021-01-01", "827261000000102")], False),
         ([("2021-01-01", "827241000000103"), ("2020-01-01", "9Nu1")], True),
         ([("2020-01-01", "9Nu1")], False),
-        ([("2020-01-01", "9nu0")], False),  # upper and lower case differ in Read codes
-        ([("2020-01-01", "9Nu4")], False),  # Type 2, retired
+        ([("2019-01-01", "9Nu0"), ("2020-01-01", "9Nu1"), ("2021-01-01", "9Nu4")], False),  # Type 2, retired
         ([("2020-01-01", "9Nu0"), ("2020-01-01", "9Nu1")], True),
         ([("2020-01-01", "9Nu0"), ("2020-01-02", None)], True),
     ],
@@ -38,7 +37,7 @@ def test_the_latest_code_counts(codes: list[tuple[str, str | None]], out: bool) 
 def test_codes_can_be_integers_and_a_programme_can_state_its_own() -> None:
     frame = pl.DataFrame({"nhs_number": [ONE], "date": [dt.date(2020, 1, 1)], "code": [827241000000103]})
     assert type_one_opt_outs(frame, as_of=DAY).in_force(DAY).to_list() == [int(ONE)]
-    assert type_one_opt_outs(frame, as_of=DAY, dissents=["other"]).in_force(DAY).to_list() == []
+    assert type_one_opt_outs(frame, as_of=DAY, dissents=["other"], expected=0).in_force(DAY).to_list() == []
     with pytest.raises(lc.ProgrammeError, match="share no code"):
         type_one_opt_outs(frame, as_of=DAY, dissents=["9Nu1"])
 

@@ -1,5 +1,6 @@
 """Which engine weighs pairs, for which models; and models of somebody else's."""
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -8,11 +9,11 @@ import splink.comparison_level_library as cll
 import splink.comparison_library as cl
 from splink import SettingsCreator, block_on
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import LinkcoreError, ProgrammeError
 from linkcore.linkage.blocking import GivenRule
 from linkcore.linkage.engine.choose_engine import make_engine
 from linkcore.linkage.engine.database_engine import DatabaseEngine
-from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels
+from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels, use_given_models
 from linkcore.linkage.engine.native import NativeEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable, with_people_table
@@ -204,3 +205,40 @@ def test_without_labels_what_a_model_states_is_given_and_its_names_mean_nothing(
     assert one["birth_date"] == other["born"]
     assert one["birth_date"][0] == pytest.approx(1.0, abs=0.02)
     assert one["postcode"] == [0.6, 0.4]
+
+
+@pytest.mark.parametrize("change", ["names", "u", "conditions"])
+def test_a_model_of_a_source_that_differs_in_more_than_m_is_refused(change: str) -> None:
+    def run(people: PeopleTable) -> None:
+        engine = NativeEngine.of(people, {})
+        model = learned(engine).model
+        first, second, *others = model.comparisons
+        changed = {
+            "names": (replace(first, name=second.name), replace(second, name=first.name)),
+            "u": (replace(first, levels=(*first.levels[:-1], replace(first.levels[-1], u=0.123))), second),
+            "conditions": (replace(first, levels=first.levels[::-1][:0] + first.levels[1:]), second),
+        }[change]
+        of_source = replace(model, comparisons=(*changed, *others))
+        use_given_models(engine, model, {0: of_source}, seed=0)
+
+    with pytest.raises(ProgrammeError, match="differs from that of all in more than m"):
+        with_people_table(Fallback(), PERSONS, UNKNOWN, run)
+
+
+def test_a_further_identifier_with_a_name_of_ours_goes_by_its_long_name() -> None:
+    persons, records = (frame.with_columns(further_key=pl.lit("K")) for frame in (PERSONS, UNKNOWN))
+    settings = Fallback(model=by_hand(comparisons=[cl.ExactMatch("key")], **{_RULES: []}))
+    with pytest.raises(ProgrammeError, match="looks at column 'key', which no source has"):
+        with_people_table(settings, persons, records, lambda people: make_engine(people, settings, {"key": "exact"}))
+
+
+def test_sql_that_only_duckdb_reads_is_an_error_in_words() -> None:
+    level = cll.CustomLevel("family_name_l = X'41'::VARCHAR")
+    settings = Fallback(model=by_hand(comparisons=[cl.CustomComparison([level, cll.ElseLevel()], "odd")]))
+
+    def run(people: PeopleTable) -> None:
+        engine = make_engine(people, settings, {})
+        engine.score_with_persons(learned(engine))
+
+    with pytest.raises(LinkcoreError, match=r"model|Splink"):
+        with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), run)

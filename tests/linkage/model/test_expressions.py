@@ -47,6 +47,13 @@ ATTACKS = [
     "x_l = x_r) UNION SELECT (1",
     "x_l = x_r) AS (y",
     "x_l -> x_r",
+    "((X_L || '') -> '$') IS NOT NULL",
+    "list_transform([1], lambda l: l.unique_id)[1] < 50",
+    "list_transform([1], lambda x_r: x_r.unique_id)[1] < 50",
+    "age(x_l::TIMESTAMP) > INTERVAL 1 DAY",
+    "x_l IN (" + "1, " * 20_000 + "1)",
+    " AND ".join(["x_l = x_r"] * 20_000),
+    "x_l" + " -> 'a'" * 900,
     "a_l = a_r THEN 1 WHEN true",
     "INSTALL httpfs",
     "LOAD httpfs",
@@ -197,3 +204,10 @@ def test_a_rule_that_was_taken_apart_proposes_the_same_pairs(sql: str) -> None:
     )
     whole = f"SELECT l.id, r.id FROM {people.format('l')} JOIN {people.format('r')} ON {sql} ORDER BY ALL"
     assert duckdb.sql(apart).fetchall() == duckdb.sql(whole).fetchall()
+
+
+def test_a_field_of_a_value_in_a_lambda_is_no_column_of_a_record() -> None:
+    sql = "l.a = r.a AND list_transform([{'family_name': l.postcode}], lambda s: s.family_name)[1] = r.postcode"
+    (rule,) = parse_rules([sql])
+    assert "s.family_name" in rule.equal[1].left
+    assert rule.columns == {"a", "postcode"}

@@ -234,3 +234,68 @@ def test_who_has_made_a_model_is_known() -> None:
     assert not is_by_linkcore(read(stated | {"linker_uid": "ab12cd34"}))
     del stated["linker_uid"]
     assert not is_by_linkcore(read(stated))
+
+
+def one_comparison(**level: object) -> dict[str, object]:
+    first = {"sql_condition": "x_l = x_r", "m_probability": 0.9, "u_probability": 0.1, **level}
+    last = {"sql_condition": "ELSE", "m_probability": 0.1, "u_probability": 0.9}
+    comparison = {"output_column_name": "x", "comparison_levels": [first, last]}
+    return {"comparisons": [comparison], "probability_two_random_records_match": 0.01}
+
+
+@pytest.mark.parametrize(
+    ("level", "why"),
+    [
+        ({"m_probability": 10**400}, "m or u of a level"),
+        ({"m_probability": 1e-300}, "m or u of a level"),
+        ({"u_probability": True}, "m or u of a level"),
+        ({"tf_adjustment_column": "x", "tf_adjustment_weight": float("nan")}, "term frequency of 'x'"),
+        ({"tf_adjustment_column": "x", "tf_adjustment_weight": 1e308}, "term frequency of 'x'"),
+        ({"tf_adjustment_column": "x", "tf_adjustment_weight": -1}, "term frequency of 'x'"),
+        ({"tf_adjustment_column": "x", "tf_minimum_u_value": 2}, "term frequency of 'x'"),
+        ({"tf_adjustment_column": "x", "tf_adjustment_weight": 10**400}, "is not a model"),
+    ],
+)
+def test_numbers_that_cannot_be_are_refused(level: dict[str, object], why: str) -> None:
+    with pytest.raises(ProgrammeError, match=why):
+        read_models(one_comparison(**level))
+
+
+def test_what_splink_makes_of_a_level_linkcore_makes_of_it_too() -> None:
+    """Splink takes a weight of 0 for 1; an empty label is the condition; half a character is shown as an escape."""
+    level = (
+        read(one_comparison(tf_adjustment_column="x", tf_adjustment_weight=0, label_for_charts=""))
+        .comparisons[0]
+        .levels[0]
+    )
+    assert level.term_frequency == TermFrequency("x", weight=1.0)
+    assert level.label == "x_l = x_r"
+    assert read(one_comparison(label_for_charts="\ud800")).comparisons[0].levels[0].label == "\\ud800"
+
+
+def test_ladders_and_names_that_splink_or_the_run_cannot_take_are_refused() -> None:
+    many = [{"sql_condition": f"x_l = {number}"} for number in range(101)]
+    with pytest.raises(ProgrammeError, match="at most 100 are possible"):
+        read_models(
+            {"comparisons": [{"output_column_name": "x", "comparison_levels": [*many, {"sql_condition": "ELSE"}]}]}
+        )
+    nothing = {"sql_condition": "ELSE", "is_null_level": True}
+    with pytest.raises(ProgrammeError, match="has no level for all other pairs"):
+        read_models({"comparisons": [{"output_column_name": "x", "comparison_levels": [nothing]}]})
+    stated = one_comparison()
+    stated["comparisons"][0]["output_column_name"] = "tf_adj_x"  # type: ignore[index]
+    with pytest.raises(ProgrammeError, match="does not begin with tf_adj_"):
+        read_models(stated)
+    named = replace(learned(), comparisons=(replace(learned().comparisons[0], name='x" AS y'),))
+    with pytest.raises(ProgrammeError, match="is letters, digits and _"):
+        read_models(named)
+    with pytest.raises(ProgrammeError, match="that of all is not; give the models of one run"):
+        read_models(
+            {None: {"comparisons": stated["comparisons"]} | one_comparison(m_probability=None), "gp": learned()}
+        )
+
+
+def test_models_of_sources_are_found_whatever_the_file_is_called(tmp_path: Path) -> None:
+    for name in ("model[1].json", "model[1].gp.json"):
+        (tmp_path / name).write_text(model_json(learned()))
+    assert set(read_models(tmp_path / "model[1].json")) == {None, "gp"}
