@@ -3,6 +3,7 @@
 import datetime as dt
 from collections.abc import Iterator, Sequence
 
+from linkcore.errors import SourceError
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.plan import ADDED_COLUMNS
@@ -77,8 +78,12 @@ def _shares(programme: Programme, sources: Sequence[Source]) -> Iterator[str]:
         return
     number = own_number(spine, programme.programme.reference_date)
     needed = [column for name in ("nhs_number", "birth_date") if (column := spine.identifier_columns.get(name))]
-    with spine.reading():
-        numbers = spine.scan(needed).select(number).collect(engine="streaming").to_series().drop_nulls().unique()
+    try:
+        with spine.reading():
+            numbers = spine.scan(needed).select(number).collect(engine="streaming").to_series().drop_nulls().unique()
+    except SourceError:
+        yield "  which share of the people on the spine that is: not known, since the spine cannot be read"
+        return
     for kind, opt_outs in lists.items():
         found = int(numbers.is_in(opt_outs.in_force(opt_outs.as_of).implode()).sum())
         others = f"; {opt_outs.other_codes:,} rows have codes of something else" if opt_outs.other_codes else ""

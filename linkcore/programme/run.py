@@ -17,7 +17,11 @@ from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.manifest import is_of_a_release
 from linkcore.governance.releases.agreements import Agreement
-from linkcore.governance.releases.checks import refuse_shared_keys, refuse_unless_signed_and_audited
+from linkcore.governance.releases.checks import (
+    refuse_another_day,
+    refuse_shared_keys,
+    refuse_unless_signed_and_audited,
+)
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.withholding.withholding import Withholding
 from linkcore.keys.key import Key
@@ -176,6 +180,7 @@ def run_programme(
     refuse_unless_signed_and_audited(
         synthetic=programme.programme.synthetic, signing_key=signing_key, occasion=occasion
     )
+    refuse_another_day(on, occasion, synthetic=programme.programme.synthetic)
     agreements = programme.agreements()
     own_keys = {agreement.recipient: _own_key(keys, agreement) for agreement in agreements}
     refuse_shared_keys(own_keys)

@@ -26,12 +26,18 @@ __all__ = [
     "check_occasion",
     "check_people",
     "key_fingerprint",
+    "refuse_another_day",
     "refuse_shared_keys",
     "refuse_unless_signed_and_audited",
 ]
 
 # A synthetic number is rarely mistyped into another range, and a real extract has hardly any test numbers.
 _TEST_SHARE: Final = 0.99
+
+
+MOST_DAYS_BACK: Final = 3
+"""So many days may lie between the day of release and the time at which data of real people are released: a run that
+began on Friday can be repeated on Monday."""
 
 
 def key_fingerprint(key: Key) -> str:
@@ -103,9 +109,31 @@ def refuse_unless_signed_and_audited(
         )
 
 
-def check_occasion(occasion: "Occasion | None", signing_key: "SigningKey | None", *, synthetic: bool) -> None:
-    """Refuse data of real people that would leave unsigned or unaudited, and an occasion without an actor."""
+def refuse_another_day(on: dt.date | None, occasion: "Occasion | None", *, synthetic: bool) -> None:
+    """Refuse to release data of real people as of a day that is not today, or a few days back.
+
+    By another day, a programme that has ended would run again, and a list that was fresh then would be accepted.
+
+    Examples
+    --------
+    >>> refuse_another_day(dt.date(2020, 1, 1), None, synthetic=True)
+    """
+    if synthetic or occasion is None or on is None:
+        return
+    back = (occasion.at.date() - on).days
+    if not 0 <= back <= MOST_DAYS_BACK:
+        raise RefusedError(
+            f"data of real people are released as of today or at most {MOST_DAYS_BACK} days back: on is {on}, and the "
+            f"time of the occasion is {occasion.at:%Y-%m-%d}; only a synthetic programme can run as of another day"
+        )
+
+
+def check_occasion(
+    occasion: "Occasion | None", signing_key: "SigningKey | None", *, synthetic: bool, on: dt.date | None = None
+) -> None:
+    """Refuse data of real people that would leave unsigned, unaudited or as of another day, and an absent actor."""
     refuse_unless_signed_and_audited(synthetic=synthetic, signing_key=signing_key, occasion=occasion)
+    refuse_another_day(on, occasion, synthetic=synthetic)
     if occasion is not None and not occasion.actor:
         raise ProgrammeError("a release that is audited needs to know who releases: give the occasion an actor")
 

@@ -143,7 +143,7 @@ def release(
     check_key(agreement, key)
     check_day(agreement, withholding, on)
     synthetic = check_people(linkage, agreement, withholding)
-    check_occasion(occasion, signing_key, synthetic=synthetic or linkage.synthetic)
+    check_occasion(occasion, signing_key, synthetic=synthetic or linkage.synthetic, on=on)
     leaving, quasi_identifiers = leaving_records(linkage, agreement, key, withholding), QuasiIdentifiers()
     out = Path(out)
     with new_folder(out, ours=is_of_a_release) as folder:
@@ -163,7 +163,8 @@ def release(
         }
         write_manifest(folder, manifest, signing_key)
         if occasion is not None:
-            _record(occasion, agreement, key, digest_of(folder / MANIFEST), tables)
+            stated = {} if on is None else {"on": str(on)}
+            _record(occasion, agreement, key, tables, manifest=digest_of(folder / MANIFEST), **stated)
     columns = ("source", "records", "withheld", "outside", "released")
     counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
     return Release(out, MappingProxyType(manifest), counts)
@@ -178,15 +179,15 @@ def _refuse_too_few_alike(agreement: Agreement, quasi_identifiers: QuasiIdentifi
         )
 
 
-def _record(occasion: "Occasion", agreement: Agreement, key: Key, manifest: str, tables: list[Table]) -> None:
-    """Record a release in the audit log, with the digest of its manifest."""
+def _record(occasion: "Occasion", agreement: Agreement, key: Key, tables: list[Table], **stated: str) -> None:
+    """Record a release in the audit log, with what is stated of it: the digest of its manifest, and its day."""
     replace(occasion, reason=agreement.purpose).record(
         "release",
         key,
         recipient=agreement.recipient,
         sources=", ".join(agreement.columns),
         format=agreement.format,
-        manifest=manifest,
+        **stated,
         records=sum(table.released for table in tables),
         withheld=sum(table.withheld for table in tables),
         left_out=sum(table.outside for table in tables),

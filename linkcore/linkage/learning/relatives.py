@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import polars as pl
 
 from linkcore.linkage.blocking import LARGEST_BLOCK_OF_ONE
-from linkcore.linkage.comparisons.birth_date import own_birth_dates
+from linkcore.linkage.comparisons.birth_date import BIRTH_DATES
 from linkcore.linkage.learning.levels import Shares, counts_of_levels, shares_of_levels
 from linkcore.linkage.model.by_source import shift_frame, shifted
 from linkcore.linkage.model.model import Comparison, Model
@@ -133,7 +133,6 @@ def count_relatives(
 def relatives_of_counts(model: Model, counted: RelativeCounts, sources: Sequence[int]) -> Relatives:
     """Learn from the persons' own households how relatives differ."""
     known = [each for each in model.comparisons if each.name not in _OF_THE_HOUSEHOLD]
-    born = own_birth_dates(known)
     per_pair, shifts = {}, {}
     for same, kind in ((1, SAME_BIRTH_DATE), (0, OTHER_BIRTH_DATE)):
         shares = shares_of_levels(known, counted.counts.filter(pl.col("group") == same))
@@ -146,7 +145,7 @@ def relatives_of_counts(model: Model, counted: RelativeCounts, sources: Sequence
             comparison.name: _shift(comparison, shares[comparison.name].of_level, pairs, sources)
             for comparison in known
             # Relatives of one birth date differ in it by mistakes only: as a person's own records do.
-            if not (same and comparison.name in born)
+            if not (same and comparison.name in BIRTH_DATES)
         }
     return Relatives(per_pair, shifts)
 

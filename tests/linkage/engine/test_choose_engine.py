@@ -233,8 +233,8 @@ def test_a_further_identifier_with_a_name_of_ours_goes_by_its_long_name() -> Non
 
 
 def test_sql_that_only_duckdb_reads_is_an_error_in_words() -> None:
-    level = cll.CustomLevel("family_name_l = X'41'::VARCHAR")
-    settings = Fallback(model=by_hand(comparisons=[cl.CustomComparison([level, cll.ElseLevel()], "odd")]))
+    levels = {"sql_condition": "family_name_l = X'41'::VARCHAR"}, {"sql_condition": "ELSE"}
+    settings = Fallback(model={"comparisons": [{"output_column_name": "odd", "comparison_levels": levels}]})
 
     def run(people: PeopleTable) -> None:
         engine = make_engine(people, settings, {})

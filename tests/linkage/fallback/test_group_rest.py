@@ -26,7 +26,9 @@ def test_a_pair_that_links_connect_is_scored_and_counted_though_no_rule_proposed
         return scored(*((a, b, 30.0) for a, b in pairs.rows()))
 
     engine: Any = SimpleNamespace(
-        score_among_records=lambda *_: Scored(scored((0, 1, 30.0), (1, 2, 30.0)), compared=5, left_out={"a rule": 7}),
+        score_among_records=lambda *_, **_sample: Scored(
+            scored((0, 1, 30.0), (1, 2, 30.0)), compared=5, left_out={"a rule": 7}
+        ),
         score_records=score_records,
     )
     records = pl.DataFrame({"record": range(6), "source": [0] * 6}, schema={"record": pl.UInt32, "source": pl.Int32})
