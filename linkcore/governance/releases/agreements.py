@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar, get_args
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.formats import FORMATS, Format
@@ -94,6 +94,27 @@ class Agreement:
         self._check_format()
         if self.minimum_k is not None and (type(self.minimum_k) is not int or self.minimum_k < 1):
             raise self._error("minimum_k is a whole number from 1 on")
+        if self.minimum_k is not None and not any(self.known_by(source) for source in self.columns):
+            raise self._error(
+                "minimum_k counts persons who are alike in the quasi-identifiers, and there are none; name some, or "
+                "derive columns"
+            )
+        self._check_birth_dates()
+
+    def _check_birth_dates(self) -> None:
+        """Refuse derived columns that together tell a birth date, in one source or by the pseudonym in several."""
+        derived = [column for columns in self.derived.values() for column in columns.values()]
+        ages = {column.at for column in derived if column.kind == "age"}
+        if len(ages) > 1:
+            raise RefusedError(
+                f"agreement with {self.recipient!r}: ages on {len(ages)} days together tell the birth date; derive the "
+                "age on one day"
+            )
+        if ages and any(column.kind == "birth_month" for column in derived):
+            raise RefusedError(
+                f"agreement with {self.recipient!r}: an age beside a birth month tells more of the birth date than "
+                "either; derive one of them"
+            )
 
     def _check_sources(self) -> None:
         if not self.columns:

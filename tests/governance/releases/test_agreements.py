@@ -1,5 +1,6 @@
 """Agreements are checked before any data are read."""
 
+import datetime as dt
 from typing import Any
 
 import polars as pl
@@ -116,3 +117,32 @@ def test_lists_are_refused_for_csv() -> None:
     lc.Agreement("partner", "key", {"seen": ["CODES"]}).check([source])
     with pytest.raises(lc.ProgrammeError, match="CSV"):
         lc.Agreement("partner", "key", {"seen": ["CODES"]}, format="csv").check([source])
+
+
+def test_a_smallest_k_without_quasi_identifiers_is_refused_since_it_promises_nothing() -> None:
+    with pytest.raises(lc.ProgrammeError, match="minimum_k counts persons who are alike in the quasi-identifiers"):
+        lc.Agreement("partner", "key", {"seen": ["COST"]}, minimum_k=99)
+    lc.Agreement("partner", "key", {"seen": ["COST"]}, quasi_identifiers={"seen": ["COST"]}, minimum_k=99)
+
+
+MARCH, APRIL = (Derived("age", at=dt.date(2026, month, 30)) for month in (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("derived", "says"),
+    [
+        ({"seen": {"a": MARCH, "b": APRIL}}, "ages on 2 days together tell the birth date"),
+        ({"seen": {"a": MARCH}, "gp": {"a": APRIL}}, "ages on 2 days together tell the birth date"),
+        ({"seen": {"a": MARCH, "b": Derived("birth_month")}}, "an age beside a birth month"),
+        ({"seen": {"a": MARCH}, "gp": {"b": Derived("birth_month")}}, "an age beside a birth month"),
+    ],
+)
+def test_columns_that_together_tell_a_birth_date_are_refused(derived: dict[str, dict[str, Derived]], says: str) -> None:
+    """In one source, or in two that the recipient joins by the pseudonym."""
+    with pytest.raises(lc.RefusedError, match=says):
+        lc.Agreement("partner", "key", {"seen": [], "gp": []}, derived=derived)
+
+
+def test_one_age_in_two_sources_and_an_age_with_a_year_may_leave() -> None:
+    derived = {"seen": {"a": MARCH}, "gp": {"a": MARCH, "b": Derived("birth_year")}}
+    lc.Agreement("partner", "key", {"seen": [], "gp": []}, derived=derived)
