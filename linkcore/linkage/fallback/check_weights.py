@@ -24,7 +24,7 @@ PAIRS_CHECKED: Final = 4_000
 _MANY_PAIRS: Final = 100_000
 
 # Each source has a model of its own, and Splink takes half a second for each model. So only the source with most pairs
-# is looked at, unless the check is asked for.
+# is looked at, and pairs of records only if no pairs with persons were scored, unless the check is asked for.
 _SOURCES: Final = 1
 
 # Both engines round to a billionth of a bit. A thousand times that is far less than what any decision depends on.
@@ -79,6 +79,8 @@ def check_weights(
         both = chosen.join(weigh(learned, chosen.select(keys)), on=keys, suffix="_splink", how="left")
         largest = max(largest, _largest_difference(both))
         pairs += chosen.height
+        if check == "auto":
+            break
     return WeightCheck(version("splink"), pairs, round(largest, 10)) if pairs else None
 
 
