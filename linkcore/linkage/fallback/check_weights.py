@@ -17,8 +17,8 @@ from linkcore.linkage.settings import Check
 
 __all__ = ["PAIRS_CHECKED", "WeightCheck", "check_weights"]
 
-PAIRS_CHECKED: Final = 4_000
-"""So many pairs are drawn to be checked; each level of each comparison, and each source, has some beside."""
+PAIRS_CHECKED: Final = 20_000
+"""So many pairs are drawn, of all sources; each level of each comparison, and each source, has some beside."""
 
 # Runs with fewer pairs take a few seconds, and the check takes one.
 _MANY_PAIRS: Final = 100_000
