@@ -66,7 +66,7 @@ def models(draw: st.DrawFn) -> Model:
     return Model(tuple(draw(comparisons_of(column)) for column in columns), prior=draw(st.floats(1e-6, 0.9)))
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(models(), models())
 def test_any_model_weighs_pairs_as_splink_does(model: Model, of_source: Model) -> None:
     """Of all sources, and with m of its own for a source."""
