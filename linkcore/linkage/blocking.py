@@ -25,11 +25,11 @@ LARGEST_BLOCK: Final = 100
 of other rules remain. This bounds the work for a record whatever the data: a default date, a prison's postcode and a
 name that thousands share cost nothing."""
 
-MOST_PAIRS_OF_A_RULE: Final = 2_000_000_000
-"""A rule of a given model that proposes more pairs is refused: it would run for days."""
-
 LARGEST_BLOCK_OF_ONE: Final = 10
 """The same for rules that ask for one identifier only, which is enough only if hardly anyone else has it."""
+
+MOST_PAIRS_OF_A_RULE: Final = 2_000_000_000
+"""A rule of a given model that proposes more pairs is refused: it would run for days."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Rule:
 
     @property
     def pairs_must(self) -> str:
-        """SQL that the pairs of a block must meet beside."""
+        """SQL that the pairs of a block must meet as well."""
         return "TRUE"
 
     def key(self, side: int) -> str:
@@ -110,7 +110,7 @@ class GivenRule:
 
     @property
     def pairs_must(self) -> str:
-        """SQL that the pairs of a block must meet beside."""
+        """SQL that the pairs of a block must meet as well."""
         return " AND ".join(self.parsed.of_both) or "TRUE"
 
     def key(self, side: int) -> str:

@@ -1,4 +1,7 @@
-"""What a programme would do, in words: for the people who answer for it, before any data are read."""
+"""What a programme would do, in words: for the people who answer for it, before anything is linked.
+
+Of the data, only the opt-outs are read, and the NHS Numbers of the spine, to say which share of its people they name.
+"""
 
 import datetime as dt
 from collections.abc import Iterator, Sequence

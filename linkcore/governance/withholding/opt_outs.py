@@ -298,9 +298,11 @@ def read_statements(
     objects: Collection[str],
     withdraws: Collection[str],
     stage_one: StageOne | None = None,
+    check_others: Callable[[pl.Series], None] | None = None,
 ) -> tuple[pl.DataFrame, int, int]:
     """Read dated statements; the words in the column ``says`` tell objections from withdrawals.
 
+    ``check_others``: is called with the words that are neither, and may refuse them.
     Returns STATEMENTS, the number of objections without a readable number, and the number of rows with other words.
     """
     # No statement is from before 2000. So a year of two digits is of this century, and not of a person's birth.
@@ -320,10 +322,13 @@ def read_statements(
                 .when(word.is_in(list(withdraws)))
                 .then(pl.lit(False))
                 .alias("objects"),
+                pl.when(~word.is_in([*objects, *withdraws])).then(word).alias("other"),
             )
             .collect(engine="streaming")
         )
-    said = read.drop_nulls("objects")
+    if check_others is not None:
+        check_others(read["other"].drop_nulls())
+    said = read.drop("other").drop_nulls("objects")
     later = said.filter(pl.col("date") > as_of).height
     if later:
         raise SourceError(

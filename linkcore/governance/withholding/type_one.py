@@ -4,6 +4,7 @@ import datetime as dt
 import re
 from collections.abc import Collection
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 import polars as pl
@@ -12,7 +13,6 @@ from linkcore.errors import ProgrammeError, SourceError
 from linkcore.governance.withholding.doubts import Expected
 from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.governance.withholding.opt_outs import OptOuts, read_statements
-from linkcore.identifiers.text import as_text, by_dtype
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.sources.source import Source
 
@@ -96,7 +96,6 @@ def type_one_opt_outs(
         raise ProgrammeError("Type 1: give dissents and withdrawals as two lists that share no code")
 
     codes = frozenset(dissents) | frozenset(withdrawals)
-    _refuse_near_codes(data, codes)
     statements, unreadable, others = read_statements(
         "type_1",
         data,
@@ -106,6 +105,7 @@ def type_one_opt_outs(
         objects=dissents,
         withdraws=withdrawals,
         stage_one=stage_one,
+        check_others=partial(_refuse_near_codes, codes),
     )
     if not statements.height and not unreadable and expected is None:
         raise SourceError(
@@ -130,19 +130,12 @@ def _as_code(text: pl.Expr) -> pl.Expr:
     return bare.str.replace(_TERM, "").str.replace(_DECIMALS, "${1}").str.replace(_FILL, "")
 
 
-def _refuse_near_codes(data: Any, codes: frozenset[str]) -> None:
+def _refuse_near_codes(codes: frozenset[str], others: pl.Series) -> None:
     """Refuse what may have been one of the codes, and is none: nobody can tell whether somebody has opted out."""
-    source = Source(
-        "type_1", data, columns={"nhs_number": "nhs_number", "birth_date": "date", "local_patient_id": "code"}
-    )
-    with source.reading():
-        written = by_dtype(pl.col("code"), lambda column, dtype: _as_code(as_text(column, dtype)))
-        found = source.scan(["code"]).select(written.alias("code")).collect(engine="streaming")["code"]
-    unknown = found.filter(~found.is_in(list(codes)) & found.is_not_null())
     alike = {_look(code) for code in codes}
-    looks = unknown.unique().to_list()
-    near = [each for each in looks if _look(each) in alike or _may_be_shortened(each, codes)]
-    rows = int(unknown.is_in(near).sum())
+    distinct = others.unique().to_list()
+    near = [each for each in distinct if _look(each) in alike or _may_be_shortened(each, codes)]
+    rows = int(others.is_in(near).sum())
     if rows:
         raise SourceError(
             f"type_1: {rows:,} codes are nearly those of an opt-out, as {near[0]!r}; a spreadsheet has changed them, "

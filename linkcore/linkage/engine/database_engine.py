@@ -40,6 +40,8 @@ _RECORDS_OF_GIVEN_RULES: Final = 10_000
 
 # Of each level and each source, so many pairs are in a sample, as far as there are.
 _OF_EACH_LEVEL: Final = 10
+
+# The pairs of most levels are looked for among so many pairs of low hashes: going through all pairs takes longer.
 _LOW_PAIRS: Final = 200_000
 
 # Candidates whose odds against N others are below this are dropped: all of them together could not change a link.
@@ -56,7 +58,7 @@ class DatabaseEngine(ABC):
         Persons and records.
     comparisons : sequence of Comparison
         What is compared.
-    rules : sequence of Rule
+    rules : sequence of Rule or GivenRule
         The blocking rules.
     """
 
@@ -251,7 +253,7 @@ class DatabaseEngine(ABC):
         drawn = scored.with_columns(pair_hashes(self.people, scored).alias("hash"))
         if "record" in scored.columns:
             drawn = drawn.with_columns(self.people.source_of_record[drawn["record"]].alias("source"))
-        # Of most levels, the lowest hashes are among some that are low.
+        # If enough of these pairs are on a level, its lowest hashes are among them.
         low = drawn.filter(pl.col("hash") < min(2**64 - 1, _LOW_PAIRS * 2**64 // max(drawn.height, 1)))
         lowest = [drawn["hash"].bottom_k(size)]
         for name in drawn.columns:

@@ -9,7 +9,6 @@ become new persons (:mod:`~linkcore.linkage.decisions.groups`).
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import polars as pl
@@ -76,8 +75,7 @@ def link_probabilistically(
     comparable = enough_to_compare(open_records)
     compared = open_records.filter(comparable)
     if compared.is_empty():
-        nothing = _nothing_compared(sources, placement, open_records, compared)
-        return replace(nothing, engine=fallback.engine or "native")
+        return _nothing_compared(sources, placement, open_records, compared, fallback)
     tested = [
         index
         for index in sorted(open_records["source_index"].unique())
@@ -100,7 +98,11 @@ def link_probabilistically(
 
 
 def _nothing_compared(
-    sources: Sequence[Records], placement: Placement, open_records: pl.DataFrame, compared: pl.DataFrame
+    sources: Sequence[Records],
+    placement: Placement,
+    open_records: pl.DataFrame,
+    compared: pl.DataFrame,
+    fallback: Fallback,
 ) -> Probabilistic:
     return Probabilistic(
         placement=placement,
@@ -111,6 +113,7 @@ def _nothing_compared(
         candidates=_possible_persons(sources, compared, NO_CANDIDATES, 0.0),
         counts={"open": open_records.height, "compared": 0},
         records=compared.with_columns(name_sources(sources), pl.lit(0.0).alias("unseen")),
+        engine=fallback.engine or "native",
     )
 
 
@@ -167,7 +170,7 @@ def _tested(inputs: FallbackInputs) -> pl.DataFrame:
 def _check_weights(
     engine: DatabaseEngine, learned: Learned, inputs: FallbackInputs, results: tuple[PersonsFound, Groups]
 ) -> WeightCheck | None:
-    """Check weights of pairs with persons, and of pairs of records."""
+    """Check weights of pairs with persons or, where there are none, of pairs of records; of both if always."""
     found, groups = results
     compared = found.counts.get("pairs_with_persons", 0) + groups.counts.get("pairs_among_records", 0)
     samples = found.sampled, groups.sampled

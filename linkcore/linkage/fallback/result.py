@@ -98,8 +98,8 @@ class Probabilistic:
         Other names and addresses with which open records were compared, of the persons who have some: ``person_id``,
         and a list of each kind, ``other_*``. It stays with the trusted team.
     tested : polars.DataFrame
-        Records of the self-test whose person is listed as well without them: the columns of RECORDS, ``source`` and
-        ``true_person``. It stays with the trusted team.
+        Records of the self-test without which their persons would be listed as they are: the columns of RECORDS,
+        ``source`` and ``true_person``. It stays with the trusted team.
     engine : {"native", "splink"}
         What weighed the pairs.
     own_model : bool

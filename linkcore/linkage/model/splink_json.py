@@ -93,12 +93,7 @@ def model_json(model: Model) -> str:
 
 def settings_of_one_table(model: Model) -> dict[str, Any]:
     """Write the settings by which Splink weighs given pairs of one table, and keeps all that it has computed."""
-    return _model_fields(model) | {
-        "link_type": "dedupe_only",
-        "blocking_rules_to_generate_predictions": [],
-        "retain_matching_columns": True,
-        "retain_intermediate_calculation_columns": True,
-    }
+    return settings_for_analysis(model, tables=1) | {"blocking_rules_to_generate_predictions": []}
 
 
 def settings_for_analysis(model: Model, *, tables: int) -> dict[str, Any]:
