@@ -9,7 +9,8 @@ import polars as pl
 
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort, persons_of
-from linkcore.governance.releases.identifying_columns import PERSON, RECORD, names_of
+from linkcore.governance.releases.identifying.check import PERSON, RECORD
+from linkcore.governance.releases.identifying.people import People
 from linkcore.governance.releases.rows import RANK
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -48,9 +49,9 @@ class LeavingRecords:
     in_cohort: pl.Series | None = None
 
     @cached_property
-    def names(self) -> pl.Series:
-        """Every name that a person has: none may leave. They are gathered once for all columns."""
-        return names_of(self.linkage.persons)
+    def people(self) -> People:
+        """The identifiers of all persons: none may leave. They are gathered once for all columns."""
+        return People(self.linkage.persons)
 
     def links_of(self, source: Source) -> pl.DataFrame:
         """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves."""

@@ -9,7 +9,7 @@ import polars as pl
 
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.formats import write_rows
-from linkcore.governance.releases.identifying_columns import Sample, refuse_identifying
+from linkcore.governance.releases.identifying.check import IdentifierCheck
 from linkcore.governance.releases.leaving import LEAVES, LeavingRecords
 from linkcore.governance.releases.plan import ReleasePlan
 from linkcore.governance.releases.rows import RANK, ROW_HASH, Buckets, keyed_row_hash
@@ -60,21 +60,16 @@ def write_table(
     name = plan.source.name
     links = leaving.links_of(plan.source)
     released = int(links[LEAVES].sum())
-    sample = Sample(plan.payload, released)
+    reference_date = leaving.linkage.reference_date
+    references = () if reference_date is None else (reference_date,)
+    check = IdentifierCheck([*plan.payload, *plan.derived], leaving.people, rows=released, references=references)
     with Buckets(folder / f"{name}.work", released, leaving.persons.height) as buckets:
         for rows in _leaving_rows(plan, leaving, links, key):
-            sample.add(rows)
+            check.add(rows)
             quasi_identifiers.add(name, rows, plan.quasi_identifiers)
             hashed = keyed_row_hash(rows, [column for column in plan.schema if column != "pseudonym"], key)
             buckets.add(rows.select(RANK, *plan.schema).with_columns(hashed))
-        refuse_identifying(
-            sample.rows(),
-            plan.payload,
-            leaving.linkage.persons,
-            leaving.names,
-            where=plan.where,
-            not_identifying=plan.not_identifying,
-        )
+        check.refuse(plan.where, plan.not_identifying)
         file = write_rows(buckets.sorted(RANK, ROW_HASH).select(list(plan.schema)), folder, name, plan.format)
     # The categories of an Enum are ours, and the same in every release.
     dtypes = {column: "Enum" if dtype == pl.Enum else str(dtype) for column, dtype in plan.schema.items()}

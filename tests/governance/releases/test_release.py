@@ -5,6 +5,7 @@ import datetime as dt
 import hashlib
 import hmac
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -260,6 +261,25 @@ def test_an_empty_source_and_a_source_without_payload_can_be_released(tmp_path: 
     release = lc.release(linkage, lc.Agreement("p", KEY.id, {"gp": [], "empty": ["cost"]}), KEY, tmp_path / "out")
     assert release.rows == {"gp": PEOPLE, "empty": 0}
     assert pl.read_parquet(tmp_path / "out" / "empty.parquet").columns[-1] == "cost"
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [lambda number: f"{int(number):x}", lambda number: f"case {number}/3", lambda number: [int(d) for d in number]],
+)
+def test_a_column_with_hidden_identifiers_does_not_leave(tmp_path: Path, hidden: Callable[[str], object]) -> None:
+    frame = extract().with_columns(pl.Series("NOTE", [hidden(number) for number in numbers()] * 3))
+    with pytest.raises(lc.RefusedError, match="'NOTE' holds .*NHS Number.*, under another name"):
+        lc.release(linked(frame), AGREEMENT, KEY, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_one_hidden_identifier_among_many_rows_does_not_leave(tmp_path: Path) -> None:
+    notes = ["seen"] * (3 * PEOPLE)
+    lc.release(linked(extract().with_columns(pl.Series("NOTE", notes))), AGREEMENT, KEY, tmp_path / "out")
+    notes[77] = f"rang {numbers()[77 % PEOPLE]}"
+    with pytest.raises(lc.RefusedError, match="'NOTE' holds .*NHS Number"):
+        lc.release(linked(extract().with_columns(pl.Series("NOTE", notes))), AGREEMENT, KEY, tmp_path / "out")
 
 
 def test_a_release_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
