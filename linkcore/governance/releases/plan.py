@@ -3,7 +3,7 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
@@ -14,7 +14,10 @@ from linkcore.governance.releases.rows import can_be_hashed
 from linkcore.schema import IDENTIFIERS, LINKS
 from linkcore.sources.source import Source
 
-__all__ = ["ADDED_COLUMNS", "ReleasePlan"]
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
+
+__all__ = ["ADDED_COLUMNS", "ReleasePlan", "without_categories"]
 
 _ADDED: Final = {
     "pseudonym": pl.String(),
@@ -40,7 +43,7 @@ class ReleasePlan:
     recipient : str
         Who receives the table.
     payload : tuple of str
-        Columns released as they are.
+        Columns released as they are, but categories as text.
     pseudonymised : tuple of str
         Columns released as pseudonyms of their values.
     derived : mapping of str to Derived
@@ -70,7 +73,7 @@ class ReleasePlan:
         read = self.source.scan(self.columns_read).collect_schema() if self.columns_read else pl.Schema()
         self._check_dtypes(read)
         self._check_derived()
-        released = {name: read[name] for name in self.payload}
+        released: dict[str, PolarsDataType] = {name: without_categories(read[name]) for name in self.payload}
         released |= dict.fromkeys(self.pseudonymised, pl.String())
         released |= {name: derived.dtype for name, derived in self.derived.items()}
         object.__setattr__(self, "schema", pl.Schema(_ADDED | released))
@@ -153,6 +156,22 @@ class ReleasePlan:
                     "have; map that identifier, or take the column out"
                 )
             derived.check()
+
+
+def without_categories(dtype: "PolarsDataType") -> "PolarsDataType":
+    """Return the dtype with text in place of categories.
+
+    A file lists all categories of a column, also those of records that do not leave.
+    """
+    if dtype in (pl.Categorical, pl.Enum):
+        return pl.String()
+    if isinstance(dtype, pl.List):
+        return pl.List(without_categories(dtype.inner))
+    if isinstance(dtype, pl.Array):
+        return pl.Array(without_categories(dtype.inner), dtype.size)
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: without_categories(field.dtype) for field in dtype.fields})
+    return dtype
 
 
 def _has_text(dtype: pl.DataType) -> bool:

@@ -80,7 +80,7 @@ def write_table(
 def _leaving_rows(plan: ReleasePlan, leaving: LeavingRecords, links: pl.DataFrame, key: Key) -> Iterator[pl.DataFrame]:
     """Yield the rows that leave, batch by batch, with their pseudonyms; the first batch has no rows."""
     for batch in rows_beside_links(plan.source, plan.scan(leaving.linkage.reference_date), links):
-        rows = batch.filter(LEAVES)
+        rows = batch.filter(LEAVES).cast({name: plan.schema[name] for name in plan.payload})
         yield rows.with_columns(_pseudonymised(name, rows.schema[name], key) for name in plan.pseudonymised)
 
 

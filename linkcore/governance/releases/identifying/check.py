@@ -155,6 +155,9 @@ class _Column:
         self._people = people
         self._references = references
         self._values = 0
+        self._distinct = pl.Series(dtype=pl.Null)
+        self._said: dict[str, pl.DataFrame] = {}
+        self._like: dict[str, pl.Series] = {}
         self._own: dict[str, list[pl.Series]] = {}
         self._own_rows: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
@@ -169,12 +172,25 @@ class _Column:
         self._values += values.len() - values.null_count()
         if not _can_identify(values):
             return
-        texts = Texts(values)
+        self._read(values.unique().sort())
         person = block[PERSON].rechunk()
-        for kind, said in readings(texts, self._people, self._references):
+        for kind, said in self._said.items():
             self._compare(kind, rows.join(said, on="value"), person, draws)
-        self._compare_as_written(block, rows, texts)
-        self._match(texts, rows)
+        for pattern, like in self._like.items():
+            self._patterns[pattern] += int(values.is_in(like.implode()).sum())
+        # A column of few values does not repeat what each record has of its own.
+        if self._distinct.len() >= max(_FEWEST_DISTINCT, _SHARE_AS_WRITTEN * block.height):
+            self._compare_as_written(block, values.cast(pl.String))
+
+    def _read(self, distinct: pl.Series) -> None:
+        """Find out what the distinct values may say, unless they are the same as in the block before."""
+        if distinct.equals(self._distinct):
+            return
+        texts, self._distinct = Texts(distinct), distinct
+        self._said = dict(readings(texts, self._people, self._references))
+        self._like = looks_like(texts, self._people)
+        if numbers_on_the_spine(texts, self._people):
+            self._patterns["somebody's NHS Numbers"] += 1
 
     def _compare(self, kind: str, said: pl.DataFrame, person: pl.Series, draws: int) -> None:
         """Compare what rows say with their own person, and with the persons of other rows."""
@@ -195,22 +211,12 @@ class _Column:
             self._own.setdefault(kind, []).append(persons.unique())
             self._own_rows[kind] += rows
 
-    def _compare_as_written(self, block: pl.DataFrame, rows: pl.DataFrame, texts: Texts) -> None:
+    def _compare_as_written(self, block: pl.DataFrame, values: pl.Series) -> None:
         """Compare values with the record's own identifiers, letter by letter, and look for its ids inside them."""
-        # A column of few values does not repeat what each record has of its own.
-        if texts.frame.height < max(_FEWEST_DISTINCT, _SHARE_AS_WRITTEN * block.height):
-            return
-        value = rows["value"].cast(pl.String)
         written = {name.removeprefix(AS_WRITTEN): block[name] for name in block.columns if name.startswith(AS_WRITTEN)}
         for identifier, own in {"record_id": block[RECORD], **written}.items():
-            same = _same(value, own.cast(pl.String), inside=identifier in ("record_id", "local_patient_id"))
+            same = _same(values, own.cast(pl.String), inside=identifier in ("record_id", "local_patient_id"))
             self._add(f"written:{identifier}", block[PERSON].filter(same), int(same.sum()))
-
-    def _match(self, texts: Texts, rows: pl.DataFrame) -> None:
-        for pattern, values in looks_like(texts, self._people).items():
-            self._patterns[pattern] += int(rows["value"].is_in(values.implode()).sum())
-        if texts.with_nine_digits.height and numbers_on_the_spine(texts, self._people):
-            self._patterns["somebody's NHS Numbers"] += self._values
 
     def found(self, draws: int) -> Iterator[str]:
         """Yield what the column holds that identifies people."""

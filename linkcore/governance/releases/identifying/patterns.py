@@ -76,6 +76,8 @@ def numbers_on_the_spine(texts: Texts, people: People) -> bool:
 
     They stand alone in a text, or between other characters. Of numbers drawn evenly from their range, fewer would be.
     """
+    if texts.with_nine_digits.is_empty():
+        return False
     number = pl.col("text").str.extract_all(r"\b[0-9]{3}[ -]?[0-9]{3}[ -]?[0-9]{4}\b")
     written = texts.with_nine_digits.select(number.alias("number"))
     written = written.explode("number", empty_as_null=True, keep_nulls=True).drop_nulls()

@@ -64,7 +64,9 @@ def _numbers(texts: Texts) -> pl.DataFrame:
     if texts.with_nine_digits.height:
         only = texts.with_nine_digits.select("value", text.str.replace_all("[^0-9]", "").alias("text"))
         found += [_windows(each, 9, 10) for each in (only, only.with_columns(text.str.reverse()))]
-    if (in_hex := texts.having("[0-9A-Fa-f]{8}")).height:
+    # Nearly every number has a letter in hexadecimal, or is written as the codes of its digits.
+    in_hex = texts.having("[0-9A-Fa-f]{8}").filter(text.str.contains("[A-Fa-f]|(?:3[0-9]){9}"))
+    if in_hex.height:
         in_hex = in_hex.select("value", text.str.to_lowercase().str.extract_all("[0-9a-f]{8,}").alias("text"))
         in_hex = in_hex.explode("text", empty_as_null=True, keep_nulls=True)
         as_ascii = in_hex.filter(text.str.contains("(?:3[0-9]){9}"))

@@ -66,12 +66,12 @@ def _text_of_one(column: pl.Expr, dtype: "PolarsDataType") -> pl.Expr:
 
 
 class Texts:
-    """The distinct values of a flat column as text, and again as what they say when they are decoded.
+    """Distinct values of a flat column as text, and again as what they say when they are decoded.
 
     Parameters
     ----------
     values : polars.Series
-        Values of a column, as :func:`flat` returns them.
+        Distinct values of a column, as :func:`flat` returns them.
 
     Attributes
     ----------
@@ -87,7 +87,7 @@ class Texts:
     """
 
     def __init__(self, values: pl.Series) -> None:
-        distinct = pl.DataFrame({"value": values.unique()}).drop_nulls()
+        distinct = pl.DataFrame({"value": values}).drop_nulls()
         written = distinct.select("value", as_text(pl.col("value"), values.dtype).alias("text")).drop_nulls()
         if values.dtype == pl.String:
             written = written.filter(~pl.col("text").str.contains(_HARMLESS))
