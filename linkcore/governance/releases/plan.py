@@ -76,7 +76,7 @@ class ReleasePlan:
         released: dict[str, PolarsDataType] = {name: without_categories(read[name]) for name in self.payload}
         released |= dict.fromkeys(self.pseudonymised, pl.String())
         released |= {name: derived.dtype for name, derived in self.derived.items()}
-        object.__setattr__(self, "schema", pl.Schema(_ADDED | released))
+        object.__setattr__(self, "schema", pl.Schema({**_ADDED, **released}))
 
     @property
     def where(self) -> str:
