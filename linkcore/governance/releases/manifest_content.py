@@ -13,6 +13,7 @@ from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.checks import key_fingerprint
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.formats import FORMATS
+from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY
 from linkcore.governance.releases.tables import Table
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -43,6 +44,7 @@ def describe_release(linkage: Linkage, agreement: Agreement, key: Key, tables: S
             source: {name: derived.described() for name, derived in columns.items()}
             for source, columns in agreement.derived.items()
         },
+        "link_columns": _describe_link_columns(agreement),
         "not_identifying": {source: list(names) for source, names in agreement.not_identifying.items()},
         "records_linked": rounded(linkage.links.height),
         "files_are": FORMATS[agreement.format].note,
@@ -53,6 +55,13 @@ def describe_release(linkage: Linkage, agreement: Agreement, key: Key, tables: S
             "python": platform.python_version(),
         },
     }
+
+
+def _describe_link_columns(agreement: Agreement) -> dict[str, str]:
+    stated = {name: LINK_COLUMNS[name].says for name in agreement.added_columns[1:]}
+    if agreement.match_probability:
+        stated[MATCH_PROBABILITY] += f"; released because: {agreement.match_probability}"
+    return stated
 
 
 def describe_withheld(withholding: "Withholding | None", sources: Sequence[str]) -> dict[str, Any] | None:

@@ -76,9 +76,9 @@ def release(
 ) -> Release:
     """Write a recipient's payload, with pseudonyms in place of everything that identifies people.
 
-    Each source becomes one table. It has the columns ``pseudonym``, ``link_method`` and ``match_probability``, then
-    those that the agreement names. Rows are sorted by pseudonym and then by a keyed hash of the row, so nothing of the
-    source's order is left. Payload is streamed: memory does not grow with it.
+    Each source becomes one table. It has the column ``pseudonym``, what the agreement tells about links (usually
+    ``link_method`` and ``link_band``), then the columns that it names. Rows are sorted by pseudonym and then by a keyed
+    hash of the row, so nothing of the source's order is left. Payload is streamed: memory does not grow with it.
 
     Data of real people are released only
 

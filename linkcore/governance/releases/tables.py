@@ -58,14 +58,16 @@ def write_table(
     ``quasi_identifiers`` collects what the table tells about persons.
     """
     name = plan.source.name
-    links = leaving.links_of(plan.source)
+    links = leaving.links_of(plan.source, plan.link_columns)
     released = int(links[LEAVES].sum())
     sample = Sample(plan.payload, released)
+    # Rows of one person that hold nothing but a pseudonym are all the same.
+    hashed_columns = list(plan.schema)[1:] or ["pseudonym"]
     with Buckets(folder / f"{name}.work", released, leaving.persons.height) as buckets:
         for rows in _leaving_rows(plan, leaving, links, key):
             sample.add(rows)
             quasi_identifiers.add(name, rows, plan.quasi_identifiers)
-            hashed = keyed_row_hash(rows, [column for column in plan.schema if column != "pseudonym"], key)
+            hashed = keyed_row_hash(rows, hashed_columns, key)
             buckets.add(rows.select(RANK, *plan.schema).with_columns(hashed))
         refuse_identifying(
             sample.rows(),
