@@ -157,6 +157,8 @@ def release(
         # Only now is a file that holds several tables complete, and can be described.
         manifest = describe_release(linkage, agreement, key, tables) | {
             "on": None if on is None else str(on),
+            # The time of the occasion, never of the clock: the same inputs give the same bytes.
+            "written": None if occasion is None else occasion.at.astimezone(dt.UTC).isoformat(timespec="seconds"),
             "synthetic": synthetic,
             "withheld": describe_withheld(withholding, list(agreement.columns)),
             "anonymity": describe_anonymity(agreement, quasi_identifiers),
