@@ -124,6 +124,7 @@ def _release(arguments: argparse.Namespace) -> None:
         signing_key=signed_by,
         occasion=releasing,
     )
+    print("true counts, for the trusted team only:")
     print_rows_not_read(linkage.quality)
     for counts in released.counts.iter_rows(named=True):
         print("{source}: {released:,} rows; {withheld:,} withheld, {outside:,} outside the cohort".format(**counts))

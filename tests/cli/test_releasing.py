@@ -48,8 +48,13 @@ def test_a_release_has_everybody_who_did_not_opt_out_and_is_recorded(
     assert set(gp) == set(pseudonyms(key, [one for one in PEOPLE if one not in stays]))
     # Type 1 is of GP data alone.
     assert set(seen) == set(pseudonyms(key, [one for one in PEOPLE[::2] if one not in {NATIONAL, OBJECTOR}]))
-    assert "gp, practice A81001: 1 rows left out, Type 1" in said.stdout
-    assert "gp: 17 rows; 2 withheld" in said.stdout
+    ours = said.stdout.partition("true counts, for the trusted team only:")[2]
+    assert "gp, practice A81001: 1 rows left out, Type 1" in ours
+    assert "gp: 17 rows; 2 withheld" in ours
+    assert "gp.parquet, gp: 17 rows" in done("verify", tmp_path / "out")  # counted in the file
+    stated = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert stated["files"][0]["rows"] in {"*", 15}
+    assert stated["written"] > DAY
     line = lines(programme / "audit.jsonl")[-1]
     assert (line["action"], line["actor"], line["key"]) == ("release", "team", "partner-2026")
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()} == {0o600}

@@ -58,16 +58,19 @@ class ShownCounts:
         """Return the number of records of a source that are withheld for a purpose; 0 where no opt-out was applied."""
         return self._of_purpose(purpose, source, ANY_REASON) if purpose in self.quality.withheld["purpose"] else 0
 
+    def may_leave(self, purpose: str, source: str) -> int | None:
+        """Return the number of records of a source that are not withheld for a purpose."""
+        if purpose in self.quality.withheld["purpose"]:
+            return self._of_purpose(purpose, source, NOT_WITHHELD)
+        return self.records(source)
+
     def released(self, purpose: str, source: str, *, released: int, outside: int) -> int | None:
         """Return the number of released rows; ``outside``, the true number of those outside the cohort, is never shown.
 
         Beside the records that may leave, and the released ones, both rounded, a small number outside could be read.
         """
-        if purpose in self.quality.withheld["purpose"]:
-            all_that_may = self._of_purpose(purpose, source, NOT_WITHHELD)
-        else:
-            all_that_may = self.records(source)
-        return shown(released) if outside and all_that_may is not None else all_that_may
+        may_leave = self.may_leave(purpose, source)
+        return shown(released) if outside and may_leave is not None else may_leave
 
     def describe_withheld(self, purpose: str, sources: list[str]) -> list[dict[str, Any]]:
         """Return source, reason and number of withheld records, as a manifest states them."""
