@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -46,6 +47,7 @@ _CONTENTS: Final = "run.json"
 _REPORT: Final = "report.html"
 _SUMMARY: Final = "summary.txt"
 _TRUE_COUNTS: Final = "trusted_team_only.json"
+_COUNT: Final = re.compile(r"\b[0-9][0-9,]*(?: in [0-9][0-9,]*)? (?=(?:of the )?(?:people|persons|records|rows))")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -357,12 +359,17 @@ def _summary(run: ProgrammeRun) -> Iterator[str]:
             shown = counts.released(purpose, source, released=rows, outside=outside)
             may_leave, withheld = counts.may_leave(purpose, source), counts.withheld(purpose, source)
             yield f"  {source}: {_text(shown)} rows of {_text(may_leave)} records; {_text(withheld)} withheld"
-    for why in run.refused.values():
+    for why in _without_counts(run.refused).values():
         yield f"REFUSED: {why}"
 
 
 def _text(count: int | None) -> str:
     return f"{written(count):,}" if count is not None else str(written(count))
+
+
+def _without_counts(refused: Mapping[str, str]) -> dict[str, str]:
+    """Return the reasons of refusals without the counts that they name, such as of people who opted out."""
+    return {recipient: _COUNT.sub("some ", why) for recipient, why in refused.items()}
 
 
 def _contents(run: ProgrammeRun) -> dict[str, object]:
@@ -372,7 +379,7 @@ def _contents(run: ProgrammeRun) -> dict[str, object]:
         "on": str(run.on),
         "files": [_REPORT, QUALITY_FILE, _SUMMARY, _TRUE_COUNTS],
         "releases": {name: each.folder.name for name, each in run.releases.items()},
-        "refused": dict(run.refused),
+        "refused": _without_counts(run.refused),
     }
 
 
@@ -383,6 +390,7 @@ def _true_counts(run: ProgrammeRun, quality: Quality) -> dict[str, object]:
         "programme": run.programme,
         "on": str(run.on),
         "released": {recipient: each.counts.rows(named=True) for recipient, each in run.releases.items()},
+        "refused": dict(run.refused),
         "quality": json.loads(to_json(quality)),
     }
 
