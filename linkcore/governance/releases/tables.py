@@ -58,16 +58,18 @@ def write_table(
     ``quasi_identifiers`` collects what the table tells about persons.
     """
     name = plan.source.name
-    links = leaving.links_of(plan.source)
+    links = leaving.links_of(plan.source, plan.link_columns)
     released = int(links[LEAVES].sum())
     reference_date = leaving.linkage.reference_date
     references = () if reference_date is None else (reference_date,)
     check = IdentifierCheck([*plan.payload, *plan.derived], leaving.people, rows=released, references=references)
+    # Rows of one person that hold nothing but a pseudonym are all the same.
+    hashed_columns = list(plan.schema)[1:] or ["pseudonym"]
     with Buckets(folder / f"{name}.work", released, leaving.persons.height) as buckets:
         for rows in _leaving_rows(plan, leaving, links, key):
             check.add(rows)
             quasi_identifiers.add(name, rows, plan.quasi_identifiers)
-            hashed = keyed_row_hash(rows, [column for column in plan.schema if column != "pseudonym"], key)
+            hashed = keyed_row_hash(rows, hashed_columns, key)
             buckets.add(rows.select(RANK, *plan.schema).with_columns(hashed))
         check.refuse(plan.where, plan.not_identifying)
         file = write_rows(buckets.sorted(RANK, ROW_HASH).select(list(plan.schema)), folder, name, plan.format)
