@@ -86,9 +86,10 @@ def release(
     - under an agreement with terms;
     - signed and audited, unless :func:`linkcore.link` was told that the data are synthetic.
 
-    Data count as synthetic without being declared so where most records have an NHS Number, and in each source at least
-    99 in 100 NHS Numbers lie in the range that is set aside for testing. A declaration does not replace a withholding
-    or terms.
+    Data count as synthetic without being declared so where most records have an NHS Number in the range that is set
+    aside for testing, none has one in a range that is issued to patients, and a source without numbers lies beside a
+    spine that has them. A declaration does not replace a withholding or terms, and is refused where a number
+    contradicts it.
 
     Parameters
     ----------

@@ -223,14 +223,16 @@ class TestRefusals:
         assert list(tmp_path.iterdir()) == []
 
     def test_data_declared_synthetic_may_be_unsigned_but_need_opt_outs_and_terms(self, tmp_path: Path) -> None:
-        linkage = replace(linked(real=True), synthetic=True)
-        kept = withholding(linkage)
-        released = lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=kept)
+        unnumbered = lc.Source("gp", spine().drop("NHS"), spine=True, columns={"birth_date": "BORN"})
+        linkage = lc.link([unnumbered], fallback=None, synthetic=True)
+        kept, columns = withholding(linkage), {"gp": ["SMOKER"]}
+        released = lc.release(linkage, agreement(columns=columns), KEY, tmp_path / "out", on=DAY, withholding=kept)
         assert released.manifest["synthetic"] is False  # the manifest says what the numbers show
         with pytest.raises(lc.RefusedError, match="without opt-outs applied"):
-            lc.release(linkage, agreement(), KEY, tmp_path / "other", on=DAY)
+            lc.release(linkage, agreement(columns=columns), KEY, tmp_path / "other", on=DAY)
+        without_terms = agreement(columns=columns, terms=None)
         with pytest.raises(lc.RefusedError, match="states no terms"):
-            lc.release(linkage, agreement(terms=None), KEY, tmp_path / "other", on=DAY, withholding=kept)
+            lc.release(linkage, without_terms, KEY, tmp_path / "other", on=DAY, withholding=kept)
 
     def test_opt_outs_as_of_another_day_or_for_another_purpose(self, tmp_path: Path) -> None:
         linkage = linked(real=True)
