@@ -60,7 +60,8 @@ def write_table(
     name = plan.source.name
     links = leaving.links_of(plan.source)
     released = int(links[LEAVES].sum())
-    sample = Sample(plan.payload, released)
+    checked = [*plan.payload, *plan.derived]
+    sample = Sample(checked, released)
     with Buckets(folder / f"{name}.work", released, leaving.persons.height) as buckets:
         for rows in _leaving_rows(plan, leaving, links, key):
             sample.add(rows)
@@ -69,7 +70,7 @@ def write_table(
             buckets.add(rows.select(RANK, *plan.schema).with_columns(hashed))
         refuse_identifying(
             sample.rows(),
-            plan.payload,
+            checked,
             leaving.linkage.persons,
             leaving.names,
             where=plan.where,
@@ -84,7 +85,7 @@ def write_table(
 
 def _leaving_rows(plan: ReleasePlan, leaving: LeavingRecords, links: pl.DataFrame, key: Key) -> Iterator[pl.DataFrame]:
     """Yield the rows that leave, batch by batch, with their pseudonyms; the first batch has no rows."""
-    for batch in rows_beside_links(plan.source, plan.scan(leaving.linkage.reference_date), links):
+    for batch in rows_beside_links(plan.source, plan.scan(leaving.linkage.reference_date, leaving.people), links):
         rows = batch.filter(LEAVES)
         yield rows.with_columns(_pseudonymised(name, rows.schema[name], key) for name in plan.pseudonymised)
 
