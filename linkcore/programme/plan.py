@@ -10,6 +10,7 @@ from linkcore.errors import SourceError
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.plan import ADDED_COLUMNS
+from linkcore.governance.releases.terms import LEAST_COHORT
 from linkcore.governance.withholding.doubts import share_in_words
 from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.programme.programme import Programme
@@ -108,7 +109,9 @@ def _agreement(agreement: Agreement, opt_outs: OptOutsTable | None, on: dt.date 
         yield f"  National Data Opt-out: {'exempt, as stated' if is_exempt else 'applied'}"
     yield from _terms(agreement, on)
     if isinstance(agreement.cohort, Cohort):
-        yield "  cohort: " + ", ".join(f"{name} {value}" for name, value in agreement.cohort.described().items())
+        least = LEAST_COHORT if agreement.terms is None else agreement.terms.least_cohort
+        described = ", ".join(f"{name} {value}" for name, value in agreement.cohort.described().items())
+        yield f"  cohort: {described}; at least {least} persons"
     else:
         yield "  cohort: everybody"
     for source in agreement.columns:

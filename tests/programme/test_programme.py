@@ -8,6 +8,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError, SourceError
+from linkcore.governance.releases.earlier_cohorts import EarlierCohorts
 from linkcore.programme.plan import plan
 from linkcore.programme.programme import Programme
 from tests.governance.extracts import numbers, signed_and_audited
@@ -416,6 +417,7 @@ class TestGovernance:
             "gp: pseudonym, link_method, match_probability, SMOKER, born (birth year)",
             "area (small area of at least 10 people)",
             "cohort: where age >= 18",
+            "; at least 10 persons",
             "as csv; quasi-identifiers: SMOKER, area, born, at least k = 1",
             "audit log: audit.jsonl",
         ):
@@ -430,6 +432,8 @@ class TestGovernance:
         named = {file for files in stated.data.values() for file in files} | set(stated.work)
         numbered = {file.name for file in governed.glob("*.csv") if any(each in file.read_text() for each in PEOPLE)}
         assert numbered <= named
+        EarlierCohorts(lc.Audit(governed / "audit.jsonl"), KEY).keep(None, known={})
+        assert set(programme.to_destroy().work) == {*stated.work, "audit.jsonl.cohorts"}
         assert (stated.recipients, stated.known_copies) == (("partner",), ("the hospital's own archive",))
 
     def test_a_programme_that_is_over_does_not_run(self, governed: Path) -> None:

@@ -110,6 +110,20 @@ class Cohort:
         described |= {f"derived {name}": derived.described() for name, derived in self.derived.items()}
         return described | ({} if self.pseudonyms is None else {"pseudonyms": "those of a list"})
 
+    def listed(self) -> pl.Series | None:
+        """Return the list of pseudonyms, read from its file if it has one, or None if there is no list.
+
+        Returns
+        -------
+        polars.Series or None
+
+        Raises
+        ------
+        ProgrammeError
+            If there is no such file or column.
+        """
+        return _read(Path(self.pseudonyms)) if isinstance(self.pseudonyms, str | Path) else self.pseudonyms
+
     def source_among(self, sources: Sequence[Source]) -> Source:
         """Find the source that the filter is on.
 
@@ -172,8 +186,9 @@ def persons_of(
     inside = pl.repeat(True, linkage.persons.height, eager=True)
     if cohort.filter is not None:
         inside &= _by_filter(cohort, cohort.filter, linkage, kept)
-    if cohort.pseudonyms is not None:
-        inside &= _listed(cohort.pseudonyms, pseudonyms)
+    listed = cohort.listed()
+    if listed is not None:
+        inside &= _listed(listed, pseudonyms)
     return inside
 
 
@@ -194,8 +209,7 @@ def _by_filter(
     return pl.repeat(False, linkage.persons.height, eager=True).scatter(pl.concat(found), True)
 
 
-def _listed(stated: str | Path | pl.Series, pseudonyms: pl.Series) -> pl.Series:
-    listed = stated if isinstance(stated, pl.Series) else _read(Path(stated))
+def _listed(listed: pl.Series, pseudonyms: pl.Series) -> pl.Series:
     sound = int(listed.str.contains(_PSEUDONYM).sum()) if listed.dtype == pl.String else 0
     if sound < listed.len():
         raise ProgrammeError(
