@@ -109,9 +109,9 @@ def _agreement(agreement: Agreement, opt_outs: OptOutsTable | None, on: dt.date 
         yield f"  National Data Opt-out: {'exempt, as stated' if is_exempt else 'applied'}"
     yield from _terms(agreement, on)
     if isinstance(agreement.cohort, Cohort):
-        least = LEAST_COHORT if agreement.terms is None else agreement.terms.least_cohort
+        smallest = LEAST_COHORT if agreement.terms is None else agreement.terms.least_cohort
         described = ", ".join(f"{name} {value}" for name, value in agreement.cohort.described().items())
-        yield f"  cohort: {described}; at least {least} persons"
+        yield f"  cohort: {described}; at least {smallest} persons"
     else:
         yield "  cohort: everybody"
     for source in agreement.columns:
