@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
@@ -17,6 +18,7 @@ import polars as pl
 from linkcore.errors import RefusedError
 from linkcore.files import locked, new_file
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.manifest import digest_of
 from linkcore.governance.releases.checks import key_fingerprint
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
@@ -35,7 +37,6 @@ class EarlierCohorts:
 
     Examples
     --------
-    >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     log = Audit(Path(folder, "audit.jsonl"))
@@ -101,8 +102,10 @@ class EarlierCohorts:
         derived = {name: asdict(column) for name, column in cohort.derived.items()}
         for column in derived.values():
             column["at"] = None if column["at"] is None else str(column["at"])
-            # The look-up is found again when the folder of the programme has moved.
-            column["look_up"] = column["look_up"] and os.path.relpath(column["look_up"], self._log.parent)
+            if column["look_up"] is not None:
+                # A relative path is found again when the folder of the programme has moved.
+                column["sha256"] = digest_of(Path(column["look_up"]))
+                column["look_up"] = os.path.relpath(column["look_up"], self._log.parent)
         listed = cohort.listed()
         pseudonyms = None if listed is None else listed.unique().sort().to_list()
         return {"where": cohort.where, "source": cohort.source, "derived": derived, "pseudonyms": pseudonyms}
@@ -112,7 +115,13 @@ class EarlierCohorts:
             return None
         for column in stated["derived"].values():
             column["at"] = column["at"] and dt.date.fromisoformat(column["at"])
-            column["look_up"] = column["look_up"] and self._log.parent / column["look_up"]
+            if column["look_up"] is not None:
+                column["look_up"] = self._log.parent / column["look_up"]
+                if not column["look_up"].is_file() or digest_of(column["look_up"]) != column.pop("sha256"):
+                    raise RefusedError(
+                        f"an earlier cohort was chosen by another look-up {column['look_up']}; put that one back, and "
+                        f"give a new one another name. {self._remedy}"
+                    )
         derived = {name: Derived(**column) for name, column in stated["derived"].items()}
         listed = stated["pseudonyms"]
         pseudonyms = None if listed is None else pl.Series(listed, dtype=pl.String)

@@ -47,8 +47,8 @@ def of_enough_people(areas: pl.DataFrame, people: pl.DataFrame, least: int, wher
 
     Examples
     --------
-    >>> areas = pl.DataFrame({POSTCODE: ["EX1 2AB", "EX1 2AD", "EX1 2AE"], "area": ["1", "1", "2"]})
-    >>> people = pl.DataFrame({POSTCODE: areas[POSTCODE], "people": [60, 50, 9]})
+    >>> areas = pl.DataFrame({POSTCODE: ["EX1 2AB", "EX1 2AD", "EX1 2AE", "EX1 2AF"], "area": ["1", "1", "2", "3"]})
+    >>> people = pl.DataFrame({POSTCODE: areas[POSTCODE], "people": [600, 500, 60, 50]})
     >>> of_enough_people(areas, people, 100, "look-up").rows()
     [('EX1 2AB', '1'), ('EX1 2AD', '1')]
     """
@@ -58,11 +58,15 @@ def of_enough_people(areas: pl.DataFrame, people: pl.DataFrame, least: int, wher
             "postcode of the spine"
         )
     counts = areas.drop_nulls("area").join(people, on=POSTCODE).group_by("area").agg(pl.col("people").sum())
-    few = pl.col("people") < least
-    if int(counts.filter(few)["people"].sum()) > _LEFT_EMPTY * int(counts["people"].sum()):
+    counts = counts.sort("people", "area")
+    # Those whose area is left empty are a group too: if they are few, the next larger area is left empty with theirs.
+    before = pl.col("people").cum_sum().shift(fill_value=0)
+    few = (pl.col("people") < least) | before.is_between(1, least - 1)
+    counts = counts.with_columns(few.alias("few"))
+    if int(counts.filter("few")["people"].sum()) > _LEFT_EMPTY * int(counts["people"].sum()):
         raise RefusedError(
             f"{where}: it is nearly one to one: more than 1 in 10 people of the spine live in areas of fewer than "
             f"{least} people; take larger areas, or, for a programme of few people, state fewer in least_people "
             f"({FEWEST_PEOPLE} or more)"
         )
-    return areas.join(counts.filter(~few), on="area", how="semi", maintain_order="left")
+    return areas.join(counts.filter(~pl.col("few")), on="area", how="semi", maintain_order="left")

@@ -94,13 +94,23 @@ class TestSmallArea:
         assert release_areas(tmp_path, look_up, homes * 30).n_unique() == 125
 
     def test_an_area_of_few_people_is_left_empty(self, tmp_path: Path, look_up: Path) -> None:
-        homes = ["EX1 2AB"] * 200 + ["TQ1 1AA"] * 12
-        assert dict(release_areas(tmp_path, look_up, homes).value_counts().rows()) == {"E01000001": 200, None: 12}
+        homes = ["EX1 2AB"] * 1200 + ["TQ1 1AA"] * 60 + ["PL1 1AA"] * 60
+        look_up.write_text("pcds,lsoa21\nEX1 2AB,E01000001\nTQ1 1AA,E01000002\nPL1 1AA,E01000003\n")
+        assert dict(release_areas(tmp_path, look_up, homes).value_counts().rows()) == {"E01000001": 1200, None: 120}
         few = release_areas(tmp_path, look_up, homes, least_people=10)
-        assert dict(few.value_counts().rows()) == {"E01000001": 200, "E01000002": 12}
+        assert dict(few.value_counts().rows()) == {"E01000001": 1200, "E01000002": 60, "E01000003": 60}
+
+    def test_an_empty_area_tells_nobodys_postcode(self, tmp_path: Path, look_up: Path) -> None:
+        """If one postcode only were left empty, that would be its mark."""
+        homes = ["EX1 2AB"] * 2000 + ["PL1 1AA"] * 120 + ["TQ1 1AA"] * 60
+        look_up.write_text("pcds,lsoa21\nEX1 2AB,E01000001\nTQ1 1AA,E01000002\nPL1 1AA,E01000003\n")
+        assert dict(release_areas(tmp_path, look_up, homes).value_counts().rows()) == {"E01000001": 2000, None: 180}
+        with pytest.raises(lc.RefusedError, match="nearly one to one"):
+            release_areas(tmp_path, look_up, homes[:2000] + homes[-60:])
 
     def test_the_people_of_the_spine_are_counted_and_not_their_records(self, tmp_path: Path, look_up: Path) -> None:
-        homes = ["EX1 2AB"] * 200 + ["TQ1 1AA"] * 2
+        homes = ["EX1 2AB"] * 2000 + ["PL1 1AA"] * 110 + ["TQ1 1AA"] * 2
+        look_up.write_text("pcds,lsoa21\nEX1 2AB,E01000001\nTQ1 1AA,E01000002\nPL1 1AA,E01000003\n")
         gp, hospital = source("gp", homes, spine=True), source("hospital", [*homes, *["TQ1 1AA"] * 300])
         found = release_areas(tmp_path, look_up, homes, sources=[gp, hospital])
         assert set(found) == {"E01000001", None}
@@ -113,7 +123,8 @@ class TestSmallArea:
             release_areas(tmp_path, look_up, homes, sources=sources)
 
     def test_a_cohort_is_not_chosen_by_an_area_of_few_people(self, look_up: Path) -> None:
-        homes = ["EX1 2AB"] * 200 + ["TQ1 1AA"] * 12
+        homes = ["EX1 2AB"] * 2000 + ["PL1 1AA"] * 110 + ["TQ1 1AA"] * 12
+        look_up.write_text("pcds,lsoa21\nEX1 2AB,E01000001\nTQ1 1AA,E01000002\nPL1 1AA,E01000003\n")
         area = Derived("small_area", look_up=look_up, postcode="pcds", area="lsoa21")
         cohort = Cohort("LSOA == 'E01000002'", derived={"LSOA": area})
         linkage = lc.link([source("gp", homes, spine=True)], exact=lc.Exact(usable=("test",)), fallback=None)

@@ -220,6 +220,30 @@ def test_a_lost_or_altered_memory_of_cohorts_is_noticed(recipient: Recipient) ->
     recipient.gets("PRACTICE == 'B'", key=OTHER)
 
 
+def test_a_look_up_that_changed_is_another_choice_of_the_cohort(recipient: Recipient) -> None:
+    homes = ["EX1 2AB", "EX1 2AD", "EX1 2AE"]
+    frame = people().with_columns(HOME=pl.Series([homes[(i > 20) + (i > 55)] for i in range(PEOPLE)]))
+    columns = {"nhs_number": "NHS", "postcode": "HOME"}
+    linkage = lc.link(
+        [lc.Source("gp", frame, spine=True, columns=columns)], exact=lc.Exact(usable=("test",)), fallback=None
+    )
+    look_up = recipient.folder / "areas.csv"
+    area = Derived("small_area", look_up=look_up, least_people=10)
+    cohort = Cohort("AREA == 'E1'", derived={"AREA": area})
+    first = "postcode,area\nEX1 2AB,E2\nEX1 2AD,E1\nEX1 2AE,E1\n"
+    look_up.write_text(first)
+    recipient.gets(cohort, linkage)
+    recipient.gets(cohort, linkage)
+    look_up.write_text("postcode,area\nEX1 2AB,E2\nEX1 2AD,E1\nEX1 2AE,E2\n")
+    with pytest.raises(lc.RefusedError, match="chosen by another look-up"):
+        recipient.gets(cohort, linkage)
+    newer = look_up.with_name("newer.csv")
+    look_up.rename(newer)
+    look_up.write_text(first)
+    with pytest.raises(lc.RefusedError, match="tell fewer than 10 persons apart"):
+        recipient.gets(Cohort("AREA == 'E1'", derived={"AREA": replace(area, look_up=newer)}), linkage)
+
+
 def test_a_programme_that_moves_takes_its_look_ups_with_it(tmp_path: Path) -> None:
     home, away = tmp_path / "home", tmp_path / "away"
     home.mkdir()
