@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from linkcore.errors import SourceError
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
+from linkcore.governance.releases.terms import LEAST_COHORT
 from linkcore.governance.withholding.doubts import share_in_words
 from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.programme.programme import Programme
@@ -107,7 +108,9 @@ def _agreement(agreement: Agreement, opt_outs: OptOutsTable | None, on: dt.date 
         yield f"  National Data Opt-out: {'exempt, as stated' if is_exempt else 'applied'}"
     yield from _terms(agreement, on)
     if isinstance(agreement.cohort, Cohort):
-        yield "  cohort: " + ", ".join(f"{name} {value}" for name, value in agreement.cohort.described().items())
+        smallest = LEAST_COHORT if agreement.terms is None else agreement.terms.least_cohort
+        described = ", ".join(f"{name} {value}" for name, value in agreement.cohort.described().items())
+        yield f"  cohort: {described}; at least {smallest} persons"
     else:
         yield "  cohort: everybody"
     if agreement.match_probability:

@@ -19,6 +19,7 @@ from linkcore.governance.destruction.certificates import checked_provider
 from linkcore.governance.destruction.inventory import Inventory
 from linkcore.governance.destruction.mark import refuse_if_destroyed
 from linkcore.governance.releases.agreements import Agreement
+from linkcore.governance.releases.earlier_cohorts import FOLDER_SUFFIX
 from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.sensitive import SensitiveRule
 from linkcore.governance.withholding.type_one import without_type_one
@@ -405,7 +406,7 @@ class Programme(Table):
         -------
         Inventory
             For :func:`linkcore.destroy`. Its ``work`` includes the lists of opt-outs and of superseded numbers, since
-            they hold NHS Numbers.
+            they hold NHS Numbers, and the cohorts beside the audit log, since their lists hold pseudonyms.
         """
         data: dict[str, list[str]] = {}
         for source in self.source:
@@ -419,11 +420,19 @@ class Programme(Table):
         return Inventory(
             self.programme.name,
             data,
-            work=(*self.destruction.work, *lists, *superseded),
+            work=(*self.destruction.work, *lists, *superseded, *self._cohorts()),
             key_files=self.destruction.key_files,
             recipients=tuple(recipient.name for recipient in self.recipient),
             known_copies=self.destruction.known_copies,
         )
+
+    def _cohorts(self) -> tuple[str, ...]:
+        """Return the folder with the cohorts of earlier releases, if it lies inside the programme's own."""
+        if self.audit is None:
+            return ()
+        folder = (self.folder / (self.audit.file + FOLDER_SUFFIX)).resolve()
+        inside = folder.is_dir() and folder.is_relative_to(self.folder.resolve())
+        return (self.audit.file + FOLDER_SUFFIX,) if inside else ()
 
     def _path(self, path: str) -> Path:
         return self.folder / path

@@ -253,6 +253,7 @@ class DerivedTable(_BuiltTable):
     look_up: str | None = None
     postcode: str = "postcode"
     area: str = "area"
+    least_people: int | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -262,7 +263,7 @@ class DerivedTable(_BuiltTable):
     def build(self, place: Callable[[str], Any] = str) -> Derived:
         """Build the derived column."""
         look_up = None if self.look_up is None else place(self.look_up)
-        return Derived(self.kind, self.at, look_up, self.postcode, self.area)
+        return Derived(self.kind, self.at, look_up, self.postcode, self.area, self.least_people)
 
 
 class CohortTable(_BuiltTable):

@@ -75,15 +75,21 @@ def draw_numbers(rng: np.random.Generator, count: int, first: int, last: int) ->
 
 
 def mistype(rng: np.random.Generator, numbers: Integers) -> Integers:
-    """Change one digit, swap two neighbours or drop one digit, so that no number passes as an NHS Number."""
+    """Change one digit, swap two neighbours or drop the last digit, so that no number passes as an NHS Number.
+
+    The first digit stays, so that a test number never becomes one of a range that is issued to patients.
+    """
     place = rng.integers(0, 9, size=len(numbers))
     power = np.power(10, place, dtype=np.int64)
     digit, left = numbers // power % 10, numbers // (power * 10) % 10
     substituted = numbers + ((digit + rng.integers(1, 10, size=len(numbers))) % 10 - digit) * power
     swapped = numbers + (digit - left) * 9 * power
     kind = rng.random(len(numbers))
-    typed = np.where((kind < 0.4) & (digit != left), swapped, substituted)
-    return np.where(kind > 0.9, numbers // 10, typed)
+    typed = np.where((kind < 0.4) & (digit != left) & (place < 8), swapped, substituted)
+    # Nine digits that pass the check would be read as a Scottish number that lost its first 0.
+    shortened = numbers // 10
+    passes = check_digits(shortened // 10) == shortened % 10
+    return np.where((kind > 0.9) & ~passes, shortened, typed)
 
 
 def mistype_to_valid(rng: np.random.Generator, numbers: Integers, first: int, last: int) -> Integers:

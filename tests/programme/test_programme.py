@@ -8,6 +8,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError, SourceError
+from linkcore.governance.releases.earlier_cohorts import EarlierCohorts
 from linkcore.programme.plan import plan
 from linkcore.programme.programme import Programme
 from tests.governance.extracts import numbers, signed_and_audited
@@ -313,7 +314,7 @@ hospital = ["COST"]
 hospital = ["SPELL"]
 [recipient.derived.gp]
 born = "birth_year"
-area = {kind = "small_area", look_up = "areas.csv", postcode = "pcds", area = "lsoa21"}
+area = {kind = "small_area", look_up = "areas.csv", postcode = "pcds", area = "lsoa21", least_people = 10}
 [recipient.quasi_identifiers]
 gp = ["SMOKER"]
 [recipient.terms]
@@ -339,17 +340,17 @@ known_copies = ["the hospital's own archive"]
 
 DAY = dt.date(2026, 4, 15)
 KEY = lc.Key.from_bytes("partner-2026", bytes(range(32)))
-PEOPLE = numbers(400_000_100, 8)
+PEOPLE = numbers(400_000_100, 28)
 
 
 @pytest.fixture
 def governed(tmp_path: Path) -> Path:
-    """Eight people, each with a record at the practice and one at the hospital, and a reason to leave or to stay."""
-    homes = ["EX1 2AB", "TQ1 1AA"] * 4
+    """Eight people with a reason to leave or to stay, and twenty more, without whom the cohort would be too small."""
+    homes = ["EX1 2AB", "TQ1 1AA"] * 14
     files = {
         "superseded.csv": ["old,new", f"{numbers(400_009_000, 1)[0]},{PEOPLE[7]}"],
         "gp.csv": ["ID,NHS,BORN,HOME,PRACTICE,SMOKER"]
-        + [f"R{i},{n},{'2015' if i == 6 else '1970'}-05-0{i + 1},{homes[i]},L83001,Y" for i, n in enumerate(PEOPLE)],
+        + [f"R{i},{n},{'2015' if i == 6 else '1970'}-05-{i + 1:02},{homes[i]},L83001,Y" for i, n in enumerate(PEOPLE)],
         "hospital.csv": ["NHS,DIAGNOSIS,SPELL,COST"]
         + [f"{n},{'A54.9' if i == 4 else 'J18'},S{i},{i}" for i, n in enumerate(PEOPLE)],
         "national.csv": ["nhs_number", PEOPLE[0]],
@@ -376,10 +377,10 @@ class TestGovernance:
         gp, hospital = (pl.read_csv(out / f"{name}.csv") for name in ("gp", "hospital"))
         # 0 opted out, 1 has a Type 1 opt-out, 3 objected, 5 is excluded, 6 is a child; 4 has a sensitive record.
         assert gp.columns[3:] == ["SMOKER", "born", "area"]
-        assert gp.height == 3
-        assert sorted(hospital["COST"]) == [2, 7]
+        assert gp.height == 23
+        assert sorted(hospital["COST"]) == [2, *range(7, 28)]
         assert set(hospital["pseudonym"]) < set(gp["pseudonym"])
-        assert not set(hospital["SPELL"]) & {f"S{i}" for i in range(8)}
+        assert not set(hospital["SPELL"]) & {f"S{i}" for i in range(28)}
 
     def test_an_exemption_applies_to_its_own_purpose_only(self, governed: Path) -> None:
         programme = load(governed, GOVERNED)
@@ -394,9 +395,9 @@ class TestGovernance:
         programme = load(governed, GOVERNED)
         sources, counts = programme.sources_without_type_one(DAY)
         assert counts.rows() == [("gp", "L83001", 1)]
-        assert [source.scan(["NHS"]).collect().height for source in sources] == [7, 8]
+        assert [source.scan(["NHS"]).collect().height for source in sources] == [27, 28]
         linkage = programme.link(on=DAY)
-        assert linkage.links.filter(source="gp").height == 7
+        assert linkage.links.filter(source="gp").height == 27
         rows = linkage.quality.not_read.select("source", "practice", "records").rows()
         assert rows == [("gp", "L83001", 1), ("gp", "all", 1), ("all", "all", 1)]
 
@@ -413,8 +414,10 @@ class TestGovernance:
             "approved by DAB-7; from 2026-04-01 to 2026-09-30",
             "on 2026-04-15: in force",
             "hospital: pseudonym, link_method, link_band, COST, SPELL (pseudonymised)",
-            "gp: pseudonym, link_method, link_band, SMOKER, born (birth year), area (small area)",
+            "gp: pseudonym, link_method, link_band, SMOKER, born (birth year)",
+            "area (small area of at least 10 people)",
             "cohort: where age >= 18",
+            "; at least 10 persons",
             "as csv; quasi-identifiers: SMOKER, area, born, at least k = 1",
             "audit log: audit.jsonl",
         ):
@@ -429,6 +432,8 @@ class TestGovernance:
         named = {file for files in stated.data.values() for file in files} | set(stated.work)
         numbered = {file.name for file in governed.glob("*.csv") if any(each in file.read_text() for each in PEOPLE)}
         assert numbered <= named
+        EarlierCohorts(lc.Audit(governed / "audit.jsonl"), KEY).keep(None, known={})
+        assert set(programme.to_destroy().work) == {*stated.work, "audit.jsonl.cohorts"}
         assert (stated.recipients, stated.known_copies) == (("partner",), ("the hospital's own archive",))
 
     def test_a_programme_that_is_over_does_not_run(self, governed: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 from polars.testing import assert_frame_equal
 
+from linkcore.identifiers.nhs_number import nhs_number_status
 from tests.programmes.running import FIXTURES, NAMES
 
 
@@ -44,3 +45,19 @@ def test_nobody_in_the_fixtures_exists() -> None:
         assert numbers
         assert all(number.startswith("999") for number in numbers)
     assert sum(file.stat().st_size for file in FIXTURES.rglob("*") if file.is_file()) < 2_000_000
+
+
+def test_no_column_of_the_fixtures_holds_a_number_of_a_real_range() -> None:
+    files = [*FIXTURES.glob("programmes/*/*.csv"), *FIXTURES.glob("programmes/*/sources/**/*.*")]
+    files += FIXTURES.glob("programmes/*/opt_outs/*")
+    assert len(files) > 40
+    for file in files:
+        if file.suffix == ".parquet":
+            frame = pl.read_parquet(file)
+        else:
+            text = file.read_text("utf-8")
+            frame = pl.DataFrame({"line": text.splitlines()}).select(pl.col("line").str.split(",").explode())
+        for column in frame.select(pl.col(pl.String, pl.Int64).cast(pl.String)):
+            number = column.str.replace_all("[ -]", "")
+            status = pl.select(nhs_number_status(pl.lit(number))).to_series()
+            assert set(status.cast(pl.String)) <= {"test", "missing", "malformed", "placeholder"}, (file, column.name)

@@ -58,6 +58,14 @@ def test_mistyped_numbers_differ_and_never_pass_the_check():
     assert 0.07 < short < 0.13
 
 
+@pytest.mark.parametrize("numbers", [NUMBERS, draw_numbers(np.random.default_rng(1), 5_000, 500_000_000, 599_999_999)])
+def test_a_mistyped_test_number_never_looks_like_a_number_of_a_real_range(numbers):
+    wrong = [str(number) for seed in range(20) for number in mistype(np.random.default_rng(seed), numbers).tolist()]
+    assert {text[0] for text in wrong if len(text) == 10} == {str(numbers[0])[0]}
+    # Nine digits are read as a Scottish number that lost its first 0, where it passes the check.
+    assert not any(is_nhs_number(f"0{text}") for text in wrong if len(text) == 9)
+
+
 def test_numbers_mistyped_to_valid_ones_pass_the_check_and_stay_in_range():
     wrong = mistype_to_valid(np.random.default_rng(4), NUMBERS, FIRST, LAST)
     assert all(is_nhs_number(str(number)) for number in wrong.tolist())

@@ -90,6 +90,14 @@ def test_the_truth_flags_every_wrong_number(wrong, records):
         assert mistyped <= 0.2 * wrong[name]["no_number"].sum()
 
 
+def test_no_record_has_a_number_in_a_real_range(records):
+    for name, made in records.items():
+        written = made.frame[PROVIDERS[name].columns["nhs_number"]].cast(pl.String).str.replace_all(" ", "")
+        ten = written.filter(written.str.len_bytes() == 10)
+        assert ten.str.head(1).is_in(["9", "0", "1"]).all(), name
+        assert set(ten.filter(~ten.str.starts_with("9"))) <= {"0" * 10, "1" * 10}, name  # placeholders
+
+
 def test_wrong_numbers_belong_to_the_household_to_another_patient_or_to_nobody(population, people):
     rates = ErrorRates(wrong_number=0.2)
     made = build_records(

@@ -47,13 +47,13 @@ FIELDS: Final = frozenset(
         # What: names, and the names and digests of files.
         *("agreement", "source", "sources", "file", "files", "folder", "format", "sha256", "manifest", "verify_key"),
         # On what basis.
-        *("purpose", "basis", "legal_basis", "exemption", "approval", "policy", "reference"),
+        *("purpose", "cohort", "basis", "legal_basis", "exemption", "approval", "policy", "reference"),
         # Days.
         *("on", "first", "last", "start", "end"),
         # How many.
         *("records", "rows", "persons", "pseudonyms", "numbers", "scores", "listed", "lists", "answered", "unanswered"),
         *("withheld", "objections", "opted_out", "sensitive", "withdrawals", "keys", "recipients", "releases"),
-        *("providers", "limit", "minimum_k", "k", "left_out", "set_aside", "lines", "versions"),
+        *("difference", "providers", "limit", "minimum_k", "k", "left_out", "set_aside", "lines", "versions"),
         # With what outcome.
         *("checked", "outcome", "state", "stage", "version"),
     }

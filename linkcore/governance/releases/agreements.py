@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar, get_args
 
-from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.errors import ProgrammeError
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
+from linkcore.governance.releases.derived_together import refuse_birth_dates
 from linkcore.governance.releases.formats import FORMATS, Format
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY, USUAL_LINK_COLUMNS
 from linkcore.governance.releases.plan import RESERVED_COLUMNS, ReleasePlan
@@ -114,18 +115,8 @@ class Agreement:
 
     def _check_birth_dates(self) -> None:
         """Refuse derived columns that together tell a birth date, in one source or by the pseudonym in several."""
-        derived = [column for columns in self.derived.values() for column in columns.values()]
-        ages = {column.at for column in derived if column.kind == "age"}
-        if len(ages) > 1:
-            raise RefusedError(
-                f"agreement with {self.recipient!r}: ages on {len(ages)} days together tell the birth date; derive the "
-                "age on one day"
-            )
-        if ages and any(column.kind == "birth_month" for column in derived):
-            raise RefusedError(
-                f"agreement with {self.recipient!r}: an age beside a birth month tells more of the birth date than "
-                "either; derive one of them"
-            )
+        derived = (column for columns in self.derived.values() for column in columns.values())
+        refuse_birth_dates(derived, f"agreement with {self.recipient!r}")
 
     def _check_link_columns(self) -> None:
         names = self.link_columns
@@ -159,6 +150,9 @@ class Agreement:
                 others = sorted(set(getattr(self, name).get(source, ())) - set(released))
                 if others:
                     raise self._error(f"{name} of {source!r} names {others}, which are not released")
+            made = sorted(set(self.not_identifying.get(source, ())) & set(self.derived.get(source, ())))
+            if made:
+                raise self._error(f"not_identifying of {source!r} names {made}, which are derived; take them out")
 
     def _check_format(self) -> None:
         if self.format not in get_args(Format):

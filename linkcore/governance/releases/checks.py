@@ -10,10 +10,10 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.manifest import read_manifest
 from linkcore.governance.releases.agreements import Agreement
+from linkcore.governance.releases.synthetic_numbers import has_test_numbers, sources_with_real_numbers
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
 from linkcore.pseudonyms.pseudonymise import pseudonymise
-from linkcore.schema import USABLE_STATUSES
 
 if TYPE_CHECKING:
     from linkcore.governance.audit.occasion import Occasion
@@ -30,10 +30,6 @@ __all__ = [
     "refuse_shared_keys",
     "refuse_unless_signed_and_audited",
 ]
-
-# A synthetic number is rarely mistyped into another range, and a real extract has hardly any test numbers.
-_TEST_SHARE: Final = 0.99
-
 
 MOST_DAYS_BACK: Final = 3
 """So many days may lie between the day of release and the time at which data of real people are released: a run that
@@ -167,11 +163,19 @@ def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.da
 
 def check_people(linkage: Linkage, agreement: Agreement, withholding: "Withholding | None") -> bool:
     """Return whether the NHS Numbers show that the data are synthetic; refuse data of real people without opt-outs."""
-    synthetic = _has_test_numbers(linkage)
+    real = sources_with_real_numbers(linkage)
+    if real and linkage.synthetic:
+        raise RefusedError(
+            f"the data are declared synthetic, but {' and '.join(real)} have NHS Numbers in ranges that are issued to "
+            "patients; take the declaration out (synthetic = true in the programme file, or synthetic=True for link), "
+            "or use numbers of the test range"
+        )
+    synthetic = not real and has_test_numbers(linkage)
     if not synthetic and withholding is None:
         raise RefusedError(
-            "without opt-outs applied, synthetic data only is released, whose NHS Numbers lie in the test range; apply "
-            "opt-outs for this day and purpose with withhold, and give the result as withholding"
+            "without opt-outs applied, synthetic data only is released: all NHS Numbers lie in the test range, and a "
+            "source without numbers lies beside a spine that has them; apply opt-outs for this day and purpose with "
+            "withhold, and give the result as withholding"
         )
     if not synthetic and agreement.terms is None:
         raise RefusedError(
@@ -186,14 +190,3 @@ def check_people(linkage: Linkage, agreement: Agreement, withholding: "Withholdi
                     f"source {source.name!r}: the withholding is not of this linkage; apply opt-outs to it anew"
                 )
     return synthetic
-
-
-def _has_test_numbers(linkage: Linkage) -> bool:
-    """Whether the NHS Numbers of every source are of the test range, and most records have one."""
-    test = pl.col("nhs_number_status") == "test"
-    numbered = test | pl.col("nhs_number_status").is_in(list(USABLE_STATUSES))
-    counts = linkage.links.group_by("source").agg(
-        pl.len().alias("records"), numbered.sum().alias("numbered"), test.sum().alias("test")
-    )
-    mixed = counts.filter(pl.col("test") < _TEST_SHARE * pl.col("numbered"))
-    return not mixed.height and 2 * counts["test"].sum() >= counts["records"].sum()

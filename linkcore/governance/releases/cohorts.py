@@ -10,7 +10,9 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.releases.derived import Derived, rows_with_derived
+from linkcore.governance.releases.derived_together import refuse_birth_dates
 from linkcore.governance.releases.filters import Filter
+from linkcore.governance.releases.small_areas import people_by_postcode
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.payload import RAW_ROW_HASH, rows_beside_links
 from linkcore.sources.source import Source
@@ -47,6 +49,8 @@ class Cohort:
     ------
     ProgrammeError
         If it has neither a filter nor a list, or the filter cannot be read.
+    RefusedError
+        If its derived columns together tell a birth date.
 
     Examples
     --------
@@ -67,6 +71,7 @@ class Cohort:
             raise ProgrammeError("a cohort's source and derived columns are for its filter; state where as well")
         object.__setattr__(self, "filter", None if self.where is None else Filter(self.where))
         object.__setattr__(self, "derived", MappingProxyType(dict(self.derived)))
+        refuse_birth_dates(self.derived.values(), "cohort")
 
     def check(self, sources: Sequence[Source]) -> None:
         """Check the cohort against the sources before any row is read.
@@ -104,6 +109,20 @@ class Cohort:
         described = {} if self.where is None else {"where": self.where, "source": self.source or "the spine"}
         described |= {f"derived {name}": derived.described() for name, derived in self.derived.items()}
         return described | ({} if self.pseudonyms is None else {"pseudonyms": "those of a list"})
+
+    def listed(self) -> pl.Series | None:
+        """Return the list of pseudonyms, read from its file if it has one, or None if there is no list.
+
+        Returns
+        -------
+        polars.Series or None
+
+        Raises
+        ------
+        ProgrammeError
+            If there is no such file or column.
+        """
+        return _read(Path(self.pseudonyms)) if isinstance(self.pseudonyms, str | Path) else self.pseudonyms
 
     def source_among(self, sources: Sequence[Source]) -> Source:
         """Find the source that the filter is on.
@@ -167,8 +186,9 @@ def persons_of(
     inside = pl.repeat(True, linkage.persons.height, eager=True)
     if cohort.filter is not None:
         inside &= _by_filter(cohort, cohort.filter, linkage, kept)
-    if cohort.pseudonyms is not None:
-        inside &= _listed(cohort.pseudonyms, pseudonyms)
+    listed = cohort.listed()
+    if listed is not None:
+        inside &= _listed(listed, pseudonyms)
     return inside
 
 
@@ -179,7 +199,8 @@ def _by_filter(
     usable = pl.lit(True) if kept is None else kept[source.name]
     person = pl.col("person_id").alias(_PERSON)
     links = linkage.links_of(source.name).select("raw_row_hash", person, usable.alias(_KEPT))
-    rows = rows_with_derived(source, cohort.columns(source), cohort.derived, linkage.reference_date)
+    people = people_by_postcode(linkage.persons, linkage.sources)
+    rows = rows_with_derived(source, cohort.columns(source), cohort.derived, linkage.reference_date, people)
     batches = rows_beside_links(source, rows, links)
     found = [
         batch.filter(pl.col(_KEPT) & condition.expression(batch.drop(_PERSON, _KEPT).schema))[_PERSON].unique()
@@ -188,8 +209,7 @@ def _by_filter(
     return pl.repeat(False, linkage.persons.height, eager=True).scatter(pl.concat(found), True)
 
 
-def _listed(stated: str | Path | pl.Series, pseudonyms: pl.Series) -> pl.Series:
-    listed = stated if isinstance(stated, pl.Series) else _read(Path(stated))
+def _listed(listed: pl.Series, pseudonyms: pl.Series) -> pl.Series:
     sound = int(listed.str.contains(_PSEUDONYM).sum()) if listed.dtype == pl.String else 0
     if sound < listed.len():
         raise ProgrammeError(

@@ -4,23 +4,21 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Literal, get_args
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.governance.releases.identifying.check import AS_WRITTEN
+from linkcore.governance.releases.small_areas import FEWEST_PEOPLE, LEAST_PEOPLE, POSTCODE, of_enough_people
 from linkcore.identifiers import birth_date, gender, postcode
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.payload import RAW_ROW_HASH, rows_with_hash
 from linkcore.sources.source import Source
 
-__all__ = ["Derived", "DerivedKind", "derive", "rows_with_derived"]
+__all__ = ["Derived", "DerivedKind", "derive", "rows_with_derived", "with_place"]
 
 DerivedKind = Literal["age", "birth_year", "birth_month", "gender", "postcode_area", "postcode_district", "small_area"]
-
-# A postcode's place in the frame while its small area is looked up; no source's own column has such a name.
-_POSTCODE: Final = "linkcore:postcode"
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,10 @@ class Derived:
         For ``small_area``: a CSV file in UTF-8, with a row for each postcode.
     postcode, area : str
         For ``small_area``: the columns of that file, such as ``pcds`` and ``lsoa21``.
+    least_people : int, optional
+        For ``small_area``: how many people of the spine must live in an area, 10 or more, by default 100. An area of
+        fewer is left empty. If more than 1 person in 10 lives in such areas, the look-up is refused: it is nearly one
+        to one.
 
     Raises
     ------
@@ -62,6 +64,7 @@ class Derived:
     look_up: str | Path | None = None
     postcode: str = "postcode"
     area: str = "area"
+    least_people: int | None = None
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(DerivedKind):
@@ -70,6 +73,12 @@ class Derived:
             if (needs is None) == (self.kind == kind):
                 verb = "needs" if self.kind == kind else "has no use for"
                 raise ProgrammeError(f"derived column {self.kind!r}: it {verb} {what}")
+        if self.kind != "small_area" and self.least_people is not None:
+            raise ProgrammeError(f"derived column {self.kind!r}: it has no use for least_people")
+        if self.kind == "small_area" and self.least_people is None:
+            object.__setattr__(self, "least_people", LEAST_PEOPLE)
+        if self.kind == "small_area" and (type(self.least_people) is not int or self.least_people < FEWEST_PEOPLE):
+            raise ProgrammeError(f"derived column 'small_area': least_people is a whole number from {FEWEST_PEOPLE} on")
 
     @property
     def identifier(self) -> str:
@@ -85,7 +94,8 @@ class Derived:
 
     def described(self) -> str:
         """Describe it for a manifest."""
-        return self.kind.replace("_", " ") + ("" if self.at is None else f" at {self.at}")
+        people = "" if self.least_people is None else f" of at least {self.least_people} people"
+        return self.kind.replace("_", " ") + people + ("" if self.at is None else f" at {self.at}")
 
     def check(self) -> None:
         """Check that the look-up exists and has the columns. Only its header is read.
@@ -111,8 +121,13 @@ class Derived:
             raise ProgrammeError(f"look-up {file}: no columns {missing}; name them with postcode and area")
         return table
 
-    def areas(self) -> pl.DataFrame:
+    def areas(self, people: pl.DataFrame | None = None) -> pl.DataFrame:
         """Read the look-up of postcodes.
+
+        Parameters
+        ----------
+        people : polars.DataFrame, optional
+            As of `people_by_postcode`. Areas of too few of them are left out.
 
         Returns
         -------
@@ -123,24 +138,33 @@ class Derived:
         ------
         ProgrammeError
             If the file is missing, lacks a column, or has two areas for one postcode.
+        RefusedError
+            If it is nearly one to one.
         SourceError
             If it cannot be read.
         """
         rows = pl.concat(self._table().batches(tuple(dict.fromkeys((self.postcode, self.area)))))
         areas = rows.select(
-            postcode.standardise(pl.col(self.postcode)).struct.field("value").alias(_POSTCODE),
+            postcode.standardise(pl.col(self.postcode)).struct.field("value").alias(POSTCODE),
             pl.col(self.area).alias("area"),
         )
-        areas = areas.drop_nulls(_POSTCODE).unique().sort(_POSTCODE)
-        if areas[_POSTCODE].is_duplicated().any():
+        areas = areas.drop_nulls(POSTCODE).unique().sort(POSTCODE)
+        if areas[POSTCODE].is_duplicated().any():
             raise ProgrammeError(f"look-up {self.look_up}: a postcode has two areas; keep one of them")
-        return areas
+        if people is None:
+            return areas
+        assert self.least_people is not None
+        return of_enough_people(areas, people, self.least_people, f"look-up {self.look_up}")
 
 
 def derive(
-    frame: pl.LazyFrame, source: Source, columns: Mapping[str, Derived], reference_date: dt.date | None = None
+    frame: pl.LazyFrame,
+    source: Source,
+    columns: Mapping[str, Derived],
+    reference_date: dt.date | None = None,
+    people: pl.DataFrame | None = None,
 ) -> pl.LazyFrame:
-    """Add derived columns to rows of a source.
+    """Add derived columns to rows of a source; with ``people`` as of `people_by_postcode`, no area of too few of them.
 
     Examples
     --------
@@ -163,7 +187,7 @@ def derive(
             frame = frame.with_columns(value.cast(pl.String).alias(name))
         else:
             value = postcode.standardise(raw).struct.field("value")
-            frame = _of_postcode(frame, value, derived, name)
+            frame = with_place(frame, value, derived, name, people)
     return frame
 
 
@@ -172,12 +196,13 @@ def rows_with_derived(
     columns: Sequence[str],
     derived: Mapping[str, Derived],
     reference_date: dt.date | None = None,
+    people: pl.DataFrame | None = None,
 ) -> pl.LazyFrame:
     """Scan ``columns`` and derived columns of a source, and the hash by which each row is recognised.
 
     Beside them are the record's own identifiers, as the source writes them: only to look for them in the columns.
     """
-    rows = derive(rows_with_hash(source, columns), source, derived, reference_date)
+    rows = derive(rows_with_hash(source, columns), source, derived, reference_date, people)
     written = [
         pl.col(column).alias(AS_WRITTEN + identifier)
         for identifier, column in source.identifier_columns.items()
@@ -198,12 +223,15 @@ def _of_birth_date(born: pl.Expr, derived: Derived) -> pl.Expr:
     return pl.when(age >= 0).then(age)
 
 
-def _of_postcode(frame: pl.LazyFrame, value: pl.Expr, derived: Derived, name: str) -> pl.LazyFrame:
+def with_place(
+    frame: pl.LazyFrame, value: pl.Expr, derived: Derived, name: str, people: pl.DataFrame | None
+) -> pl.LazyFrame:
+    """Add the place that is derived from a postcode in standard form."""
     if derived.kind == "postcode_area":
         return frame.with_columns(value.str.extract("^([A-Z]+)").alias(name))
     if derived.kind == "postcode_district":
         # The inward part and the space before it are four characters.
         return frame.with_columns(value.str.head(-4).alias(name))
-    areas = derived.areas().rename({"area": name})
-    looked_up = frame.with_columns(value.alias(_POSTCODE))
-    return looked_up.join(areas.lazy(), on=_POSTCODE, how="left", maintain_order="left").drop(_POSTCODE)
+    areas = derived.areas(people).rename({"area": name})
+    looked_up = frame.with_columns(value.alias(POSTCODE))
+    return looked_up.join(areas.lazy(), on=POSTCODE, how="left", maintain_order="left").drop(POSTCODE)

@@ -9,10 +9,12 @@ import polars as pl
 
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort, persons_of
+from linkcore.governance.releases.derived_together import refuse_crossed_places
 from linkcore.governance.releases.identifying.check import PERSON, RECORD
 from linkcore.governance.releases.identifying.people import People
 from linkcore.governance.releases.link_columns import with_link_columns
 from linkcore.governance.releases.rows import RANK
+from linkcore.governance.releases.small_areas import people_by_postcode
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
 from linkcore.pseudonyms.persons import person_name
@@ -54,6 +56,11 @@ class LeavingRecords:
         """The identifiers of all persons: none may leave. They are gathered once for all columns."""
         return People(self.linkage.persons)
 
+    @cached_property
+    def people_by_postcode(self) -> pl.DataFrame:
+        """The people of the spine by postcode."""
+        return people_by_postcode(self.linkage.persons, self.linkage.sources)
+
     def links_of(self, source: Source, link_columns: tuple[str, ...]) -> pl.DataFrame:
         """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves."""
         links = with_link_columns(self.linkage, source.name, self.linkage.links_of(source.name), link_columns)
@@ -84,6 +91,9 @@ def leaving_records(
     linkage: Linkage, agreement: Agreement, key: Key, withholding: "Withholding | None"
 ) -> LeavingRecords:
     """Find the records that leave: those of the agreement's cohort that are not withheld."""
+    derived = [column for columns in agreement.derived.values() for column in columns.values()]
+    where = f"agreement with {agreement.recipient!r}"
+    refuse_crossed_places(derived, linkage.persons, linkage.sources, where)
     persons = person_pseudonyms(linkage.persons, key)
     not_withheld = None if withholding is None else withholding.kept
     in_cohort = None

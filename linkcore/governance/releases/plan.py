@@ -88,9 +88,12 @@ class ReleasePlan:
         """The source's own columns that the table needs; identifiers for derived columns are read with them."""
         return [*self.payload, *self.pseudonymised]
 
-    def scan(self, reference_date: dt.date | None) -> pl.LazyFrame:
-        """Scan the columns read and the derived ones, with the hash by which each row is recognised."""
-        return rows_with_derived(self.source, self.columns_read, self.derived, reference_date)
+    def scan(self, reference_date: dt.date | None, people: pl.DataFrame) -> pl.LazyFrame:
+        """Scan the columns read and the derived ones, with the hash by which each row is recognised.
+
+        ``people``: those of the spine by postcode, of whom enough must live in each small area.
+        """
+        return rows_with_derived(self.source, self.columns_read, self.derived, reference_date, people)
 
     def _check_names(self) -> None:
         private = [name for name in self.payload if self._identifies(name)]

@@ -14,10 +14,13 @@ from linkcore.governance.manifest import MANIFEST, digest_of, is_of_a_release, w
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.checks import check_day, check_key, check_occasion, check_people
+from linkcore.governance.releases.cohorts import Cohort
+from linkcore.governance.releases.earlier_cohorts import EarlierCohorts
 from linkcore.governance.releases.formats import FORMATS
 from linkcore.governance.releases.leaving import leaving_records
 from linkcore.governance.releases.manifest_content import describe_anonymity, describe_release, describe_withheld
 from linkcore.governance.releases.shown_counts import ShownCounts
+from linkcore.governance.releases.singling_out import refuse_singling_out
 from linkcore.governance.releases.tables import Table, write_table
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -87,9 +90,10 @@ def release(
     - under an agreement with terms;
     - signed and audited, unless :func:`linkcore.link` was told that the data are synthetic.
 
-    Data count as synthetic without being declared so where most records have an NHS Number, and in each source at least
-    99 in 100 NHS Numbers lie in the range that is set aside for testing. A declaration does not replace a withholding
-    or terms.
+    Data count as synthetic without being declared so where most records have an NHS Number in the range that is set
+    aside for testing, none has one in a range that is issued to patients, and a source without numbers lies beside a
+    spine that has them. A declaration does not replace a withholding or terms, and is refused where a number
+    contradicts it.
 
     Parameters
     ----------
@@ -121,7 +125,8 @@ def release(
     ------
     RefusedError
         If the agreement is not in force, opt-outs were not applied, data of real people would leave unsigned or
-        unaudited, the key is not the agreement's, a column identifies people, or too few persons are alike.
+        unaudited, the key is not the agreement's, a column identifies people, too few persons are alike, or the cohort
+        has too few persons, or too few by which it differs from one that the recipient had before under this key.
     ProgrammeError
         If the agreement names a source or column that does not exist, or the day or the actor is missing.
     SourceError
@@ -147,6 +152,11 @@ def release(
     synthetic = check_people(linkage, agreement, withholding)
     check_occasion(occasion, signing_key, synthetic=synthetic or linkage.synthetic, on=on)
     leaving, quasi_identifiers = leaving_records(linkage, agreement, key, withholding), QuasiIdentifiers()
+    # Only a release without an audit log, so of synthetic data, is not compared with earlier ones.
+    kept = None if occasion is None else EarlierCohorts(occasion.audit, key)
+    earlier = {} if kept is None else kept.read()
+    sizes = refuse_singling_out(leaving, agreement, earlier)
+    cohort = agreement.cohort if isinstance(agreement.cohort, Cohort) else None
     out = Path(out)
     with new_folder(out, ours=is_of_a_release) as folder:
         at_once = 1 if FORMATS[agreement.format].one_file else _AT_ONCE
@@ -167,9 +177,10 @@ def release(
             "anonymity": describe_anonymity(agreement, quasi_identifiers),
         }
         write_manifest(folder, manifest, signing_key)
-        if occasion is not None:
-            stated = {} if on is None else {"on": str(on)}
-            _record(occasion, agreement, key, tables, manifest=digest_of(folder / MANIFEST), **stated)
+        if occasion is not None and kept is not None:
+            stated = {"manifest": digest_of(folder / MANIFEST), "cohort": kept.keep(cohort, known=earlier)}
+            stated |= {} if on is None else {"on": str(on)}
+            _record(occasion, agreement, key, tables, **stated, **sizes.for_the_audit_log())
     columns = ("source", "records", "withheld", "outside", "released")
     true_counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
     return Release(out, MappingProxyType(manifest), true_counts)
@@ -184,8 +195,8 @@ def _refuse_too_few_alike(agreement: Agreement, quasi_identifiers: QuasiIdentifi
         )
 
 
-def _record(occasion: "Occasion", agreement: Agreement, key: Key, tables: list[Table], **stated: str) -> None:
-    """Record a release in the audit log, with what is stated of it: the digest of its manifest, and its day."""
+def _record(occasion: "Occasion", agreement: Agreement, key: Key, tables: list[Table], **stated: int | str) -> None:
+    """Record a release in the audit log, with what is stated of it: the digest of its manifest, its cohort, its day."""
     replace(occasion, reason=agreement.purpose).record(
         "release",
         key,

@@ -81,7 +81,8 @@ def write_table(
 
 def _leaving_rows(plan: ReleasePlan, leaving: LeavingRecords, links: pl.DataFrame, key: Key) -> Iterator[pl.DataFrame]:
     """Yield the rows that leave, batch by batch, with their pseudonyms; the first batch has no rows."""
-    for batch in rows_beside_links(plan.source, plan.scan(leaving.linkage.reference_date), links):
+    scan = plan.scan(leaving.linkage.reference_date, leaving.people_by_postcode)
+    for batch in rows_beside_links(plan.source, scan, links):
         rows = batch.filter(LEAVES).cast({name: plan.schema[name] for name in plan.payload})
         yield rows.with_columns(_pseudonymised(name, rows.schema[name], key) for name in plan.pseudonymised)
 

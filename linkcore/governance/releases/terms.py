@@ -2,15 +2,19 @@
 
 import datetime as dt
 from dataclasses import dataclass, fields
+from typing import Final
 
 from linkcore.errors import ProgrammeError, RefusedError
 
-__all__ = ["Terms"]
+__all__ = ["LEAST_COHORT", "Terms"]
+
+LEAST_COHORT: Final = 10
+"""The least number of persons in a cohort, and in the difference of two, unless terms state more."""
 
 
 @dataclass(frozen=True)
 class Terms:
-    """The conditions of an agreement. All of them must be stated. Every last day is included.
+    """The conditions of an agreement. All but the last must be stated. Every last day is included.
 
     Parameters
     ----------
@@ -32,11 +36,14 @@ class Terms:
         Where people are told about this use: an address, or the name of the notice.
     next_audit : datetime.date
         The last day by which the recipient must be audited next.
+    least_cohort : int
+        The least number of persons whose records a cohort releases, and by whom two cohorts of the recipient may
+        differ: 10 or more.
 
     Raises
     ------
     ProgrammeError
-        If a text is empty, a day is no date, or the end lies before the start.
+        If a text is empty, a day is no date, the end lies before the start, or the least size is below 10.
 
     Examples
     --------
@@ -68,6 +75,7 @@ class Terms:
     toolkit_expires: dt.date
     fair_processing: str
     next_audit: dt.date
+    least_cohort: int = LEAST_COHORT
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -78,6 +86,8 @@ class Terms:
                 raise ProgrammeError(f"terms: {field.name} is no date; give a day, such as 2026-04-01")
         if self.end < self.start:
             raise ProgrammeError(f"terms: they end on {self.end}, before they start, on {self.start}")
+        if type(self.least_cohort) is not int or self.least_cohort < LEAST_COHORT:
+            raise ProgrammeError(f"terms: least_cohort is a whole number from {LEAST_COHORT} on")
 
     def breaches(self, on: dt.date) -> list[str]:
         """List what forbids a release on a day.

@@ -8,8 +8,8 @@ import polars as pl
 from linkcore.governance.withholding.linked_rows import own_number, read_linked
 from linkcore.governance.withholding.opt_outs import current_numbers
 from linkcore.link import Linkage
-from linkcore.linkage.possibly_same import possibly_same
 from linkcore.linkage.fallback.probabilistic import LEAST_PROBABILITY_KEPT
+from linkcore.linkage.possibly_same import possibly_same
 from linkcore.sources.source import Source
 
 __all__ = ["PossiblePeople"]

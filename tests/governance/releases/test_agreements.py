@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
 from tests.governance.extracts import linked
 
@@ -146,3 +147,9 @@ def test_columns_that_together_tell_a_birth_date_are_refused(derived: dict[str, 
 def test_one_age_in_two_sources_and_an_age_with_a_year_may_leave() -> None:
     derived = {"seen": {"a": MARCH}, "gp": {"a": MARCH, "b": Derived("birth_year")}}
     lc.Agreement("partner", "key", {"seen": [], "gp": []}, derived=derived)
+
+
+@pytest.mark.parametrize("other", [APRIL, Derived("birth_month")])
+def test_a_cohort_is_not_chosen_by_what_together_tells_a_birth_date(other: Derived) -> None:
+    with pytest.raises(lc.RefusedError, match="birth"):
+        Cohort("a == 65 and b == 66", derived={"a": MARCH, "b": other})

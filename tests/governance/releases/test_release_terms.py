@@ -165,16 +165,17 @@ class TestPersons:
 
     def test_all_records_of_the_cohort_are_released_and_no_others(self, tmp_path: Path) -> None:
         linkage = linked()
-        stated = agreement(cohort='PRACTICE == "L83001"')
+        where = 'PRACTICE != "L83002"'
+        stated = agreement(cohort=where)
         released = lc.release(linkage, stated, KEY, tmp_path / "out", on=DAY)
         by_person = persons_in_order(linkage)
-        inside = {by_person[i] for i in range(0, PEOPLE, 3)}
+        inside = {by_person[i] for i in range(PEOPLE) if i % 3 != 1}
         hospital = pl.read_parquet(tmp_path / "out" / "hospital.parquet")
         assert set(pl.read_parquet(tmp_path / "out" / "gp.parquet")["pseudonym"]) == inside
         assert set(hospital["pseudonym"]) <= inside
         assert hospital.height == sum(by_person[each] in inside for each in linkage.links_of("hospital")["person_id"])
-        assert released.manifest["cohort"] == {"where": 'PRACTICE == "L83001"', "source": "the spine"}
-        assert released.counts["outside"].to_list() == [PEOPLE * 2 // 3, 3 * PEOPLE - hospital.height]
+        assert released.manifest["cohort"] == {"where": where, "source": "the spine"}
+        assert released.counts["outside"].to_list() == [PEOPLE // 3, 3 * PEOPLE - hospital.height]
 
     def test_a_cohort_can_be_the_persons_of_an_earlier_release(self, tmp_path: Path) -> None:
         linkage = linked()
@@ -223,14 +224,16 @@ class TestRefusals:
         assert list(tmp_path.iterdir()) == []
 
     def test_data_declared_synthetic_may_be_unsigned_but_need_opt_outs_and_terms(self, tmp_path: Path) -> None:
-        linkage = replace(linked(real=True), synthetic=True)
-        kept = withholding(linkage)
-        released = lc.release(linkage, agreement(), KEY, tmp_path / "out", on=DAY, withholding=kept)
+        unnumbered = lc.Source("gp", spine().drop("NHS"), spine=True, columns={"birth_date": "BORN"})
+        linkage = lc.link([unnumbered], fallback=None, synthetic=True)
+        kept, columns = withholding(linkage), {"gp": ["SMOKER"]}
+        released = lc.release(linkage, agreement(columns=columns), KEY, tmp_path / "out", on=DAY, withholding=kept)
         assert released.manifest["synthetic"] is False  # the manifest says what the numbers show
         with pytest.raises(lc.RefusedError, match="without opt-outs applied"):
-            lc.release(linkage, agreement(), KEY, tmp_path / "other", on=DAY)
+            lc.release(linkage, agreement(columns=columns), KEY, tmp_path / "other", on=DAY)
+        without_terms = agreement(columns=columns, terms=None)
         with pytest.raises(lc.RefusedError, match="states no terms"):
-            lc.release(linkage, agreement(terms=None), KEY, tmp_path / "other", on=DAY, withholding=kept)
+            lc.release(linkage, without_terms, KEY, tmp_path / "other", on=DAY, withholding=kept)
 
     def test_opt_outs_as_of_another_day_or_for_another_purpose(self, tmp_path: Path) -> None:
         linkage = linked(real=True)
