@@ -12,7 +12,6 @@ from linkcore.governance.manifest import read_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
-from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import USABLE_STATUSES
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ __all__ = [
     "check_key",
     "check_occasion",
     "check_people",
-    "key_fingerprint",
     "refuse_another_day",
     "refuse_shared_keys",
     "refuse_unless_signed_and_audited",
@@ -38,18 +36,6 @@ _TEST_SHARE: Final = 0.99
 MOST_DAYS_BACK: Final = 3
 """So many days may lie between the day of release and the time at which data of real people are released: a run that
 began on Friday can be repeated on Monday."""
-
-
-def key_fingerprint(key: Key) -> str:
-    """Return a fingerprint that two keys share only if they are the same material, whatever their ids.
-
-    Examples
-    --------
-    >>> one, other = Key.from_bytes("one", bytes(range(32))), Key.from_bytes("other", bytes(range(32)))
-    >>> key_fingerprint(one) == key_fingerprint(other)
-    True
-    """
-    return str(pseudonymise(pl.Series(["linkcore:fingerprint"]), key).item())
 
 
 def refuse_shared_keys(keys: Mapping[str, Key], *, releases: Sequence[str | Path] = ()) -> None:
@@ -75,7 +61,7 @@ def refuse_shared_keys(keys: Mapping[str, Key], *, releases: Sequence[str | Path
     """
     first: dict[str, str] = {}
     for recipient, key in keys.items():
-        other = first.setdefault(key_fingerprint(key), recipient)
+        other = first.setdefault(key.fingerprint, recipient)
         if other != recipient:
             raise RefusedError(f"{other!r} and {recipient!r} have the same key material; make one of them a new key")
     for folder in releases:
