@@ -65,7 +65,7 @@ def test_a_file_with_weak_material_is_refused(tmp_path: Path, kind: str) -> None
 def test_a_keyring_takes_no_weak_key_but_one_that_it_has_can_still_be_rotated_and_destroyed(tmp_path: Path) -> None:
     keyring = Keyring.create(tmp_path / "keys.json", PASSPHRASE, cost=14)
     weak = held(WEAK["ASCII"])
-    with pytest.raises(KeyMaterialError, match="its material is text"):
+    with pytest.raises(KeyMaterialError, match="its material"):
         keyring.add(weak, at=NOW)
     # As an earlier version left it.
     keyring._save([HeldKey(KeyVersion("a", 1, "", "", NOW, "active", NOW), weak)])

@@ -13,7 +13,13 @@ from linkcore.files import new_folder
 from linkcore.governance.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
-from linkcore.governance.releases.checks import check_day, check_key, check_occasion, check_people
+from linkcore.governance.releases.checks import (
+    check_day,
+    check_key,
+    check_occasion,
+    check_people,
+    refuse_shared_keys,
+)
 from linkcore.governance.releases.formats import FORMATS
 from linkcore.governance.releases.leaving import leaving_records
 from linkcore.governance.releases.manifest_content import describe_anonymity, describe_release, describe_withheld
@@ -119,7 +125,8 @@ def release(
     ------
     RefusedError
         If the agreement is not in force, opt-outs were not applied, data of real people would leave unsigned or
-        unaudited, the key is not the agreement's, a column identifies people, or too few persons are alike.
+        unaudited, the key is not the agreement's or another recipient's (by the audit log), a column identifies people,
+        or too few persons are alike.
     ProgrammeError
         If the agreement names a source or column that does not exist, or the day or the actor is missing.
     SourceError
@@ -144,6 +151,7 @@ def release(
     check_day(agreement, withholding, on)
     synthetic = check_people(linkage, agreement, withholding)
     check_occasion(occasion, signing_key, synthetic=synthetic or linkage.synthetic, on=on)
+    _refuse_key_of_another(agreement, key, occasion)
     leaving, quasi_identifiers = leaving_records(linkage, agreement, key, withholding), QuasiIdentifiers()
     out = Path(out)
     with new_folder(out, ours=is_of_a_release) as folder:
@@ -165,9 +173,16 @@ def release(
         if occasion is not None:
             stated = {} if on is None else {"on": str(on)}
             _record(occasion, agreement, key, tables, manifest=digest_of(folder / MANIFEST), **stated)
+            # Again: of two releases that began at the same time, the one that is recorded later finds the other.
+            _refuse_key_of_another(agreement, key, occasion)
     columns = ("source", "records", "withheld", "outside", "released")
     counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
     return Release(out, MappingProxyType(manifest), counts)
+
+
+def _refuse_key_of_another(agreement: Agreement, key: Key, occasion: "Occasion | None") -> None:
+    if occasion is not None:
+        refuse_shared_keys({agreement.recipient: key}, audit=occasion.audit)
 
 
 def _refuse_too_few_alike(agreement: Agreement, quasi_identifiers: QuasiIdentifiers) -> None:
@@ -185,6 +200,7 @@ def _record(occasion: "Occasion", agreement: Agreement, key: Key, tables: list[T
         "release",
         key,
         recipient=agreement.recipient,
+        key_fingerprint=key.fingerprint,
         sources=", ".join(agreement.columns),
         format=agreement.format,
         **stated,
