@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from linkcore.files import is_private
+from linkcore.private_folders import is_private
 
 __all__ = ["compiled"]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import linkcore
-from linkcore.files import is_private
+from linkcore.private_folders import is_private
 
 OTHER_USER = 12_345
 MODULE = """
