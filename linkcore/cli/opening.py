@@ -156,7 +156,7 @@ def keyring(arguments: argparse.Namespace, place: Path | None = None, *, may_be_
 
 
 def one_key(arguments: argparse.Namespace, name: str) -> "Key":
-    """Read one key, from its file or the keyring."""
+    """Read the one key that makes pseudonyms, from its file or the keyring."""
     from linkcore.keys.key import Key
 
     if arguments.key_file:
@@ -164,7 +164,9 @@ def one_key(arguments: argparse.Namespace, name: str) -> "Key":
             raise ProgrammeError("--key-version: a --key-file holds one version only; take --key-version away")
         return Key.read(arguments.key_file)
     opened = keyring(arguments)
-    return opened.key(name, arguments.key_version) if arguments.key_version else opened[name]
+    key = opened.key(name, arguments.key_version) if arguments.key_version else opened[name]
+    key.refuse_if_weak()
+    return key
 
 
 def held_keys(arguments: argparse.Namespace, ids: Collection[str]) -> list["Key"]:

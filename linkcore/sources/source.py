@@ -214,14 +214,13 @@ class Source:
     def _check_size(self) -> None:
         sizes = [part.size() for part in self._parts]
         self.refuse_rows(sum(rows for rows, _ in sizes))
-        self._refuse_above("max_bytes", sum(size for _, size in sizes), "bytes")
+        self._refuse_above("max_bytes", self.max_bytes, sum(size for _, size in sizes), "bytes")
 
     def refuse_rows(self, rows: int) -> None:
         """Refuse data with more rows than the source may have."""
-        self._refuse_above("max_rows", rows, "rows")
+        self._refuse_above("max_rows", self.max_rows, rows, "rows")
 
-    def _refuse_above(self, limit: str, found: int, unit: str) -> None:
-        allowed = getattr(self, limit)
+    def _refuse_above(self, limit: str, allowed: int, found: int, unit: str) -> None:
         if found > allowed:
             raise SourceError(
                 f"source {self.name!r}: its data hold {found:,} {unit}, and {limit} is {allowed:,}; check that they "
