@@ -67,6 +67,7 @@ work = "work"
 [[source]]
 name = "listed"
 data = "listed/*.parquet"
+max_rows = 100_000_000
 spine = true
 one_record_per_person = true
 columns = { nhs_number = "NHS_NUMBER", birth_date = "BIRTH_DATE" }
@@ -74,6 +75,7 @@ columns = { nhs_number = "NHS_NUMBER", birth_date = "BIRTH_DATE" }
 [[source]]
 name = "attended"
 data = "attended/*.parquet"
+max_rows = 100_000_000
 columns = { nhs_number = "NHS_NUMBER", birth_date = "BIRTH_DATE" }
 
 [[recipient]]

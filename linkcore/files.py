@@ -7,13 +7,18 @@ place. Errors in the caller's own writing pass through unchanged.
 
 import os
 import shutil
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 from linkcore.errors import ProgrammeError
 
 __all__ = ["locked", "new_file", "new_folder"]
+
+_LONGEST_WAIT: Final = 60.0  # seconds; a lock is held for the time of one small file
+_PAUSE: Final = 0.02
 
 
 def _nothing(_: Path) -> bool:
@@ -49,8 +54,10 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
         if not place.name or place.is_mount():
             raise ProgrammeError(f"{place} cannot be replaced as a whole; choose a folder inside it")
         partial, previous = (_beside(place, state) for state in ("partial", "previous"))
-    with _claimed(partial, place):
+    with _claimed(partial, place) as claimed:
         with _named_errors(place):
+            if previous.is_dir() and not previous.is_symlink():
+                _refuse_foreign(previous, previous.lstat())
             _put_back(previous, place)
             _check_replaceable(place, ours)
             for stale in (*partial.iterdir(), previous):
@@ -62,6 +69,11 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
                     path.chmod(0o700 if path.is_dir() else 0o600)
                     _flush(path)
                 _flush(partial)
+                if not _is_at(claimed, partial):
+                    raise ProgrammeError(
+                        f"{place} cannot be written: another process moved what was written for it; choose a folder "
+                        "that only you can write to"
+                    )
                 if place.exists():
                     place.rename(previous)
                 partial.rename(place)
@@ -109,7 +121,7 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
 
 @contextmanager
 def locked(folder: Path, *, optional: bool = False) -> Iterator[None]:
-    """Hold the lock of a folder; other processes that ask for it wait.
+    """Hold the lock of a folder; other processes that ask for it wait, for at most a minute.
 
     On a file system without locks this raises OSError, or goes on without one if the lock is ``optional``. Windows has
     no such locks, and there it always goes on without one.
@@ -123,34 +135,45 @@ def locked(folder: Path, *, optional: bool = False) -> Iterator[None]:
     if os.name != "posix":
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = _open_folder(folder.resolve())
     try:
-        _lock(descriptor, wait=True, optional=optional)
+        if not _lock(descriptor, wait=_LONGEST_WAIT, optional=optional):
+            raise ProgrammeError(f"{folder} is locked by another process; wait until it has ended, or end it")
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int, *, wait: bool, optional: bool) -> bool:
-    """Lock an open folder until it is closed; return False if another process holds the lock and ``wait`` is off.
+def _open_folder(folder: Path) -> int:
+    """Open a folder, and not what a link in its place leads to."""
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+
+
+def _lock(descriptor: int, *, wait: float = 0, optional: bool) -> bool:
+    """Lock an open folder until it is closed; return False if another process holds the lock for so many seconds.
 
     The lock belongs to the kernel and ends with its process, however that ends.
     """
     import fcntl
 
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems have no locks
-        if not optional:
-            raise
-    return True
+    end = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                return False
+            time.sleep(_PAUSE)
+            continue
+        except OSError:  # some network file systems have no locks
+            if not optional:
+                raise
+        return True
 
 
 @contextmanager
-def _claimed(partial: Path, place: Path) -> Iterator[None]:
-    """Hold the folder in which a run prepares its output, then remove what is left of it.
+def _claimed(partial: Path, place: Path) -> Iterator[int]:
+    """Hold the folder in which a run prepares its output, open, then remove what is left of it.
 
     A scheduler may start a second run while the first is still writing: the second is refused.
     """
@@ -159,7 +182,7 @@ def _claimed(partial: Path, place: Path) -> Iterator[None]:
     if descriptor is None:
         raise ProgrammeError(f"{place} is being written by another run; wait until that run has ended, or end it")
     try:
-        yield
+        yield descriptor
     finally:
         # After the rename, another run may already have made a folder of this name.
         if _is_at(descriptor, partial):
@@ -173,16 +196,33 @@ def _claim(partial: Path) -> int | None:
     while True:
         if not partial.is_dir() or partial.is_symlink():
             partial.unlink(missing_ok=True)
-        partial.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(partial, os.O_RDONLY)
-        if not _lock(descriptor, wait=False, optional=True):
-            os.close(descriptor)
-            return None
-        # Between opening and locking, the run that held the folder may have renamed or removed it.
-        if _is_at(descriptor, partial):
-            os.fchmod(descriptor, 0o700)
-            return descriptor
-        os.close(descriptor)
+        is_new = True
+        try:
+            partial.mkdir(mode=0o700, parents=True)
+        except FileExistsError:
+            is_new = False
+        descriptor = _open_folder(partial)
+        with ExitStack() as stack:
+            stack.callback(os.close, descriptor)
+            # Some network file systems give what a process makes to another user, so what is new is not looked at.
+            if not is_new:
+                _refuse_foreign(partial, os.fstat(descriptor))
+            if not _lock(descriptor, optional=True):
+                return None
+            # Between opening and locking, the run that held the folder may have renamed or removed it.
+            if _is_at(descriptor, partial):
+                os.fchmod(descriptor, 0o700)
+                stack.pop_all()
+                return descriptor
+
+
+def _refuse_foreign(place: Path, found: os.stat_result) -> None:
+    """Refuse what another user prepared where a run keeps its unfinished work, or can alter."""
+    if os.name == "posix" and (found.st_uid != os.geteuid() or found.st_mode & 0o022):
+        raise ProgrammeError(
+            f"{place} belongs to another user, or others can write to it: it would be taken for the work of an "
+            "earlier run; remove it, or choose another place"
+        )
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

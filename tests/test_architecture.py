@@ -18,7 +18,15 @@ ROOT = Path(linkcore.__file__).parent
 STOREYS = [
     [
         *("errors", "schema", "files", "progress", "parallel", "compiled"),
-        *("private_database", "sampling", "spreadsheets", "text_table", "xxhash_kernel"),
+        *(
+            "private_database",
+            "private_folders",
+            "private_memory",
+            "sampling",
+            "spreadsheets",
+            "text_table",
+            "xxhash_kernel",
+        ),
     ],
     ["identifiers", "synthetic"],
     ["keys"],

@@ -4,6 +4,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -246,3 +249,100 @@ class TestPlaces:
         with pytest.raises(FileNotFoundError), new_file(tmp_path / "file") as file:
             (file.parent / "nowhere" / "a").touch()
         assert names(tmp_path) == []
+
+
+OTHER_USER = 12_345
+as_root = pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users")
+
+
+@as_root
+class TestOtherUsers:
+    """Another user of the machine can write to the folder in which the output is to appear."""
+
+    @pytest.fixture
+    def shared(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder).chmod(0o1777)
+            yield Path(folder)
+
+    @pytest.mark.parametrize("made", ["owned", "writable", "link"])
+    def test_a_folder_that_another_user_prepared_is_not_written_to(self, shared: Path, made: str) -> None:
+        partial = shared / ".out.partial"
+        as_other_user(f"os.mkdir({str(partial)!r}, 0o777)")
+        if made == "writable":
+            os.chown(partial, 0, 0)
+            partial.chmod(0o777)
+        elif made == "link":
+            partial.rmdir()
+            as_other_user(f"os.mkdir({str(shared / 'theirs')!r}); os.symlink('theirs', {str(partial)!r})")
+        if made == "link":  # it is removed, and what it leads to is left alone
+            with new_folder(shared / "out") as folder:
+                assert folder.stat().st_uid == 0
+            assert names(shared) == ["out", "theirs"]
+            return
+        says = r"\.out\.partial belongs to another user, or others can write to it: .*; remove it"
+        with pytest.raises(ProgrammeError, match=says), new_folder(shared / "out"):
+            pytest.fail("the work began")
+        assert not (shared / "out").exists()
+
+    def test_a_lock_of_another_user_does_not_look_like_a_run(self, shared: Path) -> None:
+        partial = shared / ".out.partial"
+        lock = f"os.mkdir({str(partial)!r}); fcntl.flock(os.open({str(partial)!r}, os.O_RDONLY), fcntl.LOCK_EX)"
+        with (
+            kept_by_other_user(lock),
+            pytest.raises(ProgrammeError, match="another user"),
+            new_folder(shared / "out"),
+        ):
+            pytest.fail("the work began")
+
+    def test_an_earlier_output_that_another_user_made_up_is_not_put_back(self, shared: Path) -> None:
+        previous = shared / ".out.previous"
+        as_other_user(f"os.mkdir({str(previous)!r}); open({str(previous / 'old')!r}, 'w').close()")
+        with pytest.raises(ProgrammeError, match=r"\.out\.previous.*another user"), new_folder(shared / "out"):
+            pytest.fail("the work began")
+        assert names(shared) == [".out.previous", ".out.previous/old"]
+
+    def test_a_folder_that_takes_the_place_of_the_output_is_not_passed_off_as_it(self, shared: Path) -> None:
+        shared.chmod(0o777)  # without the sticky bit, others can rename what is not theirs
+
+        def take(folder: Path) -> None:
+            as_other_user(f"os.rename({str(folder)!r}, {str(shared / 'taken')!r}); os.mkdir({str(folder)!r})")
+
+        with pytest.raises(ProgrammeError, match="another process moved"), new_folder(shared / "out") as folder:
+            take(folder)
+        assert not (shared / "out").exists()
+
+    def test_a_lock_that_another_process_keeps_ends_the_waiting(
+        self, shared: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Whoever can read a folder can lock it."""
+        monkeypatch.setattr(files, "_LONGEST_WAIT", 0.2)
+        lock = f"fcntl.flock(os.open({str(shared)!r}, os.O_RDONLY), fcntl.LOCK_EX)"
+        with (
+            kept_by_other_user(lock),
+            pytest.raises(ProgrammeError, match="is locked by another process"),
+            files.locked(shared),
+        ):
+            pytest.fail("the lock was not held")
+        with files.locked(shared):
+            pass
+
+
+BEGIN = f"import fcntl, os, time; os.setgid({OTHER_USER}); os.setuid({OTHER_USER}); os.umask(0); "
+
+
+def as_other_user(program: str) -> None:
+    subprocess.run([sys.executable, "-c", BEGIN + program], check=True)
+
+
+@contextmanager
+def kept_by_other_user(program: str) -> Iterator[None]:
+    """Run a program as another user, and keep its process until the block ends."""
+    waits = "; print(flush=True); time.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", BEGIN + program + waits], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.kill()

@@ -13,6 +13,7 @@ from importlib.metadata import version
 
 from linkcore.cli import auditing, destruction, exits, keys, linking, objecting, pseudonymising, releasing, reviewing
 from linkcore.errors import LinkcoreError
+from linkcore.private_memory import close_memory
 
 __all__ = ["main"]
 
@@ -20,6 +21,8 @@ __all__ = ["main"]
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command, and return its exit code."""
     arguments = _parser().parse_args(argv)
+    # For every command: those without keys hold identifiers.
+    close_memory()
     try:
         arguments.run(arguments)
     except LinkcoreError as error:

@@ -31,6 +31,15 @@ def add(commands: "Commands") -> None:
     imported.add_argument(
         "--encoding", choices=["hex", "base64", "binary"], required=True, help="encoding of this file"
     )
+    imported.add_argument(
+        "--apart-from",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="KEYRING",
+        help="keyring that must not have the key either; its passphrase is asked for next; can be given several times",
+    )
+    new.set_defaults(apart_from=())
     for parser in (new, imported):
         parser.add_argument("--purpose", default="", help="what the key is for")
         parser.add_argument("--recipient", default="", help="who receives the pseudonyms made under the key")
@@ -85,8 +94,9 @@ def _import(arguments: argparse.Namespace) -> None:
 
 def _add(arguments: argparse.Namespace, key: "Key", action: str) -> None:
     opened = keyring(arguments, may_be_new=True)
+    others = [keyring(arguments, place) for place in arguments.apart_from]
     record(arguments, action, key, purpose=arguments.purpose, recipient=arguments.recipient)
-    opened.add(key, at=now(), purpose=arguments.purpose, recipient=arguments.recipient)
+    opened.add(key, at=now(), purpose=arguments.purpose, recipient=arguments.recipient, apart_from=others)
     print(
         f"key {key.id}: {arguments.keyring} (without this file and its passphrase the key is lost: keep a copy of both)"
     )

@@ -144,18 +144,19 @@ def record(arguments: argparse.Namespace, action: str, key: "Key | None" = None,
 # --- Keys ------------------------------------------------------------------------------------------------------------
 
 
-def keyring(arguments: argparse.Namespace, *, may_be_new: bool = False) -> "Keyring":
-    """Open the keyring."""
+def keyring(arguments: argparse.Namespace, place: Path | None = None, *, may_be_new: bool = False) -> "Keyring":
+    """Open the keyring, or another one that the arguments name."""
     from linkcore.keys.keyring import Keyring
     from linkcore.keys.passphrase import read_passphrase
 
-    is_new = may_be_new and not arguments.keyring.exists()
-    passphrase = read_passphrase(f"the keyring {arguments.keyring}", descriptor=arguments.passphrase_fd, twice=is_new)
-    return (Keyring.create if is_new else Keyring.open)(arguments.keyring, passphrase.reveal())
+    place = place or arguments.keyring
+    is_new = may_be_new and not place.exists()
+    passphrase = read_passphrase(f"the keyring {place}", descriptor=arguments.passphrase_fd, twice=is_new)
+    return (Keyring.create if is_new else Keyring.open)(place, passphrase.reveal())
 
 
 def one_key(arguments: argparse.Namespace, name: str) -> "Key":
-    """Read one key, from its file or the keyring."""
+    """Read the one key that makes pseudonyms, from its file or the keyring."""
     from linkcore.keys.key import Key
 
     if arguments.key_file:
@@ -163,7 +164,9 @@ def one_key(arguments: argparse.Namespace, name: str) -> "Key":
             raise ProgrammeError("--key-version: a --key-file holds one version only; take --key-version away")
         return Key.read(arguments.key_file)
     opened = keyring(arguments)
-    return opened.key(name, arguments.key_version) if arguments.key_version else opened[name]
+    key = opened.key(name, arguments.key_version) if arguments.key_version else opened[name]
+    key.refuse_if_weak()
+    return key
 
 
 def held_keys(arguments: argparse.Namespace, ids: Collection[str]) -> list["Key"]:

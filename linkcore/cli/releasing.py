@@ -112,7 +112,11 @@ def _release(arguments: argparse.Namespace) -> None:
     if agreement.terms is not None:
         agreement.terms.refuse_unless_in_force(agreement.recipient, arguments.on)
     key = one_key(arguments, agreement.key)
-    refuse_shared_keys({agreement.recipient: key}, releases=arguments.apart_from)
+    refuse_shared_keys(
+        {agreement.recipient: key},
+        releases=arguments.apart_from,
+        audit=None if releasing is None else releasing.audit,
+    )
     linkage = linkage_of(programme, on=arguments.on)
     released = release(
         linkage,

@@ -21,6 +21,7 @@ from linkcore.errors import KeyMaterialError, LinkcoreError, ProgrammeError
 from linkcore.files import new_file
 from linkcore.keys import sha256
 from linkcore.keys.secret import Hidden, Secret, read_private
+from linkcore.keys.weak_material import weakness
 
 __all__ = ["Key", "midstates"]
 
@@ -108,7 +109,7 @@ class Key(Hidden):
         id : str
             Name of the key.
         material : bytes
-            At least 32 random bytes. A passphrase is not random and must not be used.
+            At least 32 random bytes. Text, such as a passphrase, is not random.
         version : int
             Version of the key, from 1 up.
 
@@ -123,12 +124,15 @@ class Key(Hidden):
             The id is not 1 to 64 letters, digits and ``. _ @ -``, the version is not a whole number above 0, or the
             material is not bytes.
         KeyMaterialError
-            The material is shorter than 32 bytes.
+            The material is shorter than 32 bytes, or surely not random: text, padded, repeated or counting.
 
         Examples
         --------
-        >>> Key.from_bytes("supplier", bytes(range(32)))
+        >>> Key.from_bytes("supplier", secrets.token_bytes(32))
         Key('supplier')
+        >>> Key.from_bytes("supplier", b"a passphrase of more than 32 letters")
+        Traceback (most recent call last):
+        linkcore.errors.KeyMaterialError: key 'supplier': its material is text: make a random key, as Key.generate ...
         """
         kind = type(material).__name__
         try:
@@ -138,7 +142,9 @@ class Key(Hidden):
         del material  # a traceback may show what a frame holds
         if hidden is None:
             raise ProgrammeError(f"key {id!r}: the material must be bytes, not {kind}")
-        return cls._build(id, hidden, version)
+        key = cls._build(id, hidden, version)
+        key.refuse_if_weak()
+        return key
 
     @classmethod
     def _build(cls, id: str, material: Secret[bytes], version: int = 1) -> Self:  # noqa: A002
@@ -174,7 +180,8 @@ class Key(Hidden):
         Raises
         ------
         KeyMaterialError
-            There is no such file, other users may read or write it, or it is truncated or altered.
+            There is no such file, other users may read or write it, it is truncated or altered, or its material is
+            surely not random.
 
         Examples
         --------
@@ -188,6 +195,7 @@ class Key(Hidden):
         key = cls._parse(read_private(path, "key file"))
         if key is None:
             raise KeyMaterialError(f"the key file {os.fspath(path)} is truncated or altered: restore it from a copy")
+        key.refuse_if_weak()
         return key
 
     @classmethod
@@ -237,8 +245,8 @@ class Key(Hidden):
         ProgrammeError
             The id, the version or the encoding is not one of those that are allowed.
         KeyMaterialError
-            There is no such file, other users may read or write it, it is not in this encoding, or it holds fewer than
-            32 bytes of material.
+            There is no such file, other users may read or write it, it is not in this encoding, it holds fewer than 32
+            bytes of material, or the material is surely not random.
 
         Examples
         --------
@@ -247,7 +255,7 @@ class Key(Hidden):
         >>> with TemporaryDirectory() as folder:
         ...     file = Path(folder, "supplier.hex")
         ...     file.touch(mode=0o600)
-        ...     _ = file.write_text(bytes(range(32)).hex())
+        ...     _ = file.write_text(secrets.token_hex(32))
         ...     Key.read_raw("supplier", file, encoding="hex")
         Key('supplier')
         """
@@ -256,7 +264,9 @@ class Key(Hidden):
         material = _decoded(read_private(path, "key file"), encoding)
         if material is None:
             raise KeyMaterialError(f"the key file {os.fspath(path)} is not {encoding}: give the encoding that it is in")
-        return cls._build(id, material, version)
+        key = cls._build(id, material, version)
+        key.refuse_if_weak()
+        return key
 
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the key, unencrypted, to a new file that only its owner may read (mode 0600).
@@ -293,6 +303,33 @@ class Key(Hidden):
                 Key.read(file)
         except OSError as error:
             raise KeyMaterialError(f"the key file {target} cannot be written: {error.strerror}") from None
+
+    @property
+    def fingerprint(self) -> str:
+        """32 hex digits that two keys share only if they make the same pseudonyms, whatever their ids.
+
+        It is a pseudonym under the key, of a text that is nobody's, so it tells no more about the key than any other
+        pseudonym does. Who has it can only try whole keys one by one, and there are 2 to the power of 256.
+        """
+        return hmac.digest(self._material.reveal(), b"linkcore:fingerprint", "sha256")[:16].hex()
+
+    def refuse_if_weak(self) -> None:
+        """Refuse a key whose material is surely not random; keyrings that earlier versions wrote may hold one.
+
+        Raises
+        ------
+        KeyMaterialError
+            The material is text, padded, repeated or counting.
+
+        Examples
+        --------
+        >>> Key.generate("optum-2026").refuse_if_weak()
+        """
+        weak = weakness(self._material)
+        if weak is not None:
+            raise KeyMaterialError(
+                f"key {self.id!r}: its material {weak}: make a random key, as Key.generate and `keys new` do"
+            )
 
     def _content(self) -> bytes:
         return json.dumps(

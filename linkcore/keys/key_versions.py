@@ -117,4 +117,5 @@ def _entry(entry: Secret[dict[str, Any]]) -> tuple[KeyVersion, Key | None]:
     )
     if material.reveal() is None:
         return about, None
-    return about, Key.from_bytes(about.id, bytes.fromhex(material.reveal()), version=about.version)
+    # Weak material is not refused here: a keyring with such a key has to open, so that the key can be replaced.
+    return about, Key._build(about.id, Secret(bytes.fromhex(material.reveal())), about.version)

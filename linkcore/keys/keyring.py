@@ -284,8 +284,19 @@ class Keyring(Hidden):
         """
         return self.add(Key.generate(id), at=at, purpose=purpose, recipient=recipient)
 
-    def add(self, key: Key, *, at: datetime, purpose: str = "", recipient: str = "") -> Key:
+    def add(
+        self,
+        key: Key,
+        *,
+        at: datetime,
+        purpose: str = "",
+        recipient: str = "",
+        apart_from: Sequence["Keyring"] = (),
+    ) -> Key:
         """Add a key that already exists, from `Key.read` or `Key.read_raw`.
+
+        Pseudonyms under the same material can be joined, whatever the keys are called. So material that the keyring has
+        is refused.
 
         Parameters
         ----------
@@ -297,6 +308,8 @@ class Keyring(Hidden):
             Purpose of the key; one line.
         recipient : str
             Recipient of the data that are pseudonymised under it; one line.
+        apart_from : sequence of Keyring
+            Other keyrings that must not have the material either.
 
         Returns
         -------
@@ -308,13 +321,26 @@ class Keyring(Hidden):
         ProgrammeError
             The time has no time zone, or a text is longer than one line.
         KeyMaterialError
-            The keyring has such a key, or the file cannot be written.
+            The keyring has such a key, one of the keyrings has its material, the material is surely not random, or the
+            file cannot be written.
         """
         if key.id in self:
             raise KeyMaterialError(f"the keyring {self.path} has a key {key.id!r}: rotate it, or choose another id")
+        key.refuse_if_weak()
+        for keyring in (self, *apart_from):
+            keyring._refuse_same_material(key)
         about = KeyVersion(key.id, key.version, purpose, recipient, at, "active", at)
         self._save([*self._held, HeldKey(about, key)])
         return key
+
+    def _refuse_same_material(self, key: Key) -> None:
+        for about, other in self._held:
+            if other is not None and other.fingerprint == key.fingerprint:
+                raise KeyMaterialError(
+                    f"key {key.id!r} has the same material as key {about.id!r} version {about.version} of {self.path}, "
+                    "and pseudonyms under the two could be joined: use that key if its recipient is the same, or else "
+                    "make another"
+                )
 
     def rotate(self, id: str, *, at: datetime) -> Key:  # noqa: A002
         """Make the next version of a key, and retire the active one.

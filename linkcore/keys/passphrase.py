@@ -18,6 +18,8 @@ descriptor."""
 def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = False) -> Secret[str]:
     r"""Read a passphrase from a file descriptor if one is given, else from the environment, else from the terminal.
 
+    Each call reads one line of the descriptor, so it can hold the passphrases of several keyrings.
+
     Examples
     --------
     >>> reading, writing = os.pipe()
@@ -27,7 +29,7 @@ def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = F
     <Secret>
     """
     if descriptor is not None:
-        return _first_line(descriptor)
+        return _next_line(descriptor)
     if VARIABLE in os.environ:
         return Secret(os.environ[VARIABLE])
     if not sys.stdin.isatty():
@@ -38,9 +40,10 @@ def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = F
     return passphrase
 
 
-def _first_line(descriptor: int) -> Secret[str]:
+def _next_line(descriptor: int) -> Secret[str]:
     try:
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
+        # Without a buffer, nothing beyond the line is read.
+        with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
             line = Secret(file.readline().rstrip(b"\r\n"))
         return Secret(line.reveal().decode())
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.keys.key import Key
+from linkcore.keys.secret import Secret
 from linkcore.linkage.enough_identifiers import new_person_or_unlinked
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import FURTHER, METHOD, PERSONS
@@ -144,4 +145,5 @@ def tokens(records: Records, record_ids: pl.Series) -> pl.Series:
     if names.len() <= _FEW:
         digests = (hmac.digest(_PUBLIC, name.encode(), "sha256") for name in names)
         return pl.Series(names.name, [digest[:16].hex() for digest in digests], pl.String)
-    return pseudonymise(names, Key.from_bytes("person-token", _PUBLIC))
+    # Not from_bytes, which refuses text: this key keeps nothing secret.
+    return pseudonymise(names, Key._build("person-token", Secret(_PUBLIC)))

@@ -189,7 +189,7 @@ def run_programme(
     refuse_another_day(on, occasion, synthetic=programme.programme.synthetic)
     agreements = programme.agreements()
     own_keys = {agreement.recipient: _own_key(keys, agreement) for agreement in agreements}
-    refuse_shared_keys(own_keys)
+    refuse_shared_keys(own_keys, audit=None if occasion is None else occasion.audit)
     if occasion is not None:
         occasion.record("programme_run", programme=programme.programme.name, on=str(on), recipients=len(agreements))
     refused = _not_in_force(agreements, on)

@@ -20,7 +20,7 @@ from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, Opt
 from linkcore.linkage.settings import Check, EngineName
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import USABLE_STATUSES
-from linkcore.sources.source import FurtherKind
+from linkcore.sources.source import MAX_BYTES, MAX_ROWS, FurtherKind
 
 __all__ = ["AboutTable", "DestructionTable", "LinkageTable", "NumbersTable", "OptOutsTable", "RecipientTable"]
 __all__ += ["AuditTable", "SensitiveTable", "SourceTable", "Table", "TwoStage"]
@@ -113,6 +113,8 @@ class SourceTable(Table):
     attributes: dict[str, str] | None = None
     events: dict[str, str] | None = None
     stage_one: TwoStage | None = None
+    max_rows: int = MAX_ROWS
+    max_bytes: int = MAX_BYTES
 
 
 class ExemptionTable(Table):

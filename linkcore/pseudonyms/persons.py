@@ -62,9 +62,11 @@ def pseudonym_mapping(persons: pl.DataFrame | pl.LazyFrame, old: Key, new: Key) 
     Examples
     --------
     >>> persons = pl.DataFrame({"nhs_number": [9434765919], "token": [None]}, schema_overrides={"token": pl.String})
-    >>> old, new = Key.from_bytes("a", bytes(range(32))), Key.from_bytes("a", bytes(range(1, 33)), version=2)
+    >>> import hashlib
+    >>> old = Key.from_bytes("a", hashlib.sha256(b"example").digest())
+    >>> new = Key.from_bytes("a", hashlib.sha256(b"next").digest(), version=2)
     >>> pseudonym_mapping(persons, old, new).row(0, named=True)
-    {'old': 'dd5c602eeb31d60c7c0d662c897231dd', 'new': 'e6c78fe3b5d1f0759f7fdfb29484476f'}
+    {'old': '281d3885abc35f77b3953572ce915c1d', 'new': '1c4e61f4653477319208c2aa5cf19678'}
     """
     lazy = persons.lazy()
     missing = {"nhs_number", "token"} - set(lazy.collect_schema().names())

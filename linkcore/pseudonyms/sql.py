@@ -42,11 +42,13 @@ def register_duckdb(
 
     Examples
     --------
+    >>> import hashlib
     >>> import duckdb
+    >>> key = Key.from_bytes("example", hashlib.sha256(b"example").digest())
     >>> with duckdb.connect() as connection:
-    ...     register_duckdb(connection, Key.from_bytes("example", bytes(range(32))))
+    ...     register_duckdb(connection, key)
     ...     connection.sql("SELECT pseudonymise('9434765919')").fetchall()
-    [('dd5c602eeb31d60c7c0d662c897231dd',)]
+    [('281d3885abc35f77b3953572ce915c1d',)]
     """
     # DuckDB evaluates the annotations of the function, so these modules must be here.
     import duckdb

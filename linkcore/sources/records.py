@@ -109,6 +109,8 @@ def standardise(
             .select(*_record_columns(source, usable), *_statuses(source), _HASH)
         )
         frame = collected(query, work)
+        # Of a query, and of several CSV files together, the number of rows is known only now.
+        source.refuse_rows(frame.height)
     statuses = [name for name in frame.columns if name.startswith((_STATUS, _WHOLE))]
     set_aside = _count(source.name, frame.select(statuses))
     ordered = _in_order(source, frame.drop(statuses), work)

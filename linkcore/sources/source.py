@@ -19,7 +19,7 @@ from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
 from linkcore.sources.formats.frames import Frame
 from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known, open_file
 
-__all__ = ["EVENTS", "FurtherKind", "Source"]
+__all__ = ["EVENTS", "MAX_BYTES", "MAX_ROWS", "FurtherKind", "Source"]
 
 FurtherKind = Literal["exact", "text", "number", "date"]
 """How the fallback compares a further identifier."""
@@ -27,6 +27,12 @@ FurtherKind = Literal["exact", "text", "number", "date"]
 EVENTS: Final = ("start", "end", "days", "death", "diagnosis")
 """What a source's payload may say about events: the first and the last day of the activity, its number of days (where
 there is no last day), the day on which the person died, and an ICD-10 code."""
+
+MAX_ROWS: Final = 20_000_000
+"""Most rows of a source unless it states another limit: sixteen for each person of an ICS."""
+
+MAX_BYTES: Final = 30_000_000_000
+"""Most bytes of a source, unpacked, unless it states another limit."""
 
 # What the fallback compares. A number or a local identifier that says nothing about the person is not mapped at all.
 _DEMOGRAPHIC: Final = frozenset(IDENTIFIERS) - {"nhs_number", "local_patient_id"}
@@ -93,13 +99,19 @@ class Source:
     stage_one : StageOne, optional
         How stage-1 codes are written, if the column mapped to ``nhs_number`` holds these instead of NHS Numbers. Then
         every source that is linked with it must hold stage-1 codes too.
+    max_rows : int
+        Most rows of the source, of all its files together. A file of some kilobytes can hold millions of rows: more
+        are refused, before they are read if the format states how many there are, else while they are read.
+    max_bytes : int
+        Most bytes of its files: unpacked for Parquet, as they are on the disk for CSV and Arrow IPC.
 
     Raises
     ------
     ProgrammeError
         A parameter has a value that it cannot have, or two parameters contradict each other.
     SourceError
-        There is no such file, it cannot be read, or a column that is named here is missing from it.
+        There is no such file, it cannot be read, a column that is named here is missing from it, or it is larger than
+        the source may be.
 
     Examples
     --------
@@ -125,6 +137,8 @@ class Source:
     separator: str = ","
     day_first: bool = True
     stage_one: StageOne | None = None
+    max_rows: int = MAX_ROWS
+    max_bytes: int = MAX_BYTES
 
     def __post_init__(self) -> None:
         for mapping in ("columns", "further", "attributes", "events"):
@@ -135,6 +149,7 @@ class Source:
         self._check_mappings()
         self._check_reading()
         self._check_columns()
+        self._check_size()
 
     def _check_name(self) -> None:
         if not _NAME.fullmatch(self.name):
@@ -184,6 +199,9 @@ class Source:
                 f"{', '.join(name for name in IDENTIFIERS if name in _DEMOGRAPHIC)}"
             )
         object.__setattr__(self, "not_compared", tuple(self.not_compared))
+        for limit in ("max_rows", "max_bytes"):
+            if type(getattr(self, limit)) is not int or getattr(self, limit) < 1:
+                raise ProgrammeError(f"source {self.name!r}: {limit} must be a whole number above 0")
         if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '"\r\n\0':
             raise ProgrammeError(
                 f"source {self.name!r}: separator must be one ASCII character, but no quotation mark and no line end"
@@ -191,6 +209,22 @@ class Source:
         if not _is_text_encoding(self.encoding):
             raise ProgrammeError(
                 f"source {self.name!r}: unknown encoding {self.encoding!r}; try 'utf-8' or 'windows-1252'"
+            )
+
+    def _check_size(self) -> None:
+        sizes = [part.size() for part in self._parts]
+        self.refuse_rows(sum(rows for rows, _ in sizes))
+        self._refuse_above("max_bytes", self.max_bytes, sum(size for _, size in sizes), "bytes")
+
+    def refuse_rows(self, rows: int) -> None:
+        """Refuse data with more rows than the source may have."""
+        self._refuse_above("max_rows", self.max_rows, rows, "rows")
+
+    def _refuse_above(self, limit: str, allowed: int, found: int, unit: str) -> None:
+        if found > allowed:
+            raise SourceError(
+                f"source {self.name!r}: its data hold {found:,} {unit}, and {limit} is {allowed:,}; check that they "
+                f"are the right data, and raise {limit} if they are"
             )
 
     def _check_columns(self) -> None:
@@ -247,7 +281,8 @@ class Source:
         if not self.files:
             return (Frame(self.name, self.data),)
         return tuple(
-            open_file(self.name, file, encoding=self.encoding, separator=self.separator) for file in self.files
+            open_file(self.name, file, encoding=self.encoding, separator=self.separator, max_rows=self.max_rows)
+            for file in self.files
         )
 
     @cached_property

@@ -1,6 +1,8 @@
 """The commands on keys: the life of a key, what the audit log records, and that no key is ever shown."""
 
 import base64
+import hashlib
+import os
 import stat
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from linkcore.cli.opening import now
 from tests.cli.commands import DAY, PASSPHRASE, done, lines, process, run
 from tests.pseudonyms.traces import shows
 
-MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
+MATERIAL = hashlib.sha384(b"material that nobody shall see").digest()[:36]
 
 
 @pytest.fixture
@@ -37,6 +39,26 @@ def test_a_key_that_somebody_else_made_is_imported(tmp_path: Path) -> None:
     assert "remove the file" in said
     assert lc.Keyring.open(place, PASSPHRASE)["optum-2026"]._material.reveal() == MATERIAL
     assert place.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_key_that_this_or_another_keyring_has_is_not_imported_again(keyring: Path, tmp_path: Path) -> None:
+    raw, other = tmp_path / "raw.key", tmp_path / "keys" / "other.keys"
+    raw.touch(mode=0o600)
+    raw.write_text(MATERIAL.hex())
+    command = ("keys", "import", "another-2026", "--file", raw, "--encoding", "hex", "--keyring")
+    again = run(*command, keyring, passphrase=PASSPHRASE)
+    assert again.returncode == 4
+    assert "has the same material as key 'optum-2026' version 1" in again.stderr
+    lc.Keyring.create(other, "a passphrase of its own", cost=14)
+    reading, writing = os.pipe()
+    os.write(writing, f"a passphrase of its own\n{PASSPHRASE}\n".encode())
+    os.close(writing)
+    apart = run(*command, other, "--apart-from", keyring, "--passphrase-fd", reading)
+    os.close(reading)
+    assert apart.returncode == 4
+    assert f"has the same material as key 'optum-2026' version 1 of {keyring}" in apart.stderr
+    assert not list(lc.Keyring.open(other, "a passphrase of its own"))
+    assert not shows(again.stderr + apart.stderr, MATERIAL)
 
 
 def test_a_key_is_made_rotated_retired_and_destroyed(keyring: Path, tmp_path: Path) -> None:

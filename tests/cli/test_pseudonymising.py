@@ -7,6 +7,8 @@ import pytest
 
 import linkcore as lc
 from linkcore.cli.opening import now
+from linkcore.keys.key_versions import HeldKey, KeyVersion
+from linkcore.keys.secret import Secret
 from tests.cli.commands import PASSPHRASE, PEOPLE, done, lines, run
 
 
@@ -43,6 +45,17 @@ def test_the_use_of_a_key_is_recorded_if_an_audit_log_is_given(extract: Path, ke
     done(*arguments, "--actor", "a supplier")
     (line,) = lines(log)
     assert (line["action"], line["actor"], line["key"]) == ("pseudonymisation", "a supplier", "mine")
+
+
+def test_nothing_is_pseudonymised_under_a_weak_key_that_an_old_keyring_holds(extract: Path, tmp_path: Path) -> None:
+    keyring = lc.Keyring.create(tmp_path / "team.keys", PASSPHRASE, cost=14)
+    weak = lc.Key._build("old", Secret(bytes(range(32))))
+    keyring._save([HeldKey(KeyVersion("old", 1, "", "", now(), "active", now()), weak)])
+    out = tmp_path / "out.parquet"
+    command = ("pseudonymise", extract, "--column", "NHS", "--out", out, "--keyring", keyring.path, "--key", "old")
+    refused = run(*command, passphrase=PASSPHRASE)
+    assert (refused.returncode, "key 'old': its material counts" in refused.stderr) == (4, True)
+    assert not out.exists()
 
 
 def test_pseudonymise_with_a_version_of_a_key_in_a_keyring(extract: Path, key_file: Path, tmp_path: Path) -> None:

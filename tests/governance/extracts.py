@@ -2,6 +2,7 @@
 
 import contextlib
 import datetime as dt
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from linkcore.governance.withholding.withholding import Withholding
 from linkcore.keys.signing import SigningKey
 from tests.naive_linkage import ten_digits
 
-MATERIAL = bytes(range(32))
+MATERIAL = hashlib.sha256(b"a key of the tests").digest()
 KEY = lc.Key.from_bytes("partner-2026", MATERIAL)
 OTHER = lc.Key.from_bytes("other-2026", MATERIAL[::-1])
 PEOPLE = 24

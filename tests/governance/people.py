@@ -1,5 +1,6 @@
 """A few people with test numbers at two practices and a hospital, and their pseudonyms by the standard library."""
 
+import hashlib
 import hmac
 from datetime import UTC, datetime
 
@@ -7,7 +8,7 @@ import polars as pl
 
 import linkcore as lc
 
-MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
+MATERIAL = hashlib.sha384(b"material that nobody shall see").digest()[:36]
 KEY = lc.Key.from_bytes("partner-2026", MATERIAL)
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 

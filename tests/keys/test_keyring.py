@@ -1,5 +1,6 @@
 """Keyrings hold versions of keys, encrypted and private; destroyed keys are gone from the file."""
 
+import hashlib
 import json
 import multiprocessing
 import pickle
@@ -20,7 +21,7 @@ from linkcore.pseudonyms.pseudonymise import pseudonymise
 from tests.pseudonyms.traces import report, shows
 
 PASSPHRASE = "correct horse battery staple"
-MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
+MATERIAL = hashlib.sha384(b"material that nobody shall see").digest()[:36]
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
 LATER = NOW + timedelta(days=30)
 
@@ -81,7 +82,7 @@ def test_a_keyring_shows_only_its_path(keyring: Keyring) -> None:
 
 def test_a_wrong_passphrase_is_refused_and_not_shown(keyring: Keyring) -> None:
     with pytest.raises(KeyMaterialError, match=r"keys\.json does not open: the passphrase is wrong") as caught:
-        Keyring.open(keyring.path, MATERIAL.decode())
+        Keyring.open(keyring.path, MATERIAL.hex())
     assert not shows(report(caught.value), MATERIAL)
 
 
@@ -259,3 +260,38 @@ def test_times_are_kept_in_utc_and_one_without_a_zone_is_refused(keyring: Keyrin
     with pytest.raises(ProgrammeError, match="one line"):
         keyring.new("two-lines", at=NOW, purpose="a\nb")
     assert list(reopened(keyring)) == ["optum-2026", "summer"]
+
+
+# --- One material, one key -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("disguise", [b"", b"\0", bytes(7)], ids=["the same", "a zero more", "seven zeros more"])
+def test_material_that_the_keyring_has_is_refused_under_any_name(keyring: Keyring, disguise: bytes) -> None:
+    """HMAC fills a key up with zeros, so zeros at its end change nothing."""
+    before = keyring.path.read_bytes()
+    for status in ("active", "retired"):
+        with pytest.raises(KeyMaterialError, match="has the same material as key 'optum-2026' version 1 of") as caught:
+            keyring.add(same_material("another-2026", disguise), at=NOW, recipient="Another")
+        assert not shows(report(caught.value), MATERIAL)
+        if status == "active":
+            assert keyring.path.read_bytes() == before
+            keyring.rotate("optum-2026", at=LATER)
+
+
+def test_a_digest_that_hmac_makes_of_a_long_key_is_the_same_material(keyring: Keyring) -> None:
+    long = hashlib.shake_256(b"long").digest(65)
+    keyring.add(Key.from_bytes("long", long), at=NOW)
+    with pytest.raises(KeyMaterialError, match="has the same material as key 'long' version 1"):
+        keyring.add(Key.from_bytes("short", hashlib.sha256(long).digest()), at=NOW)
+
+
+def test_material_of_another_keyring_that_is_shown_is_refused(keyring: Keyring, tmp_path: Path) -> None:
+    other = Keyring.create(tmp_path / "other.json", PASSPHRASE, cost=14)
+    with pytest.raises(KeyMaterialError, match=r"has the same material as key 'optum-2026' version 1 of .*keys\.json"):
+        other.add(same_material("another-2026"), at=NOW, apart_from=[keyring])
+    assert list(other) == []
+    other.add(Key.generate("another-2026"), at=NOW, apart_from=[keyring])
+
+
+def same_material(id: str, disguise: bytes = b"") -> Key:  # noqa: A002
+    return Key._build(id, Secret(MATERIAL + disguise))

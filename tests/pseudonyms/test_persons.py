@@ -1,5 +1,6 @@
 """Change pseudonyms from one key to another: the persons stay the same, and no number and no order is revealed."""
 
+import hashlib
 import hmac
 
 import polars as pl
@@ -13,7 +14,8 @@ from linkcore.keys.key import Key
 from linkcore.pseudonyms.persons import person_name, pseudonym_mapping, repseudonymise
 from linkcore.schema import PERSONS
 
-OLD_MATERIAL, NEW_MATERIAL = bytes(range(40)), bytes(range(50, 90))
+OLD_MATERIAL = hashlib.sha384(b"another key of the tests").digest()[:40]
+NEW_MATERIAL = hashlib.sha384(b"a third key of the tests").digest()[:40]
 OLD, NEW = Key.from_bytes("optum-2026", OLD_MATERIAL), Key.from_bytes("optum-2026", NEW_MATERIAL, version=2)
 NAMES = ["9434765919", "0000000001", "linkcore:person:00ff", "9000000009"]
 FRAME = pl.DataFrame(

@@ -1,5 +1,6 @@
 """`pseudonymise` gives the results of `hmac` everywhere in Polars, and never shows the key."""
 
+import hashlib
 import io
 import pickle
 import traceback
@@ -20,8 +21,8 @@ from linkcore.pseudonyms.pseudonymise import pseudonymise
 from tests.pseudonyms import traces
 from tests.pseudonyms.reference import pseudonym
 
-MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
-OTHER = bytes(range(40))
+MATERIAL = hashlib.sha384(b"material that nobody shall see").digest()[:36]
+OTHER = hashlib.sha384(b"another key of the tests").digest()[:40]
 KEY, SECOND = Key.from_bytes("first", MATERIAL), Key.from_bytes("second", OTHER)
 
 VALUES = [

@@ -1,5 +1,6 @@
 """DuckDB makes the same pseudonyms, and its catalogue, plans, errors and files hold no key."""
 
+import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,8 @@ from linkcore.pseudonyms.sql import register_duckdb
 from tests.pseudonyms.reference import pseudonym
 from tests.pseudonyms.traces import report, shows
 
-MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
-OTHER = bytes(range(40))
+MATERIAL = hashlib.sha384(b"material that nobody shall see").digest()[:36]
+OTHER = hashlib.sha384(b"another key of the tests").digest()[:40]
 KEY, SECOND = Key.from_bytes("first", MATERIAL), Key.from_bytes("second", OTHER)
 VALUES = ["9434765919", None, "", "é" * 7, "x" * 300, "9434765919"]
 

@@ -1,5 +1,6 @@
 """Sources with stage-1 codes: they link as their NHS Numbers would, hold no number, and never mix with numbers."""
 
+import hashlib
 import hmac
 
 import polars as pl
@@ -10,8 +11,10 @@ from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.stage_one import StageOne
 from tests.governance.extracts import PEOPLE, linked, spine, stays
 
-SUPPLIERS = lc.Key.from_bytes("suppliers", bytes(range(1, 33)))
-TEAM = lc.Key.from_bytes("partner", bytes(range(2, 34)))
+ONE = hashlib.sha256(b"another key of the tests").digest()
+TWO = hashlib.sha256(b"a third key of the tests").digest()
+SUPPLIERS = lc.Key.from_bytes("suppliers", ONE)
+TEAM = lc.Key.from_bytes("partner", TWO)
 COLUMNS = {"nhs_number": "NHS"}
 
 
@@ -46,8 +49,8 @@ def test_a_pseudonym_is_the_second_stage_of_the_first() -> None:
     named = linkage.persons.select(lc.pseudonymise(person_name(), TEAM)).to_series().to_list()
     expected = []
     for number in spine()["NHS"]:
-        code = hmac.digest(bytes(range(1, 33)), number.encode(), "sha256").hex()[:32]
-        expected.append(hmac.digest(bytes(range(2, 34)), code.encode(), "sha256").hex()[:32])
+        code = hmac.digest(ONE, number.encode(), "sha256").hex()[:32]
+        expected.append(hmac.digest(TWO, code.encode(), "sha256").hex()[:32])
     assert named[:PEOPLE] == expected
     assert len(set(named)) == len(named)
     twice = pl.Series(spine()["NHS"]).to_frame().select(lc.pseudonymise("NHS", SUPPLIERS, TEAM)).to_series()

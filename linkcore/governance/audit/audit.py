@@ -17,6 +17,7 @@ refused. Names cannot be recognised: whoever writes a reason must leave them out
 import os
 import re
 import unicodedata
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,7 @@ FIELDS: Final = frozenset(
         *("recipient", "requester", "provider", "practice", "programme"),
         # What: names, and the names and digests of files.
         *("agreement", "source", "sources", "file", "files", "folder", "format", "sha256", "manifest", "verify_key"),
+        "key_fingerprint",
         # On what basis.
         *("purpose", "cohort", "basis", "legal_basis", "exemption", "approval", "policy", "reference"),
         # Days.
@@ -164,6 +166,20 @@ class Audit:
             text, digest = self._chain.signed({"number": head.lines + 1, **body, "previous": head.digest})
             size = append(self.path, text)
             write_head(self.path, self._chain, Head(head.lines + 1, digest), size)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Read the lines of the log, and refuse a log with an altered line or without its end."""
+        with alone(self.path):
+            self._whole_head()
+            return list(self._lines())
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        text = self.path.read_bytes() if self.path.exists() else b""
+        for line in text.splitlines():
+            body = self._chain.body(line)
+            if body is None:
+                raise RefusedError(_FOREIGN.format(self.path))
+            yield body
 
     def _whole_head(self) -> Head:
         """Return the head of the log, and refuse a log that does not end as its head states."""

@@ -77,7 +77,7 @@ def reidentify(
     >>> from linkcore.sources.source import Source
     >>> spine = pl.DataFrame({"nhs_number": ["4010232137", "4000000012"], "gp": ["A81001", "B82002"]})
     >>> linkage = link([Source("gp", spine, spine=True, practice="gp")], fallback=None)
-    >>> key = Key.from_bytes("partner-2026", bytes(range(32)))
+    >>> key = Key.generate("partner-2026")
     >>> pseudonyms = pseudonymise(spine["nhs_number"], key)
     >>> with TemporaryDirectory() as folder:
     ...     log = Audit(Path(folder, "audit.jsonl"))

@@ -100,7 +100,7 @@ def return_scores(
     >>> from tempfile import TemporaryDirectory
     >>> from linkcore.governance.audit.audit import Audit
     >>> from linkcore.pseudonyms.pseudonymise import pseudonymise
-    >>> key, own = Key.from_bytes("partner-2026", bytes(range(32))), pl.Series("pseudonym", ["4010232137"])
+    >>> key, own = Key.generate("partner-2026"), pl.Series("pseudonym", ["4010232137"])
     >>> scores = pseudonymise(own, key).to_frame().with_columns(RISK=0.7)
     >>> with TemporaryDirectory() as folder:
     ...     log = Audit(Path(folder, "audit.jsonl"))

@@ -13,9 +13,9 @@ from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.synthetic_numbers import has_test_numbers, sources_with_real_numbers
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
-from linkcore.pseudonyms.pseudonymise import pseudonymise
 
 if TYPE_CHECKING:
+    from linkcore.governance.audit.audit import Audit
     from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.withholding.withholding import Withholding
     from linkcore.keys.signing import SigningKey
@@ -25,7 +25,6 @@ __all__ = [
     "check_key",
     "check_occasion",
     "check_people",
-    "key_fingerprint",
     "refuse_another_day",
     "refuse_shared_keys",
     "refuse_unless_signed_and_audited",
@@ -36,19 +35,9 @@ MOST_DAYS_BACK: Final = 3
 began on Friday can be repeated on Monday."""
 
 
-def key_fingerprint(key: Key) -> str:
-    """Return a fingerprint that two keys share only if they are the same material, whatever their ids.
-
-    Examples
-    --------
-    >>> one, other = Key.from_bytes("one", bytes(range(32))), Key.from_bytes("other", bytes(range(32)))
-    >>> key_fingerprint(one) == key_fingerprint(other)
-    True
-    """
-    return str(pseudonymise(pl.Series(["linkcore:fingerprint"]), key).item())
-
-
-def refuse_shared_keys(keys: Mapping[str, Key], *, releases: Sequence[str | Path] = ()) -> None:
+def refuse_shared_keys(
+    keys: Mapping[str, Key], *, releases: Sequence[str | Path] = (), audit: "Audit | None" = None
+) -> None:
     """Refuse a key that two recipients share, because their releases could be joined.
 
     Parameters
@@ -57,11 +46,13 @@ def refuse_shared_keys(keys: Mapping[str, Key], *, releases: Sequence[str | Path
         Recipient to key.
     releases : sequence of path
         Folders of earlier releases. None to another recipient may be under one of the keys.
+    audit : Audit, optional
+        The audit log. No release that it records to another recipient may be under one of the keys.
 
     Raises
     ------
     RefusedError
-        If two recipients have the same key material; it names them.
+        If two recipients have the same key material (it names them), or the log has an altered line.
     SourceError
         If the manifest of an earlier release cannot be read.
 
@@ -71,15 +62,17 @@ def refuse_shared_keys(keys: Mapping[str, Key], *, releases: Sequence[str | Path
     """
     first: dict[str, str] = {}
     for recipient, key in keys.items():
-        other = first.setdefault(key_fingerprint(key), recipient)
+        other = first.setdefault(key.fingerprint, recipient)
         if other != recipient:
             raise RefusedError(f"{other!r} and {recipient!r} have the same key material; make one of them a new key")
-    for folder in releases:
-        manifest = read_manifest(folder)
-        same, released_to = first.get(manifest.get("key_fingerprint", "")), manifest.get("recipient")
+    earlier = [(read_manifest(folder), f"in {folder}") for folder in releases]
+    if audit is not None:
+        earlier += [(line["details"], f"by line {line['number']} of {audit.path}") for line in audit.lines()]
+    for stated, where in earlier:
+        same, released_to = first.get(stated.get("key_fingerprint", "")), stated.get("recipient")
         if same is not None and released_to != same:
             raise RefusedError(
-                f"agreement with {same!r}: {released_to!r} had a release under the same key, in {folder}, and the two "
+                f"agreement with {same!r}: {released_to!r} had a release under the same key, {where}, and the two "
                 "could be joined; make one of them a new key"
             )
 
@@ -135,11 +128,12 @@ def check_occasion(
 
 
 def check_key(agreement: Agreement, key: Key) -> None:
-    """Refuse a key that is not the agreement's."""
+    """Refuse a key that is not the agreement's, or is weak."""
     if key.id != agreement.key:
         raise RefusedError(
             f"agreement with {agreement.recipient!r}: it is for key {agreement.key!r}, and the key given is {key.id!r}"
         )
+    key.refuse_if_weak()
 
 
 def check_day(agreement: Agreement, withholding: "Withholding | None", on: dt.date | None) -> None:

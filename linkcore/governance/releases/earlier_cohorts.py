@@ -19,7 +19,6 @@ from linkcore.errors import RefusedError
 from linkcore.files import locked, new_file
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.manifest import digest_of
-from linkcore.governance.releases.checks import key_fingerprint
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
 from linkcore.keys.key import Key
@@ -49,7 +48,7 @@ class EarlierCohorts:
     def __init__(self, audit: Audit, key: Key) -> None:
         self._log = audit.path
         self._key = key
-        self._fingerprint = key_fingerprint(key)
+        self._fingerprint = key.fingerprint
         self._folder = audit.path.with_name(audit.path.name + FOLDER_SUFFIX) / self._fingerprint
 
     def read(self) -> dict[str, Cohort | None]:

@@ -10,7 +10,6 @@ from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.governance.manifest import digest_of
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
-from linkcore.governance.releases.checks import key_fingerprint
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.formats import FORMATS
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY
@@ -35,7 +34,7 @@ def describe_release(agreement: Agreement, key: Key, tables: Sequence[Table], co
         "cohort": cohort.described() if isinstance(cohort, Cohort) else None,
         "key": key.id,
         "key_version": key.version,
-        "key_fingerprint": key_fingerprint(key),
+        "key_fingerprint": key.fingerprint,
         "pseudonym": "HMAC-SHA-256 under the recipient's key, leftmost 128 bits, lower-case hex",
         "pseudonymised_columns": {source: list(names) for source, names in agreement.pseudonymised.items()},
         "derived_columns": {

@@ -13,7 +13,13 @@ from linkcore.files import new_folder
 from linkcore.governance.manifest import MANIFEST, digest_of, is_of_a_release, write_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
-from linkcore.governance.releases.checks import check_day, check_key, check_occasion, check_people
+from linkcore.governance.releases.checks import (
+    check_day,
+    check_key,
+    check_occasion,
+    check_people,
+    refuse_shared_keys,
+)
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.earlier_cohorts import EarlierCohorts
 from linkcore.governance.releases.formats import FORMATS
@@ -125,8 +131,9 @@ def release(
     ------
     RefusedError
         If the agreement is not in force, opt-outs were not applied, data of real people would leave unsigned or
-        unaudited, the key is not the agreement's, a column identifies people, too few persons are alike, or the cohort
-        has too few persons, or too few by which it differs from one that the recipient had before under this key.
+        unaudited, the key is not the agreement's or is another recipient's by the audit log, a column identifies
+        people, too few persons are alike, or the cohort has too few persons, or too few by which it differs from one
+        that the recipient had before under this key.
     ProgrammeError
         If the agreement names a source or column that does not exist, or the day or the actor is missing.
     SourceError
@@ -151,6 +158,7 @@ def release(
     check_day(agreement, withholding, on)
     synthetic = check_people(linkage, agreement, withholding)
     check_occasion(occasion, signing_key, synthetic=synthetic or linkage.synthetic, on=on)
+    _refuse_key_of_another(agreement, key, occasion)
     leaving, quasi_identifiers = leaving_records(linkage, agreement, key, withholding), QuasiIdentifiers()
     # Only a release without an audit log, so of synthetic data, is not compared with earlier ones.
     kept = None if occasion is None else EarlierCohorts(occasion.audit, key)
@@ -181,9 +189,16 @@ def release(
             stated = {"manifest": digest_of(folder / MANIFEST), "cohort": kept.keep(cohort, known=earlier)}
             stated |= {} if on is None else {"on": str(on)}
             _record(occasion, agreement, key, tables, **stated, **sizes.for_the_audit_log())
+            # Again: of two releases that began at the same time, the one that is recorded later finds the other.
+            _refuse_key_of_another(agreement, key, occasion)
     columns = ("source", "records", "withheld", "outside", "released")
     true_counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
     return Release(out, MappingProxyType(manifest), true_counts)
+
+
+def _refuse_key_of_another(agreement: Agreement, key: Key, occasion: "Occasion | None") -> None:
+    if occasion is not None:
+        refuse_shared_keys({agreement.recipient: key}, audit=occasion.audit)
 
 
 def _refuse_too_few_alike(agreement: Agreement, quasi_identifiers: QuasiIdentifiers) -> None:
@@ -201,6 +216,7 @@ def _record(occasion: "Occasion", agreement: Agreement, key: Key, tables: list[T
         "release",
         key,
         recipient=agreement.recipient,
+        key_fingerprint=key.fingerprint,
         sources=", ".join(agreement.columns),
         format=agreement.format,
         **stated,

@@ -48,17 +48,27 @@ class CsvFile:
         Name of a Python codec; ``"utf-8"`` reads files with and without a byte order mark.
     separator : str
         The character between values.
+    max_rows : int, optional
+        Reading ends with an error at a file with more rows.
     """
 
     source: str
     path: Path
     encoding: str = "utf-8"
     separator: str = ","
+    max_rows: int | None = None
 
     @property
     def place(self) -> str:
         """The path of the file."""
         return str(self.path)
+
+    def size(self) -> tuple[int, int]:
+        """Return the bytes of the file; its rows are not known before it is read."""
+        try:
+            return 0, self.path.stat().st_size
+        except OSError:
+            return 0, 0
 
     def header(self) -> tuple[str, ...]:
         """Read the names of the columns."""
@@ -86,6 +96,11 @@ class CsvFile:
         rows_before = -1
         for block in self._blocks():
             frame = self._parse(block, names, columns, rows_before)
+            if self.max_rows is not None and rows_before + frame.height > self.max_rows:
+                raise self._error(
+                    f"more than {self.max_rows:,} rows, which is the max_rows of its source; check that it is the "
+                    "right file, and raise max_rows if it is"
+                )
             # The first block begins with the header, which is parsed as row 0 and dropped.
             yield frame[1:] if rows_before < 0 else frame
             rows_before += frame.height

@@ -34,6 +34,10 @@ class Frame:
         """Read the names of the columns."""
         return tuple(self.scan().collect_schema().names())
 
+    def size(self) -> tuple[int, int]:
+        """Return the rows of a frame that is in memory."""
+        return (self.data.height if isinstance(self.data, pl.DataFrame) else 0), 0
+
     def scan(self) -> pl.LazyFrame:
         """Return all columns, lazily, in the order of the rows."""
         if isinstance(self.data, pl.DataFrame | pl.LazyFrame):

@@ -33,6 +33,10 @@ class PolarsFile(ABC):
         return str(self.path)
 
     @abstractmethod
+    def size(self) -> tuple[int, int]:
+        """Return the rows and the bytes of the file, as far as they are known before it is read; else 0."""
+
+    @abstractmethod
     def scan(self) -> pl.LazyFrame:
         """Return all columns, lazily, in the order of the rows."""
 

@@ -26,6 +26,9 @@ class SourceData(Protocol):
     def header(self) -> tuple[str, ...]:
         """Read the names of the columns."""
 
+    def size(self) -> tuple[int, int]:
+        """Return the rows and the bytes of the data, as far as they are known before they are read; else 0."""
+
     def scan(self) -> pl.LazyFrame:
         """Return all columns, lazily, in the order of the rows."""
 
@@ -44,12 +47,12 @@ def is_known(file: Path) -> bool:
     return file.suffix.lower() in SUFFIXES
 
 
-def open_file(source: str, file: Path, *, encoding: str, separator: str) -> SourceData:
-    """Choose the format of a file by its ending.
+def open_file(source: str, file: Path, *, encoding: str, separator: str, max_rows: int | None = None) -> SourceData:
+    """Choose the format of a file by its ending; a format that does not state its rows is read up to ``max_rows``.
 
     Examples
     --------
-    >>> type(open_file("gp", Path("gp.parquet"), encoding="utf-8", separator=",")).__name__
+    >>> type(open_file("gp", Path("a.parquet"), encoding="utf-8", separator=",")).__name__
     'ParquetFile'
     """
     match file.suffix.lower():
@@ -58,5 +61,5 @@ def open_file(source: str, file: Path, *, encoding: str, separator: str) -> Sour
         case ".arrow" | ".feather" | ".ipc":
             return IpcFile(source, file)
         case ".csv" | ".txt":
-            return CsvFile(source, file, encoding, separator)
+            return CsvFile(source, file, encoding, separator, max_rows)
     raise SourceError(f"source {source!r}: {file} is of no known format; use {', '.join(SUFFIXES)}")

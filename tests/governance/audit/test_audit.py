@@ -22,7 +22,7 @@ from linkcore.governance.audit.check import AuditCheck, verify_audit
 from linkcore.keys.key import Key
 
 NOW = datetime(2026, 4, 1, 12, tzinfo=UTC)
-CHAIN = Key.from_bytes("audit", b"AUDIT-CHAIN-KEY-NOBODY-SHALL-SEE")
+CHAIN = Key.from_bytes("audit", hashlib.sha256(b"the key of a log").digest())
 LINES = 6
 
 
@@ -48,7 +48,7 @@ def written(folder: Path, lines: int = LINES, chain_key: Key | None = None) -> A
 
 def test_a_line_records_the_action_and_the_key_and_holds_the_digest_of_the_line_before(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "new" / "audit.jsonl")
-    key = Key.from_bytes("optum-2026", bytes(range(32)), version=3)
+    key = Key.from_bytes("optum-2026", hashlib.sha256(b"a key of the tests").digest(), version=3)
     bst = timezone(timedelta(hours=1))
     audit.record("release", at=NOW.astimezone(bst), actor="A. Analyst", reason="winter", key=key, rows=7, source="gp")
     audit.record("destruction", at=NOW, actor="team")
@@ -80,7 +80,7 @@ def test_reading_the_head_writes_nothing(tmp_path: Path) -> None:
 
 
 def test_no_key_material_is_in_the_log(tmp_path: Path) -> None:
-    material = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
+    material = hashlib.sha384(b"material that nobody shall see").digest()[:36]
     audit = Audit(tmp_path / "audit.jsonl", chain_key=CHAIN)
     audit.record("release", at=NOW, actor="team", key=Key.from_bytes("a", material))
     for file in tmp_path.iterdir():

@@ -1,5 +1,6 @@
 """Destruction: data and keys are gone, each provider gets an honest certificate, and the programme is refused."""
 
+import hashlib
 import itertools
 import json
 import os
@@ -28,7 +29,7 @@ from linkcore.keys.signing import SigningKey
 
 END = datetime(2026, 9, 30, 12, tzinfo=UTC)
 PASSPHRASE = "correct horse battery staple"
-MATERIAL = b"MATERIAL-NOBODY-SHALL-SEE-0123456789"
+MATERIAL = hashlib.sha384(b"material that nobody shall see").digest()[:36]
 SIGNING = SigningKey.generate()
 
 

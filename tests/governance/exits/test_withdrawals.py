@@ -1,6 +1,7 @@
 """Withdrawals: each recipient gets the objectors' pseudonyms from its own releases, and no others."""
 
 import datetime as dt
+import hashlib
 import json
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from tests.governance.releases.test_release import numbers
 DAY = dt.date(2026, 3, 1)
 AT = dt.datetime(2026, 3, 1, 9, tzinfo=dt.UTC)
 ADA, BEN, CAT, OLD, NEW, AWAY = numbers()[:6]
-KEYS = {name: lc.Key.from_bytes(name, bytes([i + 1]) * 32) for i, name in enumerate(["one", "two"])}
+KEYS = {name: lc.Key.from_bytes(name, hashlib.sha256(bytes([i])).digest()) for i, name in enumerate(["one", "two"])}
 SUPERSEDED = pl.DataFrame({"old": [OLD], "new": [NEW]})
 EXACT = lc.Exact(usable=("test",), superseded=SUPERSEDED)
 

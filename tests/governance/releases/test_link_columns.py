@@ -1,5 +1,6 @@
 """What a release tells about a link: coarse classes, unless the agreement says why it needs more."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from linkcore.governance.releases.link_columns import LINK_COLUMNS
 from linkcore.programme.plan import plan
 from linkcore.programme.programme import Programme
 
-KEYS = {name: lc.Key.from_bytes(name, bytes(range(at, at + 32))) for at, name in enumerate(("one", "other"))}
+KEYS = {name: lc.Key.from_bytes(name, hashlib.sha256(name.encode()).digest()) for name in ("one", "other")}
 
 
 def agreement(linkage: lc.Linkage, key: str = "one", **stated: Any) -> lc.Agreement:

@@ -20,7 +20,7 @@ from linkcore.governance.releases.formats import Format
 from linkcore.schema import IDENTIFIERS
 from tests.naive_linkage import ten_digits
 
-MATERIAL = bytes(range(32))
+MATERIAL = hashlib.sha256(b"a key of the tests").digest()
 KEY = lc.Key.from_bytes("partner-2026", MATERIAL)
 PEOPLE = 40
 
