@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.cli.opening import load, required_occasion
+from linkcore.cli.opening import load, opened_keyring, required_occasion
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def _destroy(arguments: argparse.Namespace) -> None:
         raise ProgrammeError(
             f"--confirm: the name of the programme is {programme.programme.name!r}; nothing was destroyed"
         )
+    keyrings = _keyrings(arguments)
     occasion = required_occasion(arguments, programme)
     signing_key = SigningKey.read(arguments.signing_key)
-    keyrings = _keyrings(arguments)
     held = {about.id for keyring in keyrings for about in keyring.versions}
     keys_of_recipients = [agreement.key for agreement in programme.agreements()]
     done = destroy(
@@ -91,15 +91,9 @@ def _destroy(arguments: argparse.Namespace) -> None:
 
 
 def _keyrings(arguments: argparse.Namespace) -> "list[Keyring]":
-    from linkcore.keys.keyring import Keyring
-    from linkcore.keys.passphrase import read_passphrase
-
     if arguments.passphrase_fd is not None and len(arguments.keyring) > 1:
         raise ProgrammeError("--passphrase-fd gives one passphrase, but there are several keyrings; take it away")
-    return [
-        Keyring.open(path, read_passphrase(f"the keyring {path}", descriptor=arguments.passphrase_fd).reveal())
-        for path in arguments.keyring
-    ]
+    return [opened_keyring(arguments, path) for path in arguments.keyring]
 
 
 def _attest(arguments: argparse.Namespace) -> None:

@@ -13,7 +13,7 @@ from linkcore.governance.releases.plan import ADDED_COLUMNS
 from linkcore.governance.withholding.doubts import share_in_words
 from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.programme.programme import Programme
-from linkcore.programme.tables import OptOutsTable, SensitiveTable
+from linkcore.programme.tables import AuditTable, OptOutsTable, SensitiveTable
 from linkcore.sources.source import Source
 
 __all__ = ["plan"]
@@ -36,8 +36,14 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
     lines += _sensitive_records(programme.sensitive)
     for agreement in programme.agreements():
         lines += _agreement(agreement, programme.opt_outs, on)
-    lines.append(f"audit log: {'none stated' if programme.audit is None else programme.audit.file}")
+    lines.append(_audit_log(programme.audit))
     return "\n".join(lines)
+
+
+def _audit_log(stated: AuditTable | None) -> str:
+    if stated is None:
+        return "audit log: none stated"
+    return f"audit log: {stated.file}, {'unkeyed' if stated.key is None else f'under the key {stated.key}'}"
 
 
 def _source(source: Source) -> Iterator[str]:

@@ -131,7 +131,11 @@ def test_a_command_without_a_programme_keys_its_log_too(keyring: Path, tmp_path:
     )
     assert json.loads(log.read_text())["chain_key"] == "audit-2026"
     refused = run("keys", "new", "x", "--out", tmp_path / "x.json", "--audit", log, "--actor", "team")
-    assert (refused.returncode, "the audit log" in refused.stderr, "--audit-keyring" in refused.stderr) == (4, True, True)
+    assert (refused.returncode, "the audit log" in refused.stderr, "--audit-keyring" in refused.stderr) == (
+        4,
+        True,
+        True,
+    )
 
 
 def test_the_keyring_is_opened_once_for_the_keys_and_the_log(keyed: Path, keyring: Path) -> None:

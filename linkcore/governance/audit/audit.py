@@ -45,8 +45,9 @@ from linkcore.governance.audit.chain import (
 )
 from linkcore.governance.audit.free_text import refuse_identifiers
 from linkcore.keys.key import Key
+from linkcore.keys.keyring import Keyring
 
-__all__ = ["FIELDS", "Audit"]
+__all__ = ["FIELDS", "Audit", "keys_of_log"]
 
 FIELDS: Final = frozenset(
     {
@@ -80,6 +81,24 @@ _WITHOUT_KEY: Final = (
     "the audit log {} has a key: lines are added only under it; give the keyring that holds it (--audit-keyring, or "
     "the parameter chain_key)"
 )
+
+
+def keys_of_log(keyring: Keyring | None, key: str | None, named: str) -> tuple[Key, ...]:
+    """Return the versions of a log's key that are not destroyed, or none if it has no key.
+
+    ``named`` says where the key was named: an option, or a key of the programme file.
+    """
+    if key is None:
+        return ()
+    if keyring is None:
+        raise RefusedError(
+            f"{named}: the audit log is kept under the key {key!r}: give the keyring that holds it (--audit-keyring, "
+            "or the parameter keyring)"
+        )
+    held = [about.version for about in keyring.versions if about.id == key and about.status != "destroyed"]
+    if not held:
+        raise RefusedError(f"{named}: the keyring {keyring.path} has no key {key!r}, under which the audit log is kept")
+    return tuple(keyring.key(key, version) for version in held)
 
 
 class Audit:
