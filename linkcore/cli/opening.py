@@ -119,7 +119,7 @@ def occasion(arguments: argparse.Namespace, programme: "Programme | None" = None
         raise ProgrammeError("--audit needs --actor: say who does it")
     if stated is not None and (arguments.audit is not None or arguments.audit_key is not None):
         raise ProgrammeError(
-            f"--audit: the programme file states the audit log {stated.file}; take --audit and --audit-key away"
+            f"--audit: the programme file states the audit log {stated.file}; take --audit away, and --audit-key"
         )
     keyring = _keyring_of_log(arguments, arguments.audit_key if stated is None else stated.key)
     audit = _audit_log(arguments, keyring) if programme is None or stated is None else programme.audit_log(keyring)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,10 +12,10 @@ import polars as pl
 
 from linkcore.disclosure.disclosed import disclosed
 from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
-from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
-from linkcore.governance.manifest import is_of_a_release
+from linkcore.governance.manifest import digest_of, is_as_listed, is_of_a_release, read_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.checks import (
     refuse_another_day,
@@ -43,6 +43,7 @@ RELEASES: Final = "releases"
 _CONTENTS: Final = "run.json"
 _REPORT: Final = "report.html"
 _SUMMARY: Final = "summary.txt"
+_FILES: Final = (_REPORT, QUALITY_FILE, _SUMMARY)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -211,7 +212,9 @@ def run_programme(
         run = releasing.run(out, placed, refused)
         write_report(run.quality, folder / _REPORT)
         (folder / _SUMMARY).write_text(run.text(), "utf-8")
-        (folder / _CONTENTS).write_text(json.dumps(_contents(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        (folder / _CONTENTS).write_text(
+            json.dumps(_contents(run, folder), indent=2, ensure_ascii=False) + "\n", "utf-8"
+        )
     progress("done", steps, steps)
     return run
 
@@ -362,24 +365,32 @@ def _written(count: int | None) -> str:
     return "*" if count is None else f"{count:,}"
 
 
-def _contents(run: ProgrammeRun) -> dict[str, object]:
+def _contents(run: ProgrammeRun, folder: Path) -> dict[str, object]:
     return {
-        "format": 1,
+        "format": 2,
         "programme": run.programme,
         "on": str(run.on),
-        "files": [_REPORT, QUALITY_FILE, _SUMMARY],
+        "files": {name: digest_of(folder / name) for name in _FILES},
         "releases": {name: each.folder.name for name, each in run.releases.items()},
         "refused": dict(run.refused),
     }
 
 
 def _is_of_a_run(entry: Path) -> bool:
+    """Whether an entry is what an earlier run wrote, by its name and digest; ``run.json`` can claim nothing else."""
+    stated = entry.parent / _CONTENTS
     try:
-        contents = json.loads((entry.parent / _CONTENTS).read_text("utf-8"))
-        if entry.name != RELEASES:
-            return entry.name in {_CONTENTS, *contents["files"]}
-        folders = list(entry.iterdir())
-        known = {folder.name for folder in folders} <= set(contents["releases"].values())
-        return known and all(is_of_a_release(file) for folder in folders for file in folder.iterdir())
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        contents = json.loads(stated.read_text("utf-8"))
+        if entry.is_symlink() or stated.is_symlink() or not set(contents["files"]) <= set(_FILES):
+            return False
+        if entry.name == RELEASES:
+            return all(_is_release_of_a_run(each, contents["releases"].values()) for each in entry.iterdir())
+        return entry.name == _CONTENTS or is_as_listed(entry, contents["files"][entry.name])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SourceError):
         return False
+
+
+def _is_release_of_a_run(folder: Path, known: Iterable[str]) -> bool:
+    """Whether a folder holds a release that the run lists, under the name of its key."""
+    is_listed = folder.name in known and not folder.is_symlink() and read_manifest(folder)["key"] == folder.name
+    return is_listed and all(is_of_a_release(file) for file in folder.iterdir())

@@ -102,7 +102,7 @@ def test_a_forged_line_is_found_with_the_keyring(keyed: Path, keyring: Path) -> 
     assert (refused.returncode, "verify_audit" in refused.stderr) == (4, True)
 
 
-def test_a_keyed_log_takes_no_line_without_its_key(keyed: Path, keyring: Path, tmp_path: Path) -> None:
+def test_a_keyed_log_takes_no_line_without_its_key(keyed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.dat"
     refused = run("opt-outs", "export", keyed, *WHO, "--out", out)
     assert (refused.returncode, "--audit-keyring" in refused.stderr) == (4, True)
