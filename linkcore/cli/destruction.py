@@ -41,6 +41,15 @@ def add(commands: "Commands") -> None:
         metavar="ID",
         help="another key of a keyring to destroy; can be given several times",
     )
+    destroy.add_argument(
+        "--outside",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="file or folder outside the programme's folder that the programme file names and that is truly to be "
+        "removed; can be given several times",
+    )
     options.passphrase(destroy)
     options.signing_key(destroy, required=True)
     options.occasion(destroy)
@@ -68,7 +77,7 @@ def _destroy(arguments: argparse.Namespace) -> None:
             f"--confirm: the name of the programme is {programme.programme.name!r}; nothing was destroyed"
         )
     keyrings = _keyrings(arguments)
-    occasion = required_occasion(arguments, programme)
+    occasion = required_occasion(arguments, programme, may_be_over=True)
     signing_key = SigningKey.read(arguments.signing_key)
     held = {about.id for keyring in keyrings for about in keyring.versions}
     keys_of_recipients = [agreement.key for agreement in programme.agreements()]
@@ -77,13 +86,13 @@ def _destroy(arguments: argparse.Namespace) -> None:
         programme.to_destroy(),
         keyrings=keyrings,
         key_ids={*arguments.key, *(name for name in keys_of_recipients if name in held)},
+        outside=arguments.outside,
         signing_key=signing_key,
         occasion=occasion,
     )
     print(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
-    for name in keys_of_recipients:
-        if name not in held:
-            print(f"key {name} is in no keyring given: if it exists elsewhere, destroy it there")
+    for key in done.kept_keys:
+        print(f"NOT DESTROYED: key {key.id}{f' version {key.version}' if key.version else ''}: {key.why}")
     for left in done.remains:
         print(f"check: {left}")
     for provider, certificate in done.certificates.items():
@@ -107,6 +116,6 @@ def _attest(arguments: argparse.Namespace) -> None:
         by=arguments.by,
         statement=arguments.statement,
         signing_key=SigningKey.read(arguments.signing_key),
-        occasion=required_occasion(arguments, programme),
+        occasion=required_occasion(arguments, programme, may_be_over=True),
     )
     print(f"attestation of {arguments.recipient} added; the certificates were written again")

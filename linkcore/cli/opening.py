@@ -108,9 +108,15 @@ def column_of(name: str, file: Path, column: str) -> "pl.Series":
 # --- The occasion ----------------------------------------------------------------------------------------------------
 
 
-def occasion(arguments: argparse.Namespace, programme: "Programme | None" = None) -> "Occasion | None":
-    """Build the occasion of a command, or return None if neither the programme nor --audit names an audit log."""
+def occasion(
+    arguments: argparse.Namespace, programme: "Programme | None" = None, *, may_be_over: bool = False
+) -> "Occasion | None":
+    """Build the occasion of a command, or return None if neither the programme nor --audit names an audit log.
+
+    Refuse a programme whose destruction is in the log, unless it ``may_be_over``.
+    """
     from linkcore.governance.audit.occasion import Occasion
+    from linkcore.governance.destruction.mark import refuse_if_destroyed
 
     stated = None if programme is None else programme.audit
     if stated is None and arguments.audit is None:
@@ -124,6 +130,8 @@ def occasion(arguments: argparse.Namespace, programme: "Programme | None" = None
     keyring = _keyring_of_log(arguments, arguments.audit_key if stated is None else stated.key)
     audit = _audit_log(arguments, keyring) if programme is None or stated is None else programme.audit_log(keyring)
     assert audit is not None
+    if programme is not None and not may_be_over:
+        refuse_if_destroyed(programme.folder, programme=programme.programme.name, audit=audit)
     return Occasion(arguments.actor, now(), audit, arguments.reason)
 
 
@@ -149,9 +157,11 @@ def _keyrings_of_command(arguments: argparse.Namespace) -> "list[Path]":
     return given if isinstance(given, list) else [given] if given else []
 
 
-def required_occasion(arguments: argparse.Namespace, programme: "Programme") -> "Occasion":
+def required_occasion(
+    arguments: argparse.Namespace, programme: "Programme", *, may_be_over: bool = False
+) -> "Occasion":
     """Build the occasion of a command that is never run without an audit log."""
-    found = occasion(arguments, programme)
+    found = occasion(arguments, programme, may_be_over=may_be_over)
     if found is None:
         raise RefusedError(
             "this command is always recorded, and there is no audit log: state [audit] in the programme file, or give "

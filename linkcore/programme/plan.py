@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from linkcore.errors import SourceError
+from linkcore.governance.destruction.inventory import outside_of
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.plan import ADDED_COLUMNS
@@ -37,6 +38,7 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
     for agreement in programme.agreements():
         lines += _agreement(agreement, programme.opt_outs, on)
     lines.append(_audit_log(programme.audit))
+    lines += _destruction(programme)
     return "\n".join(lines)
 
 
@@ -44,6 +46,13 @@ def _audit_log(stated: AuditTable | None) -> str:
     if stated is None:
         return "audit log: none stated"
     return f"audit log: {stated.file}, {'unkeyed' if stated.key is None else f'under the key {stated.key}'}"
+
+
+def _destruction(programme: Programme) -> Iterator[str]:
+    inventory = programme.to_destroy()
+    yield f"at the end, destroy removes: {', '.join(dict.fromkeys(place.pattern for place in inventory.places()))}"
+    if outside := ", ".join(outside_of(inventory, programme.folder)):
+        yield f"  outside the programme's folder, removed only if each is confirmed (--outside): {outside}"
 
 
 def _source(source: Source) -> Iterator[str]:

@@ -298,7 +298,8 @@ class Programme(Table):
         RefusedError
             If the programme was destroyed, or has ended on this day.
         """
-        refuse_if_destroyed(self.folder)
+        log = None if self.audit is None else Audit(self.folder / self.audit.file)
+        refuse_if_destroyed(self.folder, programme=self.programme.name, audit=log)
         if on is not None and self.programme.ends is not None and on > self.programme.ends:
             raise RefusedError(
                 f"programme {self.programme.name!r} ended on {self.programme.ends}; destroy its data and keys"
@@ -445,6 +446,7 @@ class Programme(Table):
             key_files=self.destruction.key_files,
             recipients=tuple(recipient.name for recipient in self.recipient),
             known_copies=self.destruction.known_copies,
+            keys=tuple(recipient.key for recipient in self.recipient),
         )
 
     def _path(self, path: str) -> Path:

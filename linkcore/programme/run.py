@@ -15,6 +15,7 @@ from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.destruction.mark import refuse_if_destroyed
 from linkcore.governance.manifest import digest_of, is_as_listed, is_of_a_release, read_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.checks import (
@@ -178,6 +179,8 @@ def run_programme(
         raise ProgrammeError(
             "the programme states an audit log, so every run needs an occasion: give programme.occasion(actor, at)"
         )
+    if occasion is not None:
+        refuse_if_destroyed(programme.folder, programme=programme.programme.name, audit=occasion.audit)
     refuse_unless_signed_and_audited(
         synthetic=programme.programme.synthetic, signing_key=signing_key, occasion=occasion
     )

@@ -137,6 +137,11 @@ class Audit:
         return head_path(self.path)
 
     @property
+    def key_id(self) -> str | None:
+        """Id of the key under which lines are added, or None if there is no key."""
+        return self._chain.key_id
+
+    @property
     def head(self) -> Head:
         """Number of lines and digest of the last line, to be noted elsewhere. Nothing is written."""
         with alone(self.path):
@@ -144,8 +149,10 @@ class Audit:
 
     def entries(self) -> Iterator[dict[str, Any]]:
         """Yield the fields of every line that was not altered, in order."""
+        if not self.path.exists():
+            return
         with alone(self.path):
-            text = self.path.read_bytes() if self.path.exists() else b""
+            text = self.path.read_bytes()
         for line in map(self._chain.line, text.split(b"\n")):
             if line is not None:
                 yield line.body

@@ -80,6 +80,11 @@ class Chain:
         """Whether the log's key is given."""
         return self._newest is not None
 
+    @property
+    def key_id(self) -> str | None:
+        """Id of the log's key, if it is given."""
+        return None if self._newest is None else self._newest.id
+
     def signed(self, body: dict[str, Any]) -> tuple[bytes, str]:
         """Return a body as one line of JSON that ends with its HMAC, if there is a key, and its digest."""
         key = self._newest
