@@ -67,7 +67,7 @@ def killed(event: str, ending: str, task: str, *arguments: str) -> None:
 
 
 def content(folder: str) -> dict[str, object]:
-    """The content of each file, without the seconds of each step and without the page that shows them."""
+    """The content of each file, without the seconds of each step, the page that shows them, and the digests of both."""
     found: dict[str, object] = {}
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -76,6 +76,11 @@ def content(folder: str) -> dict[str, object]:
             quality = json.loads(path.read_bytes())
             assert quality["run"].pop("seconds")
             found[name] = quality
+        if path.name == "run.json":
+            stated = json.loads(path.read_bytes())
+            assert stated["files"].pop("quality.json")
+            assert stated["files"].pop("report.html")
+            found[name] = stated
     return found
 
 
