@@ -142,6 +142,10 @@ def read_mark(folder: Path, verify_key: VerifyKey | None = None) -> Mark | None:
         fields: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
         }
+        if not all(isinstance(fields[name], str) for name in ("programme", "begun")):
+            raise TypeError
+        if not isinstance(fields.get("finished"), str | None):
+            raise TypeError
         return Mark(**fields)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         pass

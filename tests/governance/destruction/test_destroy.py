@@ -598,7 +598,15 @@ def test_a_second_run_needs_the_keyrings_of_the_first(programme: Programme, monk
         programme.destroy(programme="Summer planning")
 
 
-def test_a_damaged_mark_counts_as_destroyed(programme: Programme) -> None:
-    (programme.folder / "destroyed.json").write_text("{")
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "", "[]", "1", "null", "{}", "[" * 100_000, '{"mark": 1}', '{"mark": {"named": [1]}}'),
+        '{"mark": {"programme": "P", "begun": 1, "actor": "a", "reason": "r"}}',
+        '{"mark": {"programme": "P", "begun": "2026", "actor": "a", "reason": "r", "finished": 1}}',
+    ],
+)
+def test_a_damaged_mark_counts_as_destroyed(programme: Programme, text: str) -> None:
+    (programme.folder / "destroyed.json").write_text(text)
     with pytest.raises(lc.RefusedError, match="cannot be read"):
         refuse_if_destroyed(programme.folder)
