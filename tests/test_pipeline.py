@@ -67,7 +67,7 @@ def killed(event: str, ending: str, task: str, *arguments: str) -> None:
 
 
 def content(folder: str) -> dict[str, object]:
-    """The content of each file, without its times and without the page that shows some of them."""
+    """The content of each file, without times, the page that shows some of them, and the digests of such files."""
     found: dict[str, object] = {}
     for path in sorted(Path(folder).rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -78,6 +78,9 @@ def content(folder: str) -> dict[str, object]:
                 assert dt.datetime.fromisoformat(stated.pop("written"))
             else:
                 assert stated.get("quality", stated)["run"].pop("seconds")
+        if path.name == "run.json":
+            found[name] = stated = json.loads(path.read_bytes())
+            assert all(stated["files"].pop(each) for each in ("quality.json", "report.html", "trusted_team_only.json"))
     return found
 
 

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.errors import RefusedError
+from linkcore.cli.opening import keyring
+from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
     from linkcore.governance.audit.chain import Head
+    from linkcore.governance.audit.check import AuditCheck
 
 __all__ = ["add"]
 
@@ -25,6 +27,9 @@ def add(commands: "Commands") -> None:
     )
     for parser in (verify, head):
         parser.add_argument("log", type=Path, metavar="LOG", help="audit log; its head is beside it, in LOG.head")
+    verify.add_argument("--keyring", type=Path, help="keyring that holds the key of the log, to check that too")
+    verify.add_argument("--key", metavar="ID", help="key of the log in the keyring")
+    options.passphrase(verify)
     verify.add_argument("--noted", type=_noted, metavar="LINES:DIGEST", help="what `audit head` printed earlier")
 
 
@@ -38,15 +43,34 @@ def _noted(text: str) -> "Head":
 
 
 def _verify(arguments: argparse.Namespace) -> None:
+    from linkcore.governance.audit.audit import keys_of_log
     from linkcore.governance.audit.check import verify_audit
 
+    if (arguments.key is None) != (arguments.keyring is None):
+        raise ProgrammeError("--keyring and --key: give both, to check the key of the log, or neither")
     _refuse_without_log(arguments.log)
-    check = verify_audit(arguments.log, noted=arguments.noted)
+    held = None if arguments.keyring is None else keyring(arguments)
+    chain_key = keys_of_log(held, arguments.key, "--key")
+    check = verify_audit(arguments.log, chain_key=chain_key, noted=arguments.noted)
     for fault in check.faults:
         print(fault)
     if check.faults:
         raise RefusedError(f"{arguments.log} was changed in {len(check.faults)} places: they are listed above")
     print(f"{check.lines:,} lines, all as they were written")
+    print(_about_key(check, arguments.key))
+
+
+def _about_key(check: "AuditCheck", key: str | None) -> str:
+    if check.key == "unkeyed":
+        return (
+            "unkeyed: whoever can write the log and its head can forge both; give the log a key (audit.key in the "
+            "programme file), or note `audit head` with another person"
+        )
+    if check.key == "not checked":
+        return f"lines from {check.keyed_from} on have a key, which was not given: give --keyring and --key to check it"
+    if check.keyed_from == 1:
+        return f"each line is under the key {key}"
+    return f"lines from {check.keyed_from} on are under the key {key}; the lines before are as they were then"
 
 
 def _head(arguments: argparse.Namespace) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.cli.opening import load, required_occasion
+from linkcore.cli.opening import load, opened_keyring, required_occasion
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -41,6 +41,15 @@ def add(commands: "Commands") -> None:
         metavar="ID",
         help="another key of a keyring to destroy; can be given several times",
     )
+    destroy.add_argument(
+        "--outside",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="file or folder outside the programme's folder that the programme file names and that is truly to be "
+        "removed; can be given several times",
+    )
     options.passphrase(destroy)
     options.signing_key(destroy, required=True)
     options.occasion(destroy)
@@ -67,9 +76,9 @@ def _destroy(arguments: argparse.Namespace) -> None:
         raise ProgrammeError(
             f"--confirm: the name of the programme is {programme.programme.name!r}; nothing was destroyed"
         )
-    occasion = required_occasion(arguments, programme)
-    signing_key = SigningKey.read(arguments.signing_key)
     keyrings = _keyrings(arguments)
+    occasion = required_occasion(arguments, programme, may_be_over=True)
+    signing_key = SigningKey.read(arguments.signing_key)
     held = {about.id for keyring in keyrings for about in keyring.versions}
     keys_of_recipients = [agreement.key for agreement in programme.agreements()]
     done = destroy(
@@ -77,13 +86,13 @@ def _destroy(arguments: argparse.Namespace) -> None:
         programme.to_destroy(),
         keyrings=keyrings,
         key_ids={*arguments.key, *(name for name in keys_of_recipients if name in held)},
+        outside=arguments.outside,
         signing_key=signing_key,
         occasion=occasion,
     )
     print(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
-    for name in keys_of_recipients:
-        if name not in held:
-            print(f"key {name} is in no keyring given: if it exists elsewhere, destroy it there")
+    for key in done.kept_keys:
+        print(f"NOT DESTROYED: key {key.id}{f' version {key.version}' if key.version else ''}: {key.why}")
     for left in done.remains:
         print(f"check: {left}")
     for provider, certificate in done.certificates.items():
@@ -91,15 +100,9 @@ def _destroy(arguments: argparse.Namespace) -> None:
 
 
 def _keyrings(arguments: argparse.Namespace) -> "list[Keyring]":
-    from linkcore.keys.keyring import Keyring
-    from linkcore.keys.passphrase import read_passphrase
-
     if arguments.passphrase_fd is not None and len(arguments.keyring) > 1:
         raise ProgrammeError("--passphrase-fd gives one passphrase, but there are several keyrings; take it away")
-    return [
-        Keyring.open(path, read_passphrase(f"the keyring {path}", descriptor=arguments.passphrase_fd).reveal())
-        for path in arguments.keyring
-    ]
+    return [opened_keyring(arguments, path) for path in arguments.keyring]
 
 
 def _attest(arguments: argparse.Namespace) -> None:
@@ -113,6 +116,6 @@ def _attest(arguments: argparse.Namespace) -> None:
         by=arguments.by,
         statement=arguments.statement,
         signing_key=SigningKey.read(arguments.signing_key),
-        occasion=required_occasion(arguments, programme),
+        occasion=required_occasion(arguments, programme, may_be_over=True),
     )
     print(f"attestation of {arguments.recipient} added; the certificates were written again")

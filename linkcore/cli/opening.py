@@ -14,6 +14,7 @@ from linkcore.progress import Progress, silent
 if TYPE_CHECKING:
     import polars as pl
 
+    from linkcore.governance.audit.audit import Audit
     from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.releases.agreements import Agreement
     from linkcore.keys.key import Key
@@ -33,6 +34,7 @@ __all__ = [
     "now",
     "occasion",
     "one_key",
+    "opened_keyring",
     "progress",
     "record",
     "required_occasion",
@@ -106,26 +108,61 @@ def column_of(name: str, file: Path, column: str) -> "pl.Series":
 # --- The occasion ----------------------------------------------------------------------------------------------------
 
 
-def occasion(arguments: argparse.Namespace, programme: "Programme | None" = None) -> "Occasion | None":
-    """Build the occasion of a command, or return None if neither the programme nor --audit names an audit log."""
-    from linkcore.governance.audit.audit import Audit
-    from linkcore.governance.audit.occasion import Occasion
+def occasion(
+    arguments: argparse.Namespace, programme: "Programme | None" = None, *, may_be_over: bool = False
+) -> "Occasion | None":
+    """Build the occasion of a command, or return None if neither the programme nor --audit names an audit log.
 
-    audit = None if programme is None else programme.audit_log()
-    if audit is not None and arguments.audit is not None:
-        raise ProgrammeError(f"--audit: the programme file states the audit log {audit.path}; take --audit away")
-    if arguments.audit is not None:
-        audit = Audit(arguments.audit)
-    if audit is None:
+    Refuse a programme whose destruction is in the log, unless it ``may_be_over``.
+    """
+    from linkcore.governance.audit.occasion import Occasion
+    from linkcore.governance.destruction.mark import refuse_if_destroyed
+
+    stated = None if programme is None else programme.audit
+    if stated is None and arguments.audit is None:
         return None
     if not arguments.actor:
         raise ProgrammeError("--audit needs --actor: say who does it")
+    if stated is not None and (arguments.audit is not None or arguments.audit_key is not None):
+        raise ProgrammeError(
+            f"--audit: the programme file states the audit log {stated.file}; take --audit away, and --audit-key"
+        )
+    keyring = _keyring_of_log(arguments, arguments.audit_key if stated is None else stated.key)
+    audit = _audit_log(arguments, keyring) if programme is None or stated is None else programme.audit_log(keyring)
+    assert audit is not None
+    if programme is not None and not may_be_over:
+        refuse_if_destroyed(programme.folder, programme=programme.programme.name, audit=audit)
     return Occasion(arguments.actor, now(), audit, arguments.reason)
 
 
-def required_occasion(arguments: argparse.Namespace, programme: "Programme") -> "Occasion":
+def _audit_log(arguments: argparse.Namespace, keyring: "Keyring | None") -> "Audit":
+    """Return the audit log that --audit names."""
+    from linkcore.governance.audit.audit import Audit, keys_of_log
+
+    return Audit(arguments.audit, chain_key=keys_of_log(keyring, arguments.audit_key, "--audit-key"))
+
+
+def _keyring_of_log(arguments: argparse.Namespace, key: str | None) -> "Keyring | None":
+    """Open the keyring with the key of the audit log: --audit-keyring, or else a keyring of the command."""
+    if key is None:
+        return None
+    if arguments.audit_keyring is not None:
+        return opened_keyring(arguments, arguments.audit_keyring)
+    opened = [opened_keyring(arguments, place) for place in _keyrings_of_command(arguments)]
+    return next((keyring for keyring in opened if key in keyring), opened[0] if opened else None)
+
+
+def _keyrings_of_command(arguments: argparse.Namespace) -> "list[Path]":
+    given = getattr(arguments, "keyring", None)
+    own = given if isinstance(given, list) else [given] if given else []
+    return [*own, *(getattr(arguments, "apart_from", None) or [])]
+
+
+def required_occasion(
+    arguments: argparse.Namespace, programme: "Programme", *, may_be_over: bool = False
+) -> "Occasion":
     """Build the occasion of a command that is never run without an audit log."""
-    found = occasion(arguments, programme)
+    found = occasion(arguments, programme, may_be_over=may_be_over)
     if found is None:
         raise RefusedError(
             "this command is always recorded, and there is no audit log: state [audit] in the programme file, or give "
@@ -146,13 +183,22 @@ def record(arguments: argparse.Namespace, action: str, key: "Key | None" = None,
 
 def keyring(arguments: argparse.Namespace, place: Path | None = None, *, may_be_new: bool = False) -> "Keyring":
     """Open the keyring, or another one that the arguments name."""
+    return opened_keyring(arguments, place or arguments.keyring, may_be_new=may_be_new)
+
+
+def opened_keyring(arguments: argparse.Namespace, place: Path, *, may_be_new: bool = False) -> "Keyring":
+    """Open a keyring once for a command: its passphrase can be read from a descriptor only once."""
     from linkcore.keys.keyring import Keyring
     from linkcore.keys.passphrase import read_passphrase
 
-    place = place or arguments.keyring
-    is_new = may_be_new and not place.exists()
-    passphrase = read_passphrase(f"the keyring {place}", descriptor=arguments.passphrase_fd, twice=is_new)
-    return (Keyring.create if is_new else Keyring.open)(place, passphrase.reveal())
+    opened: dict[Path, Keyring] = vars(arguments).setdefault("opened", {})
+    if place.resolve() not in opened:
+        is_new = may_be_new and not place.exists()
+        own = place.resolve() in {each.resolve() for each in _keyrings_of_command(arguments)}
+        descriptor = arguments.passphrase_fd if own else None
+        passphrase = read_passphrase(f"the keyring {place}", descriptor=descriptor, twice=is_new)
+        opened[place.resolve()] = (Keyring.create if is_new else Keyring.open)(place, passphrase.reveal())
+    return opened[place.resolve()]
 
 
 def one_key(arguments: argparse.Namespace, name: str) -> "Key":

@@ -62,6 +62,7 @@ def occasion(parser: argparse.ArgumentParser, *, reason: bool = True) -> None:
     else:
         parser.set_defaults(reason="")
     parser.add_argument("--audit", type=Path, metavar="LOG", help="audit log, if the programme file states none")
+    _key_of_log(parser)
 
 
 def optional_occasion(parser: argparse.ArgumentParser) -> None:
@@ -69,6 +70,18 @@ def optional_occasion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--audit", type=Path, metavar="LOG", help="audit log in which to record the command first")
     parser.add_argument("--actor", default="", metavar="NAME", help="who does it, for the audit log")
     parser.add_argument("--reason", default="", metavar="TEXT", help="why, for the audit log")
+    _key_of_log(parser)
+
+
+def _key_of_log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--audit-key", metavar="ID", help="key of the log that --audit names, if it has one")
+    parser.add_argument(
+        "--audit-keyring",
+        type=Path,
+        metavar="FILE",
+        help="keyring with the key of the audit log, if --keyring does not hold it; its passphrase is the value of "
+        "LINKCORE_PASSPHRASE, or else you are asked",
+    )
 
 
 def one_key(parser: argparse.ArgumentParser) -> None:

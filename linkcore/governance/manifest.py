@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -10,13 +11,18 @@ from typing import Any, Final
 from linkcore.errors import RefusedError, SourceError
 from linkcore.keys.signing import SigningKey, VerifyKey
 
-__all__ = ["MANIFEST", "SIGNATURE", "digest_of", "is_of_a_release", "read_manifest", "verify_release", "write_manifest"]
+__all__ = ["MANIFEST", "SIGNATURE", "digest_of", "is_as_listed", "is_of_a_release", "read_manifest", "verify_release"]
+__all__ += ["write_manifest"]
 
 MANIFEST: Final = "manifest.json"
 """The file that describes a release."""
 
 SIGNATURE: Final = "manifest.json.sig"
 """The file with the Ed25519 signature of the manifest's bytes: 64 bytes."""
+
+
+_SHA256: Final = re.compile("[0-9a-f]{64}")
+_SOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
 def digest_of(file: Path) -> str:
@@ -38,11 +44,22 @@ def read_manifest(folder: str | Path) -> MappingProxyType[str, Any]:
     return _parsed(Path(folder), _content(Path(folder) / MANIFEST))
 
 
+def is_as_listed(entry: Path, digest: object) -> bool:
+    """Whether an entry of a folder is a file, and no link to one, with this SHA-256."""
+    return not entry.is_symlink() and entry.is_file() and digest_of(entry) == digest
+
+
 def is_of_a_release(entry: Path) -> bool:
-    """Whether a file is part of an earlier release, which a new one may replace."""
+    """Whether a file is part of an earlier release, which a new one may replace.
+
+    What a manifest claims counts only for a file with the name and the digest that a release gave it.
+    """
     try:
-        return entry.name in {MANIFEST, SIGNATURE, *_listed(read_manifest(entry.parent))}
-    except SourceError:
+        listed = _listed(read_manifest(entry.parent))
+        if entry.name in {MANIFEST, SIGNATURE}:
+            return not entry.is_symlink() and entry.is_file()
+        return entry.name in listed and is_as_listed(entry, listed[entry.name]["sha256"])
+    except (OSError, SourceError):
         return False
 
 
@@ -75,13 +92,15 @@ def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> M
     --------
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     write_manifest(Path(folder), {"files": [{"file": "gp.parquet", "sha256": ""}]}, None)
+    ...     file = {"file": "gp.parquet", "source": "gp", "sha256": "0" * 64}
+    ...     write_manifest(Path(folder), {"files": [file]}, None)
     ...     verify_release(folder)
     Traceback (most recent call last):
     linkcore.errors.RefusedError: the release in ...: gp.parquet is missing; do not use it, and ask for it again
     """
     folder = Path(folder)
     content = _content(folder / MANIFEST)
+    _refuse(folder, [f"{name} is a link, not a file" for name in (MANIFEST, SIGNATURE) if (folder / name).is_symlink()])
     if verify_key is not None:
         signature = folder / SIGNATURE
         if not signature.is_file():
@@ -91,15 +110,21 @@ def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> M
     wrong = []
     for name, stated in _listed(manifest).items():
         file = folder / name
-        if not file.is_file():
+        if file.is_symlink():
+            wrong.append(f"{name} is a link, not a file")
+        elif not file.is_file():
             wrong.append(f"{name} is missing")
         elif digest_of(file) != stated["sha256"]:
             wrong.append(f"{name} is not as it was written")
     known = {MANIFEST, SIGNATURE, *_listed(manifest)}
     wrong += [f"{entry.name} is no part of it" for entry in sorted(folder.iterdir()) if entry.name not in known]
+    _refuse(folder, wrong)
+    return manifest
+
+
+def _refuse(folder: Path, wrong: list[str]) -> None:
     if wrong:
         raise RefusedError(f"the release in {folder}: {'; '.join(wrong)}; do not use it, and ask for it again")
-    return manifest
 
 
 def _content(file: Path) -> bytes:
@@ -114,12 +139,24 @@ def _parsed(folder: Path, content: bytes) -> MappingProxyType[str, Any]:
     try:
         manifest = json.loads(content)
         files = manifest["files"]
-        sound = all(Path(each["file"]).name == each["file"] and isinstance(each["sha256"], str) for each in files)
+        # The tables of a database are in one file.
+        sound = isinstance(files, list) and all(map(_is_sound, files))
+        sound = sound and len({(each["file"], each["sha256"]) for each in files}) == len(_listed(manifest))
     except (ValueError, LookupError, TypeError, RecursionError):
         sound = False
     if not sound:
         raise SourceError(f"{folder / MANIFEST} is no manifest of a release, or is damaged")
     return MappingProxyType(manifest)
+
+
+def _is_sound(stated: Mapping[str, Any]) -> bool:
+    """Whether a file in a manifest has the name that a release gives it: so no path can be one."""
+    names = {"release.duckdb", f"{stated['source']}.parquet", f"{stated['source']}.csv"}  # as in releases/formats.py
+    return (
+        _SOURCE.fullmatch(stated["source"]) is not None
+        and stated["file"] in names
+        and _SHA256.fullmatch(stated["sha256"]) is not None
+    )
 
 
 def _listed(manifest: Mapping[str, Any]) -> dict[str, Any]:

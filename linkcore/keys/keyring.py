@@ -212,6 +212,8 @@ class Keyring(Hidden):
         for about, key in self._versions_of(id):
             if about.status == "active" and key is not None:
                 return key
+        if self._is_destroyed(id):
+            raise KeyMaterialError(f"key {id!r} of {self.path}: no version of it is active, and all were destroyed")
         raise KeyMaterialError(f"key {id!r} of {self.path}: no version of it is active; rotate it to make a new one")
 
     def key(self, id: str, version: int) -> Key:  # noqa: A002
@@ -247,6 +249,9 @@ class Keyring(Hidden):
         if not found:
             raise KeyMaterialError(f"the keyring {self.path} has no key {id!r}; it has {', '.join(self) or 'none'}")
         return found
+
+    def _is_destroyed(self, id: str) -> bool:  # noqa: A002
+        return all(held.key is None for held in self._versions_of(id))
 
     def _find(self, id: str, version: int) -> HeldKey:  # noqa: A002
         versions = {held.about.version: held for held in self._versions_of(id)}
@@ -362,9 +367,14 @@ class Keyring(Hidden):
         ProgrammeError
             The time has no time zone.
         KeyMaterialError
-            There is no such key, or the file cannot be written.
+            There is no such key, all its versions were destroyed, or the file cannot be written.
         """
         last = self._versions_of(id)[-1].about
+        if self._is_destroyed(id):
+            raise KeyMaterialError(
+                f"key {id!r} of {self.path}: all its versions were destroyed: choose another id, so that what was "
+                "destroyed stays so"
+            )
         key = Key.generate(id, version=last.version + 1)
         about = replace(last, version=key.version, created=at, status="active", changed=at)
         before = [_retired(held, at) if held.about.id == id else held for held in self._held]

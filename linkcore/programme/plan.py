@@ -7,13 +7,14 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from linkcore.errors import SourceError
+from linkcore.governance.destruction.inventory import outside_of
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.terms import LEAST_COHORT
 from linkcore.governance.withholding.doubts import share_in_words
 from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.programme.programme import Programme
-from linkcore.programme.tables import OptOutsTable, SensitiveTable
+from linkcore.programme.tables import AuditTable, OptOutsTable, SensitiveTable
 from linkcore.sources.source import Source
 
 __all__ = ["plan"]
@@ -36,8 +37,22 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
     lines += _sensitive_records(programme.sensitive)
     for agreement in programme.agreements():
         lines += _agreement(agreement, programme.opt_outs, on)
-    lines.append(f"audit log: {'none stated' if programme.audit is None else programme.audit.file}")
+    lines.append(_audit_log(programme.audit))
+    lines += _destruction(programme)
     return "\n".join(lines)
+
+
+def _audit_log(stated: AuditTable | None) -> str:
+    if stated is None:
+        return "audit log: none stated"
+    return f"audit log: {stated.file}, {'unkeyed' if stated.key is None else f'under the key {stated.key}'}"
+
+
+def _destruction(programme: Programme) -> Iterator[str]:
+    inventory = programme.to_destroy()
+    yield f"at the end, destroy removes: {', '.join(dict.fromkeys(place.pattern for place in inventory.places()))}"
+    if outside := ", ".join(outside_of(inventory, programme.folder)):
+        yield f"  outside the programme's folder, removed only if each is confirmed (--outside): {outside}"
 
 
 def _source(source: Source) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_core import ErrorDetails
 
 from linkcore.errors import ProgrammeError, RefusedError
-from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.audit import Audit, keys_of_log
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.certificates import checked_provider
 from linkcore.governance.destruction.inventory import Inventory
@@ -24,6 +24,7 @@ from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.sensitive import SensitiveRule
 from linkcore.governance.withholding.type_one import without_type_one
 from linkcore.governance.withholding.withholding import Withholding, withhold
+from linkcore.keys.keyring import Keyring
 from linkcore.link import Linkage, link
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.programme.lists import read_opt_outs, read_rule
@@ -298,7 +299,8 @@ class Programme(Table):
         RefusedError
             If the programme was destroyed, or has ended on this day.
         """
-        refuse_if_destroyed(self.folder)
+        log = None if self.audit is None else Audit(self.folder / self.audit.file)
+        refuse_if_destroyed(self.folder, programme=self.programme.name, audit=log)
         if on is not None and self.programme.ends is not None and on > self.programme.ends:
             raise RefusedError(
                 f"programme {self.programme.name!r} ended on {self.programme.ends}; destroy its data and keys"
@@ -371,16 +373,30 @@ class Programme(Table):
         """
         return [read_rule(table, number, self.folder) for number, table in enumerate(self.sensitive, start=1)]
 
-    def audit_log(self) -> Audit | None:
+    def audit_log(self, keyring: Keyring | None = None) -> Audit | None:
         """Return the audit log, or None if the programme states none.
+
+        Parameters
+        ----------
+        keyring : Keyring, optional
+            The keyring with the key of the log, if the programme states that it has one.
 
         Returns
         -------
         Audit or None
-        """
-        return None if self.audit is None else Audit(self.folder / self.audit.file)
 
-    def occasion(self, actor: str, at: dt.datetime, reason: str = "") -> Occasion | None:
+        Raises
+        ------
+        RefusedError
+            If the log has a key, and the keyring is not given or does not hold it.
+        """
+        if self.audit is None:
+            return None
+        return Audit(self.folder / self.audit.file, chain_key=keys_of_log(keyring, self.audit.key, "audit.key"))
+
+    def occasion(
+        self, actor: str, at: dt.datetime, reason: str = "", *, keyring: Keyring | None = None
+    ) -> Occasion | None:
         """Return the occasion of an action, or None if the programme states no audit log.
 
         Parameters
@@ -391,12 +407,19 @@ class Programme(Table):
             The time, with its time zone.
         reason : str
             Why it is done, with nothing in it that identifies a patient.
+        keyring : Keyring, optional
+            The keyring with the key of the audit log, if the programme states that it has one.
 
         Returns
         -------
         Occasion or None
+
+        Raises
+        ------
+        RefusedError
+            If the log has a key, and the keyring is not given or does not hold it.
         """
-        audit = self.audit_log()
+        audit = self.audit_log(keyring)
         return None if audit is None else Occasion(actor, at, audit, reason)
 
     def to_destroy(self) -> Inventory:
@@ -424,6 +447,7 @@ class Programme(Table):
             key_files=self.destruction.key_files,
             recipients=tuple(recipient.name for recipient in self.recipient),
             known_copies=self.destruction.known_copies,
+            keys=tuple(recipient.key for recipient in self.recipient),
         )
 
     def _cohorts(self) -> tuple[str, ...]:
@@ -467,6 +491,11 @@ class Programme(Table):
             rule.check(sources)
         if self.opt_outs is not None:
             self.opt_outs.policy().sources_of_gp_data(sources)
+        if self.audit is not None and self.audit.key in {agreement.key for agreement in self.agreements()}:
+            raise ProgrammeError(
+                f"audit.key: {self.audit.key!r} is a recipient's key, which is destroyed with the programme; give the "
+                "audit log a key of its own"
+            )
         for key in ("providers", "one_file_a_provider"):
             strangers = sorted(set(getattr(self.destruction, key)) - {source.name for source in sources})
             if strangers:

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -13,10 +13,11 @@ import polars as pl
 
 from linkcore.disclosure.disclosed import disclosed
 from linkcore.disclosure.suppression import SMALLEST_COUNT
-from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
-from linkcore.governance.manifest import is_of_a_release
+from linkcore.governance.destruction.mark import refuse_if_destroyed
+from linkcore.governance.manifest import digest_of, is_as_listed, is_of_a_release, read_manifest
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.checks import (
     refuse_another_day,
@@ -47,6 +48,7 @@ _CONTENTS: Final = "run.json"
 _REPORT: Final = "report.html"
 _SUMMARY: Final = "summary.txt"
 _TRUE_COUNTS: Final = "trusted_team_only.json"
+_FILES: Final = (_REPORT, QUALITY_FILE, _SUMMARY, _TRUE_COUNTS)
 _COUNT: Final = re.compile(r"\b[0-9][0-9,]*(?: in [0-9][0-9,]*)? (?=(?:of the )?(?:people|persons|records|rows))")
 
 
@@ -183,6 +185,8 @@ def run_programme(
         raise ProgrammeError(
             "the programme states an audit log, so every run needs an occasion: give programme.occasion(actor, at)"
         )
+    if occasion is not None:
+        refuse_if_destroyed(programme.folder, programme=programme.programme.name, audit=occasion.audit)
     refuse_unless_signed_and_audited(
         synthetic=programme.programme.synthetic, signing_key=signing_key, occasion=occasion
     )
@@ -230,8 +234,8 @@ def run_programme(
         )
         write_report(run.quality, folder / _REPORT)
         (folder / _SUMMARY).write_text(run.text(), "utf-8")
-        for name, content in ((_CONTENTS, _contents(run)), (_TRUE_COUNTS, _true_counts(run, true))):
-            (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        _write_json(folder / _TRUE_COUNTS, _true_counts(run, true))
+        _write_json(folder / _CONTENTS, _contents(run, folder))
     progress("done", steps, steps)
     return run
 
@@ -372,12 +376,16 @@ def _without_counts(refused: Mapping[str, str]) -> dict[str, str]:
     return {recipient: _COUNT.sub("some ", why) for recipient, why in refused.items()}
 
 
-def _contents(run: ProgrammeRun) -> dict[str, object]:
+def _write_json(file: Path, content: Mapping[str, object]) -> None:
+    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _contents(run: ProgrammeRun, folder: Path) -> dict[str, object]:
     return {
-        "format": 1,
+        "format": 2,
         "programme": run.programme,
         "on": str(run.on),
-        "files": [_REPORT, QUALITY_FILE, _SUMMARY, _TRUE_COUNTS],
+        "files": {name: digest_of(folder / name) for name in _FILES},
         "releases": {name: each.folder.name for name, each in run.releases.items()},
         "refused": _without_counts(run.refused),
     }
@@ -396,12 +404,20 @@ def _true_counts(run: ProgrammeRun, quality: Quality) -> dict[str, object]:
 
 
 def _is_of_a_run(entry: Path) -> bool:
+    """Whether an entry is what an earlier run wrote, by its name and digest; ``run.json`` can claim nothing else."""
+    stated = entry.parent / _CONTENTS
     try:
-        contents = json.loads((entry.parent / _CONTENTS).read_text("utf-8"))
-        if entry.name != RELEASES:
-            return entry.name in {_CONTENTS, *contents["files"]}
-        folders = list(entry.iterdir())
-        known = {folder.name for folder in folders} <= set(contents["releases"].values())
-        return known and all(is_of_a_release(file) for folder in folders for file in folder.iterdir())
-    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        contents = json.loads(stated.read_text("utf-8"))
+        if entry.is_symlink() or stated.is_symlink() or not set(contents["files"]) <= set(_FILES):
+            return False
+        if entry.name == RELEASES:
+            return all(_is_release_of_a_run(each, contents["releases"].values()) for each in entry.iterdir())
+        return entry.name == _CONTENTS or is_as_listed(entry, contents["files"][entry.name])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError, SourceError):
         return False
+
+
+def _is_release_of_a_run(folder: Path, known: Iterable[str]) -> bool:
+    """Whether a folder holds a release that the run lists, under the name of its key."""
+    is_listed = folder.name in known and not folder.is_symlink() and read_manifest(folder)["key"] == folder.name
+    return is_listed and all(is_of_a_release(file) for file in folder.iterdir())

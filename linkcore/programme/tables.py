@@ -333,9 +333,10 @@ class RecipientTable(_BuiltTable):
 
 
 class AuditTable(Table):
-    """``[audit]``: the audit log."""
+    """``[audit]``: the audit log, and the id of the key under which it is kept, if it has one."""
 
     file: str
+    key: str | None = None
 
 
 class DestructionTable(Table):

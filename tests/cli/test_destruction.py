@@ -1,14 +1,17 @@
 """The commands at the end of a programme."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 import linkcore as lc
 from linkcore.cli.opening import now
+from linkcore.governance.destruction.certificates import verify_certificate
 from linkcore.governance.destruction.mark import Mark
-from tests.cli.commands import DAY, PASSPHRASE, WHO, actions, done, run
+from linkcore.keys.signing import SigningKey
+from tests.cli.commands import DAY, PASSPHRASE, WHO, actions, done, run, state
 
 RECIPIENT = ("--recipient", "Partner", "--key-file", "k")
 
@@ -83,7 +86,8 @@ def test_no_command_works_on_a_destroyed_programme(
     programme: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Mark("Example", begun="2026-09-30T12:00:00+00:00", actor="team", reason="its end").write(programme)
+    mark = Mark("Example", begun="2026-09-30T12:00:00+00:00", actor="team", reason="its end")
+    mark.write(programme, SigningKey.generate())
     log = actions(programme / "audit.jsonl")
     refused = run(*arguments[0].split(), programme, *arguments[1:])
     assert (refused.returncode, "can no longer be used" in refused.stderr) == (4, True)
@@ -103,7 +107,51 @@ def test_a_wrong_confirmation_destroys_nothing(programme: Path, keyring: Path) -
 
 def test_a_key_that_is_in_no_keyring_is_reported(programme: Path) -> None:
     said = done(*destroy(programme, "--confirm", "Example"))
-    assert "key partner-2026 is in no keyring given" in said
+    told = "it was in no keyring given: if it exists, it can still be used"
+    assert f"NOT DESTROYED: key partner-2026: {told}" in said
+    key = SigningKey.read(programme.parent / "team.pem").verify_key
+    stated = verify_certificate(programme / "certificates" / "RH8.json", key)
+    assert stated["keys_not_destroyed"][0] == {"id": "partner-2026", "version": None, "why": told}
+
+
+def test_check_lists_what_is_outside_and_destroy_wants_it_confirmed(programme: Path, keyring: Path) -> None:
+    elsewhere = programme.parent / "elsewhere.csv"
+    (programme / "emergency.csv").rename(elsewhere)
+    state(programme, 'data = "emergency.csv"', 'data = "../elsewhere.csv"')
+    state(programme, 'work = ["release"]', 'work = ["release", "/data/nowhere/*.csv"]')
+    said = done("check", programme, "--on", DAY)
+    assert "at the end, destroy removes: gp.csv" in said
+    (listed,) = [line for line in said.splitlines() if "outside the programme's folder" in line]
+    assert str(elsewhere) in listed
+    assert "/data/nowhere/*.csv" in listed
+    command = destroy(programme, "--confirm", "Example", "--keyring", keyring)
+    refused = run(*command, passphrase=PASSPHRASE)
+    assert (refused.returncode, str(elsewhere) in refused.stderr, "--outside" in refused.stderr) == (2, True, True)
+    assert elsewhere.exists()
+    assert (programme / "gp.csv").exists()
+    done(*command, "--outside", elsewhere, passphrase=PASSPHRASE)
+    assert not elsewhere.exists()
+
+
+def test_a_copy_that_keeps_the_teams_log_is_refused(programme: Path, keyring: Path, tmp_path: Path) -> None:
+    log = programme.parent / "audit.jsonl"
+    state(programme, 'file = "audit.jsonl"', 'file = "../audit.jsonl"')
+    copy = Path(shutil.copytree(programme, programme.parent / "copy"))
+    done(*destroy(programme, "--confirm", "Example", "--keyring", keyring), passphrase=PASSPHRASE)
+    before = actions(log)
+    for command in (["check", copy], ["run", copy, "--synthetic", "--actor", "a", "--out", tmp_path / "out"]):
+        refused = run(*command, "--on", DAY)
+        assert (refused.returncode, "is in the audit log" in refused.stderr) == (4, True)
+    # Also where the log is named on the command line only.
+    state(copy, '[audit]\nfile = "../audit.jsonl"\n', "")
+    named = ["run", copy, "--synthetic", "--on", DAY, "--actor", "a", "--audit", log, "--out", tmp_path / "out"]
+    refused = run(*named)
+    assert (refused.returncode, "is in the audit log" in refused.stderr) == (4, True)
+    assert actions(log) == before
+    assert not (tmp_path / "out").exists()
+    # The copy can be destroyed as well.
+    done(*destroy(copy, "--confirm", "Example", "--audit", log), passphrase=PASSPHRASE)
+    assert not (copy / "gp.csv").exists()
 
 
 def test_named_keys_of_several_keyrings_are_destroyed(programme: Path, keyring: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.manifest import MANIFEST, SIGNATURE, verify_release
+from linkcore.governance.releases.formats import FORMATS, Format
 from linkcore.keys.signing import SigningKey
 from tests.governance.extracts import KEY, linked
 
@@ -26,6 +27,14 @@ def test_a_release_as_it_was_written_verifies(out: Path) -> None:
     assert (out / SIGNATURE).stat().st_size == 64
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_release_in_every_format_verifies(tmp_path: Path, kind: Format) -> None:
+    agreement = lc.Agreement("partner", KEY.id, {"hospital": ["COST"], "gp": ["SMOKER"]}, format=kind)
+    for _ in range(2):  # the second replaces the first
+        out = lc.release(linked(), agreement, KEY, tmp_path / "out").folder
+    assert len(verify_release(out)["files"]) == 2
+
+
 def test_a_release_that_is_not_signed_verifies_only_without_a_key(tmp_path: Path) -> None:
     out = lc.release(linked(), AGREEMENT, KEY, tmp_path / "out").folder
     verify_release(out)
@@ -41,7 +50,7 @@ def rewritten(out: Path) -> None:
     file.write_bytes(file.read_bytes() + b"\0")
     for each in manifest["files"]:
         if each["file"] == file.name:
-            each |= {"bytes": file.stat().st_size, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+            each |= {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
     (out / MANIFEST).write_text(json.dumps(manifest))
 
 
@@ -49,6 +58,12 @@ def flipped(file: Path) -> None:
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
+
+
+def linked_elsewhere(file: Path) -> None:
+    """Put a link in the place of a file; what it leads to has the same content."""
+    file.rename(file.parent.with_name("elsewhere"))
+    file.symlink_to(file.parent.with_name("elsewhere"))
 
 
 @pytest.mark.parametrize(
@@ -62,6 +77,9 @@ def flipped(file: Path) -> None:
             "gp.parquet is missing; hospital.parquet is",
         ),
         (lambda out: (out / "more.csv").write_text("x"), "more.csv is no part of it"),
+        (lambda out: linked_elsewhere(out / "gp.parquet"), "gp.parquet is a link, not a file"),
+        (lambda out: linked_elsewhere(out / MANIFEST), "manifest.json is a link, not a file"),
+        (lambda out: linked_elsewhere(out / SIGNATURE), "manifest.json.sig is a link, not a file"),
         (rewritten, "the signature does not verify"),
         (lambda out: flipped(out / SIGNATURE), "the signature does not verify"),
         (lambda out: (out / SIGNATURE).write_bytes(b""), "the signature does not verify"),
@@ -78,9 +96,28 @@ def test_a_signature_of_another_team_is_refused(out: Path) -> None:
         verify_release(out, SigningKey.generate().verify_key)
 
 
+DIGEST = "0" * 64
+ENTRY: dict[str, object] = {"file": "gp.parquet", "source": "gp", "sha256": DIGEST}
+
+
 @pytest.mark.parametrize(
     "content",
-    ["", "[]", "{}", '{"files": [{"file": "../gp.parquet", "bytes": 1, "sha256": ""}]}', '{"files": [1]}', "\0"],
+    [
+        "",
+        "[]",
+        "{}",
+        "\0",
+        '{"files": [1]}',
+        '{"files": {}}',
+        '{"files": ' + "[" * 100_000,
+        *(
+            json.dumps({"files": [ENTRY | {"file": name}]})
+            for name in ("../gp.parquet", "/etc/passwd", "a/gp.parquet", "..", ".", "", ".parquet", "gp", "gp.exe", 1)
+        ),
+        *(json.dumps({"files": [ENTRY | {"file": name}]}) for name in (MANIFEST, SIGNATURE, "gp\\x.csv", "gp.csv\0")),
+        *(json.dumps({"files": [ENTRY | {"sha256": digest}]}) for digest in ("", "0" * 63, "G" * 64, 0, None)),
+        json.dumps({"files": [ENTRY, ENTRY | {"sha256": "1" * 64}]}),
+    ],
 )
 def test_a_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / MANIFEST).write_text(content)

@@ -233,6 +233,15 @@ def test_an_active_key_cannot_be_destroyed(keyring: Keyring) -> None:
         keyring["optum-2026"]
 
 
+def test_a_key_whose_versions_were_all_destroyed_is_not_made_again(keyring: Keyring) -> None:
+    keyring.retire("optum-2026", at=LATER)
+    keyring.destroy("optum-2026", 1, at=LATER)
+    for ring in (keyring, reopened(keyring)):
+        with pytest.raises(KeyMaterialError, match="all its versions were destroyed: choose another id"):
+            ring.rotate("optum-2026", at=LATER)
+    assert [one.status for one in keyring.versions] == ["destroyed"]
+
+
 def test_an_unknown_key_or_version_is_refused_with_the_ones_that_exist(keyring: Keyring) -> None:
     with pytest.raises(KeyMaterialError, match="no key 'other'; it has optum-2026"):
         keyring["other"]

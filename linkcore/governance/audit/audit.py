@@ -7,39 +7,47 @@ the log lies its *head*: the number of lines, and the digest of the last line. F
 
 What this proves depends on who can write. A person who can write only to the log is found out. A person who can write
 to the log and to its head can forge both from any line on, unless the log has a key (``chain_key``) that this person
-does not hold. Even then, an earlier copy of both can be put back. To detect that, note the head (`Audit.head`) from
-time to time, keep it with another person, and give it to `verify_audit`.
+does not hold. Then each line and the head also hold an HMAC under this key, and a line without one is a fault from the
+first line that has one. The digests stay plain, so that anyone can check the chain without the key.
 
-The log holds no identifiers. Its fields are a closed list, and a text that contains an NHS Number or a postcode is
-refused. Names cannot be recognised: whoever writes a reason must leave them out.
+Even with a key, an earlier copy of log and head can be put back, and both can be removed. To detect that, note the head
+(`Audit.head`) from time to time, keep it with another person, and give it to `verify_audit`. What an unkeyed log says
+before its first keyed line is only proved not to have changed since that line was written.
+
+The log holds no identifiers. Its fields are a closed list, and a text that contains an NHS Number, a postcode or a
+birth date is refused. Names cannot be recognised: whoever writes a reason must leave them out.
+
+No line is added to a log that other users of the machine can write: to the file, its head, or its folder.
 """
 
 import os
 import re
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
-
-import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.audit.chain import (
     NO_LINE,
     Chain,
     Head,
+    Line,
+    Proof,
     alone,
     append,
+    has_keyed_line,
     head_path,
-    last_digest,
+    last_line,
+    others_who_can_write,
     read_head,
     write_head,
 )
-from linkcore.identifiers.nhs_number import NUMBERED, nhs_number_status
+from linkcore.governance.audit.free_text import refuse_identifiers
 from linkcore.keys.key import Key
+from linkcore.keys.keyring import Keyring
 
-__all__ = ["FIELDS", "Audit"]
+__all__ = ["FIELDS", "Audit", "keys_of_log"]
 
 FIELDS: Final = frozenset(
     {
@@ -66,14 +74,32 @@ _ACTION: Final = re.compile(r"[a-z][a-z_]{2,39}")
 _LONGEST: Final = {"reason": 1000, "actor": 200}
 _LONGEST_DETAIL: Final = 500
 _COUNTS: Final = range(1_000_000_000)  # a larger number could be an NHS Number
-_HEX: Final = re.compile(r"[0-9a-f]{16,}")
-_ISO_DATE: Final = re.compile(r"\b\d{4}-[01]\d-[0-3]\d\b")
-_TEN_DIGITS: Final = re.compile(r"(?<!\d)(?=(\d(?:[\s\-.]{0,2}\d){9})(?!\d))")
-_POSTCODE: Final = re.compile(r"(?<![A-Z0-9])(?:[A-Z]{1,2}[0-9][0-9A-Z]?|GIR)\s{0,2}[0-9][A-Z]{2}(?![A-Z0-9])")
 _FOREIGN: Final = (
     "the audit log {} has lines that were not written by linkcore, or not under this chain key: find them with "
     "`verify_audit`; nothing is done until then"
 )
+_WITHOUT_KEY: Final = (
+    "the audit log {} has a key: lines are added only under it; give the keyring that holds it (--audit-keyring, or "
+    "the parameter chain_key)"
+)
+
+
+def keys_of_log(keyring: Keyring | None, key: str | None, named: str) -> tuple[Key, ...]:
+    """Return the versions of a log's key that are not destroyed, or none if it has no key.
+
+    ``named`` says where the key was named: an option, or a key of the programme file.
+    """
+    if key is None:
+        return ()
+    if keyring is None:
+        raise RefusedError(
+            f"{named}: the audit log is kept under the key {key!r}: give the keyring that holds it (--audit-keyring, "
+            "or the parameter keyring)"
+        )
+    held = [about.version for about in keyring.versions if about.id == key and about.status != "destroyed"]
+    if not held:
+        raise RefusedError(f"{named}: the keyring {keyring.path} has no key {key!r}, under which the audit log is kept")
+    return tuple(keyring.key(key, version) for version in held)
 
 
 class Audit:
@@ -85,9 +111,9 @@ class Audit:
     ----------
     path : path
         The log file. Its head is beside it, in ``PATH.head``. Both are created when the first line is written.
-    chain_key : Key, optional
-        A key that is used for this log only. Digests are then HMAC-SHA-256 under this key, and only its holder can
-        write or verify the log. Without a key, digests are plain SHA-256.
+    chain_key : Key or sequence of Key, optional
+        A key that is used for this log only, or all versions of it: the newest signs. Each new line then holds an
+        HMAC-SHA-256 under this key. A log that has lines under a key takes no lines without it.
 
     Examples
     --------
@@ -99,7 +125,7 @@ class Audit:
     1
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, chain_key: Key | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, chain_key: Key | Sequence[Key] | None = None) -> None:
         self.path: Final = Path(path)
         self._chain = Chain(chain_key)
 
@@ -112,10 +138,22 @@ class Audit:
         return head_path(self.path)
 
     @property
+    def key_id(self) -> str | None:
+        """Id of the key under which lines are added, or None if there is no key."""
+        return self._chain.key_id
+
+    @property
     def head(self) -> Head:
-        """Number of lines and digest of the last line, to be noted elsewhere."""
+        """Number of lines and digest of the last line, to be noted elsewhere. Nothing is written."""
         with alone(self.path):
-            return self._whole_head()
+            return self._end()[0]
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Read the lines of the log, and refuse a log with an altered line or without its end."""
+        with alone(self.path):
+            *_, proof = self._end()
+            self._refuse_lines_without_key(proof)
+            return list(self._lines())
 
     def record(
         self,
@@ -149,8 +187,8 @@ class Audit:
         ProgrammeError
             If a field has an unknown name or a value of the wrong kind.
         RefusedError
-            If a text contains an NHS Number or a postcode, if the log cannot be written, or if it does not end as its
-            head states.
+            If a text contains an NHS Number, a postcode or a birth date; if the log cannot be written, does not end as
+            its head states, or has a key that is not given; or if other users of this machine can write to it.
 
         Examples
         --------
@@ -160,62 +198,78 @@ class Audit:
         """
         body = _body(action, at=at, actor=actor, reason=reason, key=key, details=details)
         with alone(self.path):
-            head = self._whole_head()
-            if not self.head_path.exists():  # written before the first line, so that a log always has its head
-                write_head(self.path, self._chain, head, 0)
+            head, size, proof = self._end()
+            if not self._chain.has_key and proof != "none":
+                raise RefusedError(_WITHOUT_KEY.format(self.path))
+            self._refuse_lines_without_key(proof)
+            self._write_head_of(head, size)
             text, digest = self._chain.signed({"number": head.lines + 1, **body, "previous": head.digest})
             size = append(self.path, text)
             write_head(self.path, self._chain, Head(head.lines + 1, digest), size)
 
-    def lines(self) -> list[dict[str, Any]]:
-        """Read the lines of the log, and refuse a log with an altered line or without its end."""
-        with alone(self.path):
-            self._whole_head()
-            return list(self._lines())
-
     def _lines(self) -> Iterator[dict[str, Any]]:
         text = self.path.read_bytes() if self.path.exists() else b""
-        for line in text.splitlines():
-            body = self._chain.body(line)
-            if body is None:
+        for line in map(self._chain.line, text.splitlines()):
+            if line is None or not isinstance(line.body.get("details"), dict):
                 raise RefusedError(_FOREIGN.format(self.path))
-            yield body
+            yield line.body
 
-    def _whole_head(self) -> Head:
-        """Return the head of the log, and refuse a log that does not end as its head states."""
+    def _write_head_of(self, head: Head, size: int) -> None:
+        """Make the head fit the log, which has no head before its first line, or whose last writer was killed.
+
+        An action whose line was not finished never took effect, and neither did one whose line is not in the head.
+        """
+        if self.path.exists() and self.path.stat().st_size > size:  # an unfinished line
+            os.truncate(self.path, size)
+        if not self.head_path.exists() or read_head(self.path, self._chain).head != head:
+            write_head(self.path, self._chain, head, size)
+
+    def _end(self) -> tuple[Head, int, Proof]:
+        """Return how the log ends, with its size without an unfinished line, and refuse a log that was changed."""
+        if wide := others_who_can_write(self.path):
+            raise RefusedError(wide)
         if not self.path.exists() and not self.head_path.exists():
-            return Head(0, NO_LINE)
-        head, size = read_head(self.path, self._chain)
+            return Head(0, NO_LINE), 0, "none"
+        head, size, proof = read_head(self.path, self._chain)
+        if self._chain.has_key and proof not in ("none", "right"):
+            raise RefusedError(f"the head {self.head_path} of the audit log was written under another chain key")
         size_on_disk = self.path.stat().st_size if self.path.exists() else 0
-        if size_on_disk > size:
-            head, size = self._recovered(head, size)
-        elif size_on_disk < size or (head.lines and last_digest(self.path, self._chain) != head.digest):
+        if size_on_disk < size or not self._ends_with(head, size, proof):
             raise RefusedError(
                 f"the audit log {self.path} does not end as its head states: find the lines that changed with "
                 "`verify_audit`; nothing is done until then"
             )
-        return head
+        return self._with_line_of_killed_writer(head, size, proof) if size_on_disk > size else (head, size, proof)
 
-    def _recovered(self, head: Head, size: int) -> tuple[Head, int]:
-        """Recover from a writer that was killed after it began a line and before it wrote the head.
+    def _ends_with(self, head: Head, size: int, proof: Proof) -> bool:
+        if not head.lines:
+            return (head.digest, size) == (NO_LINE, 0)
+        line = last_line(self.path, self._chain, size)
+        return line is not None and Head(line.number, line.digest) == head and self._fits(line.proof, proof)
 
-        The action that the line records never took effect.
-        """
-        with self.path.open("r+b") as file:
+    def _refuse_lines_without_key(self, proof: Proof) -> None:
+        """Refuse to go on after lines without a key if any line has one: they were added by somebody else."""
+        if proof == "none" and self.path.exists() and has_keyed_line(self.path):
+            raise RefusedError(_FOREIGN.format(self.path))
+
+    def _fits(self, before: Proof, proof: Proof) -> bool:
+        """Whether what was written last has the proof that it must have after a line with a given proof."""
+        allowed = {"none", "right"} if self._chain.has_key else {"none", "unknown"}
+        return {before, proof} <= allowed and not (proof == "none" and before != "none")
+
+    def _with_line_of_killed_writer(self, head: Head, size: int, proof: Proof) -> tuple[Head, int, Proof]:
+        """Add the line of a writer that was killed before it wrote the head; leave out a line that is unfinished."""
+        with self.path.open("rb") as file:
             file.seek(size)
             rest = file.read()
-            if not rest.endswith(b"\n"):  # an unfinished line
-                if b"\n" in rest:
-                    raise RefusedError(_FOREIGN.format(self.path))
-                file.truncate(size)
-                os.fsync(file.fileno())
-                return head, size
-        line = self._chain.parsed(rest[:-1])
+        if b"\n" not in rest:
+            return head, size, proof
+        line: Line | None = self._chain.line(rest[:-1]) if rest.endswith(b"\n") else None
         if line is None or (line.number, line.previous) != (head.lines + 1, head.digest):
             raise RefusedError(_FOREIGN.format(self.path))
-        head = Head(line.number, line.digest)
-        write_head(self.path, self._chain, head, size + len(rest))
-        return head, size + len(rest)
+        if not self._fits(proof, line.proof):
+            raise RefusedError(_FOREIGN.format(self.path))
+        return Head(line.number, line.digest), size + len(rest), line.proof
 
 
 def _body(
@@ -235,7 +289,7 @@ def _body(
             continue
         if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST.get(name, _LONGEST_DETAIL):
             raise ProgrammeError(f"{name}: the audit log takes a count or one line of text that is not too long")
-        _refuse_identifiers(name, value)
+        refuse_identifiers(name, value, at)
     return {
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
         "action": action,
@@ -245,15 +299,3 @@ def _body(
         "key_version": None if key is None else key.version,
         "details": details,
     }
-
-
-def _refuse_identifiers(name: str, text: str) -> None:
-    """Refuse a text that contains an NHS Number or a postcode, however it is spaced."""
-    if _HEX.fullmatch(text):  # a digest may contain ten digits by chance
-        return
-    plain = _ISO_DATE.sub("|", unicodedata.normalize("NFKC", text))
-    tens = [found[1] for found in _TEN_DIGITS.finditer(plain)]
-    if tens and pl.DataFrame({"ten": tens}).select(nhs_number_status("ten").is_in(list(NUMBERED)).any()).item():
-        raise RefusedError(f"{name} contains an NHS Number: take it out, the audit log holds no identifiers")
-    if _POSTCODE.search(plain.upper()):
-        raise RefusedError(f"{name} contains a postcode: take it out, the audit log holds no identifiers")

@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -33,20 +34,33 @@ __all__ = [
 CERTIFICATES: Final = "certificates"
 """Name of the folder of certificates, in the programme's folder."""
 
+_KEYS_CHECKED: Final = (
+    "Each key named above is marked as destroyed in its keyring. The keyring file was written again without the key, "
+    "and read back; the key can no longer be used to pseudonymise or to re-identify."
+)
+
 CHECKED: Final = (
     "Each file and folder named above is no longer at its place.",
-    "Each key named above is marked as destroyed in its keyring. The keyring file was written again without the key, "
-    "and read back; the key can no longer be used to pseudonymise or to re-identify.",
-    "The programme is marked as destroyed, and linkcore refuses to use it.",
+    _KEYS_CHECKED,
+    "The programme is marked as destroyed, and linkcore refuses to use its folder. It also refuses another folder of a "
+    "programme of this name that keeps the same audit log.",
     "Each step was written to the audit log before it was done.",
 )
-"""What is checked before a certificate is written."""
+"""What is checked before a certificate is written; of keys only if any were destroyed."""
+
+STAYS: Final = (
+    "The programme file, the audit log, the keyrings that were given, without the destroyed keys, the mark of the "
+    "destruction and the certificates."
+)
+"""What stays in every programme's folder."""
 
 NOT_PROVED: Final = (
     "Files were removed from the file system, not overwritten. Their content may stay in blocks of the storage until "
     "these are used again; on solid-state and network storage this cannot be known.",
     "Backups, snapshots and replicas of the machine or its storage cannot be reached from here.",
     "The keys are gone from the keyrings and key files named here; nothing is shown for copies of these files.",
+    "A copy of the programme's folder that was made before is not known: with an audit log and keys of its own, it can "
+    "be used.",
     "What others hold is not known: the recipients' statements are their own.",
 )
 """What no certificate can prove: stated in every certificate."""
@@ -81,7 +95,7 @@ def certificate(mark: Mark, provider: str, verify_key: VerifyKey) -> dict[str, A
     }
     return {
         "what": "certificate of destruction",
-        "format": 1,
+        "format": 2,
         "programme": mark.programme,
         "provider": provider,
         "begun": mark.begun,
@@ -93,7 +107,9 @@ def certificate(mark: Mark, provider: str, verify_key: VerifyKey) -> dict[str, A
         "work_files": sum(file.kind == "work" for file in others),
         "key_files": sum(file.kind == "key" for file in others),
         "keys": [{"id": key.id, "version": key.version} for key in mark.keys],
-        "checked": list(CHECKED),
+        "keys_not_destroyed": [asdict(key) for key in mark.kept_keys],
+        "remains": [STAYS, *mark.remains],
+        "checked": [line for line in CHECKED if mark.keys or line != _KEYS_CHECKED],
         "may_survive": [*SURVIVORS, *mark.known_copies, *mark.other_names],
         "not_proved": list(NOT_PROVED),
         "recipients": [{"recipient": recipient, "attested": attested[recipient]} for recipient in attested],

@@ -15,8 +15,16 @@ from pathlib import Path
 from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.certificates import CERTIFICATES, write_certificates
-from linkcore.governance.destruction.inventory import Inventory, keys_of, merged, remains_in, with_files_found
-from linkcore.governance.destruction.mark import MARK, Attestation, Mark, read_mark
+from linkcore.governance.destruction.inventory import (
+    Inventory,
+    confirmed_places,
+    kept_keys,
+    keys_of,
+    merged,
+    remains_in,
+    with_files_found,
+)
+from linkcore.governance.destruction.mark import MARK, Attestation, KeptKey, Mark, read_mark
 from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey
 
@@ -37,12 +45,15 @@ class Destruction:
         Number of key versions destroyed.
     remains : tuple of str
         What is still in the programme's folder, or still has another name: check each of these.
+    kept_keys : tuple of KeptKey
+        Keys that were not destroyed, each with the reason.
     """
 
     certificates: Mapping[str, Path]
     files: int
     keys: int
     remains: tuple[str, ...]
+    kept_keys: tuple[KeptKey, ...] = ()
 
 
 def destroy(
@@ -51,6 +62,7 @@ def destroy(
     *,
     keyrings: Sequence[Keyring] = (),
     key_ids: Collection[str] | None = None,
+    outside: Collection[str | Path] = (),
     signing_key: SigningKey,
     occasion: Occasion,
 ) -> Destruction:
@@ -60,7 +72,9 @@ def destroy(
     Files are removed. Keys are destroyed. Then linkcore checks that no named file is left and that no destroyed key can
     be used, and only then writes certificates. If the destruction is interrupted, run it again: it ends the same.
 
-    The audit log, the keyrings (without the destroyed keys) and the programme file stay.
+    The audit log, the keyrings (without the destroyed keys) and the programme file stay. The certificates say what else
+    remains in the folder, and which keys were not destroyed. A copy of the folder that was made before is refused only
+    if it keeps this audit log, or needs the destroyed keys.
 
     Parameters
     ----------
@@ -71,9 +85,12 @@ def destroy(
     keyrings : sequence of Keyring
         The opened keyrings whose keys are destroyed.
     key_ids : collection of str, optional
-        Ids of the keys to destroy. By default, all keys of the keyrings.
+        Ids of the keys to destroy. By default, all keys of the keyrings but the audit log's.
+    outside : collection of path, optional
+        Files and folders outside the programme's folder that are truly to be removed, though the inventory names them:
+        each is confirmed here by name. Nothing else outside the folder is removed, also not through a link.
     signing_key : SigningKey
-        The key that signs the certificates. It is not destroyed.
+        The key that signs the mark and the certificates. It is not destroyed.
     occasion : Occasion
         Who does it, when and why, and the audit log.
 
@@ -84,11 +101,11 @@ def destroy(
     Raises
     ------
     ProgrammeError
-        If the inventory names something that must stay (the audit log, a keyring, the folder itself). Nothing is
-        removed.
+        If the inventory names something that must stay (the audit log and its key, a keyring, the folder itself), or
+        something outside the folder that is not confirmed. Nothing is removed.
     RefusedError
-        If no reason is given, or if something could not be removed: the error names it. The destruction is then not
-        finished.
+        If no reason is given, if the mark of an earlier destruction was not signed with this key, or if something could
+        not be removed: the error names it. The destruction is then not finished.
 
     Examples
     --------
@@ -112,14 +129,16 @@ def destroy(
     stays = [folder / name for name in (MARK, CERTIFICATES, "programme.toml")]
     stays += [occasion.audit.path, occasion.audit.head_path, *(keyring.path for keyring in keyrings)]
     outcome = "begun again" if (folder / MARK).exists() else "begun"
-    mark = with_files_found(_marked(folder, inventory, occasion), folder, stays)
-    mark = replace(mark, keys=merged(mark.keys, keys_of(keyrings, key_ids)))
+    mark = _marked(folder, inventory, occasion, signing_key)
+    mark = replace(mark, outside=merged(mark.outside, confirmed_places(outside, folder)))
+    mark = with_files_found(mark, folder, stays)
+    mark = replace(mark, keys=merged(mark.keys, keys_of(keyrings, key_ids, occasion.audit.key_id)))
     missing = {key.keyring for key in mark.keys} - {str(keyring.path.resolve()) for keyring in keyrings}
     if missing and mark.finished is None:
         raise ProgrammeError(f"give the keyring {min(missing)} again: its keys are still to be destroyed")
     files, keys = len(mark.files), len(mark.keys)
     occasion.record("destruction", programme=mark.programme, files=files, keys=keys, outcome=outcome)
-    mark.write(folder)
+    mark.write(folder, signing_key)
     _remove_files(mark, folder)
     _destroy_keys(mark, keyrings, occasion)
     if left := [*_files_left(mark, folder), *_usable_keys(mark, keyrings)]:
@@ -128,6 +147,7 @@ def destroy(
             "run it again"
         )
     mark = replace(mark, remains=tuple(remains_in(folder, stays)), finished=mark.finished or _time(occasion))
+    mark = replace(mark, kept_keys=kept_keys(mark, inventory, keyrings, occasion.audit))
     certificates = write_certificates(mark, folder, signing_key)
     occasion.record(
         "destruction",
@@ -137,9 +157,9 @@ def destroy(
         providers=len(certificates),
         outcome="finished",
     )
-    mark.write(folder)
+    mark.write(folder, signing_key)
     removed = len({file.path for file in mark.files if not file.is_folder})
-    return Destruction(certificates, removed, keys, (*mark.other_names, *mark.remains))
+    return Destruction(certificates, removed, keys, (*mark.other_names, *mark.remains), mark.kept_keys)
 
 
 def attest(
@@ -165,12 +185,12 @@ def attest(
     Raises
     ------
     RefusedError
-        If the programme is not destroyed.
+        If the programme is not destroyed, or its mark was not signed with this key.
     ProgrammeError
         If the programme has no such recipient, or if ``by`` or ``statement`` is empty.
     """
     folder = Path(folder).resolve()
-    mark = read_mark(folder)
+    mark = read_mark(folder, signing_key.verify_key)
     if mark is None or mark.finished is None:
         raise RefusedError(f"{folder}: the programme is not destroyed, so there is nothing to attest yet")
     if recipient not in mark.recipients:
@@ -183,13 +203,14 @@ def attest(
     attestation = Attestation(recipient, by, _time(occasion), statement)
     if attestation not in mark.attestations:
         mark = replace(mark, attestations=(*mark.attestations, attestation))
-    mark.write(folder)
+    mark.write(folder, signing_key)
     write_certificates(mark, folder, signing_key)
 
 
-def _marked(folder: Path, inventory: Inventory, occasion: Occasion) -> Mark:
+def _marked(folder: Path, inventory: Inventory, occasion: Occasion, signing_key: SigningKey) -> Mark:
     """Return the mark of this destruction, or of an earlier one with this inventory added."""
-    mark = read_mark(folder) or Mark(inventory.programme, _time(occasion), occasion.actor, occasion.reason)
+    earlier = read_mark(folder, signing_key.verify_key)
+    mark = earlier or Mark(inventory.programme, _time(occasion), occasion.actor, occasion.reason)
     if mark.programme != inventory.programme:
         raise ProgrammeError(f"{folder} is the folder of programme {mark.programme!r}, not of {inventory.programme!r}")
     return replace(

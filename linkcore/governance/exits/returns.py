@@ -15,6 +15,7 @@ from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
 from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, pseudonyms_of, version_list
+from linkcore.governance.manifest import is_as_listed
 from linkcore.governance.releases.formats import write_rows
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -183,6 +184,8 @@ def _write(out: Path, tables: Mapping[str, pl.DataFrame]) -> None:
 def _is_of_a_return(entry: Path) -> bool:
     try:
         contents = json.loads((entry.parent / _CONTENTS).read_text("utf-8"))
-        return entry.name == _CONTENTS or entry.name in contents["files"]
-    except (OSError, ValueError, LookupError, TypeError):
+        if entry.name == _CONTENTS:
+            return not entry.is_symlink()
+        return entry.suffix == ".csv" and is_as_listed(entry, contents["files"][entry.name]["sha256"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False

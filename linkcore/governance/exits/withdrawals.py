@@ -12,7 +12,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
-from linkcore.governance.manifest import digest_of, read_manifest
+from linkcore.governance.manifest import digest_of, is_as_listed, read_manifest
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.possible_people import PossiblePeople
 from linkcore.identifiers.nhs_number import digits
@@ -232,6 +232,8 @@ def _write(out: Path, files: Mapping[str, Sequence[pl.DataFrame]], content: Mapp
 def _is_of_withdrawals(entry: Path) -> bool:
     try:
         content = json.loads((entry.parent / LIST_OF_WITHDRAWALS).read_text("utf-8"))
-        return entry.name in {LIST_OF_WITHDRAWALS, *content["files"]}
-    except (OSError, ValueError, LookupError, TypeError):
+        if entry.name == LIST_OF_WITHDRAWALS:
+            return not entry.is_symlink()
+        return entry.suffix == ".csv" and is_as_listed(entry, content["files"][entry.name])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
         return False

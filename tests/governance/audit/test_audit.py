@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import hmac
 import json
 import multiprocessing
 import os
@@ -104,6 +105,19 @@ def test_no_key_material_is_in_the_log(tmp_path: Path) -> None:
         "lives in EX1 2AB",
         "lives in ex12ab.",
         "no home: ZZ99 3VZ",
+        "999/000/0018",
+        "999–000–0018",
+        "999 — 000 — 0018",
+        "(999) 000,0018",
+        "999_000_0018",
+        "9.9.9.0.0.0.0.0.1.8",
+        "٩٩٩ ٠٠٠ ٠٠١٨",
+        "asked 2026-04-01: 999/000/0018",
+        "EX1-2AB",
+        "EX1–2AB",
+        "ex1/2ab",
+        "EX1 - 2AB",
+        "SO14.0AA",
     ],
 )
 @pytest.mark.parametrize("field", ["reason", "actor", "recipient"])
@@ -124,12 +138,49 @@ def test_an_nhs_number_or_a_postcode_is_refused_and_not_quoted(tmp_path: Path, t
         "ticket 40102321371",  # eleven digits
         "4010232137" + "a" * 54,  # a digest
         "section 251, 22/CAG/0100",
+        "asked on 01/04/2026, 30 patients",
+        "asked on 1 April 2026",
+        "meeting of 2025-11-30, for 2026/27",
+        "wards 3-4 and 12-14, A1/2 beds, 12:30-14:00",
+        "ticket 99/12/3456",
     ],
 )
 def test_text_without_identifiers_is_recorded(tmp_path: Path, text: str) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     audit.record("release", at=NOW, actor="team", reason=text)
     assert verify_audit(audit.path).faults == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "born 12/03/1956",
+        "the man of 12/03/1956",
+        "1956-03-12",
+        "1956/3/12",
+        "12–03–1956",
+        "12.3.56",
+        "12-Mar-1956",
+        "12th March 1956",
+        "March 12, 1956",
+        "12031956",
+        "19560312",
+        "DOB 12/03/2026",
+        "born on 12 March 2026",
+    ],
+)
+def test_a_birth_date_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
+    audit = Audit(tmp_path / "audit.jsonl")
+    with pytest.raises(RefusedError, match="reason contains a date that may be a birth date") as raised:
+        audit.record("reidentification", at=NOW, actor="team", reason=text)
+    assert text not in str(raised.value)
+    assert not audit.path.exists()
+
+
+def test_days_and_the_dates_of_papers_are_recorded(tmp_path: Path) -> None:
+    audit = Audit(tmp_path / "audit.jsonl")
+    audit.record("release", at=NOW, actor="team", start="2019-03-01", legal_basis="SI 2002/1438 of 12/06/2002")
+    assert audit.head.lines == 1
 
 
 @pytest.mark.parametrize(
@@ -182,7 +233,7 @@ def forged(lines: Lines, at: int) -> Lines:
     """Change a line, and give it the digest that fits."""
     body = json.loads(lines[at]) | {"actor": "nobody"}
     del body["digest"]
-    return [*lines[:at], Chain(None).signed(body)[0], *lines[at + 1 :]]
+    return [*lines[:at], Chain().signed(body)[0], *lines[at + 1 :]]
 
 
 @pytest.mark.parametrize("chain_key", [None, CHAIN])
@@ -236,7 +287,7 @@ def test_a_forged_head_is_found_by_the_chain_key_or_by_a_noted_head(tmp_path: Pa
         lines = audit.path.read_bytes().splitlines(keepends=True)[:-2]
         audit.path.write_bytes(b"".join(lines))
         forged_head = Head(len(lines), json.loads(lines[-1])["digest"])
-        write_head(audit.path, Chain(None), forged_head, sum(map(len, lines)))
+        write_head(audit.path, Chain(), forged_head, sum(map(len, lines)))
     assert verify_audit(plain.path).faults == ()  # a forger who can write both files of a log without a key
     assert "line 6 is not the line that was noted" in str(verify_audit(plain.path, noted=noted).faults)
     assert "head" in str(verify_audit(keyed.path, chain_key=CHAIN).faults)
@@ -257,17 +308,227 @@ def test_a_missing_head_and_a_missing_log_are_found(tmp_path: Path) -> None:
         audit.record("release", at=NOW, actor="team")
 
 
-def test_a_log_with_a_key_is_written_and_verified_with_that_key_only(tmp_path: Path) -> None:
+def test_a_log_with_a_key_is_written_with_that_key_only(tmp_path: Path) -> None:
     audit = written(tmp_path, chain_key=CHAIN)
-    for other in (None, Key.generate("audit")):
-        with pytest.raises(RefusedError, match="another chain key"):
-            Audit(audit.path, chain_key=other).record("release", at=NOW, actor="team")
-        assert len(verify_audit(audit.path, chain_key=other).faults) == LINES + 1
+    before = audit.path.read_bytes()
+    with pytest.raises(RefusedError, match=r"has a key: lines are added only under it; give the keyring"):
+        Audit(audit.path).record("release", at=NOW, actor="team")
+    other = Key.generate("audit")
+    with pytest.raises(RefusedError, match="another chain key"):
+        Audit(audit.path, chain_key=other).record("release", at=NOW, actor="team")
+    assert len(verify_audit(audit.path, chain_key=other).faults) == LINES + 1
+    assert audit.path.read_bytes() == before
+    assert verify_audit(audit.path, chain_key=CHAIN) == AuditCheck(LINES, (), "checked", 1)
+
+
+def test_a_line_under_a_key_has_an_hmac_that_the_standard_library_makes(tmp_path: Path) -> None:
+    line = json.loads(written(tmp_path, chain_key=CHAIN).path.read_bytes().splitlines()[-1])
+    digest, code = line.pop("digest"), line.pop("hmac")
+    text = b"linkcore:audit:" + json.dumps(line).encode()
+    assert (line["chain_key"], line["chain_key_version"]) == ("audit", 1)
+    assert code == hmac.digest(CHAIN._material.reveal(), text, "sha256").hex()
+    text = b"linkcore:audit:" + json.dumps(line | {"hmac": code}).encode()
+    assert digest == hashlib.sha256(text).hexdigest()
+
+
+def test_anyone_can_check_the_chain_of_a_log_with_a_key(tmp_path: Path) -> None:
+    audit = written(tmp_path, chain_key=CHAIN)
+    assert verify_audit(audit.path) == AuditCheck(LINES, (), "not checked", 1)
+    assert Audit(audit.path).head == audit.head
+    audit.path.write_bytes(audit.path.read_bytes().replace(b"Optum", b"Optim", 1))
+    assert "line 1 was altered" in verify_audit(audit.path).faults
+
+
+def test_an_unkeyed_log_goes_on_under_a_key_and_says_from_which_line(tmp_path: Path) -> None:
+    audit = written(tmp_path)
+    assert verify_audit(audit.path) == AuditCheck(LINES, (), "unkeyed", 0)
+    keyed = Audit(audit.path, chain_key=CHAIN)
+    keyed.record("release", at=NOW, actor="team")
+    assert verify_audit(audit.path, chain_key=CHAIN) == AuditCheck(LINES + 1, (), "checked", LINES + 1)
+    with pytest.raises(RefusedError, match="has a key"):
+        audit.record("release", at=NOW, actor="team")
+
+
+def test_the_versions_of_a_key_sign_and_verify_one_log(tmp_path: Path) -> None:
+    audit = written(tmp_path, chain_key=CHAIN)
+    versions = (CHAIN, Key.generate("audit", version=2))
+    Audit(audit.path, chain_key=versions).record("release", at=NOW, actor="team")
+    assert json.loads(audit.path.read_bytes().splitlines()[-1])["chain_key_version"] == 2
+    assert verify_audit(audit.path, chain_key=versions) == AuditCheck(LINES + 1, (), "checked", 1)
+    assert "has another chain key" in str(verify_audit(audit.path, chain_key=CHAIN).faults)
+
+
+def rewritten(lines: Lines, key: Key | None, start: int) -> bytes:
+    """Write the lines again from a place on, as one who has this key can."""
+    written: list[bytes] = [*lines[:start]]
+    digest = json.loads(lines[start - 1])["digest"] if start else "0" * 64
+    for line in lines[start:]:
+        body = {name: value for name, value in json.loads(line).items() if not name.startswith(("chain", "hmac"))}
+        del body["digest"]
+        text, digest = Chain(key).signed(body | {"actor": "forger", "previous": digest})
+        written.append(text)
+    return b"".join(written)
+
+
+@pytest.mark.parametrize("key", [None, Key.generate("audit"), Key.generate("other")])
+@pytest.mark.parametrize("start", [0, 2, LINES - 1])
+@pytest.mark.parametrize("with_head", [True, False])
+def test_lines_that_were_written_without_the_key_are_found(
+    tmp_path: Path, key: Key | None, start: int, with_head: bool
+) -> None:
+    audit = written(tmp_path, chain_key=CHAIN)
+    text = rewritten(audit.path.read_bytes().splitlines(keepends=True), key, start)
+    audit.path.write_bytes(text)
+    if with_head:
+        last = json.loads(text.splitlines()[-1])["digest"]
+        write_head(audit.path, Chain(key), Head(LINES, last), len(text))
+        is_plain = key is not None or start == 0
+        assert bool(verify_audit(audit.path).faults) != is_plain  # without the key, the forgery is perfect
+    faults = verify_audit(audit.path, chain_key=CHAIN).faults
+    assert any("chain key" in fault for fault in faults), faults
+    before = audit.path.read_bytes()
+    if with_head and start == 0 and key is None:
+        return  # as if the log never had a key: its first keyed line says so
+    with pytest.raises(RefusedError):
+        Audit(audit.path, chain_key=CHAIN).record("release", at=NOW, actor="team")
+    assert audit.path.read_bytes() == before
+
+
+def test_a_line_that_is_added_without_the_key_is_a_fault(tmp_path: Path) -> None:
+    audit = written(tmp_path, chain_key=CHAIN)
+    head = audit.head
+    text, digest = Chain().signed({"number": head.lines + 1, "action": "release", "previous": head.digest})
+    audit.path.write_bytes(audit.path.read_bytes() + text)
+    says = f"line {LINES + 1} was added without the chain key, though line 1 has it"
+    assert says in verify_audit(audit.path, chain_key=CHAIN).faults
+    assert says in verify_audit(audit.path).faults  # even without the key
+    with pytest.raises(RefusedError, match="not under this chain key"):
+        Audit(audit.path, chain_key=CHAIN).record("release", at=NOW, actor="team")
+    write_head(audit.path, Chain(), Head(head.lines + 1, digest), audit.path.stat().st_size)
+    assert says in verify_audit(audit.path, chain_key=CHAIN).faults
+    for key in (CHAIN, None):
+        with pytest.raises(RefusedError):
+            Audit(audit.path, chain_key=key).record("release", at=NOW, actor="team")
+
+
+def test_lines_are_read_in_order_and_never_with_an_altered_one_among_them(tmp_path: Path) -> None:
+    audit = written(tmp_path)
+    assert [line["details"]["rows"] for line in audit.lines()] == [0, 1, 2, 3, 4, 5]
+    audit.path.write_bytes(audit.path.read_bytes().replace(b'"rows": 2', b'"rows": 9'))
+    with pytest.raises(RefusedError):
+        audit.lines()
+    assert Audit(tmp_path / "none.jsonl").lines() == []
 
 
 def test_a_log_that_is_not_there_cannot_be_verified(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="cannot be read"):
         verify_audit(tmp_path / "nowhere.jsonl")
+
+
+def signed(body: dict[str, object]) -> bytes:
+    """Write a body as one who knows the form does: with the SHA-256 that fits."""
+    return Chain().signed(body)[0]
+
+
+HEAD: dict[str, object] = {"lines": LINES, "bytes": 1, "last": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"\xff\xfe",
+        signed({}),
+        signed({"lines": LINES, "bytes": 1}),
+        signed({"lines": LINES, "last": "0" * 64}),
+        signed({"bytes": 1, "last": "0" * 64}),
+        *(signed(HEAD | {"lines": odd}) for odd in ("6", 6.0, True, None, -1, [6], 10**30)),
+        *(signed(HEAD | {"bytes": odd}) for odd in ("6", 6.0, True, None, -1)),
+        *(signed(HEAD | {"last": odd}) for odd in (6, None, "", "0" * 63, "G" * 64, ["0" * 64])),
+        signed({**HEAD, "more": 1}),
+        signed(HEAD)[:-9],
+        signed(HEAD) * 2,
+        signed({"lines": LINES}).replace(b'{"lines": 6', b'{"lines": ' + b"[" * 100_000),
+    ],
+)
+def test_an_odd_head_is_named_as_the_fault(tmp_path: Path, head: bytes) -> None:
+    audit = written(tmp_path)
+    audit.head_path.write_bytes(head)
+    (fault,) = verify_audit(audit.path).faults
+    assert "audit.jsonl.head of the audit log" in fault
+    for use in (lambda: audit.head, lambda: audit.record("release", at=NOW, actor="team")):
+        with pytest.raises(RefusedError, match=r"audit\.jsonl\.head of the audit log"):
+            use()
+
+
+def test_a_head_that_does_not_fit_its_log_is_a_fault(tmp_path: Path) -> None:
+    audit = written(tmp_path)
+    size, last = audit.path.stat().st_size, audit.head.digest
+    for stated in (Head(0, "0" * 64), Head(0, last), Head(LINES + 1, last), Head(LINES - 1, last)):
+        write_head(audit.path, Chain(), stated, size)
+        assert verify_audit(audit.path).faults, stated
+        with pytest.raises(RefusedError, match="does not end as its head states"):
+            audit.record("release", at=NOW, actor="team")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"number": "1", "previous": "0" * 64},
+        {"number": True, "previous": "0" * 64},
+        {"number": 1.0, "previous": "0" * 64},
+        {"number": -1, "previous": "0" * 64},
+        {"number": 1, "previous": 0},
+        {"number": 1},
+        {"previous": "0" * 64},
+        {"number": 10**9, "previous": "0" * 64},
+    ],
+)
+def test_an_odd_line_is_a_fault_and_no_error(tmp_path: Path, body: dict[str, object]) -> None:
+    audit = written(tmp_path)
+    audit.path.write_bytes(audit.path.read_bytes() + signed(body))
+    assert verify_audit(audit.path).faults
+    with pytest.raises(RefusedError, match="not written by linkcore"):
+        audit.record("release", at=NOW, actor="team")
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o622, 0o666])
+@pytest.mark.parametrize("name", ["audit.jsonl", "audit.jsonl.head"])
+def test_a_log_that_others_can_write_is_refused(tmp_path: Path, name: str, mode: int) -> None:
+    audit = written(tmp_path)
+    (tmp_path / name).chmod(mode)
+    before = audit.path.read_bytes()
+    for use in (lambda: audit.head, lambda: audit.record("release", at=NOW, actor="team")):
+        with pytest.raises(RefusedError, match="other users of this machine can write"):
+            use()
+    assert audit.path.read_bytes() == before
+    assert any("can write" in fault for fault in verify_audit(audit.path).faults)
+    (tmp_path / name).chmod(0o640)  # others may be allowed to read it
+    audit.record("release", at=NOW, actor="team")
+
+
+def test_a_log_in_a_folder_that_others_can_write_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "logs"
+    audit = written(folder)
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(audit.path)
+    (tmp_path / "link.jsonl.head").symlink_to(audit.head_path)
+    folder.chmod(0o777)
+    for each in (audit, Audit(link), Audit(folder / "new.jsonl")):
+        with pytest.raises(RefusedError, match="can write"):
+            each.record("release", at=NOW, actor="team")
+    folder.chmod(0o1777)  # as /tmp: others can add files, but not replace these
+    audit.record("release", at=NOW, actor="team")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+def test_a_log_that_another_user_made_beforehand_is_refused(tmp_path: Path) -> None:
+    audit = written(tmp_path)
+    os.chown(audit.path, 65534, 65534)
+    with pytest.raises(RefusedError, match="can write"):
+        audit.record("release", at=NOW, actor="team")
 
 
 # --- Interruptions and other writers ----------------------------------------------------------------------------------

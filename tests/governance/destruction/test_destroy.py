@@ -5,8 +5,10 @@ import itertools
 import json
 import os
 import re
+import shutil
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -23,7 +25,7 @@ from linkcore.governance.destruction import destroy as destruction
 from linkcore.governance.destruction.certificates import NOT_PROVED, SURVIVORS, verify_certificate
 from linkcore.governance.destruction.destroy import Destruction, attest, destroy
 from linkcore.governance.destruction.inventory import Inventory
-from linkcore.governance.destruction.mark import refuse_if_destroyed
+from linkcore.governance.destruction.mark import Mark, Place, refuse_if_destroyed
 from linkcore.governance.exits.reidentification import held_versions
 from linkcore.keys.signing import SigningKey
 
@@ -58,9 +60,10 @@ class Programme:
             "key_files": ["supplier.json"],
             "recipients": ["Optum", "University"],
             "known_copies": ["The supplier holds its stage-1 key."],
+            "keys": ["optum-2026", "university-2026"],
         }
         occasion: dict[str, Any] = {"at": END, "reason": "end of the programme"}
-        keys: dict[str, Any] = {"keyrings": [self.keyring], "key_ids": ["optum-2026"]}
+        keys: dict[str, Any] = {"keyrings": [self.keyring], "key_ids": ["optum-2026"], "outside": ()}
         assert given.keys() <= inventory.keys() | occasion.keys() | keys.keys()
         inventory, occasion, keys = (
             {name: given.get(name, value) for name, value in stated.items()} for stated in (inventory, occasion, keys)
@@ -299,10 +302,178 @@ def test_data_outside_the_folder_are_destroyed_if_they_are_named(programme: Prog
     extract = tmp_path / "elsewhere" / "extract.csv"
     extract.parent.mkdir()
     extract.write_text("SECRET")
-    done = programme.destroy(data={"RH8": [extract]})
+    done = programme.destroy(data={"RH8": [extract]}, outside=[extract])
     assert not extract.exists()
     said = verify_certificate(done.certificates["RH8"], SIGNING.verify_key)
     assert said["files"] == [{"file": str(extract), "bytes": 6}]
+
+
+def outside(programme: Programme, tmp_path: Path) -> dict[str, Any]:
+    """Put a stranger's file beside the programme, and name it for destruction in every way that leads there."""
+    stranger = tmp_path / "stranger" / "thesis.doc"
+    stranger.parent.mkdir()
+    stranger.write_text("not the programme's")
+    (programme.folder / "linked").symlink_to(stranger.parent)
+    return {
+        "absolute": {"work": [stranger]},
+        "its folder": {"work": [stranger.parent]},
+        "upwards": {"work": ["../stranger/thesis.doc"]},
+        "a pattern upwards": {"data": {"RH8": ["../strang*/*"]}},
+        "up and down": {"key_files": ["work/../../stranger/thesis.doc"]},
+        "a pattern through a link": {"work": ["linked/*"]},
+        "a file through a link": {"work": ["linked/thesis.doc"]},
+        "everything through a link": {"work": ["linked/**"]},
+    }
+
+
+@pytest.mark.parametrize("way", range(8))
+def test_what_is_outside_the_folder_is_removed_only_if_it_is_confirmed(
+    programme: Programme, tmp_path: Path, way: int
+) -> None:
+    given = list(outside(programme, tmp_path).values())[way]
+    stranger = tmp_path / "stranger" / "thesis.doc"
+    before = programme.files()
+    with pytest.raises(lc.ProgrammeError, match=r"outside the programme's folder: .*stranger"):
+        programme.destroy(**given)
+    with pytest.raises(lc.ProgrammeError, match="outside the programme's folder"):
+        programme.destroy(**given, outside=[tmp_path / "strange"])
+    for above in (tmp_path, programme.folder, Path("/")):
+        with pytest.raises(lc.ProgrammeError, match="holds the programme's own folder"):
+            programme.destroy(**given, outside=[above])
+    assert programme.files() == before
+    assert not programme.audit.path.exists()
+    programme.destroy(**given, outside=[stranger.parent])
+    assert not stranger.exists()
+
+
+def test_a_folder_that_became_a_link_after_the_interruption_is_not_followed(
+    programme: Programme, tmp_path: Path
+) -> None:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(destruction, "_remove_files", killed_at(1, destruction._remove_files, after=False))
+        with pytest.raises(Killed):
+            programme.destroy()
+    elsewhere = tmp_path / "elsewhere"
+    (programme.folder / "work").rename(elsewhere)
+    (programme.folder / "work").symlink_to(elsewhere)
+    with pytest.raises(lc.ProgrammeError, match="outside the programme's folder"):
+        programme.destroy()
+    assert (elsewhere / "persons.arrow").exists()
+
+
+# --- What a certificate does not claim --------------------------------------------------------------------------------
+
+
+def test_without_a_keyring_the_certificate_says_that_the_keys_are_alive(programme: Programme) -> None:
+    done = programme.destroy(keyrings=[], key_ids=None)
+    said = verify_certificate(done.certificates["RH8"], SIGNING.verify_key)
+    assert said["keys"] == []
+    told = "it was in no keyring given: if it exists, it can still be used"
+    assert said["keys_not_destroyed"] == [
+        {"id": name, "version": None, "why": told} for name in ("optum-2026", "university-2026")
+    ]
+    assert not [line for line in said["checked"] if "key" in line.lower()]
+    assert "keys/keys.json" in said["remains"]
+    page = Page()
+    page.feed(done.certificates["RH8"].with_suffix(".html").read_text())
+    plain = re.sub(r"\s+", " ", page.text)
+    assert all(text in plain for text in ("Keys that were not destroyed", "university-2026", told, "keys/keys.json"))
+    # When the keyring is given later, its keys are destroyed, and no longer stated as alive.
+    again = programme.destroy()
+    said = verify_certificate(again.certificates["RH8"], SIGNING.verify_key)
+    assert [(key["id"], key["version"]) for key in said["keys_not_destroyed"]] == [
+        ("elsewhere-2026", 1),
+        ("university-2026", None),
+    ]
+    assert [key["id"] for key in said["keys"]] == ["optum-2026", "optum-2026"]
+
+
+def test_keys_that_the_audit_log_names_are_stated_if_they_are_alive(programme: Programme) -> None:
+    programme.audit.record("release", at=END, actor="team", key=lc.Key.generate("partner-2025", version=2))
+    said = verify_certificate(programme.destroy().certificates["RH8"], SIGNING.verify_key)
+    assert {"id": "partner-2025", "version": 2, "why": "the audit log names it; it was in no keyring given"} in said[
+        "keys_not_destroyed"
+    ]
+
+
+def test_the_key_of_the_audit_log_stays(programme: Programme) -> None:
+    log_key = programme.keyring.new("audit-2026", at=END)
+    programme.audit = Audit(programme.folder / "audit.jsonl", chain_key=log_key)
+    with pytest.raises(lc.ProgrammeError, match="'audit-2026' is the key of the audit log"):
+        programme.destroy(key_ids=["optum-2026", "audit-2026"])
+    said = verify_certificate(programme.destroy(key_ids=None).certificates["RH8"], SIGNING.verify_key)
+    assert {"elsewhere-2026", "optum-2026"} == {key["id"] for key in said["keys"]}
+    assert [key["id"] for key in said["keys_not_destroyed"]] == ["audit-2026", "university-2026"]
+    assert verify_audit(programme.audit.path, chain_key=programme.reopen()["audit-2026"]).key == "checked"
+
+
+def test_files_that_remain_are_on_the_certificate(programme: Programme) -> None:
+    said = verify_certificate(programme.destroy(work=["releases"]).certificates["RH8"], SIGNING.verify_key)
+    assert said["remains"][1:] == ["gp/B82002.csv", "work/persons.arrow"]
+    assert "the audit log" in said["remains"][0]
+
+
+# --- Forged marks and copied folders ----------------------------------------------------------------------------------
+
+
+def forged_marks(programme: Programme) -> dict[str, str]:
+    """Write marks of a destruction that never was, as one who knows the form but not the key does."""
+    mark = Mark("Winter planning", "2026-09-30T12:00:00+00:00", "team", "its end", recipients=("Optum",))
+    mark = replace(mark, named=(Place("data", "RH8", "rh8.csv"),), finished="2026-09-30T12:00:00+00:00")
+    mark.write(programme.folder, SigningKey.generate())
+    of_another = (programme.folder / "destroyed.json").read_text()
+    mark.write(programme.folder, SIGNING)
+    altered = json.loads((programme.folder / "destroyed.json").read_text())
+    altered["mark"]["recipients"] = []
+    return {
+        "of another key": of_another,
+        "altered": json.dumps(altered),
+        "without a signature": json.dumps({name: value for name, value in altered.items() if name != "signature"}),
+        "of an earlier version": json.dumps({"format": 1, **altered["mark"]}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["of another key", "altered", "without a signature", "of an earlier version"])
+def test_a_forged_mark_is_never_signed(programme: Programme, kind: str) -> None:
+    (programme.folder / "destroyed.json").write_text(forged_marks(programme)[kind])
+    before = programme.files()
+    with pytest.raises(lc.RefusedError, match=r"destroyed\.json .*signature"):
+        programme.destroy()
+    with pytest.raises(lc.RefusedError, match=r"destroyed\.json .*signature"):
+        attest(
+            programme.folder,
+            recipient="Optum",
+            by="A. Officer",
+            statement="all destroyed",
+            signing_key=SIGNING,
+            occasion=Occasion("trusted team", END, programme.audit),
+        )
+    assert programme.files() == before
+    assert not programme.audit.path.exists()
+    # It still stops the programme: whoever could write it could have removed the programme's files as well.
+    with pytest.raises(lc.RefusedError, match="can no longer be used"):
+        refuse_if_destroyed(programme.folder)
+
+
+def test_a_mark_that_leads_nowhere_counts_as_destroyed(programme: Programme) -> None:
+    (programme.folder / "destroyed.json").symlink_to("nowhere")
+    with pytest.raises(lc.RefusedError, match="cannot be read"):
+        refuse_if_destroyed(programme.folder)
+
+
+def test_a_copied_folder_is_refused_by_the_audit_log_and_by_the_keyring(programme: Programme, tmp_path: Path) -> None:
+    programme.audit = Audit(tmp_path / "audit.jsonl")  # the log of the team, outside the folder
+    copy = Path(shutil.copytree(programme.folder, tmp_path / "copy"))
+    programme.destroy()
+    refuse_if_destroyed(copy)  # by the folder alone, nobody can tell
+    with pytest.raises(lc.RefusedError, match="destruction of programme 'Winter planning' is in the audit log"):
+        refuse_if_destroyed(copy, programme="Winter planning", audit=programme.audit)
+    refuse_if_destroyed(copy, programme="Summer planning", audit=programme.audit)
+    keyring = programme.reopen()
+    with pytest.raises(lc.KeyMaterialError, match="destroyed"):
+        keyring["optum-2026"]
+    with pytest.raises(lc.KeyMaterialError, match="all its versions were destroyed"):
+        keyring.rotate("optum-2026", at=END)
 
 
 def test_a_file_of_two_providers_is_on_both_certificates_and_counted_once(programme: Programme) -> None:
@@ -387,11 +558,14 @@ def test_a_destruction_interrupted_anywhere_ends_the_same_when_run_again(  # noq
     assert (again.files, again.keys, again.remains) == (expected.files, expected.keys, expected.remains)
     again_files, whole_files = programme.files(), whole.files()
     place, other = str(programme.folder).encode(), str(whole.folder).encode()
+    for files in (again_files, whole_files):  # the mark names the keyring's path, and so its signature differs
+        files["destroyed.json"] = re.sub(rb'"signature": "[0-9a-f]{128}"', b"", files["destroyed.json"])
     assert {name: text.replace(place, other) for name, text in again_files.items()} == whole_files
     assert verify_audit(programme.audit.path).faults == ()
     # And once more changes nothing.
+    before = programme.files()
     programme.destroy(at=END + timedelta(days=3))
-    assert programme.files() == again_files
+    assert programme.files() == before
 
 
 def test_a_file_that_cannot_be_removed_is_named_and_there_is_no_certificate(
@@ -425,7 +599,15 @@ def test_a_second_run_needs_the_keyrings_of_the_first(programme: Programme, monk
         programme.destroy(programme="Summer planning")
 
 
-def test_a_damaged_mark_counts_as_destroyed(programme: Programme) -> None:
-    (programme.folder / "destroyed.json").write_text("{")
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("{", "", "[]", "1", "null", "{}", "[" * 100_000, '{"mark": 1}', '{"mark": {"named": [1]}}'),
+        '{"mark": {"programme": "P", "begun": 1, "actor": "a", "reason": "r"}}',
+        '{"mark": {"programme": "P", "begun": "2026", "actor": "a", "reason": "r", "finished": 1}}',
+    ],
+)
+def test_a_damaged_mark_counts_as_destroyed(programme: Programme, text: str) -> None:
+    (programme.folder / "destroyed.json").write_text(text)
     with pytest.raises(lc.RefusedError, match="cannot be read"):
         refuse_if_destroyed(programme.folder)

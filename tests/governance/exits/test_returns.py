@@ -116,6 +116,26 @@ def test_a_second_return_replaces_the_first_and_nothing_else(tmp_path: Path, lin
         give_back(tmp_path, linkage)
 
 
+def test_what_a_return_did_not_write_is_never_replaced(tmp_path: Path, linkage: lc.Linkage) -> None:
+    give_back(tmp_path, linkage)
+    out, elsewhere = tmp_path / "out", tmp_path / "elsewhere.csv"
+    stated, before = json.loads((out / "returned.json").read_text()), (out / "A81001.csv").read_text()
+    stated["files"]["mine.txt"] = {"rows": 0, "sha256": hashlib.sha256(b"mine").hexdigest()}
+    (out / "returned.json").write_text(json.dumps(stated))
+    (out / "mine.txt").write_text("mine")
+    with pytest.raises(lc.ProgrammeError, match=r"mine\.txt"):
+        give_back(tmp_path, linkage)
+    (out / "mine.txt").unlink()
+    (out / "A81001.csv").write_text("a note of mine")
+    with pytest.raises(lc.ProgrammeError, match=r"A81001\.csv"):
+        give_back(tmp_path, linkage)
+    (out / "A81001.csv").unlink()
+    elsewhere.write_text(before)
+    (out / "A81001.csv").symlink_to(elsewhere)
+    with pytest.raises(lc.ProgrammeError, match=r"A81001\.csv"):
+        give_back(tmp_path, linkage)
+
+
 @pytest.mark.parametrize("given", [{"limit": 3}, {"reason": ""}])
 def test_above_the_limit_or_without_a_reason_nothing_is_returned(
     tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any]

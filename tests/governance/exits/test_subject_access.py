@@ -52,7 +52,7 @@ def release(folder: Path, name: str, kind: str) -> Path:
             connection.register("rows", rows)
             connection.execute('CREATE TABLE "hospital" AS SELECT * FROM rows')
     about = {"recipient": name, "purpose": "planning", "key": KEY.id, "key_version": 1}
-    described = {"file": file.name, "source": "hospital", "bytes": 1, "sha256": ""}
+    described = {"file": file.name, "source": "hospital", "bytes": 1, "sha256": "0" * 64}
     (place / "manifest.json").write_text(json.dumps({**about, "files": [described]}))
     return place
 

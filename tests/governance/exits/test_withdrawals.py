@@ -104,6 +104,19 @@ def test_withdrawals_are_recorded_and_replace_an_earlier_list(folders: list[Path
     (parent / "out" / "mine.txt").write_text("mine")
     with pytest.raises(lc.ProgrammeError, match=r"mine\.txt"):
         run(folders, objections())
+    (parent / "out" / "mine.txt").unlink()
+    for text in ("a note of mine", None):
+        file = parent / "out" / "one.csv"
+        before = file.read_text()
+        if text is None:
+            file.rename(parent / "elsewhere.csv")
+            file.symlink_to(parent / "elsewhere.csv")
+        else:
+            file.write_text(text)
+        with pytest.raises(lc.ProgrammeError, match=r"one\.csv"):
+            run(folders, objections())
+        if text is not None:
+            file.write_text(before)
 
 
 def test_a_person_whose_only_record_may_be_an_objectors_is_withdrawn(tmp_path: Path) -> None:

@@ -1,0 +1,102 @@
+"""Identifiers in the texts of the audit log: NHS Numbers, postcodes and birth dates, however they are written.
+
+This catches accidents. Names cannot be recognised, and neither can a number that is spelled out or split by words.
+"""
+
+import datetime as dt
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from linkcore.errors import RefusedError
+from linkcore.identifiers.nhs_number import NUMBERED, nhs_number_status
+
+__all__ = ["refuse_identifiers"]
+
+_TYPED: Final = frozenset({"actor", "reason", "reference"})  # other texts have dates of their own: papers, files, days
+_RECENT: Final = dt.timedelta(days=2 * 365)
+
+_DIGEST: Final = re.compile(r"[0-9a-f]{16,}")
+_TEN_DIGITS: Final = re.compile(r"(?<!\d)(?=(\d(?:[^0-9A-Za-z]{0,3}\d){9})(?!\d))")
+_POSTCODE: Final = re.compile(r"(?<![A-Z0-9])(?:[A-Z]{1,2}[0-9][0-9A-Z]?|GIR)[^0-9A-Z]{0,3}[0-9][A-Z]{2}(?![A-Z0-9])")
+_MONTHS: Final = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH: Final = rf"(?P<month>\d{{1,2}}|(?:{'|'.join(_MONTHS)})[a-z]*)"
+_DAY: Final = r"(?P<day>\d{1,2})(?:st|nd|rd|th)?"
+_BETWEEN: Final = r"\s?[\s/.,-]\s?"
+_ALONE: Final = r"(?<!\d)(?<!\d[./,-]){}(?!\.?\d)"  # not a part of a longer number, of a version or of an IP address
+_DATES: Final = tuple(
+    re.compile(_ALONE.format(form), re.IGNORECASE)
+    for form in (
+        rf"{_DAY}{_BETWEEN}(?:of )?{_MONTH}{_BETWEEN}(?P<year>\d{{4}}|\d{{2}})",
+        rf"{_MONTH}{_BETWEEN}{_DAY}{_BETWEEN}(?P<year>\d{{4}})",
+        rf"(?P<year>\d{{4}}){_BETWEEN}{_MONTH}{_BETWEEN}{_DAY}",
+        r"(?P<day>\d{2})(?P<month>\d{2})(?P<year>\d{4})",
+        r"(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})",
+    )
+)
+_OF_BIRTH: Final = re.compile(r"\b(?:born|birth|d\.?o\.?b)\b\D{0,20}$", re.IGNORECASE)
+
+
+def refuse_identifiers(name: str, text: str, at: dt.datetime) -> None:
+    """Refuse a text with an NHS Number, a postcode, or a date that may be a birth date.
+
+    A date in a text that a person typed may be a birth date if it is called so, or is two years old.
+
+    Examples
+    --------
+    >>> refuse_identifiers("reason", "letter of 12 March 2026", dt.datetime(2026, 4, 1))
+    >>> refuse_identifiers("reason", "the man of 12/03/1956", dt.datetime(2026, 4, 1))
+    Traceback (most recent call last):
+    linkcore.errors.RefusedError: reason contains a date that may be a birth date: take it out, or write the year ...
+    """
+    if _DIGEST.fullmatch(text):  # it may contain ten digits by chance
+        return
+    plain = "".join(map(_plain, unicodedata.normalize("NFKC", text)))
+    dates = list(_dates(plain, at.date()))
+    if name in _TYPED and any(
+        date < at.date() - _RECENT or _OF_BIRTH.search(plain[:start]) for date, start, _ in dates
+    ):
+        raise RefusedError(
+            f"{name} contains a date that may be a birth date: take it out, or write the year alone; the audit log "
+            "holds no identifiers"
+        )
+    for _, start, end in dates:  # of equal length, so that the places stay
+        plain = plain[:start] + "x" * (end - start) + plain[end:]
+    tens = [found[1] for found in _TEN_DIGITS.finditer(plain)]
+    digits = [re.sub(r"\D", "", ten) for ten in tens]
+    if tens and pl.DataFrame({"ten": digits}).select(nhs_number_status("ten").is_in(list(NUMBERED)).any()).item():
+        raise RefusedError(f"{name} contains an NHS Number: take it out, the audit log holds no identifiers")
+    if _POSTCODE.search(plain.upper()):
+        raise RefusedError(f"{name} contains a postcode: take it out, the audit log holds no identifiers")
+
+
+def _plain(character: str) -> str:
+    """Write digits of every script as 0 to 9, and every dash as a hyphen."""
+    if unicodedata.category(character) == "Pd" or character == "\N{MINUS SIGN}":
+        return "-"
+    digit = unicodedata.decimal(character, None)
+    return character if digit is None else str(digit)
+
+
+def _dates(text: str, today: dt.date) -> Iterator[tuple[dt.date, int, int]]:
+    """Yield each date of the last 150 years or the next 10, with its place; two digits are a year that has begun."""
+    for form in _DATES:
+        for found in form.finditer(text):
+            day, month, year = int(found["day"]), _month(found["month"]), int(found["year"])
+            if year < 100:
+                year += 2000 if year <= today.year % 100 else 1900
+            if month > 12:  # written in the American order
+                day, month = month, day
+            try:
+                date = dt.date(year, month, day)
+            except ValueError:
+                continue
+            if today.year - 150 < year < today.year + 10:
+                yield date, *found.span()
+
+
+def _month(text: str) -> int:
+    return int(text) if text.isdigit() else 1 + _MONTHS.index(text[:3].lower())
