@@ -7,6 +7,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 
 from linkcore.errors import SourceError
+from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.plan import ADDED_COLUMNS
@@ -36,6 +37,8 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
     lines += _sensitive_records(programme.sensitive)
     for agreement in programme.agreements():
         lines += _agreement(agreement, programme.opt_outs, on)
+    for requester in programme.requesters.values():
+        lines.append(_requester(requester))
     lines.append(f"audit log: {'none stated' if programme.audit is None else programme.audit.file}")
     return "\n".join(lines)
 
@@ -120,6 +123,16 @@ def _agreement(agreement: Agreement, opt_outs: OptOutsTable | None, on: dt.date 
     known = sorted({name for source in agreement.columns for name in agreement.known_by(source)})
     least = "" if agreement.minimum_k is None else f", at least k = {agreement.minimum_k}"
     yield f"  as {agreement.format}; quasi-identifiers: {', '.join(known) or 'none'}{least}"
+
+
+def _requester(requester: Requester) -> str:
+    patients = "people in " + str(requester.source)
+    if requester.practice is not None:
+        patients = f"patients registered with {requester.practice}"
+    return (
+        f"requester {requester.code}: may ask about {patients}, {requester.limit:,} pseudonyms a day; "
+        f"{requester.return_limit:,} scores a day are returned to it"
+    )
 
 
 def _terms(agreement: Agreement, on: dt.date | None) -> Iterator[str]:

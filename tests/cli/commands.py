@@ -163,6 +163,16 @@ work = ["release"]
 [destruction.providers]
 gp = "GP-practices"
 emergency = "RH8"
+
+[requesters.A81001]
+practice = "A81001"
+
+[requesters.B82002]
+practice = "B82002"
+limit = 42
+
+[requesters.RH8]
+source = "emergency"
 """
 
 

@@ -64,8 +64,6 @@ def test_data_and_keys_are_gone_and_each_provider_has_a_certificate(
             "reidentify",
             *RECIPIENT,
             *WHO,
-            "--limit",
-            "1",
             "--requester",
             "A81001",
             "--pseudonyms",
@@ -75,7 +73,7 @@ def test_data_and_keys_are_gone_and_each_provider_has_a_certificate(
             "--out",
             "out",
         ],
-        ["return", *RECIPIENT, *WHO, "--limit", "1", "--scores", "s", "--score", "S", "--lists", "l", "--out", "out"],
+        ["return", *RECIPIENT, *WHO, "--scores", "s", "--score", "S", "--lists", "l", "--out", "out"],
     ],
     ids=lambda arguments: arguments[0],
 )

@@ -17,6 +17,7 @@ refused. Names cannot be recognised: whoever writes a reason must leave them out
 import os
 import re
 import unicodedata
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -156,14 +157,46 @@ class Audit:
         Traceback (most recent call last):
         linkcore.errors.ProgrammeError: the audit log has no field 'name'; use one of agreement, answered, ...
         """
-        body = _body(action, at=at, actor=actor, reason=reason, key=key, details=details)
+        self._add(_body(action, at=at, actor=actor, reason=reason, key=key, details=details))
+
+    def record_unless(
+        self,
+        refuse: Callable[[Iterator[dict[str, Any]]], None],
+        action: str,
+        *,
+        at: datetime,
+        actor: str,
+        reason: str = "",
+        key: Key | None = None,
+        **details: int | str,
+    ) -> None:
+        """Add a line as `record` does, unless ``refuse`` raises at the lines so far; no process adds one in between."""
+        self._add(_body(action, at=at, actor=actor, reason=reason, key=key, details=details), refuse)
+
+    def _add(self, body: dict[str, Any], refuse: Callable[[Iterator[dict[str, Any]]], None] | None = None) -> None:
         with alone(self.path):
             head = self._whole_head()
+            if refuse is not None:
+                refuse(self._lines())
             if not self.head_path.exists():  # written before the first line, so that a log always has its head
                 write_head(self.path, self._chain, head, 0)
             text, digest = self._chain.signed({"number": head.lines + 1, **body, "previous": head.digest})
             size = append(self.path, text)
             write_head(self.path, self._chain, Head(head.lines + 1, digest), size)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Read the lines of the log, and refuse a log with an altered line or without its end."""
+        with alone(self.path):
+            self._whole_head()
+            return list(self._lines())
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        text = self.path.read_bytes() if self.path.exists() else b""
+        for line in text.splitlines():
+            body = self._chain.body(line)
+            if body is None:
+                raise RefusedError(_FOREIGN.format(self.path))
+            yield body
 
     def _whole_head(self) -> Head:
         """Return the head of the log, and refuse a log that does not end as its head states."""

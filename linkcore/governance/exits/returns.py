@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -10,11 +10,13 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.errors import ProgrammeError
 from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
 from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, pseudonyms_of, version_list
+from linkcore.governance.exits.requesters import Requester
+from linkcore.governance.exits.requests import requested
 from linkcore.governance.releases.formats import write_rows
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -55,7 +57,7 @@ def return_scores(
     out: str | Path,
     *,
     columns: Sequence[str],
-    limit: int,
+    requesters: Iterable[Requester],
     linkage: Linkage | None,
     occasion: Occasion,
 ) -> Returned:
@@ -76,8 +78,9 @@ def return_scores(
         The folder to write. An earlier return in it is replaced when the new one is complete.
     columns : sequence of str
         Names of the columns of scores to return. No other column is returned.
-    limit : int
-        Largest number of pseudonyms to return.
+    requesters : iterable of Requester
+        All requesters of the programme (``programme.requesters.values()``): whose patients each is told about, and how
+        many rows a day (``return_limit``).
     linkage : Linkage or None
         The linkage that shows which people are whose patients. With None, the lists are not checked.
     occasion : Occasion
@@ -90,7 +93,8 @@ def return_scores(
     Raises
     ------
     RefusedError
-        If there is no reason, if there are more pseudonyms than the limit, or if the audit log cannot be written.
+        If a list is of an unknown requester, if there is no reason, if a requester would get more rows on one day than
+        its ``return_limit``, or if the audit log cannot be written.
     ProgrammeError
         If a column is missing, if two lists are of one organisation, or if a text is not a pseudonym.
 
@@ -107,36 +111,39 @@ def return_scores(
     ...     occasion = Occasion("team", datetime(2026, 4, 1, tzinfo=UTC), log, reason="risk stratification")
     ...     lists = [PatientList("A81001", own)]
     ...     out = Path(folder, "returned")
-    ...     return_scores(scores, lists, key, out, columns=["RISK"], limit=10, linkage=None, occasion=occasion).rows
+    ...     known = [Requester("A81001", practice="A81001")]
+    ...     returned = return_scores(
+    ...         scores, lists, key, out, columns=["RISK"], requesters=known, linkage=None, occasion=occasion
+    ...     )
+    >>> returned.rows
     mappingproxy({'A81001': 1})
     """
-    versions = one_key(keys)
-    _check(scores, lists, columns)
-    found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
-    asked = found["pseudonym"].n_unique()
-    if not occasion.reason.strip() or asked > limit:
-        occasion.record("score_return", versions[-1], outcome="refused", limit=limit)
-        raise RefusedError(
-            f"returning scores needs a reason, and at most {limit} pseudonyms are allowed: there are {asked}"
-        )
-    relationships = Relationships(linkage)
-    own = {patients.requester: relationships.own_patients(patients) for patients in lists}
-    theirs = _with_patients(found, own, versions)
-    tables = _by_requester(theirs, own, columns)
-    for code, patients in own.items():
-        occasion.record(
-            "score_return",
-            versions[-1],
-            versions=version_list(versions),
-            requester=code,
-            pseudonyms=asked,
-            limit=limit,
-            listed=patients.listed,
-            left_out=patients.not_own,
-            checked=patients.checked,
-            answered=tables[code].height,
-            outcome="answered",
-        )
+    with requested(occasion, "score_return", lists=len(lists)) as request:
+        own_requesters = {each.requester: request.known(requesters, each.requester) for each in lists}
+        versions = one_key(keys)
+        request.key = versions[-1]
+        request.refuse_without_reason("returning scores needs a reason: say why")
+        _check(scores, lists, columns)
+        found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
+        asked = found["pseudonym"].n_unique()
+        request.details |= {"versions": version_list(versions), "pseudonyms": asked}
+        relationships = Relationships(linkage)
+        own = {each.requester: relationships.own_patients(each, own_requesters[each.requester]) for each in lists}
+        theirs = _with_patients(found, own, versions)
+        tables = _by_requester(theirs, own, columns)
+        # All are checked before any line says that a requester was answered.
+        for code, table in tables.items():
+            request.refuse_above(own_requesters[code].return_limit, "answered", requester=code, answered=table.height)
+        for code, patients in own.items():
+            request.answer_within(
+                own_requesters[code].return_limit,
+                "answered",
+                requester=code,
+                listed=patients.listed,
+                left_out=patients.not_own,
+                checked=patients.checked,
+                answered=tables[code].height,
+            )
     _write(Path(out), tables)
     rows = {code: table.height for code, table in tables.items()}
     return Returned(Path(out), MappingProxyType(rows), asked, asked - theirs["pseudonym"].n_unique())

@@ -6,7 +6,7 @@ import json
 import multiprocessing
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -333,3 +333,33 @@ def test_two_processes_write_one_chain(tmp_path: Path) -> None:
     assert verify_audit(path) == AuditCheck(10, ())
     rows = [(json.loads(line)["actor"], json.loads(line)["details"]["rows"]) for line in path.read_text().splitlines()]
     assert sorted(rows) == [(actor, number) for actor in ("one", "two") for number in range(5)]
+
+
+# --- Reading it ----------------------------------------------------------------------------------------------
+
+
+def test_lines_are_read_back_and_an_altered_log_is_not_read(tmp_path: Path) -> None:
+    assert Audit(tmp_path / "none.jsonl").lines() == []
+    audit = written(tmp_path / "log", chain_key=CHAIN)
+    assert [line["details"]["rows"] for line in audit.lines()] == list(range(LINES))
+    with pytest.raises(RefusedError):
+        Audit(audit.path).lines()  # without its key
+    audit.path.write_bytes(audit.path.read_bytes().replace(b'"rows": 2', b'"rows": 3'))
+    with pytest.raises(RefusedError, match="not written by linkcore"):
+        audit.lines()
+
+
+def test_a_line_is_added_only_if_the_lines_so_far_allow_it(tmp_path: Path) -> None:
+    audit = written(tmp_path / "log")
+    seen = []
+
+    def refuse(lines: Iterator[dict[str, object]]) -> None:
+        seen.append(len(list(lines)))
+        if seen[-1] > LINES:
+            raise RefusedError("enough")
+
+    audit.record_unless(refuse, "release", at=NOW, actor="team", rows=1)
+    with pytest.raises(RefusedError, match="enough"):
+        audit.record_unless(refuse, "release", at=NOW, actor="team", rows=1)
+    assert (seen, audit.head.lines) == ([LINES, LINES + 1], LINES + 1)
+    assert verify_audit(audit.path).faults == ()
