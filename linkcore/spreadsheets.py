@@ -1,10 +1,13 @@
 """Guard values in files for spreadsheets: no value runs as a formula, and every value can be restored."""
 
+import re
 from typing import Final
 
 import polars as pl
 
-__all__ = ["guarded", "unguarded"]
+from linkcore.plain_text import escaped
+
+__all__ = ["guarded", "guarded_header", "unguarded"]
 
 # The start of a formula (in some languages also in full-width characters), characters that a spreadsheet hides, and
 # the guard itself, so that removing one guard restores the value.
@@ -20,6 +23,17 @@ def guarded(value: pl.Expr) -> pl.Expr:
     ["'=1+1", 'ANNA', "''t Hooft"]
     """
     return value.str.replace(_UNSAFE, "'$0")
+
+
+def guarded_header(name: str) -> str:
+    r"""Return the name of a column as the header of a CSV file: guarded like a value, and plain text.
+
+    Examples
+    --------
+    >>> print(guarded_header("=1+1"), guarded_header("cost\x1b[2J"))
+    '=1+1 cost\x1b[2J
+    """
+    return re.sub(_UNSAFE, r"'\g<0>", escaped(name))
 
 
 def unguarded(value: pl.Expr) -> pl.Expr:

@@ -17,7 +17,7 @@ ROOT = Path(linkcore.__file__).parent
 # From the ground up: a module imports from its own storey and from those below it.
 STOREYS = [
     [
-        *("errors", "schema", "files", "progress", "parallel", "compiled"),
+        *("errors", "plain_text", "schema", "files", "progress", "parallel", "compiled"),
         *("private_database", "sampling", "spreadsheets", "text_table", "xxhash_kernel"),
     ],
     ["identifiers", "synthetic"],

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
+from linkcore.cli.saying import say
 from linkcore.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def _verify(arguments: argparse.Namespace) -> None:
     _refuse_without_log(arguments.log)
     check = verify_audit(arguments.log, noted=arguments.noted)
     for fault in check.faults:
-        print(fault)
+        say(fault)
     if check.faults:
         raise RefusedError(f"{arguments.log} was changed in {len(check.faults)} places: they are listed above")
-    print(f"{check.lines:,} lines, all as they were written")
+    say(f"{check.lines:,} lines, all as they were written")
 
 
 def _head(arguments: argparse.Namespace) -> None:
@@ -54,7 +55,7 @@ def _head(arguments: argparse.Namespace) -> None:
 
     _refuse_without_log(arguments.log)
     head = Audit(arguments.log).head
-    print(f"{head.lines}:{head.digest}")
+    say(f"{head.lines}:{head.digest}")
 
 
 def _refuse_without_log(log: Path) -> None:

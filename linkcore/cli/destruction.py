@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import load, required_occasion
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -80,14 +81,14 @@ def _destroy(arguments: argparse.Namespace) -> None:
         signing_key=signing_key,
         occasion=occasion,
     )
-    print(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
+    say(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
     for name in keys_of_recipients:
         if name not in held:
-            print(f"key {name} is in no keyring given: if it exists elsewhere, destroy it there")
+            say(f"key {name} is in no keyring given: if it exists elsewhere, destroy it there")
     for left in done.remains:
-        print(f"check: {left}")
+        say(f"check: {left}")
     for provider, certificate in done.certificates.items():
-        print(f"certificate for {provider}: {certificate}")
+        say(f"certificate for {provider}: {certificate}")
 
 
 def _keyrings(arguments: argparse.Namespace) -> "list[Keyring]":
@@ -115,4 +116,4 @@ def _attest(arguments: argparse.Namespace) -> None:
         signing_key=SigningKey.read(arguments.signing_key),
         occasion=required_occasion(arguments, programme),
     )
-    print(f"attestation of {arguments.recipient} added; the certificates were written again")
+    say(f"attestation of {arguments.recipient} added; the certificates were written again")

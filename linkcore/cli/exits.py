@@ -15,6 +15,7 @@ from linkcore.cli.opening import (
     now,
     required_occasion,
 )
+from linkcore.cli.saying import say
 from linkcore.errors import KeyMaterialError, ProgrammeError
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def _reidentify(arguments: argparse.Namespace) -> None:
     )
     with new_file(arguments.out) as file:
         answer.write_csv(file)
-    print(f"{answer.height:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
+    say(f"{answer.height:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
 
 
 def _return(arguments: argparse.Namespace) -> None:
@@ -168,9 +169,9 @@ def _return(arguments: argparse.Namespace) -> None:
         occasion=occasion,
     )
     for code, rows in returned.rows.items():
-        print(f"{code}: {rows:,} rows")
-    print(f"{returned.of_nobody:,} of {returned.pseudonyms:,} pseudonyms stand for nobody on the lists")
-    print(f"send each file to its organisation only: {returned.folder}")
+        say(f"{code}: {rows:,} rows")
+    say(f"{returned.of_nobody:,} of {returned.pseudonyms:,} pseudonyms stand for nobody on the lists")
+    say(f"send each file to its organisation only: {returned.folder}")
 
 
 def _patient_lists(arguments: argparse.Namespace) -> "list[PatientList]":
@@ -213,7 +214,8 @@ def _subject_access(arguments: argparse.Namespace) -> None:
         linkage, opt_outs = linkage_of(programme), programme.opt_out_lists()
     # Never an argument: other users of the machine and the history of the shell would show it.
     if sys.stdin.isatty():
-        print("NHS Number: ", end="", file=sys.stderr, flush=True)
+        sys.stderr.write("NHS Number: ")
+        sys.stderr.flush()
     nhs_number = sys.stdin.readline().strip()
     subject_access(
         linkage,
@@ -225,4 +227,4 @@ def _subject_access(arguments: argparse.Namespace) -> None:
         opt_outs=opt_outs,
     )
     # No counts: they would tell whoever sees the terminal whether anything is held about the person.
-    print(f"everything that is held about this person: {arguments.out} (read it before you give it to anybody)")
+    say(f"everything that is held about this person: {arguments.out} (read it before you give it to anybody)")

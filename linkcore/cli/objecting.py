@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import held_keys, linkage_of, live_programme, now, required_occasion
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def _export(arguments: argparse.Namespace) -> None:
     programme = live_programme(arguments.programme, now().date())
     occasion = required_occasion(arguments, programme)
     count = export_national_check(linkage_of(programme), arguments.out, occasion=occasion)
-    print(f"{count:,} NHS Numbers: {arguments.out} (send it to the national service only)")
+    say(f"{count:,} NHS Numbers: {arguments.out} (send it to the national service only)")
 
 
 def _withdrawals(arguments: argparse.Namespace) -> None:
@@ -79,5 +80,5 @@ def _withdrawals(arguments: argparse.Namespace) -> None:
         occasion=occasion,
         max_age_days=programme.opt_outs.max_age_days,
     )
-    print(as_text(counts))
-    print(f"send each file to its recipient only: {arguments.out}")
+    say(*as_text(counts).splitlines())
+    say(f"send each file to its recipient only: {arguments.out}")

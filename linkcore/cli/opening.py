@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.plain_text import escaped
 from linkcore.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -52,13 +53,18 @@ def progress() -> Iterator[Progress]:
         yield silent
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda step, done, steps: bar.update(task, description=step, completed=done, total=steps, refresh=True)
+
+        def show(step: str, done: int, steps: int) -> None:
+            bar.update(task, description=escape(escaped(step)), completed=done, total=steps, refresh=True)
+
+        yield show
 
 
 # --- The programme ---------------------------------------------------------------------------------------------------

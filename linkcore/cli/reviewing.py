@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import linkage_of, live_programme, required_occasion
+from linkcore.cli.saying import say
 from linkcore.errors import RefusedError
 
 if TYPE_CHECKING:
@@ -67,9 +68,9 @@ def _explain(arguments: argparse.Namespace) -> None:
         file.write_text("\n\n".join([explanation.reason, *tables]) + "\n", "utf-8")
     if arguments.waterfall:
         explanation.save_waterfall(arguments.waterfall)
-    print(
-        f"{explanation.reason}\n{explanation.candidates.height} candidates: {arguments.out} (identifiers: keep it "
-        "within the trusted team)"
+    say(
+        explanation.reason,
+        f"{explanation.candidates.height} candidates: {arguments.out} (identifiers: keep it within the trusted team)",
     )
 
 
@@ -78,4 +79,4 @@ def _clerical_review(arguments: argparse.Namespace) -> None:
     linkage = linkage_of(programme, on=arguments.on)
     occasion.record("clerical_review", limit=arguments.records)
     records = linkage.clerical_review(arguments.out, identifiable=True, records=arguments.records)
-    print(f"{records:,} records to review: {arguments.out} (identifiers: keep it within the trusted team)")
+    say(f"{records:,} records to review: {arguments.out} (identifiers: keep it within the trusted team)")

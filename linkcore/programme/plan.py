@@ -13,6 +13,7 @@ from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.plan import ADDED_COLUMNS
 from linkcore.governance.withholding.doubts import share_in_words
 from linkcore.governance.withholding.linked_rows import own_number
+from linkcore.plain_text import escaped
 from linkcore.programme.programme import Programme
 from linkcore.programme.tables import OptOutsTable, SensitiveTable
 from linkcore.sources.source import Source
@@ -40,7 +41,7 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
     for requester in programme.requesters.values():
         lines.append(_requester(requester))
     lines.append(f"audit log: {'none stated' if programme.audit is None else programme.audit.file}")
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
 
 
 def _source(source: Source) -> Iterator[str]:

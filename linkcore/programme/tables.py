@@ -18,6 +18,7 @@ from linkcore.governance.releases.formats import Format
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, OptOutPolicy
 from linkcore.linkage.settings import Check, EngineName
+from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import USABLE_STATUSES
 from linkcore.sources.source import FurtherKind
@@ -75,6 +76,13 @@ class AboutTable(Table):
     reference_date: dt.date | None = None
     seed: int = 0
     ends: dt.date | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_one_line(cls, name: str) -> str:
+        if ends_a_line(name):
+            raise ValueError("it has a line end; write it on one line")
+        return name
 
 
 class NumbersTable(Table):

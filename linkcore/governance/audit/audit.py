@@ -38,6 +38,7 @@ from linkcore.governance.audit.chain import (
 )
 from linkcore.identifiers.nhs_number import NUMBERED, nhs_number_status
 from linkcore.keys.key import Key
+from linkcore.plain_text import ends_a_line, escaped, without_escapes
 
 __all__ = ["FIELDS", "Audit"]
 
@@ -250,17 +251,18 @@ def _body(
     for name, value in {"actor": actor, "reason": reason, **details}.items():
         if type(value) is int and value in _COUNTS:
             continue
-        if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST.get(name, _LONGEST_DETAIL):
+        if not isinstance(value, str) or ends_a_line(value) or len(value) > _LONGEST.get(name, _LONGEST_DETAIL):
             raise ProgrammeError(f"{name}: the audit log takes a count or one line of text that is not too long")
-        _refuse_identifiers(name, value)
+        _refuse_identifiers(name, without_escapes(value))
     return {
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
         "action": action,
-        "actor": actor,
-        "reason": reason,
+        # A name that a supplier chose must have no power over the terminal of whoever reads the log.
+        "actor": escaped(actor),
+        "reason": escaped(reason),
         "key": None if key is None else key.id,
         "key_version": None if key is None else key.version,
-        "details": details,
+        "details": {name: escaped(value) if isinstance(value, str) else value for name, value in details.items()},
     }
 
 
