@@ -11,16 +11,14 @@ from linkcore.cli.opening import (
     column_of,
     held_keys,
     linkage_of,
-    live_programme,
     now,
-    required_occasion,
+    recorded_request,
 )
 from linkcore.cli.saying import say
 from linkcore.errors import KeyMaterialError, ProgrammeError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.governance.audit.occasion import Occasion
     from linkcore.governance.exits.own_patients import PatientList
     from linkcore.keys.key import Key
     from linkcore.programme.programme import Programme
@@ -119,11 +117,9 @@ def _reidentify(arguments: argparse.Namespace) -> None:
     from linkcore.files import new_file
     from linkcore.governance.exits.own_patients import PatientList
     from linkcore.governance.exits.reidentification import reidentify
-    from linkcore.governance.exits.requests import requested
 
-    programme, occasion = _opened(arguments)
-    with requested(occasion, "reidentification", requester=arguments.requester):
-        programme.refuse_if_over(now().date())
+    request = recorded_request(arguments, "reidentification", on=now().date(), requester=arguments.requester)
+    with request as (programme, occasion):
         keys = _keys(arguments, programme)
         pseudonyms = column_of("pseudonyms", arguments.pseudonyms, arguments.pseudonym_column)
         patients = PatientList(arguments.requester, column_of("list", arguments.list, arguments.list_column))
@@ -144,14 +140,11 @@ def _reidentify(arguments: argparse.Namespace) -> None:
 def _return(arguments: argparse.Namespace) -> None:
     import polars as pl
 
-    from linkcore.governance.exits.requests import requested
     from linkcore.governance.exits.returns import return_scores
     from linkcore.sources.source import Source
 
-    programme, occasion = _opened(arguments)
     column = arguments.pseudonym_column
-    with requested(occasion, "score_return"):
-        programme.refuse_if_over(now().date())
+    with recorded_request(arguments, "score_return", on=now().date()) as (programme, occasion):
         keys = _keys(arguments, programme)
         source = Source("scores", arguments.scores, columns={"nhs_number": column})
         with source.reading():
@@ -187,12 +180,6 @@ def _patient_lists(arguments: argparse.Namespace) -> "list[PatientList]":
     return [PatientList(file.stem, column_of("list", file, arguments.list_column)) for file in files]
 
 
-def _opened(arguments: argparse.Namespace) -> "tuple[Programme, Occasion]":
-    """Open the programme and its audit log: every request from here on is recorded, answered or not."""
-    programme = live_programme(arguments.programme)
-    return programme, required_occasion(arguments, programme)
-
-
 def _keys(arguments: argparse.Namespace, programme: "Programme") -> "list[Key]":
     agreement = agreement_of(programme, arguments.recipient)
     keys = held_keys(arguments, [agreement.key])
@@ -204,12 +191,11 @@ def _keys(arguments: argparse.Namespace, programme: "Programme") -> "list[Key]":
 
 
 def _subject_access(arguments: argparse.Namespace) -> None:
-    from linkcore.governance.exits.requests import requested
     from linkcore.governance.exits.subject_access import subject_access
     from linkcore.governance.manifest import read_manifest
 
-    programme, occasion = _opened(arguments)
-    with requested(occasion, "subject_access", releases=len(arguments.release)):
+    request = recorded_request(arguments, "subject_access", releases=len(arguments.release))
+    with request as (programme, occasion):
         keys = held_keys(arguments, {str(read_manifest(folder).get("key")) for folder in arguments.release})
         linkage, opt_outs = linkage_of(programme), programme.opt_out_lists()
     # Never an argument: other users of the machine and the history of the shell would show it.

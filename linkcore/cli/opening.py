@@ -36,6 +36,7 @@ __all__ = [
     "one_key",
     "progress",
     "record",
+    "recorded_request",
     "required_occasion",
     "signing_key",
 ]
@@ -138,6 +139,23 @@ def required_occasion(arguments: argparse.Namespace, programme: "Programme") -> 
             "--audit"
         )
     return found
+
+
+@contextmanager
+def recorded_request(
+    arguments: argparse.Namespace, action: str, *, on: dt.date | None = None, **details: int | str
+) -> "Iterator[tuple[Programme, Occasion]]":
+    """Open a programme and its audit log for a command that identifies people; from here on each refusal is recorded.
+
+    If ``on`` is given, the programme must not have ended on this day.
+    """
+    from linkcore.governance.exits.requests import requested
+
+    programme = live_programme(arguments.programme)
+    found = required_occasion(arguments, programme)
+    with requested(found, action, **details):
+        programme.refuse_if_over(on)
+        yield programme, found
 
 
 def record(arguments: argparse.Namespace, action: str, key: "Key | None" = None, **details: int | str) -> None:

@@ -121,10 +121,12 @@ class Programme(Table):
     def _have_own_patients(
         cls, requesters: Mapping[str, RequesterTable], others: ValidationInfo
     ) -> Mapping[str, RequesterTable]:
-        """Refuse requesters whose patients nobody can tell from those of others."""
+        """Refuse requesters whose patients nobody can tell from those of others, or whose requests nobody counts."""
         destruction, opt_outs = others.data.get("destruction"), others.data.get("opt_outs")
         of_several = {*(destruction.one_file_a_provider if destruction else ())}
         of_several |= {*((opt_outs and opt_outs.gp_sources) or ())}
+        if requesters and "audit" in others.data and others.data["audit"] is None:
+            raise ValueError("their limits count from the audit log; state [audit] too")
         for code, requester in requesters.items():
             if code != requester.code:
                 raise ValueError(f"write {code} as {requester.code}")

@@ -235,6 +235,24 @@ def test_after_its_end_a_programme_tells_nobody_anything(
 
 
 @pytest.mark.parametrize(
+    ("command", "action"),
+    [
+        (["opt-outs", "export"], "opt_outs_export"),
+        (["explain", "--identifiable", "--source", "gp", "--record-id", "0"], "explanation"),
+        (["clerical-review", "--identifiable"], "clerical_review"),
+        (["withdrawals", "--release", "release", "--key-file", "key.json"], "withdrawals"),
+    ],
+)
+def test_other_exits_record_what_they_refuse_too(programme: Path, command: list[str], action: str) -> None:
+    state(programme, "ends = 2199-12-31", "ends = 2026-04-15")
+    split = 2 if command[0] == "opt-outs" else 1
+    refused = run(*command[:split], programme, *command[split:], *WHO, "--out", "never.dat")
+    assert (refused.returncode, "ended on 2026-04-15" in refused.stderr) == (4, True)
+    last = lines(programme / "audit.jsonl")[-1]
+    assert (last["action"], last["details"]) == (action, {"outcome": "refused"})
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ["reidentify", "--requester", "B82002", "--pseudonyms", "asked.csv", "--list", "lists/B82002.csv"],

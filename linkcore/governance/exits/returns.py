@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
@@ -93,8 +93,8 @@ def return_scores(
     Raises
     ------
     RefusedError
-        If a list is of an unknown requester, if there is no reason, if a requester would get more rows on one day than
-        its ``return_limit``, or if the audit log cannot be written.
+        If a list is of an unknown requester, if a column holds pseudonyms, if there is no reason, if a requester would
+        get more rows on one day than its ``return_limit``, or if the audit log cannot be written.
     ProgrammeError
         If a column is missing, if two lists are of one organisation, or if a text is not a pseudonym.
 
@@ -125,6 +125,7 @@ def return_scores(
         request.refuse_without_reason("returning scores needs a reason: say why")
         _check(scores, lists, columns)
         found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
+        _refuse_pseudonyms(found, columns)
         asked = found["pseudonym"].n_unique()
         request.details |= {"versions": version_list(versions), "pseudonyms": asked}
         relationships = Relationships(linkage)
@@ -158,6 +159,14 @@ def _check(scores: pl.DataFrame, lists: Sequence[PatientList], columns: Sequence
         )
     if len({patients.requester for patients in lists}) < len(lists):
         raise ProgrammeError("two patient lists have the same ODS code: give one list for each organisation")
+
+
+def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse scores with pseudonyms in them: their files would say which NHS Number each pseudonym stands for."""
+    for name in (name for name in columns if scores.schema[name] == pl.String):
+        found = scores[name].str.to_lowercase().str.extract("([0-9a-f]{32})")
+        if found.is_in(scores["pseudonym"].implode()).any():
+            raise RefusedError(f"column {name!r} of the scores holds pseudonyms: return scores without them")
 
 
 def _with_patients(scores: pl.DataFrame, own: Mapping[str, OwnPatients], versions: Sequence[Key]) -> pl.DataFrame:

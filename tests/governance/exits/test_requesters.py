@@ -52,6 +52,7 @@ def test_the_file_states_requesters_and_the_plan_names_them(folder: Path) -> Non
         ('practice = "PRACTICE"', "", "nobody knows which practice people are registered with"),
         ("[destruction]", '[destruction]\none_file_a_provider = ["emergency"]', "no provider's own extract"),
         ("[opt_outs.national]", '[opt_outs]\ngp_sources = ["emergency"]\n[opt_outs.national]', "no provider's own"),
+        ('[audit]\nfile = "audit.jsonl"', "", "requesters: their limits count from the audit log; state"),
         # A source with practices is no single provider's, whether or not it is the spine.
         ('data = "emergency.csv"', 'data = "emergency.csv"\npractice = "PRACTICE"', "no provider's own extract"),
     ],

@@ -141,6 +141,14 @@ def test_a_refused_return_gives_nobody_anything_and_is_recorded(
     assert outcome in json.loads((tmp_path / "audit.jsonl").read_text())["details"]["outcome"]
 
 
+@pytest.mark.parametrize("form", ["{}", "person {}"])
+def test_a_column_with_pseudonyms_is_no_score(tmp_path: Path, linkage: lc.Linkage, form: str) -> None:
+    copied = scores().with_columns(pl.format(form, pl.col("pseudonym").str.to_uppercase()).alias("BAND"))
+    with pytest.raises(lc.RefusedError, match="column 'BAND' of the scores holds pseudonyms"):
+        give_back(tmp_path, linkage, scores=copied)
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_limit_of_returns_counts_from_the_audit_log(tmp_path: Path, linkage: lc.Linkage) -> None:
     requesters = [*REQUESTERS[:2], replace(REQUESTERS[2], return_limit=9)]
     give_back(tmp_path, linkage, requesters=requesters)
