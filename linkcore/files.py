@@ -107,10 +107,21 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
         with _named_errors(place):
             _flush(file)
             if file != named:
-                # Python follows the link to the file only if a folder's descriptor is given; it is not used.
-                os.link(file, named, src_dir_fd=0, follow_symlinks=True)
+                _give_name(file, named, mode)
             named.replace(place)
             _flush(place.parent)
+
+
+def _give_name(unnamed: Path, named: Path, mode: int) -> None:
+    """Give a file that is complete its first name, in the private folder."""
+    try:
+        # Python follows the link to the file only if a folder's descriptor is given; it is not used.
+        os.link(unnamed, named, src_dir_fd=0, follow_symlinks=True)
+    except OSError:  # some systems make unnamed files, but do not let them have a name
+        named.touch(mode=mode)
+        named.chmod(mode)
+        shutil.copyfile(unnamed, named)
+        _flush(named)
 
 
 @contextmanager

@@ -111,6 +111,24 @@ class TestKilledWhileItWritesAFile:
         assert (names(tmp_path), (tmp_path / "answer").read_text()) == (["answer"], "second")
 
 
+WITHOUT_LINKS = """
+import os, pathlib, sys
+def interfere(event, _):
+    if event == "os.link":
+        raise PermissionError(1, "Operation not permitted")
+sys.addaudithook(interfere)
+from linkcore.files import new_file
+with new_file(pathlib.Path(sys.argv[1])) as file:
+    file.write_text("whole")
+"""
+
+
+def test_where_unnamed_files_cannot_be_named_they_are_copied(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_LINKS, tmp_path / "answer"], check=True)
+    assert (names(tmp_path), (tmp_path / "answer").read_text()) == (["answer"], "whole")
+    assert (tmp_path / "answer").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_second_writer_of_one_file_is_refused(tmp_path: Path) -> None:
     with new_file(tmp_path / "answer") as file:
         file.write_text("first")

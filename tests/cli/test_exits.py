@@ -108,6 +108,11 @@ def test_nobody_asks_whom_the_programme_file_does_not_name(
         "requester": "C83003",
         "outcome": "refused, unknown requester",
     }
+    # A text that may be an identifier is not recorded, but the request is.
+    refused = run(*arguments, "--requester", number(900), passphrase=PASSPHRASE)
+    assert (refused.returncode, "an ODS code has 3 to 10" in refused.stderr) == (2, True)
+    assert lines(programme / "audit.jsonl")[-1]["details"] == {"outcome": "refused, wrong usage"}
+    assert number(900) not in (programme / "audit.jsonl").read_text()
     # A request says nothing about whose patients it may ask about.
     assert run(*arguments, "--requester", "B82002", "--source", "gp", passphrase=PASSPHRASE).returncode == 2
     assert not (tmp_path / "answer.csv").exists()

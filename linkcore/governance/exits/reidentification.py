@@ -5,7 +5,7 @@ looks for the pseudonyms among the results. Another requester's patient and an u
 none.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
@@ -29,7 +29,7 @@ def reidentify(
     patients: PatientList,
     keys: Key | Sequence[Key],
     *,
-    requesters: Iterable[Requester],
+    requesters: Collection[Requester],
     linkage: Linkage | None,
     occasion: Occasion,
 ) -> pl.DataFrame:
@@ -48,7 +48,7 @@ def reidentify(
         The requester and its own patient list.
     keys : Key or sequence of Key
         All held versions of the recipient's key (`held_versions`).
-    requesters : iterable of Requester
+    requesters : collection of Requester
         All requesters of the programme (``programme.requesters.values()``).
     linkage : Linkage or None
         The linkage that shows which people are the requester's patients. With None the list is not checked, and whoever
@@ -100,7 +100,7 @@ def reidentify(
         )
         asked = checked_pseudonyms(pl.Series("pseudonym", pseudonyms, pl.String)).unique(maintain_order=True)
         request.details |= {"versions": version_list(versions), "pseudonyms": asked.len()}
-        request.refuse_above(requester.limit, "pseudonyms")
+        request.refuse_above(occasion.audit.lines(), requester.limit, "pseudonyms")
         own = Relationships(linkage).own_patients(patients, requester)
         candidates = pseudonyms_of(own.numbers, versions)
         answer = asked.to_frame().join(candidates, on="pseudonym", how="inner", maintain_order="left")

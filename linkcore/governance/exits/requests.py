@@ -70,9 +70,9 @@ class Request:
         self.occasion.record_unless(check, self.action, self.key, **details)
         self.is_recorded = True
 
-    def refuse_above(self, limit: int, counted: str, **details: int | str) -> None:
-        """Refuse a request that `answer_within` would refuse, before any work is done for it."""
-        self._check_day(self.occasion.audit.lines(), limit=limit, counted=counted, details=self.details | details)
+    def refuse_above(self, lines: Iterable[Mapping[str, Any]], limit: int, counted: str, **details: int | str) -> None:
+        """Refuse what `answer_within` would refuse at these lines of the log, before any line says "answered"."""
+        self._check_day(lines, limit=limit, counted=counted, details=self.details | details)
 
     def _check_day(
         self, lines: Iterable[Mapping[str, Any]], *, limit: int, counted: str, details: Mapping[str, int | str]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -57,7 +57,7 @@ def return_scores(
     out: str | Path,
     *,
     columns: Sequence[str],
-    requesters: Iterable[Requester],
+    requesters: Collection[Requester],
     linkage: Linkage | None,
     occasion: Occasion,
 ) -> Returned:
@@ -78,7 +78,7 @@ def return_scores(
         The folder to write. An earlier return in it is replaced when the new one is complete.
     columns : sequence of str
         Names of the columns of scores to return. No other column is returned.
-    requesters : iterable of Requester
+    requesters : collection of Requester
         All requesters of the programme (``programme.requesters.values()``): whose patients each is told about, and how
         many rows a day (``return_limit``).
     linkage : Linkage or None
@@ -133,8 +133,10 @@ def return_scores(
         theirs = _with_patients(found, own, versions)
         tables = _by_requester(theirs, own, columns)
         # All are checked before any line says that a requester was answered.
+        earlier = occasion.audit.lines()
         for code, table in tables.items():
-            request.refuse_above(own_requesters[code].return_limit, "answered", requester=code, answered=table.height)
+            limit = own_requesters[code].return_limit
+            request.refuse_above(earlier, limit, "answered", requester=code, answered=table.height)
         for code, patients in own.items():
             request.answer_within(
                 own_requesters[code].return_limit,
