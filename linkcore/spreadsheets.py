@@ -1,6 +1,5 @@
 """Guard values in files for spreadsheets: no value runs as a formula, and every value can be restored."""
 
-import re
 from typing import Final
 
 import polars as pl
@@ -9,9 +8,10 @@ from linkcore.plain_text import escaped
 
 __all__ = ["guarded", "guarded_header", "unguarded"]
 
-# The start of a formula (in some languages also in full-width characters), characters that a spreadsheet hides, and
-# the guard itself, so that removing one guard restores the value.
-_UNSAFE: Final = r"^(?:[\t\r\n']|\s*[=+\-@＝＋－＠])"
+# The start of a formula (in some languages also in full-width characters), also after characters that a spreadsheet may
+# drop or not show; characters that a spreadsheet hides; and the guard itself, so that removing one guard restores the
+# value.
+_UNSAFE: Final = r"^(?:[\t\r\n']|[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠])"
 
 
 def guarded(value: pl.Expr) -> pl.Expr:
@@ -33,7 +33,8 @@ def guarded_header(name: str) -> str:
     >>> print(guarded_header("=1+1"), guarded_header("cost\x1b[2J"))
     '=1+1 cost\x1b[2J
     """
-    return re.sub(_UNSAFE, r"'\g<0>", escaped(name))
+    header: str = pl.select(guarded(pl.lit(escaped(name)))).item()
+    return header
 
 
 def unguarded(value: pl.Expr) -> pl.Expr:
