@@ -56,7 +56,7 @@ class OwnPatients:
     person's pseudonym may stand for: the listed number, the number that superseded it, and the numbers it superseded.
     ``listed`` counts the readable NHS Numbers of the list, ``not_own`` those of other requesters' patients: the audit
     log records this count, and the requester is not told. ``checked`` names what the list was checked against:
-    ``registered practice``, ``source NAME`` or ``nothing``.
+    ``registered practice`` or ``source NAME``.
     """
 
     numbers: pl.DataFrame
@@ -73,8 +73,7 @@ class Relationships:
     """Which people are a requester's patients, according to a linkage: patient lists are checked against it.
 
     A GP practice's patients are the people whose record on the spine names the practice: they were registered there on
-    the day of that extract. A provider's patients are the people with a record in its source. Without a linkage, lists
-    are not checked.
+    the day of that extract. A provider's patients are the people with a record in its source.
 
     Examples
     --------
@@ -88,24 +87,20 @@ class Relationships:
     (['4010232137'], OwnPatients(2 listed, 1 left out))
     """
 
-    def __init__(self, linkage: Linkage | None) -> None:
+    def __init__(self, linkage: Linkage) -> None:
         self._linkage = linkage
 
     def own_patients(self, patients: PatientList, requester: Requester) -> OwnPatients:
         """Read a patient list, and leave out the people who are not the requester's patients."""
-        if self._linkage is not None:
-            requester.check(self._linkage.sources)
-        stage_one = None if self._linkage is None else stage_of(self._linkage.sources)
+        requester.check(self._linkage.sources)
+        stage_one = stage_of(self._linkage.sources)
         if stage_one is not None:
             return self._by_stage_one_codes(patients, requester, stage_one)
         number = nhs_number.standardise(pl.col("listed")).struct.field("value").alias("listed")
         numbers = pl.DataFrame({"listed": patients.numbers}).select(number).drop_nulls().unique(maintain_order=True)
-        superseded = None if self._linkage is None else self._linkage.exact.superseded
+        superseded = self._linkage.exact.superseded
         numbers = numbers.with_columns(current_numbers(numbers["listed"], superseded).alias("current"))
-        own, checked = numbers, "nothing"
-        if self._linkage is not None:
-            own = numbers.filter(pl.col("current").is_in(self._numbers_of(requester).implode()))
-            checked = requester.checked_against
+        own = numbers.filter(pl.col("current").is_in(self._numbers_of(requester).implode()))
         pseudonymised = [own.select("listed", pl.col(column).alias("number")) for column in ("current", "listed")]
         if superseded is not None:  # an earlier release has the person under the number that was superseded since
             earlier = superseded.lazy().collect().rename({"new": "current", "old": "number"})
@@ -118,7 +113,7 @@ class Relationships:
                 nhs_number.digits(pl.col("number")).alias("pseudonymised"),
             )
         )
-        return OwnPatients(texts, numbers.height, numbers.height - own.height, checked)
+        return OwnPatients(texts, numbers.height, numbers.height - own.height, requester.checked_against)
 
     def _by_stage_one_codes(self, patients: PatientList, requester: Requester, stage_one: StageOne) -> OwnPatients:
         """Read a list of stage-1 codes: a code is never superseded, and a pseudonym is the second stage over it."""
@@ -130,7 +125,6 @@ class Relationships:
 
     def _numbers_of(self, requester: Requester) -> pl.Series:
         """Return the NHS Numbers of all the requester's patients, listed or not."""
-        assert self._linkage is not None
         if requester.source is None:
             person_ids = self._registrations.filter(pl.col("practice") == requester.practice)["person_id"]
         else:
@@ -142,7 +136,6 @@ class Relationships:
     def _registrations(self) -> pl.DataFrame:
         """``practice`` (String, in capitals) and ``person_id`` of every record of the spine."""
         linkage = self._linkage
-        assert linkage is not None
         spine = next((source for source in linkage.sources if source.spine), None)
         # The requester was checked.
         assert spine is not None

@@ -30,7 +30,7 @@ def reidentify(
     keys: Key | Sequence[Key],
     *,
     requesters: Collection[Requester],
-    linkage: Linkage | None,
+    linkage: Linkage,
     occasion: Occasion,
 ) -> pl.DataFrame:
     """Find which of a requester's own patients the pseudonyms stand for.
@@ -50,9 +50,9 @@ def reidentify(
         All held versions of the recipient's key (`held_versions`).
     requesters : collection of Requester
         All requesters of the programme (``programme.requesters.values()``).
-    linkage : Linkage or None
-        The linkage that shows which people are the requester's patients. With None the list is not checked, and whoever
-        brings a list of all NHS Numbers is told everything: use None only if the list was checked in another way.
+    linkage : Linkage
+        The linkage that shows which people are the requester's patients. Whoever brings a list of all NHS Numbers is
+        told about these only.
     occasion : Occasion
         Who answers the request, when and why, and the audit log.
 

@@ -58,7 +58,7 @@ def return_scores(
     *,
     columns: Sequence[str],
     requesters: Collection[Requester],
-    linkage: Linkage | None,
+    linkage: Linkage,
     occasion: Occasion,
 ) -> Returned:
     """Write one file for each GP practice or provider: the NHS Numbers of its own patients, with their scores.
@@ -81,8 +81,8 @@ def return_scores(
     requesters : collection of Requester
         All requesters of the programme (``programme.requesters.values()``): whose patients each is told about, and how
         many rows a day (``return_limit``).
-    linkage : Linkage or None
-        The linkage that shows which people are whose patients. With None, the lists are not checked.
+    linkage : Linkage
+        The linkage that shows which people are whose patients.
     occasion : Occasion
         Who returns the scores, when and why, and the audit log.
 
@@ -103,9 +103,13 @@ def return_scores(
     >>> from datetime import UTC, datetime
     >>> from tempfile import TemporaryDirectory
     >>> from linkcore.governance.audit.audit import Audit
+    >>> from linkcore.link import link
     >>> from linkcore.pseudonyms.pseudonymise import pseudonymise
+    >>> from linkcore.sources.source import Source
     >>> key, own = Key.from_bytes("partner-2026", bytes(range(32))), pl.Series("pseudonym", ["4010232137"])
     >>> scores = pseudonymise(own, key).to_frame().with_columns(RISK=0.7)
+    >>> spine = pl.DataFrame({"nhs_number": ["4010232137"], "gp": ["A81001"]})
+    >>> linkage = link([Source("gp", spine, spine=True, practice="gp")], fallback=None)
     >>> with TemporaryDirectory() as folder:
     ...     log = Audit(Path(folder, "audit.jsonl"))
     ...     occasion = Occasion("team", datetime(2026, 4, 1, tzinfo=UTC), log, reason="risk stratification")
@@ -113,7 +117,7 @@ def return_scores(
     ...     out = Path(folder, "returned")
     ...     known = [Requester("A81001", practice="A81001")]
     ...     returned = return_scores(
-    ...         scores, lists, key, out, columns=["RISK"], requesters=known, linkage=None, occasion=occasion
+    ...         scores, lists, key, out, columns=["RISK"], requesters=known, linkage=linkage, occasion=occasion
     ...     )
     >>> returned.rows
     mappingproxy({'A81001': 1})

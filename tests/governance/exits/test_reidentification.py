@@ -48,7 +48,7 @@ REQUESTERS = [
 ]
 
 
-def ask(audit: Audit, linkage: lc.Linkage | None, **given: Any) -> pl.DataFrame:
+def ask(audit: Audit, linkage: lc.Linkage, **given: Any) -> pl.DataFrame:
     stated: dict[str, Any] = {
         "pseudonyms": [pseudonym(number) for number in NUMBERS],
         "requester": "A81001",
@@ -120,11 +120,6 @@ def test_another_requesters_patient_and_an_unknown_pseudonym_get_the_same_answer
         for number, unknown in enumerate([pseudonym(SOUTH[0]), pseudonym(ABROAD[0]), "0" * 32])
     ]
     assert answers == ["[]"] * 3
-
-
-def test_without_a_linkage_the_list_is_not_checked_and_the_audit_log_says_so(audit: Audit) -> None:
-    assert ask(audit, None, listed=pl.Series(SOUTH))["nhs_number"].to_list() == SOUTH
-    assert lines(audit)[0]["details"]["checked"] == "nothing"
 
 
 def test_every_held_version_of_the_key_is_tried(linkage: lc.Linkage, audit: Audit) -> None:

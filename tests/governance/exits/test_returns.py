@@ -47,7 +47,7 @@ REQUESTERS = [
 REASON = "risk stratification, section 251"
 
 
-def give_back(tmp_path: Path, linkage: lc.Linkage | None, *, reason: str = REASON, **given: Any) -> Returned:
+def give_back(tmp_path: Path, linkage: lc.Linkage, *, reason: str = REASON, **given: Any) -> Returned:
     stated: dict[str, Any] = {
         "scores": scores(),
         "lists": [
