@@ -44,7 +44,7 @@ ROOMS_OF_LINKAGE = [
     ["engine", "self_test"],
     ["fallback"],
     ["result"],
-    ["link_records"],
+    ["link_records", "possibly_same"],
 ]
 
 

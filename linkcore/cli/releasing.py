@@ -125,6 +125,7 @@ def _release(arguments: argparse.Namespace) -> None:
         signing_key=signed_by,
         occasion=releasing,
     )
+    say("true counts, for the trusted team only:")
     print_rows_not_read(linkage.quality)
     for counts in released.counts.iter_rows(named=True):
         say("{source}: {released:,} rows; {withheld:,} withheld, {outside:,} outside the cohort".format(**counts))
@@ -134,6 +135,7 @@ def _release(arguments: argparse.Namespace) -> None:
 def _verify(arguments: argparse.Namespace) -> None:
     from linkcore.governance.destruction.certificates import verify_certificate
     from linkcore.governance.manifest import verify_release
+    from linkcore.governance.releases.formats import count_rows
     from linkcore.keys.signing import VerifyKey
 
     key = None if arguments.verify_key is None else VerifyKey.read(arguments.verify_key)
@@ -147,6 +149,7 @@ def _verify(arguments: argparse.Namespace) -> None:
         return
     manifest = verify_release(arguments.place, key)
     for file in manifest["files"]:
-        say(f"{file['file']}, {file['source']}: {file['rows']:,} rows")
+        rows = count_rows(arguments.place / file["file"], file["source"])
+        say(f"{file['file']}, {file['source']}: {rows:,} rows")
     signed = "its signature was not checked (--verify-key)" if key is None else f"signed by key {key.id}"
     say(f"release to {manifest['recipient']}: whole; {signed}")

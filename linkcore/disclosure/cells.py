@@ -207,6 +207,10 @@ def _read_weights(cells: Cells, weights: pl.DataFrame) -> None:
 def _read_withheld(cells: Cells, withheld: pl.DataFrame) -> None:
     cells.read("withheld", "records", withheld, "withheld", "source", "purpose", "reason")
     cells.sum_sources("withheld", "records", withheld, "withheld", "purpose", "reason")
+    for key in cells.columns["withheld", "records"]:
+        # A recipient counts the rows of its release: what is not withheld, if its cohort is everybody.
+        if key[1] != ALL and key[3] == NOT_WITHHELD:
+            cells.counts.known_exactly(key)
     reasons: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for source, purpose, reason in withheld.select("source", "purpose", "reason").iter_rows():
         if reason not in (NOT_WITHHELD, ANY_REASON):

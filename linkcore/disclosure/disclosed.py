@@ -4,6 +4,7 @@
 - Further counts are suppressed where a margin, another table with the same cells, or a difference would leave fewer
   than three possible values for a small count (:mod:`~linkcore.disclosure.suppression`).
 - Rates, intervals and differences are calculated from the counts that are shown.
+- A recipient counts the rows of its release, so what is not withheld counts as known exactly.
 - Withheld records are counted for the first purpose only, because all purposes count the same records.
 - Rare values of an attribute are pooled as ``other``, because they could be a name.
 - Estimates of the self-test are not counts. They are rounded to two significant digits, or to one if they stand for
@@ -14,7 +15,7 @@ It does **not** protect against:
 - A group of which all or no records are linked: 0 is shown as 0. This says how well linkage works, and nothing about
   anybody's health.
 - Subtracting two reports on nearly the same records, such as those of two runs a day apart.
-- A recipient of a release, who can count its rows, and whose manifest states its own withheld records.
+- Two recipients who count their rows and compare: the difference is what one purpose withholds and the other does not.
 - Someone who already knows most records of a small cell and learns the rest.
 - Bounds: often a suppressed count is known to be below some number, and sometimes to be one of three.
 - Inference from many sums at once, which gives tighter bounds than one sum after another, or from the choice of what is

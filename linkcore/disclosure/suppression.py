@@ -15,7 +15,7 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Final
 
-__all__ = ["ROUND_TO", "SMALLEST_COUNT", "Counts", "rounded", "suppressed"]
+__all__ = ["ROUND_TO", "SMALLEST_COUNT", "Counts", "rounded", "shown", "suppressed"]
 
 SMALLEST_COUNT: Final = 8
 """Smaller counts, except 0, are suppressed, as in Hospital Episode Statistics."""
@@ -37,6 +37,17 @@ def rounded(count: int) -> int:
     [0, 10, 10, 15]
     """
     return (count + ROUND_TO // 2) // ROUND_TO * ROUND_TO
+
+
+def shown(count: int) -> int | None:
+    """Round a count that stands alone; None if it is small.
+
+    Examples
+    --------
+    >>> [shown(count) for count in (0, 7, 12)]
+    [0, None, 10]
+    """
+    return None if 0 < count < SMALLEST_COUNT else rounded(count)
 
 
 class Counts:
@@ -62,6 +73,7 @@ class Counts:
         self.values: list[int] = []
         self.shown: list[bool] = []
         self.sums: list[tuple[int, tuple[int, ...]]] = []
+        self.exact: set[int] = set()
         self._positions: dict[Hashable, int] = {}
 
     def __contains__(self, key: Hashable) -> bool:
@@ -80,6 +92,12 @@ class Counts:
             self.shown.append(shown)
         assert self.values[cell] == value, f"two values of one count: {key}"
         self.shown[cell] |= shown
+
+    def known_exactly(self, key: Hashable) -> None:
+        """Record that somebody can make this count exactly, so that neither rounding nor suppressing it helps."""
+        # A small count is still kept from everybody else.
+        if self.value(key) >= SMALLEST_COUNT:
+            self.exact.add(self._positions[key])
 
     def add_sum(self, total: Hashable, parts: Iterable[Hashable]) -> None:
         """Record that a count is the sum of others, if it is. A total that is not a count yet is added as not shown."""
@@ -132,7 +150,7 @@ def _cheapest(cell: int, counts: Counts, unknown: set[int], sums_of: dict[int, l
     while border:
         numbers = dict.fromkeys(number for each in border for number in sums_of[each])
         beside = dict.fromkeys(member for number in numbers for member in _members(counts.sums[number]))
-        known = [member for member in beside if member not in unknown and counts.values[member]]
+        known = [member for member in beside if member not in unknown | counts.exact and counts.values[member]]
         if known:
             return min(known, key=lambda member: (counts.values[member], member))
         border = [member for member in beside if member not in met]
@@ -163,6 +181,8 @@ def _shown_bounds(counts: Counts, unknown: set[int]) -> Iterator[tuple[int, int]
     for cell, value in enumerate(counts.values):
         if not counts.shown[cell]:
             yield 0, _UNBOUNDED
+        elif cell in counts.exact:
+            yield value, value
         elif not value:
             yield 0, 0
         elif value < SMALLEST_COUNT:

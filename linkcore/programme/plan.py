@@ -10,7 +10,6 @@ from linkcore.errors import SourceError
 from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
-from linkcore.governance.releases.plan import ADDED_COLUMNS
 from linkcore.governance.withholding.doubts import share_in_words
 from linkcore.governance.withholding.linked_rows import own_number
 from linkcore.plain_text import escaped
@@ -115,9 +114,11 @@ def _agreement(agreement: Agreement, opt_outs: OptOutsTable | None, on: dt.date 
         yield "  cohort: " + ", ".join(f"{name} {value}" for name, value in agreement.cohort.described().items())
     else:
         yield "  cohort: everybody"
+    if agreement.match_probability:
+        yield f"  exact match probabilities, because: {agreement.match_probability}"
     for source in agreement.columns:
         coded, derived = agreement.pseudonymised.get(source, ()), agreement.derived.get(source, {})
-        columns = [*ADDED_COLUMNS, *agreement.columns[source]]
+        columns = [*agreement.added_columns, *agreement.columns[source]]
         columns += [f"{name} (pseudonymised)" for name in coded]
         columns += [f"{name} ({column.described()})" for name, column in derived.items()]
         yield f"  {source}: {', '.join(columns)}"

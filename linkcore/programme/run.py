@@ -2,8 +2,9 @@
 
 import datetime as dt
 import json
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.disclosure.disclosed import disclosed
-from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
+from linkcore.disclosure.suppression import SMALLEST_COUNT
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
@@ -23,6 +24,7 @@ from linkcore.governance.releases.checks import (
     refuse_unless_signed_and_audited,
 )
 from linkcore.governance.releases.release import Release, release
+from linkcore.governance.releases.shown_counts import ShownCounts, written
 from linkcore.governance.withholding.withholding import Withholding
 from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
@@ -33,6 +35,7 @@ from linkcore.programme.programme import Programme
 from linkcore.progress import Progress, silent
 from linkcore.quality.measures import Quality
 from linkcore.quality.tables import ANY_REASON, NOT_WITHHELD
+from linkcore.report.quality_file import to_json
 from linkcore.report.write import QUALITY_FILE, with_withholding, write_report
 from linkcore.schema import ALL
 
@@ -44,6 +47,8 @@ RELEASES: Final = "releases"
 _CONTENTS: Final = "run.json"
 _REPORT: Final = "report.html"
 _SUMMARY: Final = "summary.txt"
+_TRUE_COUNTS: Final = "trusted_team_only.json"
+_COUNT: Final = re.compile(r"\b[0-9][0-9,]*(?: in [0-9][0-9,]*)? (?=(?:of the )?(?:people|persons|records|rows))")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,7 +59,7 @@ class ProgrammeRun:
     ----------
     folder : pathlib.Path
         The folder of the run. It holds a folder for each release in ``RELEASES``, the linkage-quality report, its
-        ``quality.json``, and a summary.
+        ``quality.json``, a summary, and ``trusted_team_only.json`` with the true counts.
     programme : str
         Name of the programme.
     on : datetime.date
@@ -68,7 +73,8 @@ class ProgrammeRun:
     refused : mapping of str to str
         For each recipient without a release, the reason.
     quality : Quality
-        What the report shows about the linkage and about withheld records, with disclosure control.
+        What the report shows about the linkage and about withheld records, with disclosure control. Manifests and the
+        summary show the same counts.
     """
 
     folder: Path
@@ -171,7 +177,7 @@ def run_programme(
     ...     )
     ...     print(run, sorted(path.name for path in run.folder.iterdir()))
     ProgrammeRun('Example', 2026-04-01: 1 released, 0 refused)
-    ['quality.json', 'releases', 'report.html', 'run.json', 'summary.txt']
+    ['quality.json', 'releases', 'report.html', 'run.json', 'summary.txt', 'trusted_team_only.json']
     """
     programme.check(on)
     if occasion is None and programme.audit is not None:
@@ -192,7 +198,11 @@ def run_programme(
     releases: dict[str, Release] = {}
     out, steps = Path(out), len(agreements) + 1
     with new_folder(out, ours=_is_of_a_run) as folder:
-        releasing = _Releasing(programme, programme.link(on=on, progress=progress), on, signing_key, occasion)
+        linkage = programme.link(on=on, progress=progress)
+        withholdings = _withholdings(programme, linkage, on, agreements, refused)
+        true = with_withholding(linkage.quality, withholdings.values())
+        shown = disclosed(true)
+        releasing = _Releasing(replace(linkage, quality=shown), withholdings, on, signing_key, occasion)
         for number, agreement in enumerate(agreements):
             recipient = agreement.recipient
             progress(f"release to {recipient}", number, steps)
@@ -209,24 +219,33 @@ def run_programme(
         progress("report", len(agreements), steps)
         # Releases are named by the place to which they will be moved.
         placed = {name: replace(each, folder=out / RELEASES / each.folder.name) for name, each in releases.items()}
-        run = releasing.run(out, placed, refused)
+        run = ProgrammeRun(
+            out,
+            programme.programme.name,
+            on,
+            linkage,
+            MappingProxyType(withholdings),
+            MappingProxyType(placed),
+            MappingProxyType(refused),
+            shown,
+        )
         write_report(run.quality, folder / _REPORT)
         (folder / _SUMMARY).write_text(run.text(), "utf-8")
-        (folder / _CONTENTS).write_text(json.dumps(_contents(run), indent=2, ensure_ascii=False) + "\n", "utf-8")
+        for name, content in ((_CONTENTS, _contents(run)), (_TRUE_COUNTS, _true_counts(run, true))):
+            (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
     progress("done", steps, steps)
     return run
 
 
 @dataclass(frozen=True)
 class _Releasing:
-    """The releases of one linkage on one day; opt-outs are applied once for each purpose."""
+    """The releases of one linkage on one day; its quality is that of the report, so that manifests show its counts."""
 
-    programme: Programme
     linkage: Linkage
+    withholdings: Mapping[str, Withholding]
     on: dt.date
     signing_key: SigningKey | None
     occasion: Occasion | None
-    withholdings: dict[str, Withholding] = field(default_factory=dict)
 
     def release(self, agreement: Agreement, key: Key, folder: Path) -> Release:
         return release(
@@ -235,30 +254,28 @@ class _Releasing:
             key,
             folder,
             on=self.on,
-            withholding=self._withholding(agreement.purpose),
+            withholding=self.withholdings.get(agreement.purpose),
             signing_key=self.signing_key,
             occasion=self.occasion,
         )
 
-    def _withholding(self, purpose: str) -> Withholding | None:
-        if purpose not in self.withholdings:
-            withholding = self.programme.withhold(self.linkage, on=self.on, purpose=purpose)
-            if withholding is None:
-                return None
-            self.withholdings[purpose] = withholding
-        return self.withholdings[purpose]
 
-    def run(self, folder: Path, releases: Mapping[str, Release], refused: Mapping[str, str]) -> ProgrammeRun:
-        return ProgrammeRun(
-            folder,
-            self.programme.programme.name,
-            self.on,
-            self.linkage,
-            MappingProxyType(self.withholdings),
-            MappingProxyType(dict(releases)),
-            MappingProxyType(dict(refused)),
-            disclosed(with_withholding(self.linkage.quality, self.withholdings.values())),
-        )
+def _withholdings(
+    programme: Programme, linkage: Linkage, on: dt.date, agreements: list[Agreement], refused: dict[str, str]
+) -> dict[str, Withholding]:
+    """Apply opt-outs once for each purpose; where that is refused, so is each recipient with this purpose."""
+    withholdings: dict[str, Withholding] = {}
+    for purpose in dict.fromkeys(each.purpose for each in agreements if each.recipient not in refused):
+        try:
+            withholding = programme.withhold(linkage, on=on, purpose=purpose)
+        except RefusedError as error:
+            for each in agreements:
+                if each.purpose == purpose:
+                    refused.setdefault(each.recipient, str(error))
+        else:
+            if withholding is not None:
+                withholdings[purpose] = withholding
+    return withholdings
 
 
 def synthetic_keys(programme: Programme) -> dict[str, Key]:
@@ -317,50 +334,43 @@ def _refuse_if_nobody_is_left(agreements: list[Agreement], refused: Mapping[str,
 
 
 def _summary(run: ProgrammeRun) -> Iterator[str]:
-    linkage = run.linkage
+    counts = ShownCounts(run.quality)
     yield f"programme: {run.programme}, for {run.on}"
     yield f"counts from 1 to {SMALLEST_COUNT - 1} are shown as *, and others are rounded to the nearest 5"
     yield (
-        f"linked: {_shown(linkage.links.height)} records of {len(linkage.sources)} sources, "
-        f"{_shown(linkage.persons.height)} persons"
+        f"linked: {_text(counts.records())} records of {len(run.linkage.sources)} sources, "
+        f"{_text(run.quality.persons)} persons"
     )
     # Counts that the report shows too are taken from it: two different suppressions could reveal what each hides.
     of_practices = run.quality.not_read.filter(pl.col("practice") != ALL)
     for source, practice, rows in of_practices.select("source", "practice", "records").iter_rows():
-        yield f"GP rows with a Type 1 opt-out, left out when read: {source}, practice {practice}: {_written(rows)} rows"
-    withheld = run.quality.withheld
-    counts_of = {(purpose, source, reason): count for purpose, source, reason, count in withheld.iter_rows()}
+        yield f"GP rows with a Type 1 opt-out, left out when read: {source}, practice {practice}: {_text(rows)} rows"
     for purpose in run.withholdings:
         yield f"withheld for {purpose!r}:"
         for kind, basis in run.quality.withheld_basis.filter(purpose=purpose).select("kind", "basis").iter_rows():
             yield f"  {kind}: {basis}"
-        for source, reason, records in withheld.filter(purpose=purpose).drop("purpose").iter_rows():
+        for source, reason, records in run.quality.withheld.filter(purpose=purpose).drop("purpose").iter_rows():
             if source != ALL and reason not in (NOT_WITHHELD, ANY_REASON):
-                yield f"  {source}, {reason}: {_written(records)} records"
+                yield f"  {source}, {reason}: {_text(records)} records"
     for recipient, released in run.releases.items():
         purpose = released.manifest["purpose"]
         k = released.manifest["anonymity"]["release"]["k"]
         yield f"released to {recipient}, key {released.manifest['key']}" + ("" if k is None else f", k = {k}")
-        for counts in released.counts.iter_rows(named=True):
-            shown = {name: _shown(counts[name]) for name in ("released", "withheld", "outside")}
-            if purpose in run.withholdings:
-                shown["withheld"] = _written(counts_of[purpose, counts["source"], ANY_REASON])
-                if not counts["outside"]:
-                    shown["released"] = _written(counts_of[purpose, counts["source"], NOT_WITHHELD])
-            yield (
-                f"  {counts['source']}: {shown['released']} rows; {shown['withheld']} withheld, {shown['outside']} "
-                "outside the cohort"
-            )
-    for why in run.refused.values():
+        for source, outside, rows in released.counts.select("source", "outside", "released").iter_rows():
+            shown = counts.released(purpose, source, released=rows, outside=outside)
+            may_leave, withheld = counts.may_leave(purpose, source), counts.withheld(purpose, source)
+            yield f"  {source}: {_text(shown)} rows of {_text(may_leave)} records; {_text(withheld)} withheld"
+    for why in _without_counts(run.refused).values():
         yield f"REFUSED: {why}"
 
 
-def _shown(count: int) -> str:
-    return _written(None if 0 < count < SMALLEST_COUNT else rounded(count))
+def _text(count: int | None) -> str:
+    return f"{written(count):,}" if count is not None else str(written(count))
 
 
-def _written(count: int | None) -> str:
-    return "*" if count is None else f"{count:,}"
+def _without_counts(refused: Mapping[str, str]) -> dict[str, str]:
+    """Return the reasons of refusals without the counts that they name, such as of people who opted out."""
+    return {recipient: _COUNT.sub("some ", why) for recipient, why in refused.items()}
 
 
 def _contents(run: ProgrammeRun) -> dict[str, object]:
@@ -368,9 +378,21 @@ def _contents(run: ProgrammeRun) -> dict[str, object]:
         "format": 1,
         "programme": run.programme,
         "on": str(run.on),
-        "files": [_REPORT, QUALITY_FILE, _SUMMARY],
+        "files": [_REPORT, QUALITY_FILE, _SUMMARY, _TRUE_COUNTS],
         "releases": {name: each.folder.name for name, each in run.releases.items()},
+        "refused": _without_counts(run.refused),
+    }
+
+
+def _true_counts(run: ProgrammeRun, quality: Quality) -> dict[str, object]:
+    return {
+        "for": "the trusted team only: true counts, from which what other files suppress can be worked out; do not "
+        "pass this file on",
+        "programme": run.programme,
+        "on": str(run.on),
+        "released": {recipient: each.counts.rows(named=True) for recipient, each in run.releases.items()},
         "refused": dict(run.refused),
+        "quality": json.loads(to_json(quality)),
     }
 
 

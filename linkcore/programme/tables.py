@@ -15,6 +15,7 @@ from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived, DerivedKind
 from linkcore.governance.releases.formats import Format
+from linkcore.governance.releases.link_columns import USUAL_LINK_COLUMNS
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, OptOutPolicy
 from linkcore.linkage.settings import Check, EngineName
@@ -314,6 +315,8 @@ class RecipientTable(_BuiltTable):
     terms: _Terms | None = None
     format: Format = "parquet"
     minimum_k: int | None = Field(default=None, ge=1)
+    link_columns: tuple[str, ...] = USUAL_LINK_COLUMNS
+    match_probability: str = ""
 
     def build(self, place: Callable[[str], Any] = str) -> Agreement:
         """Build the agreement."""
@@ -333,6 +336,8 @@ class RecipientTable(_BuiltTable):
             terms=self.terms,
             format=self.format,
             minimum_k=self.minimum_k,
+            link_columns=self.link_columns,
+            match_probability=self.match_probability,
         )
 
 

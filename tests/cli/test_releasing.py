@@ -1,6 +1,7 @@
 """Releases and runs: what must hold before one, what is told of it, and that its recipient can check it."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -48,8 +49,13 @@ def test_a_release_has_everybody_who_did_not_opt_out_and_is_recorded(
     assert set(gp) == set(pseudonyms(key, [one for one in PEOPLE if one not in stays]))
     # Type 1 is of GP data alone.
     assert set(seen) == set(pseudonyms(key, [one for one in PEOPLE[::2] if one not in {NATIONAL, OBJECTOR}]))
-    assert "gp, practice A81001: 1 rows left out, Type 1" in said.stdout
-    assert "gp: 17 rows; 2 withheld" in said.stdout
+    ours = said.stdout.partition("true counts, for the trusted team only:")[2]
+    assert "gp, practice A81001: 1 rows left out, Type 1" in ours
+    assert "gp: 17 rows; 2 withheld" in ours
+    assert "gp.parquet, gp: 17 rows" in done("verify", tmp_path / "out")  # counted in the file
+    stated = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert stated["files"][0]["rows"] in {"*", 15}
+    assert stated["written"] > DAY
     line = lines(programme / "audit.jsonl")[-1]
     assert (line["action"], line["actor"], line["key"]) == ("release", "team", "partner-2026")
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "out").iterdir()} == {0o600}
@@ -179,3 +185,17 @@ def test_run_makes_no_keys_for_a_programme_that_is_not_synthetic(programme: Path
     state(programme, "synthetic = true", "synthetic = false")
     refused = run("run", programme, "--synthetic", "--on", DAY, "--actor", "team", "--out", tmp_path / "run")
     assert (refused.returncode, "does not say that it is synthetic" in refused.stderr) == (4, True)
+
+
+def test_a_refusal_tells_no_count_but_to_the_trusted_team(tmp_path: Path) -> None:
+    folder = tmp_path / "cp"
+    ignored = shutil.ignore_patterns("run-*", "audit.jsonl*")
+    shutil.copytree(FIXTURES / "cambridgeshire_peterborough", folder, ignore=ignored)
+    state(folder, "[opt_outs.national]\n", "[opt_outs]\nplausible = [0.9, 0.95]\n\n[opt_outs.national]\n")
+    state(folder, "[opt_outs.type_one]\n", "[opt_outs.type_one]\nexpected = [0, 1000]\n")
+    partly = run("run", folder, "--synthetic", "--on", DAY, "--actor", "team", "--out", tmp_path / "run")
+    assert partly.returncode == 4
+    for text in (partly.stdout, *((tmp_path / "run" / name).read_text() for name in ("summary.txt", "run.json"))):
+        assert "by this file, some of the people on the spine have opted out" in text
+    true = json.loads((tmp_path / "run" / "trusted_team_only.json").read_text())
+    assert any(re.search(r"by this file, 1 in \d+ of the people", text) for text in true["refused"].values())

@@ -133,3 +133,23 @@ def test_a_small_difference_of_two_counts_is_protected() -> None:
 def test_counts_are_rounded_to_the_nearest_multiple(count: int) -> None:
     assert rounded(count) % ROUND_TO == 0
     assert abs(rounded(count) - count) <= ROUND_TO // 2
+
+
+def test_a_count_that_its_recipient_can_make_exactly_is_no_cover_for_what_is_beside_it() -> None:
+    counts = Counts()
+    for key, value in {"records": 1002, "released": 1001, "withheld": 1}.items():
+        counts.add(key, value)
+    counts.add_sum("records", ["released", "withheld"])
+    # Shown as 1,000 less 1,000: up to 4. Whoever counts 1,001 rows knows that it is 1.
+    assert suppressed(counts) == {"withheld"}
+    counts.known_exactly("released")
+    assert suppressed(counts) == {"withheld", "records"}
+
+
+def test_a_small_count_is_suppressed_though_its_recipient_can_make_it() -> None:
+    counts = Counts()
+    for key, value in {"records": 60, "released": 3, "withheld": 57}.items():
+        counts.add(key, value)
+    counts.add_sum("records", ["released", "withheld"])
+    counts.known_exactly("released")
+    assert suppressed(counts) == {"released"}

@@ -19,7 +19,7 @@ from linkcore.governance.manifest import verify_release
 from linkcore.programme.plan import plan
 from linkcore.programme.programme import Programme
 from linkcore.programme.run import run_programme
-from linkcore.report.quality_file import read_quality
+from linkcore.report.quality_file import from_json, read_quality
 from tests.programmes.exits import Exits
 from tests.programmes.leaks import Wanted, leaks, wanted
 from tests.programmes.running import DAY, PASSPHRASE, Running, material, pseudonym, released
@@ -167,6 +167,40 @@ class EveryProgramme:
         assert dict(told.not_read.filter(practice="all").select("source", "records").iter_rows()).keys() == (
             {"gp", "all"} if ran.expected["type_one_rows"] else set()
         )
+
+    def test_every_document_shows_the_same_counts(self, running: Runner) -> None:
+        ran = running(self.name)
+        told = read_quality(ran.run.folder / "quality.json")
+        shown = {tuple(row[:3]): "*" if row[3] is None else row[3] for row in told.withheld.iter_rows()}
+        summary = (ran.run.folder / "summary.txt").read_text("utf-8")
+        for recipient, each in ran.run.releases.items():
+            manifest = verify_release(each.folder)
+            purpose, of_recipient = manifest["purpose"], summary.partition(f"released to {recipient},")[2]
+            for row in manifest["withheld"]["records"]:
+                assert row["records"] == shown[purpose, row["source"], row["reason"]]
+            outside = dict(each.counts.select("source", "outside").iter_rows())
+            for file in manifest["files"]:
+                may_leave, withheld = (shown[purpose, file["source"], of] for of in ("not withheld", "any reason"))
+                if outside[file["source"]] and may_leave != "*":
+                    true = each.rows[file["source"]]
+                    assert file["rows"] == ("*" if 0 < true < 8 else (true + 2) // 5 * 5)
+                else:
+                    assert file["rows"] == may_leave
+                rows, records, others = (
+                    f"{count:,}" if isinstance(count, int) else count for count in (file["rows"], may_leave, withheld)
+                )
+                assert f"  {file['source']}: {rows} rows of {records} records; {others} withheld\n" in of_recipient
+
+    def test_true_counts_are_in_one_file_that_says_whose_it_is(self, running: Runner) -> None:
+        ran = running(self.name)
+        stated = json.loads((ran.run.folder / "trusted_team_only.json").read_text("utf-8"))
+        assert stated["for"].startswith("the trusted team only")
+        assert stated["released"] == {name: each.counts.rows(named=True) for name, each in ran.run.releases.items()}
+        true = from_json(json.dumps(stated["quality"]))
+        assert not true.disclosed
+        assert true.records.equals(ran.linkage.quality.records)
+        assert true.withheld["records"].null_count() == 0
+        assert read_quality(ran.run.folder / "quality.json").disclosed
 
     def test_only_the_owner_can_read_what_is_written(self, running: Runner) -> None:
         ran = running(self.name)

@@ -53,13 +53,16 @@ def test_a_second_run_gives_the_same_bytes_except_for_times(running: Runner, tmp
         {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         for folder in (ran.run.folder, again.folder)
     )
-    timed = {Path("report.html"), Path("quality.json")}
+    true = Path("trusted_team_only.json")
+    timed = {Path("report.html"), Path("quality.json"), true}
     assert {path for path in first if first[path] != second.get(path)} <= timed
     assert first.keys() == second.keys()
     qualities = [json.loads(each[Path("quality.json")]) for each in (first, second)]
-    for quality in qualities:
+    of_team = [json.loads(each[true]) for each in (first, second)]
+    for quality in (*qualities, *(each["quality"] for each in of_team)):
         assert quality["run"].pop("seconds")
     assert qualities[0] == qualities[1]
+    assert of_team[0] == of_team[1]
 
 
 def test_missing_or_shared_keys_are_refused_before_anything_is_read(running: Runner, tmp_path: Path) -> None:

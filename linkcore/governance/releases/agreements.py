@@ -9,7 +9,8 @@ from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.formats import FORMATS, Format
-from linkcore.governance.releases.plan import ADDED_COLUMNS, ReleasePlan
+from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY, USUAL_LINK_COLUMNS
+from linkcore.governance.releases.plan import RESERVED_COLUMNS, ReleasePlan
 from linkcore.governance.releases.terms import Terms
 from linkcore.plain_text import ends_a_line
 from linkcore.sources.source import Source
@@ -53,6 +54,13 @@ class Agreement:
         The format of the recipient's files.
     minimum_k : int, optional
         The smallest k of k-anonymity with which anything is released.
+    link_columns : sequence of str
+        What each row tells about its link, of ``link_method``; ``link_band``, how sure it is: certain, high or medium;
+        ``link_candidates``, how many persons the record could be of; and ``link_agreement``, which identifiers agree.
+        All are coarse classes, and the manifest says what they mean.
+    match_probability : str
+        Why the recipient needs the exact probability of each link. By it, two recipients can join releases. Without a
+        reason it is not released.
 
     Raises
     ------
@@ -78,6 +86,8 @@ class Agreement:
     terms: Terms | None = None
     format: Format = "parquet"
     minimum_k: int | None = None
+    link_columns: Sequence[str] = USUAL_LINK_COLUMNS
+    match_probability: str = ""
 
     def __post_init__(self) -> None:
         for name in ("columns", "pseudonymised", "quasi_identifiers", "not_identifying"):
@@ -104,6 +114,7 @@ class Agreement:
                 "derive columns"
             )
         self._check_birth_dates()
+        self._check_link_columns()
 
     def _check_birth_dates(self) -> None:
         """Refuse derived columns that together tell a birth date, in one source or by the pseudonym in several."""
@@ -119,6 +130,20 @@ class Agreement:
                 f"agreement with {self.recipient!r}: an age beside a birth month tells more of the birth date than "
                 "either; derive one of them"
             )
+
+    def _check_link_columns(self) -> None:
+        names = self.link_columns
+        object.__setattr__(self, "link_columns", tuple(names))
+        if isinstance(names, str) or len(set(names)) < len(names):
+            raise self._error("link_columns is a list in which no column is named twice")
+        if MATCH_PROBABILITY in names:
+            raise self._error("link_columns has classes only; for exact probabilities, state in match_probability why")
+        others = [name for name in names if name not in LINK_COLUMNS]
+        if others:
+            known = ", ".join(name for name in LINK_COLUMNS if name != MATCH_PROBABILITY)
+            raise self._error(f"link_columns has {others}; there are {known}")
+        if self.match_probability and not self.match_probability.strip():
+            raise self._error("match_probability says why exact probabilities are released; state it, or leave it out")
 
     def _check_sources(self) -> None:
         if not self.columns:
@@ -144,7 +169,7 @@ class Agreement:
             raise self._error(f"format is {self.format!r}; it is one of {', '.join(get_args(Format))}")
         if FORMATS[self.format].tells_capitals_apart:
             return
-        of_tables = [(*ADDED_COLUMNS, *self.released(source)) for source in self.columns]
+        of_tables = [(*RESERVED_COLUMNS, *self.released(source)) for source in self.columns]
         if any(len({name.lower() for name in names}) < len(names) for names in [tuple(self.columns), *of_tables]):
             raise self._error(
                 f"two sources, or two columns, differ in capitals only, which {FORMATS[self.format].title} takes for "
@@ -153,6 +178,12 @@ class Agreement:
 
     def _error(self, what: str) -> ProgrammeError:
         return ProgrammeError(f"agreement with {self.recipient!r}: {what}")
+
+    @property
+    def added_columns(self) -> tuple[str, ...]:
+        """The columns that each released table begins with: the pseudonym, and what is told about links."""
+        told = {*self.link_columns, *([MATCH_PROBABILITY] if self.match_probability else [])}
+        return ("pseudonym", *(name for name in LINK_COLUMNS if name in told))
 
     def released(self, source: str) -> tuple[str, ...]:
         """Name the columns of a source that are released, after those that every release adds.
@@ -226,6 +257,7 @@ class Agreement:
             quasi_identifiers=self.known_by(source.name),
             not_identifying=tuple(self.not_identifying.get(source.name, ())),
             format=self.format,
+            link_columns=self.added_columns[1:],
         )
 
 

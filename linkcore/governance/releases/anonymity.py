@@ -6,12 +6,14 @@ by *all* values of each quasi-identifier anywhere in the release. Two persons ar
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Final
 
 import polars as pl
 
+from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded, shown
 from linkcore.governance.releases.rows import RANK
+from linkcore.report.file_schema import SUPPRESSED
 
 __all__ = ["Anonymity", "QuasiIdentifiers"]
 
@@ -39,9 +41,16 @@ class Anonymity:
     classes: int
     alone: int
 
-    def as_dict(self) -> dict[str, int | None]:
-        """Return the figures for a manifest."""
-        return asdict(self)
+    def as_dict(self) -> dict[str, int | str | None]:
+        """Return the figures for a manifest: numbers of persons under disclosure control.
+
+        A small k, or a small number of groups, counts nobody in particular, and is what the recipient must know. Large
+        ones can be the number of all persons: k is rounded down, and the number of groups is rounded.
+        """
+        k = self.k if self.k is None or self.k < SMALLEST_COUNT else max(self.k // ROUND_TO * ROUND_TO, SMALLEST_COUNT)
+        persons, alone = (SUPPRESSED if shown(count) is None else shown(count) for count in (self.persons, self.alone))
+        classes = self.classes if self.classes < SMALLEST_COUNT else rounded(self.classes)
+        return {"k": k, "persons": persons, "classes": classes, "alone": alone}
 
 
 class QuasiIdentifiers:

@@ -9,6 +9,7 @@ from typing import Final, Literal, get_args
 import polars as pl
 
 from linkcore.errors import ProgrammeError
+from linkcore.governance.releases.identifying.check import AS_WRITTEN
 from linkcore.identifiers import birth_date, gender, postcode
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.payload import RAW_ROW_HASH, rows_with_hash
@@ -172,9 +173,17 @@ def rows_with_derived(
     derived: Mapping[str, Derived],
     reference_date: dt.date | None = None,
 ) -> pl.LazyFrame:
-    """Scan ``columns`` and derived columns of a source, and the hash by which each row is recognised."""
+    """Scan ``columns`` and derived columns of a source, and the hash by which each row is recognised.
+
+    Beside them are the record's own identifiers, as the source writes them: only to look for them in the columns.
+    """
     rows = derive(rows_with_hash(source, columns), source, derived, reference_date)
-    return rows.select(*columns, *derived, RAW_ROW_HASH)
+    written = [
+        pl.col(column).alias(AS_WRITTEN + identifier)
+        for identifier, column in source.identifier_columns.items()
+        if identifier not in ("gender", "birth_date")
+    ]
+    return rows.select(*columns, *derived, *written, RAW_ROW_HASH)
 
 
 def _of_birth_date(born: pl.Expr, derived: Derived) -> pl.Expr:

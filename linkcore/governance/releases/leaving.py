@@ -9,7 +9,9 @@ import polars as pl
 
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort, persons_of
-from linkcore.governance.releases.identifying_columns import PERSON, RECORD, names_of
+from linkcore.governance.releases.identifying.check import PERSON, RECORD
+from linkcore.governance.releases.identifying.people import People
+from linkcore.governance.releases.link_columns import with_link_columns
 from linkcore.governance.releases.rows import RANK
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -48,13 +50,13 @@ class LeavingRecords:
     in_cohort: pl.Series | None = None
 
     @cached_property
-    def names(self) -> pl.Series:
-        """Every name that a person has: none may leave. They are gathered once for all columns."""
-        return names_of(self.linkage.persons)
+    def people(self) -> People:
+        """The identifiers of all persons: none may leave. They are gathered once for all columns."""
+        return People(self.linkage.persons)
 
-    def links_of(self, source: Source) -> pl.DataFrame:
+    def links_of(self, source: Source, link_columns: tuple[str, ...]) -> pl.DataFrame:
         """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves."""
-        links = self.linkage.links_of(source.name)
+        links = with_link_columns(self.linkage, source.name, self.linkage.links_of(source.name), link_columns)
         person = links["person_id"]
         if self.not_withheld is None:
             leaves = pl.repeat(True, links.height, eager=True)
@@ -67,8 +69,7 @@ class LeavingRecords:
             "raw_row_hash",
             self.persons[RANK][person],
             self.persons["pseudonym"][person],
-            pl.col("method").alias("link_method"),
-            "match_probability",
+            *link_columns,
             person.alias(PERSON),
             record_id.alias(RECORD),
             leaves.alias(LEAVES),

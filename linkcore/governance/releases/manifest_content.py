@@ -2,34 +2,33 @@
 
 import platform
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
-from linkcore.disclosure.suppression import SMALLEST_COUNT, rounded
+from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
 from linkcore.governance.manifest import digest_of
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.checks import key_fingerprint
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.formats import FORMATS
+from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY
+from linkcore.governance.releases.shown_counts import ShownCounts, written
 from linkcore.governance.releases.tables import Table
 from linkcore.keys.key import Key
-from linkcore.link import Linkage
-
-if TYPE_CHECKING:
-    from linkcore.governance.withholding.withholding import Withholding
+from linkcore.report.file_schema import SUPPRESSED
 
 __all__ = ["describe_anonymity", "describe_release", "describe_withheld"]
 
 
-def describe_release(linkage: Linkage, agreement: Agreement, key: Key, tables: Sequence[Table]) -> dict[str, Any]:
+def describe_release(agreement: Agreement, key: Key, tables: Sequence[Table], counts: ShownCounts) -> dict[str, Any]:
     """Describe the agreement, the key and the files."""
     from importlib.metadata import version
 
     cohort, terms = agreement.cohort, agreement.terms
     return {
-        "format": 2,
+        "format": 3,
         "recipient": agreement.recipient,
         "purpose": agreement.purpose,
         "terms": None if terms is None else {name: str(value) for name, value in vars(terms).items()},
@@ -43,10 +42,11 @@ def describe_release(linkage: Linkage, agreement: Agreement, key: Key, tables: S
             source: {name: derived.described() for name, derived in columns.items()}
             for source, columns in agreement.derived.items()
         },
+        "link_columns": _describe_link_columns(agreement),
         "not_identifying": {source: list(names) for source, names in agreement.not_identifying.items()},
-        "records_linked": rounded(linkage.links.height),
+        "records_linked": written(counts.records()),
         "files_are": FORMATS[agreement.format].note,
-        "files": [_describe_file(table) for table in tables],
+        "files": [_describe_file(table, agreement, counts) for table in tables],
         "versions": {
             "linkcore": version("linkcore"),
             "polars": pl.__version__,
@@ -55,19 +55,19 @@ def describe_release(linkage: Linkage, agreement: Agreement, key: Key, tables: S
     }
 
 
-def describe_withheld(withholding: "Withholding | None", sources: Sequence[str]) -> dict[str, Any] | None:
-    """Describe what was withheld, and on what basis; small counts are hidden, because the recipient reads them."""
-    if withholding is None:
-        return None
-    counts = withholding.counts.filter(pl.col("source").is_in(list(sources)))
-    shown = [
-        {**row, "records": "*" if 0 < row["records"] < SMALLEST_COUNT else rounded(row["records"])}
-        for row in counts.select("source", "reason", "records").rows(named=True)
-    ]
+def _describe_link_columns(agreement: Agreement) -> dict[str, str]:
+    stated = {name: LINK_COLUMNS[name].says for name in agreement.added_columns[1:]}
+    if agreement.match_probability:
+        stated[MATCH_PROBABILITY] += f"; released because: {agreement.match_probability}"
+    return stated
+
+
+def describe_withheld(agreement: Agreement, counts: ShownCounts) -> dict[str, Any]:
+    """Describe what was withheld, and on what basis."""
     return {
-        "basis": dict(withholding.basis),
-        "records": shown,
-        "counts": f"1 to {SMALLEST_COUNT - 1} as *, others to 5",
+        "basis": counts.basis(agreement.purpose),
+        "records": counts.describe_withheld(agreement.purpose, list(agreement.columns)),
+        "counts": f"1 to {SMALLEST_COUNT - 1}, and what would tell them, as {SUPPRESSED}; others to {ROUND_TO}",
     }
 
 
@@ -82,12 +82,13 @@ def describe_anonymity(agreement: Agreement, quasi_identifiers: QuasiIdentifiers
     }
 
 
-def _describe_file(table: Table) -> dict[str, Any]:
+def _describe_file(table: Table, agreement: Agreement, counts: ShownCounts) -> dict[str, Any]:
+    # Not the bytes: of a file without payload, they tell the rows. The digest shows that it is whole.
+    rows = counts.released(agreement.purpose, table.source, released=table.released, outside=table.outside)
     return {
         "file": table.file.name,
         "source": table.source,
-        "rows": table.released,
+        "rows": written(rows),
         "columns": dict(table.columns),
-        "bytes": table.file.stat().st_size,
         "sha256": digest_of(table.file),
     }

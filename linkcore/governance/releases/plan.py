@@ -3,27 +3,25 @@
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.governance.releases.derived import Derived, rows_with_derived
 from linkcore.governance.releases.formats import FORMATS, Format
+from linkcore.governance.releases.link_columns import LINK_COLUMNS, USUAL_LINK_COLUMNS
 from linkcore.governance.releases.rows import can_be_hashed
-from linkcore.schema import IDENTIFIERS, LINKS
+from linkcore.schema import IDENTIFIERS
 from linkcore.sources.source import Source
 
-__all__ = ["ADDED_COLUMNS", "ReleasePlan"]
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
 
-_ADDED: Final = {
-    "pseudonym": pl.String(),
-    "link_method": LINKS["method"],
-    "match_probability": LINKS["match_probability"],
-}
+__all__ = ["RESERVED_COLUMNS", "ReleasePlan", "without_categories"]
 
-ADDED_COLUMNS: Final = tuple(_ADDED)
-"""The columns that every released table begins with."""
+RESERVED_COLUMNS: Final = ("pseudonym", *LINK_COLUMNS)
+"""The columns with which a released table can begin. No other column of it has one of these names."""
 
 _RESERVED: Final = "linkcore:"
 """How the names of columns begin that exist only inside a release."""
@@ -40,7 +38,7 @@ class ReleasePlan:
     recipient : str
         Who receives the table.
     payload : tuple of str
-        Columns released as they are.
+        Columns released as they are, but categories as text.
     pseudonymised : tuple of str
         Columns released as pseudonyms of their values.
     derived : mapping of str to Derived
@@ -51,6 +49,8 @@ class ReleasePlan:
         Payload whose names and postcodes are no patient's.
     format : {"parquet", "csv", "duckdb"}
         Format of the table.
+    link_columns : tuple of str
+        Columns about links, after the pseudonym.
     schema : polars.Schema
         Columns of the released table, in order.
     """
@@ -63,6 +63,7 @@ class ReleasePlan:
     quasi_identifiers: tuple[str, ...] = ()
     not_identifying: tuple[str, ...] = ()
     format: Format = "parquet"
+    link_columns: tuple[str, ...] = USUAL_LINK_COLUMNS
     schema: pl.Schema = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,10 +71,12 @@ class ReleasePlan:
         read = self.source.scan(self.columns_read).collect_schema() if self.columns_read else pl.Schema()
         self._check_dtypes(read)
         self._check_derived()
-        released = {name: read[name] for name in self.payload}
+        released: dict[str, PolarsDataType] = {"pseudonym": pl.String()}
+        released |= {name: LINK_COLUMNS[name].dtype for name in self.link_columns}
+        released |= {name: without_categories(read[name]) for name in self.payload}
         released |= dict.fromkeys(self.pseudonymised, pl.String())
         released |= {name: derived.dtype for name, derived in self.derived.items()}
-        object.__setattr__(self, "schema", pl.Schema(_ADDED | released))
+        object.__setattr__(self, "schema", pl.Schema(released))
 
     @property
     def where(self) -> str:
@@ -109,9 +112,9 @@ class ReleasePlan:
         if missing:
             raise ProgrammeError(f"{self.where}: the source has no columns {missing}; correct or take them out")
         released = [*self.columns_read, *self.derived]
-        added = [name for name in released if name in ADDED_COLUMNS]
+        added = [name for name in released if name in RESERVED_COLUMNS]
         if added:
-            raise ProgrammeError(f"{self.where}: every release adds {added} itself; rename the source's own")
+            raise ProgrammeError(f"{self.where}: a release adds {added} itself; rename the source's own")
         reserved = [name for name in released if name.startswith(_RESERVED)]
         if reserved:
             raise ProgrammeError(f"{self.where}: {reserved} begin with {_RESERVED!r}; rename them")
@@ -153,6 +156,22 @@ class ReleasePlan:
                     "have; map that identifier, or take the column out"
                 )
             derived.check()
+
+
+def without_categories(dtype: "PolarsDataType") -> "PolarsDataType":
+    """Return the dtype with text in place of categories.
+
+    A file lists all categories of a column, also those of records that do not leave.
+    """
+    if dtype in (pl.Categorical, pl.Enum):
+        return pl.String()
+    if isinstance(dtype, pl.List):
+        return pl.List(without_categories(dtype.inner))
+    if isinstance(dtype, pl.Array):
+        return pl.Array(without_categories(dtype.inner), dtype.size)
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: without_categories(field.dtype) for field in dtype.fields})
+    return dtype
 
 
 def _has_text(dtype: pl.DataType) -> bool:

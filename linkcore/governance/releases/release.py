@@ -17,6 +17,7 @@ from linkcore.governance.releases.checks import check_day, check_key, check_occa
 from linkcore.governance.releases.formats import FORMATS
 from linkcore.governance.releases.leaving import leaving_records
 from linkcore.governance.releases.manifest_content import describe_anonymity, describe_release, describe_withheld
+from linkcore.governance.releases.shown_counts import ShownCounts
 from linkcore.governance.releases.tables import Table, write_table
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -59,8 +60,8 @@ class Release:
 
     @property
     def rows(self) -> dict[str, int]:
-        """Rows released, by source."""
-        return {file["source"]: file["rows"] for file in self.manifest["files"]}
+        """Rows released, by source: true counts, for the trusted team."""
+        return dict(self.counts.select("source", "released").iter_rows())
 
 
 def release(
@@ -76,9 +77,9 @@ def release(
 ) -> Release:
     """Write a recipient's payload, with pseudonyms in place of everything that identifies people.
 
-    Each source becomes one table. It has the columns ``pseudonym``, ``link_method`` and ``match_probability``, then
-    those that the agreement names. Rows are sorted by pseudonym and then by a keyed hash of the row, so nothing of the
-    source's order is left. Payload is streamed: memory does not grow with it.
+    Each source becomes one table. It has the column ``pseudonym``, what the agreement tells about links (usually
+    ``link_method`` and ``link_band``), then the columns that it names. Rows are sorted by pseudonym and then by a keyed
+    hash of the row, so nothing of the source's order is left. Payload is streamed: memory does not grow with it.
 
     Data of real people are released only
 
@@ -93,7 +94,8 @@ def release(
     Parameters
     ----------
     linkage : Linkage
-        The linkage of the sources.
+        The linkage of the sources. The manifest states counts under disclosure control, as a report on this release
+        would; if the quality of the linkage is that of a report already, as that report does.
     agreement : Agreement
         What the recipient may have.
     key : Key
@@ -155,10 +157,13 @@ def release(
         )
         _refuse_too_few_alike(agreement, quasi_identifiers)
         # Only now is a file that holds several tables complete, and can be described.
-        manifest = describe_release(linkage, agreement, key, tables) | {
+        counts = ShownCounts.of(linkage, withholding)
+        manifest = describe_release(agreement, key, tables, counts) | {
             "on": None if on is None else str(on),
+            # The time of the occasion, never of the clock: the same inputs give the same bytes.
+            "written": None if occasion is None else occasion.at.astimezone(dt.UTC).isoformat(timespec="seconds"),
             "synthetic": synthetic,
-            "withheld": describe_withheld(withholding, list(agreement.columns)),
+            "withheld": None if withholding is None else describe_withheld(agreement, counts),
             "anonymity": describe_anonymity(agreement, quasi_identifiers),
         }
         write_manifest(folder, manifest, signing_key)
@@ -166,8 +171,8 @@ def release(
             stated = {} if on is None else {"on": str(on)}
             _record(occasion, agreement, key, tables, manifest=digest_of(folder / MANIFEST), **stated)
     columns = ("source", "records", "withheld", "outside", "released")
-    counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
-    return Release(out, MappingProxyType(manifest), counts)
+    true_counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
+    return Release(out, MappingProxyType(manifest), true_counts)
 
 
 def _refuse_too_few_alike(agreement: Agreement, quasi_identifiers: QuasiIdentifiers) -> None:

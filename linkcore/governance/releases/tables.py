@@ -9,7 +9,7 @@ import polars as pl
 
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.formats import write_rows
-from linkcore.governance.releases.identifying_columns import Sample, refuse_identifying
+from linkcore.governance.releases.identifying.check import IdentifierCheck
 from linkcore.governance.releases.leaving import LEAVES, LeavingRecords
 from linkcore.governance.releases.plan import ReleasePlan
 from linkcore.governance.releases.rows import RANK, ROW_HASH, Buckets, keyed_row_hash
@@ -58,23 +58,20 @@ def write_table(
     ``quasi_identifiers`` collects what the table tells about persons.
     """
     name = plan.source.name
-    links = leaving.links_of(plan.source)
+    links = leaving.links_of(plan.source, plan.link_columns)
     released = int(links[LEAVES].sum())
-    sample = Sample(plan.payload, released)
+    reference_date = leaving.linkage.reference_date
+    references = () if reference_date is None else (reference_date,)
+    check = IdentifierCheck([*plan.payload, *plan.derived], leaving.people, rows=released, references=references)
+    # Rows of one person that hold nothing but a pseudonym are all the same.
+    hashed_columns = list(plan.schema)[1:] or ["pseudonym"]
     with Buckets(folder / f"{name}.work", released, leaving.persons.height) as buckets:
         for rows in _leaving_rows(plan, leaving, links, key):
-            sample.add(rows)
+            check.add(rows)
             quasi_identifiers.add(name, rows, plan.quasi_identifiers)
-            hashed = keyed_row_hash(rows, [column for column in plan.schema if column != "pseudonym"], key)
+            hashed = keyed_row_hash(rows, hashed_columns, key)
             buckets.add(rows.select(RANK, *plan.schema).with_columns(hashed))
-        refuse_identifying(
-            sample.rows(),
-            plan.payload,
-            leaving.linkage.persons,
-            leaving.names,
-            where=plan.where,
-            not_identifying=plan.not_identifying,
-        )
+        check.refuse(plan.where, plan.not_identifying)
         file = write_rows(buckets.sorted(RANK, ROW_HASH).select(list(plan.schema)), folder, name, plan.format)
     # The categories of an Enum are ours, and the same in every release.
     dtypes = {column: "Enum" if dtype == pl.Enum else str(dtype) for column, dtype in plan.schema.items()}
@@ -85,7 +82,7 @@ def write_table(
 def _leaving_rows(plan: ReleasePlan, leaving: LeavingRecords, links: pl.DataFrame, key: Key) -> Iterator[pl.DataFrame]:
     """Yield the rows that leave, batch by batch, with their pseudonyms; the first batch has no rows."""
     for batch in rows_beside_links(plan.source, plan.scan(leaving.linkage.reference_date), links):
-        rows = batch.filter(LEAVES)
+        rows = batch.filter(LEAVES).cast({name: plan.schema[name] for name in plan.payload})
         yield rows.with_columns(_pseudonymised(name, rows.schema[name], key) for name in plan.pseudonymised)
 
 

@@ -8,6 +8,8 @@ import polars as pl
 from linkcore.governance.withholding.linked_rows import own_number, read_linked
 from linkcore.governance.withholding.opt_outs import current_numbers
 from linkcore.link import Linkage
+from linkcore.linkage.possibly_same import possibly_same
+from linkcore.linkage.fallback.probabilistic import LEAST_PROBABILITY_KEPT
 from linkcore.sources.source import Source
 
 __all__ = ["PossiblePeople"]
@@ -71,6 +73,31 @@ class PossiblePeople:
         among = pl.col("nhs_number").is_in(numbers.implode())
         theirs = self._numbers_of_persons.filter(among)["person_id"].unique()
         return pl.repeat(False, self._linkage.persons.height, eager=True).scatter(theirs, True)
+
+    def under_another_number(self, numbers: pl.Series) -> dict[str, pl.Series]:
+        """Return, for each source, whether each record may be of one of these people, though its number is another.
+
+        Such a number was mistyped, or is a new one. It makes an exact link, so the linkage has compared nothing else.
+        Here its person is compared with the people who have ``numbers``, and is one of them if that has a probability
+        of 0.001 or more. Boolean without nulls, in the order of ``Linkage.links_of``.
+        """
+        theirs = self.persons_of(numbers)
+        doubted = self._confirmed_by_nobody & ~theirs
+        same = possibly_same(self._linkage, doubted.arg_true(), theirs.arg_true(), least=LEAST_PROBABILITY_KEPT)
+        doubtful = pl.repeat(False, theirs.len(), eager=True).scatter(same["person"].unique(), True)
+        return {name: doubtful[records["person_id"]] for name, records in self._records.items()}
+
+    @cached_property
+    def _confirmed_by_nobody(self) -> pl.Series:
+        """Whether nobody confirms a person's NHS Number: it is not on the spine, or without a spine on one record."""
+        persons = self._linkage.persons
+        spine = [source.name for source in self._linkage.sources if source.spine]
+        if spine:
+            alone = ~persons["source"].is_in(spine)
+        else:
+            records = self._linkage.links.group_by("person_id").len().filter(pl.col("len") == 1)
+            alone = persons["person_id"].is_in(records["person_id"].implode())
+        return (alone & persons["nhs_number"].is_not_null()).alias("alone")
 
     def without_known_number(self) -> dict[str, pl.Series]:
         """Return, for each source, whether each record lacks an NHS Number by which its person could be looked up.

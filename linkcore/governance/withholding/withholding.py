@@ -24,6 +24,7 @@ REASONS: Final = (
     "exclusion",  # the person is on the list of excluded people
     "type_1",  # GP data of a person with a Type 1 opt-out
     "national",  # the National Data Opt-out
+    "other_number",  # an opt-out of somebody who may be the same person under another number
     "not_asked",  # the national service was not asked about the person
     "links_to_nobody",  # an opt-out applies, and there is no number by which to look the person up
     "sensitive",  # the record has a sensitive code
@@ -84,7 +85,8 @@ def withhold(
     """Find the records that must not leave.
 
     An opt-out follows the person. A record is withheld if an opt-out applies to its own number, to a number that its
-    number superseded, to the person it is linked to, or to any candidate with a probability of 0.001 or more.
+    number superseded, to the person it is linked to, or to any candidate with a probability of 0.001 or more. A person
+    whose number is not on the spine is compared with those who opted out: the number may be mistyped, or new.
 
     Objections and the list of excluded people apply to every source. So does the National Data Opt-out, unless the
     policy states an exemption for the purpose. Type 1 opt-outs apply to GP data only.
@@ -189,13 +191,13 @@ def _reasons(
     for kind, opt_outs in applied.items():
         sources = gp_sources if kind == "type_1" else tuple(reasons)
         numbers = opt_outs.in_force(on, linkage.exact.superseded)
-        withheld = {kind: people.records_of(numbers)}
+        withheld = {kind: people.records_of(numbers), "other_number": people.under_another_number(numbers)}
         if opt_outs.asked is not None:
             not_asked = people.numbers.filter(~people.numbers.is_in(opt_outs.asked.implode()))
             withheld["not_asked"] = people.records_of(not_asked)
         for reason, records in withheld.items():
             for name in sources:
-                reasons[name][reason] = records[name]
+                reasons[name][reason] = reasons[name].get(reason, False) | records[name]
         # An empty list leaves nothing to look up; the national service answers only for the numbers it was asked about.
         if numbers.len() or opt_outs.asked is not None:
             looked_up |= set(sources)

@@ -36,12 +36,12 @@ from linkcore.schema import METHOD
 from linkcore.sources.checks import further_kinds
 from linkcore.sources.records import Records
 
-__all__ = ["link_probabilistically"]
+__all__ = ["LEAST_PROBABILITY_KEPT", "link_probabilistically"]
 
 _STEPS: Final = 4
 
-# Even improbable candidates are kept, because an opt-out of any of them withholds the record.
-_LEAST_PROBABILITY_KEPT: Final = 0.001
+LEAST_PROBABILITY_KEPT: Final = 0.001
+"""Even improbable candidates are kept, because an opt-out of any of them withholds the record."""
 
 
 def link_probabilistically(
@@ -207,7 +207,7 @@ def _possible_persons(
     sources: Sequence[Records], compared: pl.DataFrame, candidates: pl.DataFrame, prior_weight: float
 ) -> pl.DataFrame:
     """Return every candidate whose probability is not negligible, with ``source`` and ``record_id``."""
-    possible = candidates.filter(pl.col("probability") >= _LEAST_PROBABILITY_KEPT)
+    possible = candidates.filter(pl.col("probability") >= LEAST_PROBABILITY_KEPT)
     return compared[possible["record"]].select(
         name_sources(sources),
         "record_id",

@@ -18,7 +18,7 @@ __all__ = ["DRAWN_AS", "withheld_section"]
 DRAWN_AS: Final[Mapping[str, str]] = MappingProxyType(
     {
         NOT_WITHHELD: "may leave",
-        **dict.fromkeys(("objection", "exclusion", "type_1", "national"), "opted out"),
+        **dict.fromkeys(("objection", "exclusion", "type_1", "national", "other_number"), "opted out"),
         **dict.fromkeys(("not_asked", "links_to_nobody"), "cannot be looked up"),
         **dict.fromkeys(("sensitive", "carried_away"), "sensitive"),
     }

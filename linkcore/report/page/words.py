@@ -73,6 +73,7 @@ REASONS: Final[Mapping[str, str]] = MappingProxyType(
         "exclusion": "excluded by the programme",
         "type_1": "Type 1 opt-out",
         "national": "National Data Opt-out",
+        "other_number": "opted out, perhaps, under another number",
         "not_asked": "not checked nationally",
         "links_to_nobody": "no person to check",
         "sensitive": "sensitive",

@@ -10,7 +10,6 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.releases.derived import Derived, DerivedKind, rows_with_derived
-from linkcore.governance.releases.plan import ADDED_COLUMNS
 from tests.governance.extracts import DAY, KEY, linked
 
 
@@ -33,13 +32,13 @@ def test_a_plan_names_the_columns_read_and_released() -> None:
     gp, hospital = agreement.plans(linked().sources)  # in the order of the sources
     assert (gp.source.name, gp.columns_read, gp.quasi_identifiers) == ("gp", [], ("sex",))
     assert hospital.columns_read == ["COST", "ON", "SPELL"]
-    assert list(hospital.schema) == [*ADDED_COLUMNS, "COST", "ON", "SPELL"]
+    assert list(hospital.schema) == [*agreement.added_columns, "COST", "ON", "SPELL"]
     assert (hospital.schema["COST"], hospital.schema["ON"], hospital.schema["SPELL"]) == (
         pl.Float64,
         pl.Date,
         pl.String,
     )
-    assert list(gp.schema) == [*ADDED_COLUMNS, "sex"]
+    assert list(gp.schema) == [*agreement.added_columns, "sex"]
 
 
 def test_a_plan_cannot_be_changed() -> None:

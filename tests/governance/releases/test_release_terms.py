@@ -274,7 +274,7 @@ class TestAnonymity:
         anonymity = lc.release(linked(), stated, KEY, tmp_path / "out", on=DAY).manifest["anonymity"]
         groups = spine().group_by("SEX", "SMOKER").len()
         assert anonymity["quasi_identifiers"] == {"gp": ["SMOKER", "sex"]}
-        assert anonymity["release"] == {"k": 1, "persons": PEOPLE, "classes": groups.height, "alone": 1}
+        assert anonymity["release"] == {"k": 1, "persons": 25, "classes": groups.height, "alone": "*"}
         assert anonymity["sources"]["gp"] == anonymity["release"]
 
     def test_a_release_below_the_smallest_k_is_refused(self, tmp_path: Path) -> None:
@@ -357,6 +357,30 @@ class TestAudit:
         with pytest.raises(lc.ProgrammeError, match="who releases"):
             lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, occasion=occasion)
         assert list(tmp_path.iterdir()) == []
+
+    def test_the_manifest_has_the_true_time_beside_the_day_for_which_it_is(self, tmp_path: Path) -> None:
+        linkage, day = linked(real=True), DAY - dt.timedelta(2)
+        stated, written = agreement(), []
+        for name in ("one", "two"):
+            (tmp_path / name).mkdir()
+            released = lc.release(
+                *(linkage, stated, KEY, tmp_path / name / "out"),
+                on=day,
+                withholding=withholding(linkage, on=day),
+                **signed_and_audited(tmp_path / name),
+            )
+            assert (released.manifest["on"], released.manifest["written"]) == (
+                "2026-04-13",
+                "2026-04-15T12:00:00+00:00",
+            )
+            line = json.loads((tmp_path / name / "audit.jsonl").read_text())
+            assert (line["details"]["on"], line["at"]) == ("2026-04-13", released.manifest["written"])
+            written.append((released.folder / "manifest.json").read_bytes())
+        # The time is that of the occasion, not of the clock: the same inputs give the same bytes.
+        assert written[0] == written[1]
+
+    def test_without_an_occasion_the_manifest_knows_no_time(self, tmp_path: Path) -> None:
+        assert lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY).manifest["written"] is None
 
     def test_the_reason_recorded_is_the_purpose_of_the_agreement(self, tmp_path: Path) -> None:
         occasion = Occasion("team", NOON, Audit(tmp_path / "audit.jsonl"), reason="another")

@@ -237,9 +237,11 @@ def test_reasons_that_withhold_nothing_are_counted_as_zero() -> None:
         ("gp", "objection", 1),
         ("gp", "type_1", 0),
         ("gp", "national", 0),
+        ("gp", "other_number", 0),
         ("gp", "links_to_nobody", 0),
         ("seen", "objection", 1),
         ("seen", "national", 0),
+        ("seen", "other_number", 0),
         ("seen", "links_to_nobody", 0),
     ]
     assert repr(found) == "Withholding(on 2026-03-01, for 'planning')"

@@ -1,0 +1,1 @@
+"""Identifiers under another name: every row of a release is compared with the person whom it is about."""

@@ -1,0 +1,126 @@
+"""What a text may say about a person: only readings that are the identifier of somebody are returned.
+
+Each function returns ``value`` and ``reading``: for each text everything it may say, in the form in which
+:class:`~linkcore.governance.releases.identifying.people.People` knows it.
+"""
+
+import datetime as dt
+from collections.abc import Iterator
+from typing import Final
+
+import polars as pl
+
+from linkcore.governance.releases.identifying.birth_dates import days_in_texts
+from linkcore.governance.releases.identifying.people import People
+from linkcore.governance.releases.identifying.texts import Texts
+from linkcore.identifiers.text import folded
+
+__all__ = ["readings"]
+
+_POSTCODE: Final = "[A-Z]{1,2}[0-9][0-9A-Z]?[^0-9A-Z]{0,3}[0-9][A-Z]{2}"
+_DATE: Final = "^[0-9]+ (?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[A-Z]* [0-9]+$"
+_SMALLEST_NUMBER: Final = 4_000_000_000 // 10
+
+
+def readings(texts: Texts, people: People, references: tuple[dt.date, ...] = ()) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield each kind of identifier that some text may say, and what each text says.
+
+    Examples
+    --------
+    >>> persons = {"nhs_number": [9990000018], "token": [None], "given_name": ["ANN"], "family_name": ["NG"]}
+    >>> persons |= {"birth_date": [dt.date(1980, 2, 3)], "postcode": ["EX1 2AB"], "address": ["1 HIGH STREET"]}
+    >>> texts = Texts(pl.Series(["Ann, 8100000999"]))
+    >>> for kind, found in readings(texts, People(pl.DataFrame(persons))):
+    ...     print(kind, found["reading"].to_list())
+    nhs_number [999000001]
+    name ['ANN']
+    """
+    if texts.frame.schema["value"] == pl.Date:
+        found = {"birth_date": texts.frame.select("value", reading="value")}
+    else:
+        found = _all_readings(texts, people, references)
+    for kind, said in found.items():
+        if said.height:
+            somebodys = said.filter(people.anybody_has(kind, said["reading"])).unique()
+            if somebodys.height:
+                yield kind, somebodys
+
+
+def _all_readings(texts: Texts, people: People, references: tuple[dt.date, ...]) -> dict[str, pl.DataFrame]:
+    return {
+        "nhs_number": _numbers(texts),
+        "stage_one_code": _codes(texts),
+        "name": texts.words.rename({"word": "reading"}),
+        "birth_date": days_in_texts(texts.with_three_digits, people, references),
+        "postcode": _postcodes(texts),
+        "address": _addresses(texts),
+    }
+
+
+def _numbers(texts: Texts) -> pl.DataFrame:
+    """Find NHS Numbers: nine or ten digits in a row whatever stands between them, also backwards, or as bytes."""
+    text = pl.col("text")
+    found = []
+    if texts.with_nine_digits.height:
+        only = texts.with_nine_digits.select("value", text.str.replace_all("[^0-9]", "").alias("text"))
+        found += [_windows(each, 9, 10) for each in (only, only.with_columns(text.str.reverse()))]
+    # Nearly every number has a letter in hexadecimal, or is written as the codes of its digits.
+    in_hex = texts.having("[0-9A-Fa-f]{8}").filter(text.str.contains("[A-Fa-f]|(?:3[0-9]){9}"))
+    if in_hex.height:
+        in_hex = in_hex.select("value", text.str.to_lowercase().str.extract_all("[0-9a-f]{8,}").alias("text"))
+        in_hex = in_hex.explode("text", empty_as_null=True, keep_nulls=True)
+        as_ascii = in_hex.filter(text.str.contains("(?:3[0-9]){9}"))
+        as_ascii = as_ascii.with_columns(text.str.extract("((?:3[0-9]){9,})").str.replace_all("3([0-9])", "$1"))
+        found.append(_windows(as_ascii, 9, 10))
+        in_bytes = [_windows(in_hex, 8, 16), _windows(in_hex, 9, 16), _windows(_bytes_turned(in_hex), 10, 16)]
+        found += [each.with_columns(pl.col("reading") // 10) for each in in_bytes]
+    return pl.concat(found) if found else _nothing(texts, pl.Int64())
+
+
+def _nothing(texts: Texts, dtype: pl.DataType) -> pl.DataFrame:
+    return texts.frame.clear().select("value", pl.lit(None, dtype).alias("reading"))
+
+
+def _windows(texts: pl.DataFrame, width: int, base: int) -> pl.DataFrame:
+    """Read every ``width`` digits in a row as a number."""
+    ends = pl.int_ranges(0, pl.col("text").str.len_bytes().cast(pl.Int64) - (width - 1))
+    every = texts.filter(pl.col("text").str.len_bytes() >= width).select("value", "text", ends.alias("start"))
+    every = every.explode("start", empty_as_null=True, keep_nulls=True)
+    number = pl.col("text").str.slice(pl.col("start"), width).str.to_integer(base=base, strict=False)
+    return every.select("value", number.alias("reading")).filter(pl.col("reading") >= _SMALLEST_NUMBER)
+
+
+def _bytes_turned(in_hex: pl.DataFrame) -> pl.DataFrame:
+    """Write the last byte first in every five bytes, for numbers that were packed so."""
+    starts = pl.int_ranges(0, pl.col("text").str.len_bytes().cast(pl.Int64) - 9, 2)
+    every = in_hex.filter(pl.col("text").str.len_bytes() >= 10).select("value", "text", starts.alias("start"))
+    every = every.explode("start", empty_as_null=True, keep_nulls=True)
+    turned = pl.concat_str(pl.col("text").str.slice(pl.col("start") + place, 2) for place in (8, 6, 4, 2, 0))
+    return every.select("value", turned.alias("text"))
+
+
+def _codes(texts: Texts) -> pl.DataFrame:
+    code = pl.col("text").str.to_lowercase().str.extract("([0-9a-f]{32})")
+    return texts.having("[0-9A-Fa-f]{32}").select("value", code.alias("reading"))
+
+
+def _postcodes(texts: Texts) -> pl.DataFrame:
+    if texts.with_postcode.is_empty():
+        return _nothing(texts, pl.String())
+    found = pl.col("text").str.to_uppercase().str.extract_all(_POSTCODE).alias("reading")
+    found_in = texts.with_postcode.select("value", found).explode("reading", empty_as_null=True, keep_nulls=True)
+    return found_in.drop_nulls().with_columns(pl.col("reading").str.replace_all("[^0-9A-Z]", ""))
+
+
+def _addresses(texts: Texts) -> pl.DataFrame:
+    """Return every three words in a row of which one has a digit: so addresses begin."""
+    lines = texts.having(r"(?:[\p{L}0-9]+[^\p{L}0-9]+){2}[\p{L}0-9]").filter(pl.col("text").str.contains("[0-9]"))
+    if lines.is_empty():
+        return _nothing(texts, pl.String())
+    words = folded(pl.col("text")).str.replace_all("[^0-9A-Z]+", " ").str.strip_chars().str.split(" ")
+    lines = lines.select("value", words.alias("words")).filter(pl.col("words").list.len() >= 3)
+    starts = pl.int_ranges(0, pl.col("words").list.len().cast(pl.Int64) - 2)
+    every = lines.with_columns(starts.alias("start")).explode("start", empty_as_null=True, keep_nulls=True)
+    line = pl.col("words").list.slice(pl.col("start"), 3).list.join(" ")
+    every = every.select("value", line.alias("reading")).filter(pl.col("reading").str.contains("[0-9]"))
+    return every.filter(pl.col("reading").str.contains("[A-Z]{3}") & ~pl.col("reading").str.contains(_DATE))

@@ -1,0 +1,88 @@
+"""A person who opted out is found under another number, and a stranger with a number of his own is not."""
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+import linkcore as lc
+from linkcore.governance.withholding.opt_out_lists import OptOutLists
+from linkcore.governance.withholding.opt_out_policy import OptOutPolicy
+from linkcore.governance.withholding.opt_outs import STATEMENTS, OptOuts
+from linkcore.governance.withholding.withholding import withhold
+from tests.naive_linkage import numbers
+
+DAY = dt.date(2026, 3, 1)
+PEOPLE, OPTED_OUT, NEW = 240, 20, 20
+ALL_NUMBERS = numbers(PEOPLE + OPTED_OUT + NEW)
+OWN, FRESH = ALL_NUMBERS[:PEOPLE], ALL_NUMBERS[PEOPLE:]
+GIVEN = ("ANNA", "BORIS", "CARLA", "DAVID", "ERIN", "FAISAL", "GRACE", "HUGO", "IRIS", "JOHN", "KATE", "LIAM")
+FAMILY = ("ABBOTT", "BAKER", "CARTER", "DEAN", "ELLIS", "FROST", "GRANT", "HOLT", "IQBAL", "JONES")
+
+
+def people(count: int, first: int = 0) -> pl.DataFrame:
+    which = range(first, first + count)
+    return pl.DataFrame(
+        {
+            "given_name": [GIVEN[i % 12] for i in which],
+            "family_name": [FAMILY[i // 12 % 10] + ("" if i < 120 else "SON") for i in which],
+            "birth_date": [dt.date(1930 + i % 83, 1 + i % 12, 1 + i % 28) for i in which],
+            "postcode": [f"EX{1 + i % 9} {i % 10}A{chr(65 + i % 22)}" for i in which],
+        }
+    )
+
+
+def extracts(*, without_numbers: int) -> list[lc.Source]:
+    """A spine; and a hospital that knows most people by their numbers, some by fresh ones, and some by none."""
+    spine = people(PEOPLE).with_columns(nhs_number=pl.Series(OWN))
+    typed_badly = people(OPTED_OUT).with_columns(
+        pl.col("given_name").str.head(3), pl.when(pl.int_range(pl.len()) % 2 == 0).then("postcode").alias("postcode")
+    )
+    strangers = people(NEW, first=PEOPLE).with_columns(pl.lit("ZIMMERMANN").alias("family_name"))
+    known = people(PEOPLE - OPTED_OUT, first=OPTED_OUT).with_columns(nhs_number=pl.Series(OWN[OPTED_OUT:]))
+    known = known.with_columns(
+        pl.when(pl.int_range(pl.len()) >= without_numbers).then("nhs_number").alias("nhs_number")
+    )
+    seen = pl.concat([typed_badly, strangers]).with_columns(nhs_number=pl.Series(FRESH))
+    return [lc.Source("gp", spine, spine=True), lc.Source("seen", pl.concat([seen, known], how="diagonal"))]
+
+
+def opted_out() -> OptOuts:
+    statements = [(int(number), None, True) for number in OWN[:OPTED_OUT]]
+    return OptOuts(pl.DataFrame(statements, STATEMENTS, orient="row"), DAY)
+
+
+@pytest.mark.parametrize("without_numbers", [0, 60], ids=["nothing was learned", "a model was learned"])
+def test_who_opted_out_is_withheld_under_a_number_that_nobody_else_has(without_numbers: int) -> None:
+    linkage = lc.link(extracts(without_numbers=without_numbers))
+    assert (linkage.probabilistic is not None and linkage.probabilistic.model is not None) == (without_numbers > 0)
+    policy = OptOutPolicy(gp_sources=[], unlinked="release")
+    found = withhold(linkage, policy, OptOutLists(national=opted_out()), on=DAY, purpose="planning")
+    kept = found.kept["seen"]
+    assert not kept[:OPTED_OUT].any()
+    assert kept[OPTED_OUT : OPTED_OUT + NEW].all()
+    counts = {(source, reason): records for source, reason, records in found.counts.iter_rows()}
+    assert counts["gp", "national"] == OPTED_OUT
+    assert counts["seen", "other_number"] == OPTED_OUT
+    assert counts["gp", "other_number"] == 0
+
+
+def test_without_a_spine_a_number_on_one_record_is_doubted() -> None:
+    first, second = (source.data for source in extracts(without_numbers=0))
+    assert isinstance(first, pl.DataFrame)
+    linkage = lc.link([lc.Source("a", first), lc.Source("b", second)], fallback=None)
+    policy = OptOutPolicy(unlinked="release")
+    found = withhold(linkage, policy, OptOutLists(national=opted_out()), on=DAY, purpose="planning")
+    assert not found.kept["b"][:OPTED_OUT].any()
+    assert found.kept["b"][OPTED_OUT:].all()
+
+
+def test_type_1_opt_outs_under_another_number_withhold_gp_data_only() -> None:
+    linkage = lc.link(extracts(without_numbers=0))
+    policy = OptOutPolicy(gp_sources=["seen"], unlinked="release")
+    nobody = OptOuts(pl.DataFrame(schema=STATEMENTS), DAY)
+    lists = OptOutLists(national=nobody, type_one=opted_out())
+    found = withhold(linkage, policy, lists, on=DAY, purpose="planning")
+    counts = found.counts.filter(reason="other_number").select("source", "records").rows()
+    assert counts == [("gp", 0), ("seen", OPTED_OUT)]
+    assert not found.kept["seen"][:OPTED_OUT].any()
