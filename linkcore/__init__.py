@@ -16,6 +16,7 @@ from linkcore.governance.destruction.inventory import Inventory
 from linkcore.governance.destruction.mark import refuse_if_destroyed
 from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import held_versions, reidentify
+from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.exits.returns import return_scores
 from linkcore.governance.exits.subject_access import subject_access
 from linkcore.governance.exits.withdrawals import withdrawals
@@ -101,6 +102,7 @@ __all__ = [
     "Quality",
     "RefusedError",
     "Release",
+    "Requester",
     "SensitiveRule",
     "SigningKey",
     "Source",

@@ -12,6 +12,8 @@ A message says what is wrong, where (source, file, column, row) and what to do n
 identifier or a key. It never quotes the message of another library, which might hold one.
 """
 
+from linkcore.plain_text import escaped
+
 __all__ = ["KeyMaterialError", "LinkcoreError", "ProgrammeError", "RefusedError", "SourceError"]
 
 
@@ -19,6 +21,10 @@ class LinkcoreError(Exception):
     """The base of all errors that linkcore raises on purpose."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        """Return the message as one line in which no name that a supplier chose has power over a terminal."""
+        return escaped(super().__str__())
 
 
 class ProgrammeError(LinkcoreError):

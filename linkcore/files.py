@@ -91,6 +91,9 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
 def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
     """Write a file that appears at its place only when it is complete, and replaces the file that was there.
 
+    Until it is complete, the file has no name: a run that is killed leaves nothing of it. Where the system has no such
+    files, it is written in a private folder beside its place, which the next run clears.
+
     Examples
     --------
     >>> import tempfile
@@ -104,20 +107,49 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
         place = place.resolve()
         if place.is_dir():
             raise ProgrammeError(f"{place} is a folder, but a file is to be written there; choose another place")
-        place.parent.mkdir(parents=True, exist_ok=True)
         partial = _beside(place, "partial")
-        _remove(partial)
-        partial.touch(mode=mode, exist_ok=False)
-        partial.chmod(mode)
-    try:
-        yield partial
+    with _claimed(partial, place), ExitStack() as stack:
+        named = partial / place.name
         with _named_errors(place):
-            _flush(partial)
-            partial.replace(place)
+            for stale in partial.iterdir():
+                _remove(stale)
+            file = stack.enter_context(_unnamed_file(partial)) or named
+            file.touch(mode=mode)
+            file.chmod(mode)
+        yield file
+        with _named_errors(place):
+            _flush(file)
+            if file != named:
+                _give_name(file, named, mode)
+            named.replace(place)
             _flush(place.parent)
+
+
+def _give_name(unnamed: Path, named: Path, mode: int) -> None:
+    """Give a file that is complete its first name, in the private folder."""
+    try:
+        # Python follows the link to the file only if a folder's descriptor is given; it is not used.
+        os.link(unnamed, named, src_dir_fd=0, follow_symlinks=True)
+    except OSError:  # some systems make unnamed files, but do not let them have a name
+        named.touch(mode=mode)
+        named.chmod(mode)
+        shutil.copyfile(unnamed, named)
+        _flush(named)
+
+
+@contextmanager
+def _unnamed_file(folder: Path) -> Iterator[Path | None]:
+    """Open a file without a name, which ends with its process; give None where the system has no such files."""
+    try:
+        descriptor = os.open(folder, os.O_TMPFILE | os.O_RDWR, 0o600)
+    except (AttributeError, OSError):
+        yield None
+        return
+    try:
+        file = Path(f"/proc/self/fd/{descriptor}")
+        yield file if file.exists() else None
     finally:
-        with suppress(OSError):
-            _remove(partial)
+        os.close(descriptor)
 
 
 @contextmanager

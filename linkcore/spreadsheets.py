@@ -4,11 +4,14 @@ from typing import Final
 
 import polars as pl
 
-__all__ = ["guarded", "unguarded"]
+from linkcore.plain_text import escaped
 
-# The start of a formula (in some languages also in full-width characters), characters that a spreadsheet hides, and
-# the guard itself, so that removing one guard restores the value.
-_UNSAFE: Final = r"^(?:[\t\r\n']|\s*[=+\-@＝＋－＠])"
+__all__ = ["guarded", "guarded_header", "unguarded"]
+
+# The start of a formula (in some languages also in full-width characters), also after characters that a spreadsheet may
+# drop or not show; characters that a spreadsheet hides; and the guard itself, so that removing one guard restores the
+# value.
+_UNSAFE: Final = r"^(?:[\t\r\n']|[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠])"
 
 
 def guarded(value: pl.Expr) -> pl.Expr:
@@ -20,6 +23,18 @@ def guarded(value: pl.Expr) -> pl.Expr:
     ["'=1+1", 'ANNA', "''t Hooft"]
     """
     return value.str.replace(_UNSAFE, "'$0")
+
+
+def guarded_header(name: str) -> str:
+    r"""Return the name of a column as the header of a CSV file: guarded like a value, and plain text.
+
+    Examples
+    --------
+    >>> print(guarded_header("=1+1"), guarded_header("cost\x1b[2J"))
+    '=1+1 cost\x1b[2J
+    """
+    header: str = pl.select(guarded(pl.lit(escaped(name)))).item()
+    return header
 
 
 def unguarded(value: pl.Expr) -> pl.Expr:

@@ -4,6 +4,8 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.plain_text import escaped
+
 __all__ = ["as_text"]
 
 # Wider than any table of linkcore, so that no line is wrapped or cut.
@@ -31,7 +33,7 @@ def as_text(frame: pl.DataFrame, *, decimals: int = 4, missing: str = "–") -> 
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for name, dtype in frame.schema.items():
-        table.add_column(Text(name), justify="right" if dtype.is_numeric() else "left")
+        table.add_column(Text(escaped(name)), justify="right" if dtype.is_numeric() else "left")
     for row in frame.iter_rows():
         table.add_row(*(Text(missing if value is None else _cell(value, decimals)) for value in row))
     output = StringIO()
@@ -42,4 +44,4 @@ def as_text(frame: pl.DataFrame, *, decimals: int = 4, missing: str = "–") -> 
 def _cell(value: object, decimals: int) -> str:
     if isinstance(value, float):
         return f"{value:,.{decimals}f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else escaped(str(value))

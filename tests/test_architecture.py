@@ -17,16 +17,8 @@ ROOT = Path(linkcore.__file__).parent
 # From the ground up: a module imports from its own storey and from those below it.
 STOREYS = [
     [
-        *("errors", "schema", "files", "progress", "parallel", "compiled"),
-        *(
-            "private_database",
-            "private_folders",
-            "private_memory",
-            "sampling",
-            "spreadsheets",
-            "text_table",
-            "xxhash_kernel",
-        ),
+        *("errors", "plain_text", "schema", "files", "progress", "parallel", "compiled", "private_database"),
+        *("private_folders", "private_memory", "sampling", "spreadsheets", "text_table", "xxhash_kernel"),
     ],
     ["identifiers", "synthetic"],
     ["keys"],

@@ -59,6 +59,87 @@ def test_a_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
     assert (tmp_path / "deep" / "file").stat().st_mode & 0o777 == 0o600
 
 
+AT_A_STEP = """
+import os, pathlib, signal, sys
+def interfere(event, arguments):
+    if event == {step!r} and "answer" in str(arguments[1]):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(interfere)
+{before}
+from linkcore.files import new_file
+with new_file(pathlib.Path(sys.argv[1])) as file:
+    file.write_text("half of an answer")
+    {within}
+"""
+
+
+class TestKilledWhileItWritesAFile:
+    def run(self, place: Path, *, step: str = "", before: str = "", within: str = "pass") -> int:
+        script = AT_A_STEP.format(step=step, before=before, within=within)
+        return subprocess.run([sys.executable, "-c", script, place], check=False).returncode
+
+    @pytest.mark.parametrize(
+        "killed", [{"within": "os.kill(os.getpid(), signal.SIGKILL)"}, {"step": "os.link"}], ids=["writing", "whole"]
+    )
+    def test_no_part_of_it_is_left(self, tmp_path: Path, killed: dict[str, str]) -> None:
+        assert self.run(tmp_path / "answer", **killed) == -signal.SIGKILL
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+    @pytest.mark.parametrize(
+        "killed",
+        [
+            {"step": "os.rename"},  # between the name and its place
+            # A system without unnamed files.
+            {"before": "del os.O_TMPFILE", "within": "os.kill(os.getpid(), signal.SIGKILL)"},
+        ],
+        ids=["renaming", "named"],
+    )
+    def test_what_has_a_name_lies_in_a_private_folder_that_the_next_run_clears(
+        self, tmp_path: Path, killed: dict[str, str]
+    ) -> None:
+        assert self.run(tmp_path / "answer", **killed) == -signal.SIGKILL
+        assert names(tmp_path) == [".answer.partial", ".answer.partial/answer"]
+        assert (tmp_path / ".answer.partial").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / ".answer.partial" / "answer").stat().st_mode & 0o777 == 0o600
+        assert self.run(tmp_path / "answer", before=killed.get("before", "")) == 0
+        assert names(tmp_path) == ["answer"]
+
+    def test_without_unnamed_files_it_replaces_the_earlier_file_all_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.delattr(os, "O_TMPFILE")
+        for text in ("first", "second"):
+            with new_file(tmp_path / "answer") as file:
+                file.write_text(text)
+        assert (names(tmp_path), (tmp_path / "answer").read_text()) == (["answer"], "second")
+
+
+WITHOUT_LINKS = """
+import os, pathlib, sys
+def interfere(event, _):
+    if event == "os.link":
+        raise PermissionError(1, "Operation not permitted")
+sys.addaudithook(interfere)
+from linkcore.files import new_file
+with new_file(pathlib.Path(sys.argv[1])) as file:
+    file.write_text("whole")
+"""
+
+
+def test_where_unnamed_files_cannot_be_named_they_are_copied(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", WITHOUT_LINKS, tmp_path / "answer"], check=True)
+    assert (names(tmp_path), (tmp_path / "answer").read_text()) == (["answer"], "whole")
+    assert (tmp_path / "answer").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_second_writer_of_one_file_is_refused(tmp_path: Path) -> None:
+    with new_file(tmp_path / "answer") as file:
+        file.write_text("first")
+        with pytest.raises(ProgrammeError, match="being written by another run"), new_file(tmp_path / "answer"):
+            pytest.fail("the work began")
+    assert (tmp_path / "answer").read_text() == "first"
+
+
 def test_everything_in_a_folder_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     with new_folder(tmp_path / "out") as folder:
         (folder / "deep").mkdir(mode=0o755)

@@ -16,3 +16,9 @@ def test_a_wide_table_is_neither_wrapped_nor_cut(monkeypatch: pytest.MonkeyPatch
 
 def test_markup_in_a_value_is_shown_as_text() -> None:
     assert "[bold]x[/bold]" in as_text(pl.DataFrame({"[red]a[/red]": ["[bold]x[/bold]"]}))
+
+
+def test_control_characters_in_a_name_and_a_value_are_shown_as_escapes() -> None:
+    text = as_text(pl.DataFrame({"a\x1b[2J": ["x\ny\u202e\x9b"]}))
+    assert text.splitlines()[0].strip() == r"a\x1b[2J"
+    assert text.splitlines()[2:] == [r"x\ny\u202e\x9b"]

@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except LinkcoreError as error:
-        print(f"linkcore {arguments.command}: {error}", file=sys.stderr)
+        sys.stderr.write(f"linkcore {arguments.command}: {error}\n")
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has closed it.
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         # Show where the error happened, and not its message: another library's message may quote an identifier.
         traceback.print_tb(error.__traceback__)
-        print(f"linkcore {arguments.command}: unexpected {type(error).__name__}; please report it", file=sys.stderr)
+        sys.stderr.write(f"linkcore {arguments.command}: unexpected {type(error).__name__}; please report it\n")
         return 1
     return 0
 

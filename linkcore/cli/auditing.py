@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import keyring
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
@@ -53,11 +54,11 @@ def _verify(arguments: argparse.Namespace) -> None:
     chain_key = keys_of_log(held, arguments.key, "--key")
     check = verify_audit(arguments.log, chain_key=chain_key, noted=arguments.noted)
     for fault in check.faults:
-        print(fault)
+        say(fault)
     if check.faults:
         raise RefusedError(f"{arguments.log} was changed in {len(check.faults)} places: they are listed above")
-    print(f"{check.lines:,} lines, all as they were written")
-    print(_about_key(check, arguments.key))
+    say(f"{check.lines:,} lines, all as they were written")
+    say(_about_key(check, arguments.key))
 
 
 def _about_key(check: "AuditCheck", key: str | None) -> str:
@@ -78,7 +79,7 @@ def _head(arguments: argparse.Namespace) -> None:
 
     _refuse_without_log(arguments.log)
     head = Audit(arguments.log).head
-    print(f"{head.lines}:{head.digest}")
+    say(f"{head.lines}:{head.digest}")
 
 
 def _refuse_without_log(log: Path) -> None:

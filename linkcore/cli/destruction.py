@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import load, opened_keyring, required_occasion
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -90,13 +91,13 @@ def _destroy(arguments: argparse.Namespace) -> None:
         signing_key=signing_key,
         occasion=occasion,
     )
-    print(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
+    say(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
     for key in done.kept_keys:
-        print(f"NOT DESTROYED: key {key.id}{f' version {key.version}' if key.version else ''}: {key.why}")
+        say(f"NOT DESTROYED: key {key.id}{f' version {key.version}' if key.version else ''}: {key.why}")
     for left in done.remains:
-        print(f"check: {left}")
+        say(f"check: {left}")
     for provider, certificate in done.certificates.items():
-        print(f"certificate for {provider}: {certificate}")
+        say(f"certificate for {provider}: {certificate}")
 
 
 def _keyrings(arguments: argparse.Namespace) -> "list[Keyring]":
@@ -118,4 +119,4 @@ def _attest(arguments: argparse.Namespace) -> None:
         signing_key=SigningKey.read(arguments.signing_key),
         occasion=required_occasion(arguments, programme, may_be_over=True),
     )
-    print(f"attestation of {arguments.recipient} added; the certificates were written again")
+    say(f"attestation of {arguments.recipient} added; the certificates were written again")

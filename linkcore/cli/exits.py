@@ -11,10 +11,10 @@ from linkcore.cli.opening import (
     column_of,
     held_keys,
     linkage_of,
-    live_programme,
     now,
-    required_occasion,
+    recorded_request,
 )
+from linkcore.cli.saying import say
 from linkcore.errors import KeyMaterialError, ProgrammeError
 
 if TYPE_CHECKING:
@@ -41,11 +41,12 @@ def _add_reidentify(commands: "Commands") -> None:
     reidentify.add_argument(
         "--pseudonyms", type=Path, required=True, metavar="FILE", help="file with the pseudonyms to look up"
     )
-    reidentify.add_argument("--requester", required=True, metavar="ODS", help="ODS code of the requester")
+    reidentify.add_argument(
+        "--requester", required=True, metavar="ODS", help="ODS code of a requester that the programme file states"
+    )
     reidentify.add_argument(
         "--list", type=Path, required=True, metavar="FILE", help="file with the requester's own patient list"
     )
-    reidentify.add_argument("--source", help="the provider's own source; without it, the requester is a GP practice")
     reidentify.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write (mode 0600)")
 
 
@@ -72,15 +73,7 @@ def _add_return(commands: "Commands") -> None:
         type=Path,
         required=True,
         metavar="DIR",
-        help="folder of patient lists, each file named by its ODS code",
-    )
-    back.add_argument(
-        "--provider",
-        type=options.pair,
-        action="append",
-        default=[],
-        metavar="ODS=SOURCE",
-        help="a provider and its own source; all other lists are GP practices'; can be given several times",
+        help="folder of patient lists, each file named by the ODS code of a requester",
     )
     back.add_argument("--out", type=Path, required=True, help="folder to write")
 
@@ -117,9 +110,6 @@ def _lookup_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--list-column", default="nhs_number", metavar="COLUMN", help="column of NHS Numbers in the lists (nhs_number)"
     )
-    parser.add_argument(
-        "--limit", type=options.positive, required=True, help="largest number of pseudonyms in one request"
-    )
     options.occasion(parser)
 
 
@@ -128,22 +118,23 @@ def _reidentify(arguments: argparse.Namespace) -> None:
     from linkcore.governance.exits.own_patients import PatientList
     from linkcore.governance.exits.reidentification import reidentify
 
-    programme = live_programme(arguments.programme, now().date())
-    occasion = required_occasion(arguments, programme)
-    keys = _keys(arguments, programme)
-    pseudonyms = column_of("pseudonyms", arguments.pseudonyms, arguments.pseudonym_column)
-    listed = column_of("list", arguments.list, arguments.list_column)
+    request = recorded_request(arguments, "reidentification", on=now().date(), requester=arguments.requester)
+    with request as (programme, occasion):
+        keys = _keys(arguments, programme)
+        pseudonyms = column_of("pseudonyms", arguments.pseudonyms, arguments.pseudonym_column)
+        patients = PatientList(arguments.requester, column_of("list", arguments.list, arguments.list_column))
+        linkage = linkage_of(programme)
     answer = reidentify(
         pseudonyms,
-        PatientList(arguments.requester, listed, arguments.source),
+        patients,
         keys,
-        limit=arguments.limit,
-        linkage=linkage_of(programme),
+        requesters=programme.requesters.values(),
+        linkage=linkage,
         occasion=occasion,
     )
     with new_file(arguments.out) as file:
         answer.write_csv(file)
-    print(f"{answer.height:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
+    say(f"{answer.height:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
 
 
 def _return(arguments: argparse.Namespace) -> None:
@@ -152,27 +143,28 @@ def _return(arguments: argparse.Namespace) -> None:
     from linkcore.governance.exits.returns import return_scores
     from linkcore.sources.source import Source
 
-    programme = live_programme(arguments.programme, now().date())
-    occasion = required_occasion(arguments, programme)
-    keys = _keys(arguments, programme)
     column = arguments.pseudonym_column
-    source = Source("scores", arguments.scores, columns={"nhs_number": column})
-    with source.reading():
-        read = source.scan(source.column_names).collect()
+    with recorded_request(arguments, "score_return", on=now().date()) as (programme, occasion):
+        keys = _keys(arguments, programme)
+        source = Source("scores", arguments.scores, columns={"nhs_number": column})
+        with source.reading():
+            read = source.scan(source.column_names).collect()
+        lists = _patient_lists(arguments)
+        linkage = linkage_of(programme)
     returned = return_scores(
         read.select(pl.col(column).alias("pseudonym"), pl.exclude(column, "pseudonym")),
-        _patient_lists(arguments),
+        lists,
         keys,
         arguments.out,
         columns=arguments.score,
-        limit=arguments.limit,
-        linkage=linkage_of(programme),
+        requesters=programme.requesters.values(),
+        linkage=linkage,
         occasion=occasion,
     )
     for code, rows in returned.rows.items():
-        print(f"{code}: {rows:,} rows")
-    print(f"{returned.of_nobody:,} of {returned.pseudonyms:,} pseudonyms stand for nobody on the lists")
-    print(f"send each file to its organisation only: {returned.folder}")
+        say(f"{code}: {rows:,} rows")
+    say(f"{returned.of_nobody:,} of {returned.pseudonyms:,} pseudonyms stand for nobody on the lists")
+    say(f"send each file to its organisation only: {returned.folder}")
 
 
 def _patient_lists(arguments: argparse.Namespace) -> "list[PatientList]":
@@ -185,14 +177,7 @@ def _patient_lists(arguments: argparse.Namespace) -> "list[PatientList]":
     files = sorted(file for file in arguments.lists.iterdir() if file.is_file() and not file.name.startswith("."))
     if len({file.stem for file in files}) < len(files):
         raise ProgrammeError(f"--lists: two files in {arguments.lists} have the same ODS code; keep one of them")
-    providers = dict(arguments.provider)
-    without_list = sorted(providers.keys() - {file.stem for file in files})
-    if without_list:
-        raise ProgrammeError(f"--provider: there is no list of {', '.join(without_list)} in {arguments.lists}; add it")
-    return [
-        PatientList(file.stem, column_of("list", file, arguments.list_column), providers.get(file.stem))
-        for file in files
-    ]
+    return [PatientList(file.stem, column_of("list", file, arguments.list_column)) for file in files]
 
 
 def _keys(arguments: argparse.Namespace, programme: "Programme") -> "list[Key]":
@@ -209,24 +194,23 @@ def _subject_access(arguments: argparse.Namespace) -> None:
     from linkcore.governance.exits.subject_access import subject_access
     from linkcore.governance.manifest import read_manifest
 
-    programme = live_programme(arguments.programme)
-    occasion = required_occasion(arguments, programme)
-    keys = held_keys(arguments, {str(read_manifest(folder).get("key")) for folder in arguments.release})
+    request = recorded_request(arguments, "subject_access", releases=len(arguments.release))
+    with request as (programme, occasion):
+        keys = held_keys(arguments, {str(read_manifest(folder).get("key")) for folder in arguments.release})
+        linkage, opt_outs = linkage_of(programme), programme.opt_out_lists()
     # Never an argument: other users of the machine and the history of the shell would show it.
     if sys.stdin.isatty():
-        print("NHS Number: ", end="", file=sys.stderr, flush=True)
+        sys.stderr.write("NHS Number: ")
+        sys.stderr.flush()
     nhs_number = sys.stdin.readline().strip()
-    found = subject_access(
-        linkage_of(programme),
+    subject_access(
+        linkage,
         nhs_number,
         arguments.out,
         occasion=occasion,
         releases=arguments.release,
         keys=keys,
-        opt_outs=programme.opt_out_lists(),
+        opt_outs=opt_outs,
     )
-    for source, records in found.records.items():
-        others = found.elsewhere[source]
-        print(f"{source}: {records:,} records" + (f"; {others:,} more may belong to this person" if others else ""))
-    print(f"{found.released:,} rows of releases")
-    print(f"all of it: {arguments.out} (read it before you give it to anybody)")
+    # No counts: they would tell whoever sees the terminal whether anything is held about the person.
+    say(f"everything that is held about this person: {arguments.out} (read it before you give it to anybody)")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import keyring, now, record
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -82,14 +83,14 @@ def _new(arguments: argparse.Namespace) -> None:
     key = Key.generate(arguments.id)
     record(arguments, "key_creation", key)
     key.write(arguments.out)
-    print(f"key {arguments.id}: {arguments.out} (its holder can reverse its pseudonyms: keep it away from the data)")
+    say(f"key {arguments.id}: {arguments.out} (its holder can reverse its pseudonyms: keep it away from the data)")
 
 
 def _import(arguments: argparse.Namespace) -> None:
     from linkcore.keys.key import Key
 
     _add(arguments, Key.read_raw(arguments.id, arguments.file, encoding=arguments.encoding), "key_import")
-    print(f"{arguments.file} holds the key in clear: open the keyring to check it, then remove the file")
+    say(f"{arguments.file} holds the key in clear: open the keyring to check it, then remove the file")
 
 
 def _add(arguments: argparse.Namespace, key: "Key", action: str) -> None:
@@ -97,7 +98,7 @@ def _add(arguments: argparse.Namespace, key: "Key", action: str) -> None:
     others = [keyring(arguments, place) for place in arguments.apart_from]
     record(arguments, action, key, purpose=arguments.purpose, recipient=arguments.recipient)
     opened.add(key, at=now(), purpose=arguments.purpose, recipient=arguments.recipient, apart_from=others)
-    print(
+    say(
         f"key {key.id}: {arguments.keyring} (without this file and its passphrase the key is lost: keep a copy of both)"
     )
 
@@ -109,28 +110,29 @@ def _list(arguments: argparse.Namespace) -> None:
 
     versions = keyring(arguments).versions
     if versions:
-        print(as_text(pl.DataFrame(versions).with_columns(pl.col("created", "changed").dt.strftime("%Y-%m-%d %H:%M"))))
+        table = pl.DataFrame(versions).with_columns(pl.col("created", "changed").dt.strftime("%Y-%m-%d %H:%M"))
+        say(*as_text(table).splitlines())
 
 
 def _rotate(arguments: argparse.Namespace) -> None:
     opened = keyring(arguments)
     record(arguments, "key_rotation", opened[arguments.id])
     key = opened.rotate(arguments.id, at=now())
-    print(f"key {key.id}: version {key.version} is active; use earlier versions with --key-version")
+    say(f"key {key.id}: version {key.version} is active; use earlier versions with --key-version")
 
 
 def _retire(arguments: argparse.Namespace) -> None:
     opened = keyring(arguments)
     record(arguments, "key_retirement", opened[arguments.id])
     opened.retire(arguments.id, at=now())
-    print(f"key {arguments.id}: no version is active")
+    say(f"key {arguments.id}: no version is active")
 
 
 def _destroy(arguments: argparse.Namespace) -> None:
     opened = keyring(arguments)
     record(arguments, "key_destruction", opened.key(arguments.id, arguments.version))
     opened.destroy(arguments.id, arguments.version, at=now())
-    print(
+    say(
         f"key {arguments.id}: version {arguments.version} was removed from {arguments.keyring}; destroy copies of this "
         "file too"
     )
@@ -142,10 +144,10 @@ def _new_signing(arguments: argparse.Namespace) -> None:
     key = SigningKey.generate()
     record(arguments, "signing_key_creation", verify_key=key.id)
     key.write(arguments.out)
-    print(f"signing key {key.id}: {arguments.out} (its holder can sign in your name)")
+    say(f"signing key {key.id}: {arguments.out} (its holder can sign in your name)")
 
 
 def _public(arguments: argparse.Namespace) -> None:
     from linkcore.keys.signing import SigningKey
 
-    print(SigningKey.read(arguments.file).verify_key.text, end="")
+    say(*SigningKey.read(arguments.file).verify_key.text.splitlines())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import linkage_of, live_programme, progress
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
     with progress() as show:
         outcome = run_demo(arguments.out, people=arguments.people, seed=arguments.seed, progress=show)
-    print(outcome.text())
+    say(*outcome.text().splitlines())
 
 
 def _synthesise(arguments: argparse.Namespace) -> None:
@@ -78,16 +79,16 @@ def _synthesise(arguments: argparse.Namespace) -> None:
 
     with progress() as show:
         made = synthesise(arguments.out, people=arguments.people, seed=arguments.seed, progress=show)
-    print(f"{sum(made.records.values()):,} records of {len(made.records)} sources; programme: {made.programme}")
+    say(f"{sum(made.records.values()):,} records of {len(made.records)} sources; programme: {made.programme}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from linkcore.programme.plan import plan
 
     programme = live_programme(arguments.programme)
-    print(plan(programme, arguments.on))
+    say(*plan(programme, arguments.on).splitlines())
     programme.check(arguments.on)
-    print("the programme file, its lists and the columns of its sources are all right")
+    say("the programme file, its lists and the columns of its sources are all right")
 
 
 def _link(arguments: argparse.Namespace) -> None:
@@ -100,10 +101,10 @@ def _link(arguments: argparse.Namespace) -> None:
     linkage = linkage_of(programme, on=arguments.on)
     linkage.save(arguments.out)
     print_rows_not_read(linkage.quality)
-    print(as_text(linkage.quality.by_method()))
+    say(*as_text(linkage.quality.by_method()).splitlines())
     if linkage.quality.fallback is not None:
-        print("\n" + fallback_in_terminal(linkage.quality.fallback) + "\n")
-    print(f"links: {arguments.out / LINKS_FILE} (it has record ids: keep it within the trusted team)")
+        say("", *fallback_in_terminal(linkage.quality.fallback).splitlines(), "")
+    say(f"links: {arguments.out / LINKS_FILE} (it has record ids: keep it within the trusted team)")
 
 
 def _withholding(programme: "Programme", linkage: "Linkage", on: "dt.date") -> "Iterator[Withholding]":
@@ -112,7 +113,7 @@ def _withholding(programme: "Programme", linkage: "Linkage", on: "dt.date") -> "
         try:
             withholding = programme.withhold(linkage, on=on, purpose=purpose)
         except RefusedError as error:
-            print(f"withheld records are not in the report: {error}")
+            say(f"withheld records are not in the report: {error}")
             continue
         if withholding is not None:
             yield withholding
@@ -125,7 +126,7 @@ def print_rows_not_read(quality: "Quality") -> None:
     counts = quality.not_read.select("source", "practice", "records")
     for source, practice, count in counts.iter_rows():
         if practice != ALL:
-            print(f"{source}, practice {practice}: {count:,} rows left out, Type 1 (report this back)")
+            say(f"{source}, practice {practice}: {count:,} rows left out, Type 1 (report this back)")
 
 
 def _report(arguments: argparse.Namespace) -> None:
@@ -147,5 +148,5 @@ def _report(arguments: argparse.Namespace) -> None:
         quality = with_withholding(linkage.quality, _withholding(programme, linkage, arguments.on))
     place = arguments.out / "report.html"
     write_report(quality, place, previous=arguments.previous, trusted=arguments.trusted)
-    print(in_terminal(read_quality(written)))
-    print(f"\nreport: {place}{' (true counts: keep it within the trusted team)' if arguments.trusted else ''}")
+    say(*in_terminal(read_quality(written)).splitlines(), "")
+    say(f"report: {place}{' (true counts: keep it within the trusted team)' if arguments.trusted else ''}")

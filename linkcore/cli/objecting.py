@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.cli.opening import held_keys, linkage_of, live_programme, now, required_occasion
+from linkcore.cli.opening import held_keys, linkage_of, now, recorded_request
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -50,34 +51,32 @@ def add(commands: "Commands") -> None:
 def _export(arguments: argparse.Namespace) -> None:
     from linkcore.governance.withholding.national_check import export_national_check
 
-    programme = live_programme(arguments.programme, now().date())
-    occasion = required_occasion(arguments, programme)
-    count = export_national_check(linkage_of(programme), arguments.out, occasion=occasion)
-    print(f"{count:,} NHS Numbers: {arguments.out} (send it to the national service only)")
+    with recorded_request(arguments, "opt_outs_export", on=now().date()) as (programme, occasion):
+        count = export_national_check(linkage_of(programme), arguments.out, occasion=occasion)
+    say(f"{count:,} NHS Numbers: {arguments.out} (send it to the national service only)")
 
 
 def _withdrawals(arguments: argparse.Namespace) -> None:
     from linkcore.governance.exits.withdrawals import withdrawals
     from linkcore.text_table import as_text
 
-    programme = live_programme(arguments.programme, arguments.on)
-    occasion = required_occasion(arguments, programme)
-    objections = programme.opt_out_lists().objections
-    if objections is None or programme.opt_outs is None:
-        raise ProgrammeError(
-            "the programme file states no [opt_outs.objections], so there is nothing to withdraw; state it"
+    with recorded_request(arguments, "withdrawals", on=arguments.on) as (programme, occasion):
+        objections = programme.opt_out_lists().objections
+        if objections is None or programme.opt_outs is None:
+            raise ProgrammeError(
+                "the programme file states no [opt_outs.objections], so there is nothing to withdraw; state it"
+            )
+        keys = held_keys(arguments, [agreement.key for agreement in programme.agreements()])
+        # Linked as for a release on this day, so that the same records belong to the same persons.
+        counts = withdrawals(
+            linkage_of(programme, on=arguments.on),
+            objections,
+            arguments.release,
+            keys,
+            arguments.out,
+            on=arguments.on,
+            occasion=occasion,
+            max_age_days=programme.opt_outs.max_age_days,
         )
-    keys = held_keys(arguments, [agreement.key for agreement in programme.agreements()])
-    # Linked as for a release on this day, so that the same records belong to the same persons.
-    counts = withdrawals(
-        linkage_of(programme, on=arguments.on),
-        objections,
-        arguments.release,
-        keys,
-        arguments.out,
-        on=arguments.on,
-        occasion=occasion,
-        max_age_days=programme.opt_outs.max_age_days,
-    )
-    print(as_text(counts))
-    print(f"send each file to its recipient only: {arguments.out}")
+    say(*as_text(counts).splitlines())
+    say(f"send each file to its recipient only: {arguments.out}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.plain_text import escaped
 from linkcore.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ __all__ = [
     "opened_keyring",
     "progress",
     "record",
+    "recorded_request",
     "required_occasion",
     "signing_key",
 ]
@@ -54,13 +56,18 @@ def progress() -> Iterator[Progress]:
         yield silent
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bar
 
     columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("", total=None)
-        yield lambda step, done, steps: bar.update(task, description=step, completed=done, total=steps, refresh=True)
+
+        def show(step: str, done: int, steps: int) -> None:
+            bar.update(task, description=escape(escaped(step)), completed=done, total=steps, refresh=True)
+
+        yield show
 
 
 # --- The programme ---------------------------------------------------------------------------------------------------
@@ -169,6 +176,23 @@ def required_occasion(
             "--audit"
         )
     return found
+
+
+@contextmanager
+def recorded_request(
+    arguments: argparse.Namespace, action: str, *, on: dt.date | None = None, **details: int | str
+) -> "Iterator[tuple[Programme, Occasion]]":
+    """Open a programme and its audit log for a command that identifies people; from here on each refusal is recorded.
+
+    If ``on`` is given, the programme must not have ended on this day.
+    """
+    from linkcore.governance.exits.requests import requested
+
+    programme = live_programme(arguments.programme)
+    found = required_occasion(arguments, programme)
+    with requested(found, action, **details):
+        programme.refuse_if_over(on)
+        yield programme, found
 
 
 def record(arguments: argparse.Namespace, action: str, key: "Key | None" = None, **details: int | str) -> None:

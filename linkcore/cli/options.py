@@ -16,7 +16,6 @@ __all__ = [
     "occasion",
     "one_key",
     "optional_occasion",
-    "pair",
     "passphrase",
     "positive",
     "programme",
@@ -133,14 +132,6 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.replace("_", "").isdigit() or not int(text):
         raise argparse.ArgumentTypeError("give a whole number above 0")
     return int(text)
-
-
-def pair(text: str) -> tuple[str, str]:
-    """Read ``ONE=OTHER``."""
-    one, sign, other = text.partition("=")
-    if not (one and sign and other):
-        raise argparse.ArgumentTypeError("give two words with = between them")
-    return one, other
 
 
 def _date(text: str) -> dt.date:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import one_key, record
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError
 
 if TYPE_CHECKING:
@@ -75,15 +76,15 @@ def _pseudonymise(arguments: argparse.Namespace) -> None:
             file
         )
         counts = pl.scan_parquet(file).select(pl.len(), pl.col(name).null_count().alias("none")).collect().row(0)
-    print(
+    say(
         f"{counts[0]:,} rows, {counts[1]:,} of them without a usable number and so without a pseudonym: {arguments.out}"
     )
     if stage_one is None:
-        print(
+        say(
             "this is not a release: no agreement was applied, and the rows are in their old order; keep it with the key"
         )
     else:
-        print("the holder of the stage-1 key can reverse these codes: never give the key to the trusted team")
+        say("the holder of the stage-1 key can reverse these codes: never give the key to the trusted team")
 
 
 def _stage_one(arguments: argparse.Namespace) -> "StageOne | None":

@@ -17,6 +17,7 @@ from linkcore.cli.opening import (
     progress,
     signing_key,
 )
+from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
@@ -91,8 +92,8 @@ def _run(arguments: argparse.Namespace) -> None:
             signing_key=signing_key(arguments),
             progress=show,
         )
-    print(run.text(), end="")
-    print(f"all of it: {run.folder}")
+    say(*run.text().splitlines())
+    say(f"all of it: {run.folder}")
     if run.refused:
         raise RefusedError(
             f"{len(run.refused)} of {len(programme.recipient)} recipients got nothing: the reasons are listed above"
@@ -128,11 +129,11 @@ def _release(arguments: argparse.Namespace) -> None:
         signing_key=signed_by,
         occasion=releasing,
     )
-    print("true counts, for the trusted team only:")
+    say("true counts, for the trusted team only:")
     print_rows_not_read(linkage.quality)
     for counts in released.counts.iter_rows(named=True):
-        print("{source}: {released:,} rows; {withheld:,} withheld, {outside:,} outside the cohort".format(**counts))
-    print(f"released to {agreement.recipient}: {released.folder}")
+        say("{source}: {released:,} rows; {withheld:,} withheld, {outside:,} outside the cohort".format(**counts))
+    say(f"released to {agreement.recipient}: {released.folder}")
 
 
 def _verify(arguments: argparse.Namespace) -> None:
@@ -148,11 +149,11 @@ def _verify(arguments: argparse.Namespace) -> None:
                 "--verify-key: a certificate proves nothing without its signature; give the public key"
             )
         stated = verify_certificate(arguments.place, key)
-        print(f"{stated['what']} of programme {stated['programme']} for {stated['provider']}, signed by key {key.id}")
+        say(f"{stated['what']} of programme {stated['programme']} for {stated['provider']}, signed by key {key.id}")
         return
     manifest = verify_release(arguments.place, key)
     for file in manifest["files"]:
         rows = count_rows(arguments.place / file["file"], file["source"])
-        print(f"{file['file']}, {file['source']}: {rows:,} rows")
+        say(f"{file['file']}, {file['source']}: {rows:,} rows")
     signed = "its signature was not checked (--verify-key)" if key is None else f"signed by key {key.id}"
-    print(f"release to {manifest['recipient']}: whole; {signed}")
+    say(f"release to {manifest['recipient']}: whole; {signed}")

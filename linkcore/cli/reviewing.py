@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.cli.opening import linkage_of, live_programme, required_occasion
+from linkcore.cli.opening import linkage_of, recorded_request
+from linkcore.cli.saying import say
 from linkcore.errors import RefusedError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
-    from linkcore.governance.audit.occasion import Occasion
-    from linkcore.programme.programme import Programme
 
 __all__ = ["add"]
 
@@ -44,38 +43,38 @@ def _identifiable(parser: argparse.ArgumentParser) -> None:
     options.occasion(parser)
 
 
-def _opened(arguments: argparse.Namespace) -> "tuple[Programme, Occasion]":
+def _refuse_unless_identifiable(arguments: argparse.Namespace) -> None:
     if not arguments.identifiable:
         raise RefusedError(
             "this command shows names, birth dates and addresses of records and of the people they may belong to; if "
             "you may see them, add --identifiable"
         )
-    programme = live_programme(arguments.programme, arguments.on)
-    return programme, required_occasion(arguments, programme)
 
 
 def _explain(arguments: argparse.Namespace) -> None:
     from linkcore.files import new_file
     from linkcore.text_table import as_text
 
-    programme, occasion = _opened(arguments)
-    linkage = linkage_of(programme, on=arguments.on)
-    occasion.record("explanation", source=arguments.source, records=1)
-    explanation = linkage.explain(arguments.source, arguments.record_id, identifiable=True)
+    _refuse_unless_identifiable(arguments)
+    with recorded_request(arguments, "explanation", on=arguments.on) as (programme, occasion):
+        linkage = linkage_of(programme, on=arguments.on)
+        occasion.record("explanation", source=arguments.source, records=1)
+        explanation = linkage.explain(arguments.source, arguments.record_id, identifiable=True)
     tables = [as_text(table) for table in (explanation.candidates, explanation.fields) if table.height]
     with new_file(arguments.out) as file:
         file.write_text("\n\n".join([explanation.reason, *tables]) + "\n", "utf-8")
     if arguments.waterfall:
         explanation.save_waterfall(arguments.waterfall)
-    print(
-        f"{explanation.reason}\n{explanation.candidates.height} candidates: {arguments.out} (identifiers: keep it "
-        "within the trusted team)"
+    say(
+        explanation.reason,
+        f"{explanation.candidates.height} candidates: {arguments.out} (identifiers: keep it within the trusted team)",
     )
 
 
 def _clerical_review(arguments: argparse.Namespace) -> None:
-    programme, occasion = _opened(arguments)
-    linkage = linkage_of(programme, on=arguments.on)
-    occasion.record("clerical_review", limit=arguments.records)
-    records = linkage.clerical_review(arguments.out, identifiable=True, records=arguments.records)
-    print(f"{records:,} records to review: {arguments.out} (identifiers: keep it within the trusted team)")
+    _refuse_unless_identifiable(arguments)
+    with recorded_request(arguments, "clerical_review", on=arguments.on) as (programme, occasion):
+        linkage = linkage_of(programme, on=arguments.on)
+        occasion.record("clerical_review", limit=arguments.records)
+        records = linkage.clerical_review(arguments.out, identifiable=True, records=arguments.records)
+    say(f"{records:,} records to review: {arguments.out} (identifiers: keep it within the trusted team)")

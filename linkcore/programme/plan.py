@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 
 from linkcore.errors import SourceError
 from linkcore.governance.destruction.inventory import outside_of
+from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.terms import LEAST_COHORT
 from linkcore.governance.withholding.doubts import share_in_words
 from linkcore.governance.withholding.linked_rows import own_number
+from linkcore.plain_text import escaped
 from linkcore.programme.programme import Programme
 from linkcore.programme.tables import AuditTable, OptOutsTable, SensitiveTable
 from linkcore.sources.source import Source
@@ -37,9 +39,11 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
     lines += _sensitive_records(programme.sensitive)
     for agreement in programme.agreements():
         lines += _agreement(agreement, programme.opt_outs, on)
+    for requester in programme.requesters.values():
+        lines.append(_requester(requester))
     lines.append(_audit_log(programme.audit))
     lines += _destruction(programme)
-    return "\n".join(lines)
+    return "\n".join(map(escaped, lines))
 
 
 def _audit_log(stated: AuditTable | None) -> str:
@@ -139,6 +143,16 @@ def _agreement(agreement: Agreement, opt_outs: OptOutsTable | None, on: dt.date 
     known = sorted({name for source in agreement.columns for name in agreement.known_by(source)})
     least = "" if agreement.minimum_k is None else f", at least k = {agreement.minimum_k}"
     yield f"  as {agreement.format}; quasi-identifiers: {', '.join(known) or 'none'}{least}"
+
+
+def _requester(requester: Requester) -> str:
+    patients = "people in " + str(requester.source)
+    if requester.practice is not None:
+        patients = f"patients registered with {requester.practice}"
+    return (
+        f"requester {requester.code}: may ask about {patients}, {requester.limit:,} pseudonyms a day; "
+        f"{requester.return_limit:,} scores a day are returned to it"
+    )
 
 
 def _terms(agreement: Agreement, on: dt.date | None) -> Iterator[str]:

@@ -4,12 +4,14 @@ import datetime as dt
 import glob
 import os
 import tomllib
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from linkcore.errors import ProgrammeError, RefusedError
@@ -36,10 +38,12 @@ from linkcore.programme.tables import (
     NumbersTable,
     OptOutsTable,
     RecipientTable,
+    RequesterTable,
     SensitiveTable,
     SourceTable,
     Table,
     TwoStage,
+    stated_rightly,
 )
 from linkcore.progress import Progress, silent
 from linkcore.quality.withheld import with_not_read
@@ -78,6 +82,7 @@ class Programme(Table):
     recipient: tuple[RecipientTable, ...] = ()
     audit: AuditTable | None = None
     destruction: DestructionTable = DestructionTable()
+    requesters: Mapping[str, RequesterTable] = Field(default_factory=dict)
     folder: Path = Field(default=Path(), exclude=True)
 
     @field_validator("source")
@@ -99,6 +104,37 @@ class Programme(Table):
                 if before != number:
                     raise ValueError(f"[{before}].{what} and [{number}].{what} are both {value!r}; each needs its own")
         return recipient
+
+    @field_validator("requesters", mode="before")
+    @classmethod
+    def _have_their_codes(cls, requesters: Any) -> Any:
+        """Give each requester the code that is the name of its table."""
+        if not isinstance(requesters, dict):
+            return requesters
+        for code, table in requesters.items():
+            if isinstance(table, dict) and "code" in table:
+                raise ValueError(f"{code} states a code: the name of its table is the code")
+        return {
+            code: table | {"code": code} if isinstance(table, dict) else table for code, table in requesters.items()
+        }
+
+    @field_validator("requesters")
+    @classmethod
+    def _have_own_patients(
+        cls, requesters: Mapping[str, RequesterTable], others: ValidationInfo
+    ) -> Mapping[str, RequesterTable]:
+        """Refuse requesters whose patients nobody can tell from those of others, or whose requests nobody counts."""
+        destruction, opt_outs = others.data.get("destruction"), others.data.get("opt_outs")
+        of_several = {*(destruction.one_file_a_provider if destruction else ())}
+        of_several |= {*((opt_outs and opt_outs.gp_sources) or ())}
+        if requesters and "audit" in others.data and others.data["audit"] is None:
+            raise ValueError("their limits count from the audit log; state [audit] too")
+        for code, requester in requesters.items():
+            if code != requester.code:
+                raise ValueError(f"write {code} as {requester.code}")
+            if "source" in others.data:
+                stated_rightly(others.data["source"], partial(requester.check, of_several=of_several))
+        return requesters
 
     @classmethod
     def load(cls, file: str | Path) -> "Programme":

@@ -31,6 +31,7 @@ from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey
 from linkcore.link import Linkage
+from linkcore.plain_text import escaped
 from linkcore.programme.programme import Programme
 from linkcore.progress import Progress, silent
 from linkcore.quality.measures import Quality
@@ -100,7 +101,7 @@ class ProgrammeRun:
         -------
         str
         """
-        return "\n".join(_summary(self)) + "\n"
+        return "".join(f"{escaped(line)}\n" for line in _summary(self))
 
 
 def run_programme(

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, WrapValidator, field_validator, model_validator
 
 from linkcore.errors import LinkcoreError
+from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived, DerivedKind
@@ -18,12 +19,13 @@ from linkcore.governance.releases.link_columns import USUAL_LINK_COLUMNS
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, OptOutPolicy
 from linkcore.linkage.settings import Check, EngineName
+from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import USABLE_STATUSES
 from linkcore.sources.source import MAX_BYTES, MAX_ROWS, FurtherKind
 
 __all__ = ["AboutTable", "DestructionTable", "LinkageTable", "NumbersTable", "OptOutsTable", "RecipientTable"]
-__all__ += ["AuditTable", "SensitiveTable", "SourceTable", "Table", "TwoStage"]
+__all__ += ["AuditTable", "RequesterTable", "SensitiveTable", "SourceTable", "Table", "TwoStage", "stated_rightly"]
 
 
 class Table(BaseModel):
@@ -32,7 +34,7 @@ class Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _with_place(value: Any, build: Callable[[Any], Any]) -> Any:
+def stated_rightly(value: Any, build: Callable[[Any], Any]) -> Any:
     """Build, and raise our errors as ``ValueError``: pydantic then reports their place in the file."""
     try:
         return build(value)
@@ -41,9 +43,12 @@ def _with_place(value: Any, build: Callable[[Any], Any]) -> Any:
 
 
 # A table that has the same keys as a dataclass needs no model of its own: pydantic reads it as the dataclass.
-_AS_STATED: Final = WrapValidator(_with_place)
+_AS_STATED: Final = WrapValidator(stated_rightly)
 TwoStage = Annotated[StageOne, _AS_STATED]
 """``[two_stage]``: how the supplier's codes, which replace all NHS Numbers, are made and written."""
+
+RequesterTable = Annotated[Requester, _AS_STATED]
+"""``[requesters.ODS]``: a GP practice or a provider that may ask about its own patients, and how often."""
 
 _Terms = Annotated[Terms, _AS_STATED]
 
@@ -56,7 +61,7 @@ class _BuiltTable(Table):
 
     @model_validator(mode="after")
     def _can_be_built(self) -> Self:
-        _with_place(str, self.build)  # str leaves paths as they are
+        stated_rightly(str, self.build)  # str leaves paths as they are
         return self
 
     def build(self, place: Callable[[str], Any] = str) -> object:
@@ -72,6 +77,13 @@ class AboutTable(Table):
     reference_date: dt.date | None = None
     seed: int = 0
     ends: dt.date | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _is_one_line(cls, name: str) -> str:
+        if ends_a_line(name):
+            raise ValueError("it has a line end; write it on one line")
+        return name
 
 
 class NumbersTable(Table):
@@ -126,7 +138,7 @@ class ExemptionTable(Table):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        _with_place(self, ExemptionTable.exemption)
+        stated_rightly(self, ExemptionTable.exemption)
         return self
 
     def exemption(self) -> Exemption:

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, get_args
 import polars as pl
 
 from linkcore.errors import LinkcoreError, ProgrammeError, SourceError
+from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import ALL, IDENTIFIERS, PARTS_OF_NAME
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
@@ -239,6 +240,10 @@ class Source:
         if self.practice is not None:
             wanted[self.practice] = "practice"
         for place, names in self._columns_by_place.items():
+            if broken := next((number for number, name in enumerate(names, start=1) if ends_a_line(name)), None):
+                raise SourceError(
+                    f"source {self.name!r}, {place}: column {broken} has a line end in its name; write it on one line"
+                )
             for own, setting in wanted.items():
                 if own not in names:
                     has_header = not looks_like_record(names)

@@ -165,6 +165,18 @@ gp = "GP-practices"
 emergency = "RH8"
 """
 
+REQUESTERS = """
+[requesters.A81001]
+practice = "A81001"
+
+[requesters.B82002]
+practice = "B82002"
+limit = 42
+
+[requesters.RH8]
+source = "emergency"
+"""
+
 
 def write_programme(folder: Path) -> None:
     """Write the programme file and its data."""
@@ -176,7 +188,7 @@ def write_programme(folder: Path) -> None:
     ]
     seen = [f"{one},2026-03-{at + 1:02d}\n" for at, one in enumerate(PEOPLE[::2])]
     files = {
-        "programme.toml": PROGRAMME,
+        "programme.toml": PROGRAMME + REQUESTERS,
         "gp.csv": "".join(["NHS,SURNAME,PRACTICE,CONDITIONS\n", *gp]),
         "emergency.csv": "".join(["NHS,ARRIVED\n", *seen]),
         "national.csv": f"nhs_number\n{NATIONAL}\n",

@@ -1,6 +1,9 @@
 """Exits with identifiers: each answers only those who may know, and is recorded first."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from tests.cli.commands import (
     actions,
     done,
     lines,
+    number,
     pseudonyms,
     rows,
     run,
@@ -45,15 +49,17 @@ def test_a_practice_is_told_about_its_own_patients_only(
         *("reidentify", programme, "--recipient", "Partner", "--keyring", keyring, *WHO, "--requester", "B82002"),
         *("--pseudonyms", asked, "--list", everybody, "--list-column", "NHS", "--out", tmp_path / "answer.csv"),
     )
-    said = done(*arguments, "--limit", 21, passphrase=PASSPHRASE)
+    said = done(*arguments, passphrase=PASSPHRASE)
     answer = rows(tmp_path / "answer.csv")
     assert [row["nhs_number"] for row in answer] == PRACTICES["B82002"]
     assert (tmp_path / "answer.csv").stat().st_mode & 0o777 == 0o600
     assert not [one for one in PEOPLE if one in said]
     last = lines(programme / "audit.jsonl")[-1]
     assert last["details"]["outcome"] == "answered"
-    refused = run(*arguments[:-1], tmp_path / "more.csv", "--limit", 20, passphrase=PASSPHRASE)
-    assert (refused.returncode, "at most 20 are allowed" in refused.stderr) == (4, True)
+    # The limit of 42 a day counts from the audit log.
+    done(*arguments, passphrase=PASSPHRASE)
+    refused = run(*arguments[:-1], tmp_path / "more.csv", passphrase=PASSPHRASE)
+    assert (refused.returncode, "42 earlier today, and at most 42 a day" in refused.stderr) == (4, True)
     assert lines(programme / "audit.jsonl")[-1]["details"]["outcome"] == "refused, above the limit"
     assert not (tmp_path / "more.csv").exists()
 
@@ -64,8 +70,7 @@ def test_a_provider_is_told_about_people_in_its_own_extract(
     done(
         *("reidentify", programme, "--recipient", "Partner", "--keyring", keyring, *WHO, "--requester", "RH8"),
         *("--pseudonyms", listed(tmp_path / "asked.csv", pseudonyms(key, PEOPLE), "pseudonym")),
-        *("--source", "emergency", "--list", listed(tmp_path / "list.csv", PEOPLE), "--limit", 20),
-        *("--out", tmp_path / "answer.csv"),
+        *("--list", listed(tmp_path / "list.csv", PEOPLE), "--out", tmp_path / "answer.csv"),
         passphrase=PASSPHRASE,
     )
     answer = rows(tmp_path / "answer.csv")
@@ -78,10 +83,63 @@ def test_a_destroyed_key_re_identifies_nobody(programme: Path, keyring: Path, ke
     refused = run(
         *("reidentify", programme, "--recipient", "Partner", "--keyring", keyring, *WHO, "--requester", "B82002"),
         *("--pseudonyms", listed(tmp_path / "asked.csv", pseudonyms(key, PEOPLE), "pseudonym")),
-        *("--list", listed(tmp_path / "list.csv", PEOPLE), "--limit", 20, "--out", tmp_path / "answer.csv"),
+        *("--list", listed(tmp_path / "list.csv", PEOPLE), "--out", tmp_path / "answer.csv"),
         passphrase=PASSPHRASE,
     )
     assert (refused.returncode, "'partner-2026' was not given, or was destroyed" in refused.stderr) == (4, True)
+    last = lines(programme / "audit.jsonl")[-1]
+    assert (last["action"], last["details"]) == (
+        "reidentification",
+        {"requester": "B82002", "outcome": "refused, key"},
+    )
+
+
+def test_nobody_asks_whom_the_programme_file_does_not_name(
+    programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
+) -> None:
+    arguments = (
+        *("reidentify", programme, "--recipient", "Partner", "--keyring", keyring, *WHO),
+        *("--pseudonyms", listed(tmp_path / "asked.csv", pseudonyms(key, PEOPLE), "pseudonym")),
+        *("--list", listed(tmp_path / "list.csv", PEOPLE), "--out", tmp_path / "answer.csv"),
+    )
+    refused = run(*arguments, "--requester", "C83003", passphrase=PASSPHRASE)
+    assert (refused.returncode, "state [requesters.C83003] in the programme file" in refused.stderr) == (4, True)
+    assert lines(programme / "audit.jsonl")[-1]["details"] == {
+        "requester": "C83003",
+        "outcome": "refused, unknown requester",
+    }
+    # A text that may be an identifier is not recorded, but the request is.
+    refused = run(*arguments, "--requester", number(900), passphrase=PASSPHRASE)
+    assert (refused.returncode, "an ODS code has 3 to 10" in refused.stderr) == (2, True)
+    assert lines(programme / "audit.jsonl")[-1]["details"] == {"outcome": "refused, wrong usage"}
+    assert number(900) not in (programme / "audit.jsonl").read_text()
+    # A request says nothing about whose patients it may ask about.
+    assert run(*arguments, "--requester", "B82002", "--source", "gp", passphrase=PASSPHRASE).returncode == 2
+    assert not (tmp_path / "answer.csv").exists()
+
+
+AT_ITS_FIRST_NAME = """
+import os, signal, sys
+def interfere(event, arguments):
+    if event in ("os.link", "os.rename") and "answer.csv" in str(arguments):
+        os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(interfere)
+from linkcore.cli import main
+main(sys.argv[1:])
+"""
+
+
+def test_a_killed_re_identification_leaves_no_part_of_its_answer(programme: Path, key: lc.Key, tmp_path: Path) -> None:
+    key.write(tmp_path / "key.json")
+    arguments = (
+        *("reidentify", programme, "--recipient", "Partner", "--key-file", tmp_path / "key.json", *WHO),
+        *("--requester", "B82002", "--pseudonyms", listed(tmp_path / "p.csv", pseudonyms(key, PEOPLE), "pseudonym")),
+        *("--list", listed(tmp_path / "list.csv", PEOPLE), "--out", tmp_path / "out" / "answer.csv"),
+    )
+    command = [sys.executable, "-c", AT_ITS_FIRST_NAME, *map(str, arguments)]
+    assert subprocess.run(command, check=False, capture_output=True).returncode == -signal.SIGKILL
+    assert lines(programme / "audit.jsonl")[-1]["details"]["outcome"] == "answered"
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == []
 
 
 def test_scores_go_to_the_practices_and_providers_whose_patients_were_scored(
@@ -93,9 +151,9 @@ def test_scores_go_to_the_practices_and_providers_whose_patients_were_scored(
     for code in (*PRACTICES, "RH8"):
         listed(tmp_path / "lists" / f"{code}.csv", PEOPLE)
     said = done(
-        *("return", programme, "--recipient", "Partner", "--keyring", keyring, *WHO, "--limit", 100),
+        *("return", programme, "--recipient", "Partner", "--keyring", keyring, *WHO),
         *("--scores", scores, "--pseudonym-column", "id", "--score", "RISK", "--lists", tmp_path / "lists"),
-        *("--provider", "RH8=emergency", "--out", tmp_path / "returned"),
+        *("--out", tmp_path / "returned"),
         passphrase=PASSPHRASE,
     )
     for code, people in {**PRACTICES, "RH8": PEOPLE[::2]}.items():
@@ -108,16 +166,20 @@ def test_scores_go_to_the_practices_and_providers_whose_patients_were_scored(
     assert actions(programme / "audit.jsonl")[-3:] == ["score_return"] * 3
 
 
-def test_a_provider_without_a_list_is_refused(programme: Path, keyring: Path, key: lc.Key, tmp_path: Path) -> None:
+def test_scores_for_an_unknown_organisation_are_refused(
+    programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
+) -> None:
     scores = listed(tmp_path / "scores.csv", [f"{one},1" for one in pseudonyms(key, PEOPLE)], "pseudonym,RISK")
-    listed(tmp_path / "lists" / "A81001.csv", PEOPLE)
+    for code in ("A81001", "RH9"):
+        listed(tmp_path / "lists" / f"{code}.csv", PEOPLE)
     refused = run(
-        *("return", programme, "--recipient", "Partner", "--keyring", keyring, *WHO, "--limit", 100),
-        *("--scores", scores, "--score", "RISK", "--lists", tmp_path / "lists", "--provider", "RH8=emergency"),
-        *("--out", tmp_path / "returned"),
+        *("return", programme, "--recipient", "Partner", "--keyring", keyring, *WHO),
+        *("--scores", scores, "--score", "RISK", "--lists", tmp_path / "lists", "--out", tmp_path / "returned"),
         passphrase=PASSPHRASE,
     )
-    assert (refused.returncode, "--provider: there is no list of RH8" in refused.stderr) == (2, True)
+    assert (refused.returncode, "RH9 is no known requester" in refused.stderr) == (4, True)
+    (line,) = [line for line in lines(programme / "audit.jsonl") if line["action"] == "score_return"]
+    assert (line["details"]["requester"], line["details"]["outcome"]) == ("RH9", "refused, unknown requester")
     assert not (tmp_path / "returned").exists()
 
 
@@ -130,13 +192,28 @@ def test_subject_access_takes_the_number_from_stdin_and_looks_into_releases(
     answer = json.loads((tmp_path / "all.json").read_text())
     assert [row["row"]["SURNAME"] for row in answer["records"]["gp"]] == ["Surname4"]
     assert [one["rows"] for one in answer["releases"][0]["files"]] == [1, 1]
-    assert "gp: 1 records" in said
     assert person not in said
     assert "subject_access" in actions(programme / "audit.jsonl")
     assert person not in (programme / "audit.jsonl").read_text()
     refused = run(*arguments, tmp_path / "none.json", passphrase=PASSPHRASE, stdin="not a number\n")
     assert (refused.returncode, "this is not an NHS Number" in refused.stderr) == (2, True)
     assert not (tmp_path / "none.json").exists()
+    assert lines(programme / "audit.jsonl")[-1]["details"] == {"releases": 1, "outcome": "refused, wrong usage"}
+
+
+def test_what_subject_access_says_does_not_tell_whether_anything_is_held(programme: Path, tmp_path: Path) -> None:
+    log = programme / "audit.jsonl"
+    said, recorded = [], []
+    for person in (PEOPLE[4], number(900)):
+        arguments = ("subject-access", programme, *WHO, "--out", tmp_path / "all.json")
+        said.append(done(*arguments, stdin=f"{person}\n"))
+        line = lines(log)[-1]
+        recorded.append((line["action"], line["reason"], line["details"].keys(), line["details"]["outcome"]))
+        answer = json.loads((tmp_path / "all.json").read_text())
+        assert [len(rows) for rows in answer["records"].values()] == ([1, 1] if person in PEOPLE else [0, 0])
+        assert person not in log.read_text()
+    assert said[0] == said[1]
+    assert recorded[0] == recorded[1]
 
 
 @pytest.mark.parametrize("command", ["reidentify", "return"])
@@ -150,11 +227,34 @@ def test_after_its_end_a_programme_tells_nobody_anything(
         "return": ("--scores", "s.csv", "--score", "RISK", "--lists", "lists"),
     }
     refused = run(
-        *(command, programme, "--recipient", "Partner", "--key-file", tmp_path / "key.json", *WHO, "--limit", 5),
+        *(command, programme, "--recipient", "Partner", "--key-file", tmp_path / "key.json", *WHO),
         *of[command],
         *("--out", tmp_path / "out"),
     )
     assert (refused.returncode, "ended on 2026-04-15" in refused.stderr) == (4, True)
+    last = lines(programme / "audit.jsonl")[-1]
+    assert (last["action"], last["details"]["outcome"]) == (
+        {"reidentify": "reidentification", "return": "score_return"}[command],
+        "refused",
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "action"),
+    [
+        (["opt-outs", "export"], "opt_outs_export"),
+        (["explain", "--identifiable", "--source", "gp", "--record-id", "0"], "explanation"),
+        (["clerical-review", "--identifiable"], "clerical_review"),
+        (["withdrawals", "--release", "release", "--key-file", "key.json"], "withdrawals"),
+    ],
+)
+def test_other_exits_record_what_they_refuse_too(programme: Path, command: list[str], action: str) -> None:
+    state(programme, "ends = 2199-12-31", "ends = 2026-04-15")
+    split = 2 if command[0] == "opt-outs" else 1
+    refused = run(*command[:split], programme, *command[split:], *WHO, "--out", "never.dat")
+    assert (refused.returncode, "ended on 2026-04-15" in refused.stderr) == (4, True)
+    last = lines(programme / "audit.jsonl")[-1]
+    assert (last["action"], last["details"]) == (action, {"outcome": "refused"})
 
 
 @pytest.mark.parametrize(
@@ -182,7 +282,6 @@ def test_nothing_leaves_that_cannot_be_recorded(
     more = [*command[1:], "--actor", "team", "--out", "left.dat"]
     more += [] if name in {"release", "run"} else ["--reason", "case 7"]
     more += ["--recipient", "Partner"] if name in {"reidentify", "return", "release"} else []
-    more += ["--limit", "50"] if name in {"reidentify", "return"} else []
     more += [] if name in {"opt-outs export", "explain"} else ["--key-file", "key.json"]
     more += ["--on", DAY] if name in {"withdrawals", "explain", "release", "run"} else []
     with Path("audit.jsonl").open("ab") as log:

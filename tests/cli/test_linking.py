@@ -23,7 +23,6 @@ def test_demo_runs_all_steps_and_accounts_for_every_record(tmp_path: Path) -> No
     assert manifest["records_linked"] == pytest.approx(truth.height, abs=5)
     for file in manifest["files"]:
         of = truth.filter(pl.col("source") == file["source"])
-        assert file["rows"] == pytest.approx(of.height, abs=5)
         assert pl.read_parquet(manifests[0].with_name(file["file"])).height == of.height
     for word in ("precision", "recall", "peak memory", "linkcore-demo/release", "linkcore-demo/report", "ambulance"):
         assert word in ran.stdout

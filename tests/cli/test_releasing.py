@@ -15,6 +15,7 @@ from tests.cli.commands import (
     OBJECTOR,
     PASSPHRASE,
     PEOPLE,
+    REQUESTERS,
     TYPE_ONE,
     Done,
     actions,
@@ -88,6 +89,7 @@ def test_data_of_real_people_are_released_only_signed_and_audited(programme: Pat
     state(programme, "synthetic = true", "synthetic = false")
     unsigned = release(programme, "--apart-from", programme / "release")
     state(programme, '[audit]\nfile = "audit.jsonl"', "")
+    state(programme, REQUESTERS, "")  # their limits need the log
     unwritten = release(programme)
     for refused in (unsigned, unwritten):
         assert (refused.returncode, "released only signed and audited" in refused.stderr) == (

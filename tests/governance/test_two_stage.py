@@ -111,7 +111,7 @@ def test_a_practice_learns_only_its_own_codes(linkage: lc.Linkage, tmp_path: Pat
         pseudonyms,
         PatientList("L83001", codes([*NUMBERS])),
         KEY,
-        limit=10,
+        requesters=[lc.Requester("L83001", practice="L83001")],
         linkage=linkage,
         occasion=occasion(tmp_path, "at risk"),
     )

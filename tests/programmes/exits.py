@@ -69,14 +69,14 @@ def _of_optum_south_central(exits: Exits) -> None:
     in_need = [pseudonym(key_id, number) for number in running.expected["in_need_of_care"]]
     scores = pl.DataFrame({"pseudonym": [*in_need, NOBODY], "NEED": [0.9] * len(in_need) + [0.1]})
     lists = [PatientList(code, numbers) for code, numbers in running.practices().items()]
-    lists.append(PatientList("ZA1", running.numbers_in("inpatient"), source="inpatient"))
+    lists.append(PatientList("ZA1", running.numbers_in("inpatient")))
     exits.returned = return_scores(
         scores,
         lists,
         running.keyring[key_id],
         exits.folder / "returned",
         columns=["NEED"],
-        limit=50,
+        requesters=running.programme.requesters.values(),
         linkage=running.linkage,
         occasion=_occasion(dt.date(2026, 5, 4), "people found to need care", running),
     )
@@ -86,7 +86,7 @@ def _of_optum_south_central(exits: Exits) -> None:
         [*in_need, NOBODY],
         PatientList("Z90002", running.numbers_in("gp")),
         running.keyring[key_id],
-        limit=50,
+        requesters=running.programme.requesters.values(),
         linkage=running.linkage,
         occasion=_occasion(dt.date(2026, 5, 5), "follow-up of people found to need care", running),
     )
@@ -165,7 +165,7 @@ def _of_somerset(exits: Exits) -> None:
         key,
         exits.folder / "returned",
         columns=["RISK"],
-        limit=1000,
+        requesters=running.programme.requesters.values(),
         linkage=running.linkage,
         occasion=_occasion(dt.date(2026, 4, 22), "risk scores for direct care", running),
     )
@@ -196,7 +196,7 @@ def _of_herefordshire_worcestershire(exits: Exits) -> None:
         [*rows["pseudonym"], NOBODY],
         PatientList(practice["ods"], running.numbers_in("gp")),
         key,
-        limit=1000,
+        requesters=running.programme.requesters.values(),
         linkage=running.linkage,
         occasion=_occasion(dt.date(2026, 4, 22), "falls clinic", running),
     )
@@ -230,7 +230,7 @@ def _what_is_refused(exits: Exits) -> None:
             [*asked, NOBODY],
             PatientList("Z90001", running.numbers_in("gp")),
             key,
-            limit=1,
+            requesters=[lc.Requester("Z90001", practice="Z90001", limit=1)],
             linkage=running.linkage,
             occasion=_occasion(dt.date(2026, 5, 6), "too many at once", running),
         )
@@ -243,7 +243,7 @@ def _what_is_refused(exits: Exits) -> None:
         linkage = lc.link([again], exact=running.linkage.exact, fallback=None)
         return release(linkage, lc.Agreement("x", key.id, {"gp": ["REF"]}), key, exits.folder / "never")
 
-    def about_somebody_else() -> object:
+    def about_no_number() -> object:
         return subject_access(
             running.linkage,
             "9990000000",
@@ -251,7 +251,7 @@ def _what_is_refused(exits: Exits) -> None:
             occasion=_occasion(dt.date(2026, 5, 6), "a case", running),
         )
 
-    for attempt in (too_many, under_another_name, about_somebody_else):
+    for attempt in (too_many, under_another_name, about_no_number):
         try:
             attempt()
         except LinkcoreError as error:

@@ -22,7 +22,7 @@ No line is added to a log that other users of the machine can write: to the file
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +46,7 @@ from linkcore.governance.audit.chain import (
 from linkcore.governance.audit.free_text import refuse_identifiers
 from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
+from linkcore.plain_text import ends_a_line, escaped, without_escapes
 
 __all__ = ["FIELDS", "Audit", "keys_of_log"]
 
@@ -196,12 +197,30 @@ class Audit:
         Traceback (most recent call last):
         linkcore.errors.ProgrammeError: the audit log has no field 'name'; use one of agreement, answered, ...
         """
-        body = _body(action, at=at, actor=actor, reason=reason, key=key, details=details)
+        self._add(_body(action, at=at, actor=actor, reason=reason, key=key, details=details))
+
+    def record_unless(
+        self,
+        refuse: Callable[[Iterator[dict[str, Any]]], None],
+        action: str,
+        *,
+        at: datetime,
+        actor: str,
+        reason: str = "",
+        key: Key | None = None,
+        **details: int | str,
+    ) -> None:
+        """Add a line as `record` does, unless ``refuse`` raises at the lines so far; no process adds one in between."""
+        self._add(_body(action, at=at, actor=actor, reason=reason, key=key, details=details), refuse)
+
+    def _add(self, body: dict[str, Any], refuse: Callable[[Iterator[dict[str, Any]]], None] | None = None) -> None:
         with alone(self.path):
             head, size, proof = self._end()
             if not self._chain.has_key and proof != "none":
                 raise RefusedError(_WITHOUT_KEY.format(self.path))
             self._refuse_lines_without_key(proof)
+            if refuse is not None:
+                refuse(self._lines())
             self._write_head_of(head, size)
             text, digest = self._chain.signed({"number": head.lines + 1, **body, "previous": head.digest})
             size = append(self.path, text)
@@ -287,15 +306,16 @@ def _body(
     for name, value in {"actor": actor, "reason": reason, **details}.items():
         if type(value) is int and value in _COUNTS:
             continue
-        if not isinstance(value, str) or not value.isprintable() or len(value) > _LONGEST.get(name, _LONGEST_DETAIL):
+        if not isinstance(value, str) or ends_a_line(value) or len(value) > _LONGEST.get(name, _LONGEST_DETAIL):
             raise ProgrammeError(f"{name}: the audit log takes a count or one line of text that is not too long")
-        refuse_identifiers(name, value, at)
+        refuse_identifiers(name, without_escapes(value), at)
     return {
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
         "action": action,
-        "actor": actor,
-        "reason": reason,
+        # A name that a supplier chose must have no power over the terminal of whoever reads the log.
+        "actor": escaped(actor),
+        "reason": escaped(reason),
         "key": None if key is None else key.id,
         "key_version": None if key is None else key.version,
-        "details": details,
+        "details": {name: escaped(value) if isinstance(value, str) else value for name, value in details.items()},
     }

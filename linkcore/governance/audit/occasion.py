@@ -1,7 +1,9 @@
 """The occasion of an action: who does it, when, why, and the audit log that records it."""
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from linkcore.governance.audit.audit import Audit
 from linkcore.keys.key import Key
@@ -45,3 +47,13 @@ class Occasion:
     def record(self, action: str, key: Key | None = None, **details: int | str) -> None:
         """Add a line to the audit log: this action, by this actor, at this time, for this reason."""
         self.audit.record(action, at=self.at, actor=self.actor, reason=self.reason, key=key, **details)
+
+    def record_unless(
+        self,
+        refuse: Callable[[Iterator[dict[str, Any]]], None],
+        action: str,
+        key: Key | None = None,
+        **details: int | str,
+    ) -> None:
+        """Add the line unless ``refuse`` raises at the lines so far; no other process can add one in between."""
+        self.audit.record_unless(refuse, action, at=self.at, actor=self.actor, reason=self.reason, key=key, **details)

@@ -1,37 +1,18 @@
 """A requester's own patients: a GP practice or a provider is told about these, and about nobody else."""
 
-import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError
+from linkcore.governance.exits.requesters import Requester, ods_code
 from linkcore.governance.withholding.linked_rows import read_linked, stage_of
 from linkcore.governance.withholding.opt_outs import current_numbers
 from linkcore.identifiers import nhs_number
 from linkcore.link import Linkage
 from linkcore.pseudonyms.stage_one import StageOne
 
-__all__ = ["OwnPatients", "PatientList", "Relationships", "ods_code"]
-
-# Deliberately loose: a trust has 3 characters, a practice 6, a site or a newer organisation more [?].
-_ODS_CODE: Final = re.compile(r"[A-Z0-9]{3,10}")
-
-
-def ods_code(code: str) -> str:
-    """Return an ODS code in capitals, or refuse what cannot be one.
-
-    Examples
-    --------
-    >>> ods_code("a81001")
-    'A81001'
-    """
-    code = code.strip().upper() if isinstance(code, str) else ""
-    if not _ODS_CODE.fullmatch(code):
-        raise ProgrammeError("an ODS code has 3 to 10 letters and digits, such as A81001: give the requester's code")
-    return code
+__all__ = ["OwnPatients", "PatientList", "Relationships"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,8 +25,6 @@ class PatientList:
         ODS code of the practice or provider.
     numbers : polars.Series
         The NHS Numbers on the list, in any written form; in a two-stage programme, stage-1 codes.
-    source : str, optional
-        Name of a provider's own source. Without it, the requester is a GP practice.
 
     Raises
     ------
@@ -60,7 +39,6 @@ class PatientList:
 
     requester: str
     numbers: pl.Series
-    source: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "requester", ods_code(self.requester))
@@ -78,7 +56,7 @@ class OwnPatients:
     person's pseudonym may stand for: the listed number, the number that superseded it, and the numbers it superseded.
     ``listed`` counts the readable NHS Numbers of the list, ``not_own`` those of other requesters' patients: the audit
     log records this count, and the requester is not told. ``checked`` names what the list was checked against:
-    ``registered practice``, ``source NAME`` or ``nothing``.
+    ``registered practice`` or ``source NAME``.
     """
 
     numbers: pl.DataFrame
@@ -95,8 +73,7 @@ class Relationships:
     """Which people are a requester's patients, according to a linkage: patient lists are checked against it.
 
     A GP practice's patients are the people whose record on the spine names the practice: they were registered there on
-    the day of that extract. A provider's patients are the people with a record in its source. Without a linkage, lists
-    are not checked.
+    the day of that extract. A provider's patients are the people with a record in its source.
 
     Examples
     --------
@@ -104,27 +81,26 @@ class Relationships:
     >>> from linkcore.sources.source import Source
     >>> everybody = pl.DataFrame({"nhs_number": ["4010232137", "4000000012"], "gp": ["A81001", "B82002"]})
     >>> linkage = link([Source("gp", everybody, spine=True, practice="gp")], fallback=None)
-    >>> own = Relationships(linkage).own_patients(PatientList("A81001", everybody["nhs_number"]))
+    >>> practice = Requester("A81001", practice="A81001")
+    >>> own = Relationships(linkage).own_patients(PatientList("A81001", everybody["nhs_number"]), practice)
     >>> own.numbers["nhs_number"].to_list(), own
     (['4010232137'], OwnPatients(2 listed, 1 left out))
     """
 
-    def __init__(self, linkage: Linkage | None) -> None:
+    def __init__(self, linkage: Linkage) -> None:
         self._linkage = linkage
 
-    def own_patients(self, patients: PatientList) -> OwnPatients:
+    def own_patients(self, patients: PatientList, requester: Requester) -> OwnPatients:
         """Read a patient list, and leave out the people who are not the requester's patients."""
-        stage_one = None if self._linkage is None else stage_of(self._linkage.sources)
+        requester.check(self._linkage.sources)
+        stage_one = stage_of(self._linkage.sources)
         if stage_one is not None:
-            return self._by_stage_one_codes(patients, stage_one)
+            return self._by_stage_one_codes(patients, requester, stage_one)
         number = nhs_number.standardise(pl.col("listed")).struct.field("value").alias("listed")
         numbers = pl.DataFrame({"listed": patients.numbers}).select(number).drop_nulls().unique(maintain_order=True)
-        superseded = None if self._linkage is None else self._linkage.exact.superseded
+        superseded = self._linkage.exact.superseded
         numbers = numbers.with_columns(current_numbers(numbers["listed"], superseded).alias("current"))
-        own, checked = numbers, "nothing"
-        if self._linkage is not None:
-            own = numbers.filter(pl.col("current").is_in(self._numbers_of(patients).implode()))
-            checked = _checked_against(patients)
+        own = numbers.filter(pl.col("current").is_in(self._numbers_of(requester).implode()))
         pseudonymised = [own.select("listed", pl.col(column).alias("number")) for column in ("current", "listed")]
         if superseded is not None:  # an earlier release has the person under the number that was superseded since
             earlier = superseded.lazy().collect().rename({"new": "current", "old": "number"})
@@ -137,23 +113,22 @@ class Relationships:
                 nhs_number.digits(pl.col("number")).alias("pseudonymised"),
             )
         )
-        return OwnPatients(texts, numbers.height, numbers.height - own.height, checked)
+        return OwnPatients(texts, numbers.height, numbers.height - own.height, requester.checked_against)
 
-    def _by_stage_one_codes(self, patients: PatientList, stage_one: StageOne) -> OwnPatients:
+    def _by_stage_one_codes(self, patients: PatientList, requester: Requester, stage_one: StageOne) -> OwnPatients:
         """Read a list of stage-1 codes: a code is never superseded, and a pseudonym is the second stage over it."""
         read = pl.DataFrame({"listed": patients.numbers}).select(stage_one.read(pl.col("listed"))).unnest("listed")
         codes = read.drop_nulls("code").unique("code", maintain_order=True)
-        own = codes.filter(pl.col("value").is_in(self._numbers_of(patients).implode()))
+        own = codes.filter(pl.col("value").is_in(self._numbers_of(requester).implode()))
         texts = own.select(pl.col("code").alias("nhs_number"), pl.col("code").alias("pseudonymised"))
-        return OwnPatients(texts, codes.height, codes.height - own.height, _checked_against(patients))
+        return OwnPatients(texts, codes.height, codes.height - own.height, requester.checked_against)
 
-    def _numbers_of(self, patients: PatientList) -> pl.Series:
+    def _numbers_of(self, requester: Requester) -> pl.Series:
         """Return the NHS Numbers of all the requester's patients, listed or not."""
-        assert self._linkage is not None
-        if patients.source is None:
-            person_ids = self._registrations.filter(pl.col("practice") == patients.requester)["person_id"]
+        if requester.source is None:
+            person_ids = self._registrations.filter(pl.col("practice") == requester.practice)["person_id"]
         else:
-            person_ids = self._linkage.links_of(patients.source)["person_id"]
+            person_ids = self._linkage.links_of(requester.source)["person_id"]
         # A person's id is its row in PERSONS.
         return self._linkage.persons["nhs_number"][person_ids.unique()].drop_nulls()
 
@@ -161,17 +136,10 @@ class Relationships:
     def _registrations(self) -> pl.DataFrame:
         """``practice`` (String, in capitals) and ``person_id`` of every record of the spine."""
         linkage = self._linkage
-        assert linkage is not None
         spine = next((source for source in linkage.sources if source.spine), None)
-        if spine is None or spine.practice is None:
-            raise ProgrammeError(
-                "nobody knows which practice people are registered with: there is no spine, or it has no practice "
-                "column; give the spine practice=, or name the provider's source"
-            )
+        # The requester was checked.
+        assert spine is not None
+        assert spine.practice is not None
         code = pl.col(spine.practice).cast(pl.String).str.strip_chars().str.to_uppercase().alias("practice")
         practices = read_linked(linkage, spine, [spine.practice], [code])
         return practices.hstack([linkage.links_of(spine.name)["person_id"]])
-
-
-def _checked_against(patients: PatientList) -> str:
-    return "registered practice" if patients.source is None else f"source {patients.source}"

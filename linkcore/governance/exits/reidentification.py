@@ -5,13 +5,15 @@ looks for the pseudonyms among the results. Another requester's patient and an u
 none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
+from linkcore.errors import KeyMaterialError, ProgrammeError
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import PatientList, Relationships
+from linkcore.governance.exits.requesters import Requester
+from linkcore.governance.exits.requests import requested
 from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.link import Linkage
@@ -27,16 +29,16 @@ def reidentify(
     patients: PatientList,
     keys: Key | Sequence[Key],
     *,
-    limit: int,
-    linkage: Linkage | None,
+    requesters: Collection[Requester],
+    linkage: Linkage,
     occasion: Occasion,
 ) -> pl.DataFrame:
     """Find which of a requester's own patients the pseudonyms stand for.
 
     This is for direct care: a GP practice asks about patients registered with it, a provider about people in its own
-    extract. Every request is recorded in the audit log before it is answered, and also if it is refused.
-
-    The limit applies to one request. Only the audit log shows whether somebody asks again and again.
+    extract. Whose patients a requester may ask about, and about how many pseudonyms a day, is stated by ``requesters``:
+    the request itself never says it. Every request is recorded in the audit log before it is answered, and also if it
+    is refused; the requests of the day count from there.
 
     Parameters
     ----------
@@ -46,11 +48,11 @@ def reidentify(
         The requester and its own patient list.
     keys : Key or sequence of Key
         All held versions of the recipient's key (`held_versions`).
-    limit : int
-        Largest number of pseudonyms in one request.
-    linkage : Linkage or None
-        The linkage that shows which people are the requester's patients. With None the list is not checked, and whoever
-        brings a list of all NHS Numbers is told everything: use None only if the list was checked in another way.
+    requesters : collection of Requester
+        All requesters of the programme (``programme.requesters.values()``).
+    linkage : Linkage
+        The linkage that shows which people are the requester's patients. Whoever brings a list of all NHS Numbers is
+        told about these only.
     occasion : Occasion
         Who answers the request, when and why, and the audit log.
 
@@ -63,7 +65,8 @@ def reidentify(
     Raises
     ------
     RefusedError
-        If there is no reason, if there are more pseudonyms than the limit, or if the audit log cannot be written.
+        If the requester is unknown, if there is no reason, if there are more pseudonyms on one day than the requester's
+        limit, if its source is no provider's own extract, or if the audit log cannot be written.
     ProgrammeError
         If a text is not a pseudonym, or the keys are not versions of one key.
 
@@ -79,39 +82,36 @@ def reidentify(
     >>> linkage = link([Source("gp", spine, spine=True, practice="gp")], fallback=None)
     >>> key = Key.generate("partner-2026")
     >>> pseudonyms = pseudonymise(spine["nhs_number"], key)
+    >>> practices = [Requester("A81001", practice="A81001")]
     >>> with TemporaryDirectory() as folder:
     ...     log = Audit(Path(folder, "audit.jsonl"))
     ...     occasion = Occasion("team", datetime(2026, 4, 1, tzinfo=UTC), log, reason="at risk of a fall")
     ...     patients = PatientList("A81001", spine["nhs_number"])
-    ...     answer = reidentify(pseudonyms, patients, key, limit=10, linkage=linkage, occasion=occasion)
+    ...     answer = reidentify(pseudonyms, patients, key, requesters=practices, linkage=linkage, occasion=occasion)
     >>> answer["nhs_number"].to_list()
     ['4010232137']
     """
-    versions = one_key(keys)
-    asked = checked_pseudonyms(pl.Series("pseudonym", pseudonyms, pl.String)).unique(maintain_order=True)
-
-    def record(outcome: str, **counts: int | str) -> None:
-        occasion.record(
-            "reidentification",
-            versions[-1],
-            versions=version_list(versions),
-            requester=patients.requester,
-            pseudonyms=asked.len(),
-            limit=limit,
-            outcome=outcome,
-            **counts,
+    with requested(occasion, "reidentification", requester=patients.requester) as request:
+        requester = request.known(requesters, patients.requester)
+        versions = one_key(keys)
+        request.key = versions[-1]
+        request.refuse_without_reason(
+            "re-identification needs a reason: say why, with nothing in it that identifies a patient"
         )
-
-    if not occasion.reason.strip():
-        record("refused, no reason")
-        raise RefusedError("re-identification needs a reason: say why, with nothing in it that identifies a patient")
-    if asked.len() > limit:
-        record("refused, above the limit")
-        raise RefusedError(f"{asked.len()} pseudonyms in one request, and at most {limit} are allowed: ask about fewer")
-    own = Relationships(linkage).own_patients(patients)
-    candidates = pseudonyms_of(own.numbers, versions)
-    answer = asked.to_frame().join(candidates, on="pseudonym", how="inner", maintain_order="left")
-    record("answered", listed=own.listed, left_out=own.not_own, checked=own.checked, answered=answer.height)
+        asked = checked_pseudonyms(pl.Series("pseudonym", pseudonyms, pl.String)).unique(maintain_order=True)
+        request.details |= {"versions": version_list(versions), "pseudonyms": asked.len()}
+        request.refuse_above(occasion.audit.lines(), requester.limit, "pseudonyms")
+        own = Relationships(linkage).own_patients(patients, requester)
+        candidates = pseudonyms_of(own.numbers, versions)
+        answer = asked.to_frame().join(candidates, on="pseudonym", how="inner", maintain_order="left")
+        request.answer_within(
+            requester.limit,
+            "pseudonyms",
+            listed=own.listed,
+            left_out=own.not_own,
+            checked=own.checked,
+            answered=answer.height,
+        )
     return answer
 
 

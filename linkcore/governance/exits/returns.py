@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,8 @@ from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
 from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, pseudonyms_of, version_list
+from linkcore.governance.exits.requesters import Requester
+from linkcore.governance.exits.requests import requested
 from linkcore.governance.manifest import is_as_listed
 from linkcore.governance.releases.formats import write_rows
 from linkcore.keys.key import Key
@@ -56,8 +58,8 @@ def return_scores(
     out: str | Path,
     *,
     columns: Sequence[str],
-    limit: int,
-    linkage: Linkage | None,
+    requesters: Collection[Requester],
+    linkage: Linkage,
     occasion: Occasion,
 ) -> Returned:
     """Write one file for each GP practice or provider: the NHS Numbers of its own patients, with their scores.
@@ -77,10 +79,11 @@ def return_scores(
         The folder to write. An earlier return in it is replaced when the new one is complete.
     columns : sequence of str
         Names of the columns of scores to return. No other column is returned.
-    limit : int
-        Largest number of pseudonyms to return.
-    linkage : Linkage or None
-        The linkage that shows which people are whose patients. With None, the lists are not checked.
+    requesters : collection of Requester
+        All requesters of the programme (``programme.requesters.values()``): whose patients each is told about, and how
+        many rows a day (``return_limit``).
+    linkage : Linkage
+        The linkage that shows which people are whose patients.
     occasion : Occasion
         Who returns the scores, when and why, and the audit log.
 
@@ -91,7 +94,8 @@ def return_scores(
     Raises
     ------
     RefusedError
-        If there is no reason, if there are more pseudonyms than the limit, or if the audit log cannot be written.
+        If a list is of an unknown requester, if a column holds pseudonyms, if there is no reason, if a requester would
+        get more rows on one day than its ``return_limit``, or if the audit log cannot be written.
     ProgrammeError
         If a column is missing, if two lists are of one organisation, or if a text is not a pseudonym.
 
@@ -100,44 +104,54 @@ def return_scores(
     >>> from datetime import UTC, datetime
     >>> from tempfile import TemporaryDirectory
     >>> from linkcore.governance.audit.audit import Audit
+    >>> from linkcore.link import link
     >>> from linkcore.pseudonyms.pseudonymise import pseudonymise
+    >>> from linkcore.sources.source import Source
     >>> key, own = Key.generate("partner-2026"), pl.Series("pseudonym", ["4010232137"])
     >>> scores = pseudonymise(own, key).to_frame().with_columns(RISK=0.7)
+    >>> spine = pl.DataFrame({"nhs_number": ["4010232137"], "gp": ["A81001"]})
+    >>> linkage = link([Source("gp", spine, spine=True, practice="gp")], fallback=None)
     >>> with TemporaryDirectory() as folder:
     ...     log = Audit(Path(folder, "audit.jsonl"))
     ...     occasion = Occasion("team", datetime(2026, 4, 1, tzinfo=UTC), log, reason="risk stratification")
     ...     lists = [PatientList("A81001", own)]
     ...     out = Path(folder, "returned")
-    ...     return_scores(scores, lists, key, out, columns=["RISK"], limit=10, linkage=None, occasion=occasion).rows
+    ...     known = [Requester("A81001", practice="A81001")]
+    ...     returned = return_scores(
+    ...         scores, lists, key, out, columns=["RISK"], requesters=known, linkage=linkage, occasion=occasion
+    ...     )
+    >>> returned.rows
     mappingproxy({'A81001': 1})
     """
-    versions = one_key(keys)
-    _check(scores, lists, columns)
-    found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
-    asked = found["pseudonym"].n_unique()
-    if not occasion.reason.strip() or asked > limit:
-        occasion.record("score_return", versions[-1], outcome="refused", limit=limit)
-        raise RefusedError(
-            f"returning scores needs a reason, and at most {limit} pseudonyms are allowed: there are {asked}"
-        )
-    relationships = Relationships(linkage)
-    own = {patients.requester: relationships.own_patients(patients) for patients in lists}
-    theirs = _with_patients(found, own, versions)
-    tables = _by_requester(theirs, own, columns)
-    for code, patients in own.items():
-        occasion.record(
-            "score_return",
-            versions[-1],
-            versions=version_list(versions),
-            requester=code,
-            pseudonyms=asked,
-            limit=limit,
-            listed=patients.listed,
-            left_out=patients.not_own,
-            checked=patients.checked,
-            answered=tables[code].height,
-            outcome="answered",
-        )
+    with requested(occasion, "score_return", lists=len(lists)) as request:
+        own_requesters = {each.requester: request.known(requesters, each.requester) for each in lists}
+        versions = one_key(keys)
+        request.key = versions[-1]
+        request.refuse_without_reason("returning scores needs a reason: say why")
+        _check(scores, lists, columns)
+        found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
+        _refuse_pseudonyms(found, columns)
+        asked = found["pseudonym"].n_unique()
+        request.details |= {"versions": version_list(versions), "pseudonyms": asked}
+        relationships = Relationships(linkage)
+        own = {each.requester: relationships.own_patients(each, own_requesters[each.requester]) for each in lists}
+        theirs = _with_patients(found, own, versions)
+        tables = _by_requester(theirs, own, columns)
+        # All are checked before any line says that a requester was answered.
+        earlier = occasion.audit.lines()
+        for code, table in tables.items():
+            limit = own_requesters[code].return_limit
+            request.refuse_above(earlier, limit, "answered", requester=code, answered=table.height)
+        for code, patients in own.items():
+            request.answer_within(
+                own_requesters[code].return_limit,
+                "answered",
+                requester=code,
+                listed=patients.listed,
+                left_out=patients.not_own,
+                checked=patients.checked,
+                answered=tables[code].height,
+            )
     _write(Path(out), tables)
     rows = {code: table.height for code, table in tables.items()}
     return Returned(Path(out), MappingProxyType(rows), asked, asked - theirs["pseudonym"].n_unique())
@@ -152,6 +166,14 @@ def _check(scores: pl.DataFrame, lists: Sequence[PatientList], columns: Sequence
         )
     if len({patients.requester for patients in lists}) < len(lists):
         raise ProgrammeError("two patient lists have the same ODS code: give one list for each organisation")
+
+
+def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse scores with pseudonyms in them: their files would say which NHS Number each pseudonym stands for."""
+    for name in (name for name in columns if scores.schema[name] == pl.String):
+        found = scores[name].str.to_lowercase().str.extract("([0-9a-f]{32})")
+        if found.is_in(scores["pseudonym"].implode()).any():
+            raise RefusedError(f"column {name!r} of the scores holds pseudonyms: return scores without them")
 
 
 def _with_patients(scores: pl.DataFrame, own: Mapping[str, OwnPatients], versions: Sequence[Key]) -> pl.DataFrame:

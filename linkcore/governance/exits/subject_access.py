@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError, RefusedError, SourceError
+from linkcore.errors import ProgrammeError, SourceError
 from linkcore.files import new_file
 from linkcore.governance.audit.occasion import Occasion
+from linkcore.governance.exits.requests import requested
 from linkcore.governance.manifest import read_manifest
 from linkcore.governance.withholding.linked_rows import as_number, own_number, stage_of
 from linkcore.governance.withholding.opt_out_lists import OptOutLists
@@ -74,9 +75,11 @@ def subject_access(
 ) -> SubjectAccess:
     """Write everything that the programme holds about one person to a file of the trusted team.
 
-    The request is recorded in the audit log before the file is written. A record that carries the person's number but
-    is linked to somebody else (a conflict), or that may by its probability belong to the person, is counted and not
-    shown: it more likely belongs to another person.
+    The request is recorded in the audit log before the file is written, and also if it is refused. A number that nobody
+    in the linkage has is answered like any other: only the file says that nothing is held.
+
+    A record that carries the person's number but is linked to somebody else (a conflict), or that may by its
+    probability belong to the person, is counted and not shown: it more likely belongs to another person.
 
     Parameters
     ----------
@@ -104,40 +107,38 @@ def subject_access(
     Raises
     ------
     ProgrammeError
-        If the text is not an NHS Number, or nobody in the linkage has it.
+        If the text is not an NHS Number.
     RefusedError
         If there is no reason, or the audit log cannot be written.
     SourceError
         If a source is not what was linked, or a release cannot be read.
     """
-    if not occasion.reason.strip():
-        raise RefusedError("subject access needs a reason: give the number of the case")
-    numbers, current = _numbers(linkage, nhs_number)
-    persons = linkage.persons.filter(pl.col("nhs_number") == current)
-    records, elsewhere = {}, {}
-    for source in linkage.sources:
-        rows, others = _rows(linkage, source, numbers, persons["person_id"], withholding)
-        records[source.name], elsewhere[source.name] = rows, others
-    released = [_released(Path(folder), persons, numbers, keys) for folder in releases]
-    answer = {
-        "format": 1,
-        "at": occasion.at.astimezone(dt.UTC).isoformat(timespec="seconds"),
-        "nhs_number": f"{current:010d}",
-        "persons": _plain(persons),
-        "records": {name: _records(rows) for name, rows in records.items()},
-        "records_that_may_be_of_this_person_and_are_linked_to_another": elsewhere,
-        "opt_outs": _opt_outs(opt_outs or OptOutLists(), current, occasion.at.date(), linkage),
-        "releases": released,
-    }
-    counts = {name: rows.height for name, rows in records.items()}
-    rows_released = sum(file["rows"] for release in released for file in release["files"])
-    occasion.record(
-        "subject_access",
-        records=sum(counts.values()),
-        releases=len(released),
-        rows=rows_released,
-        left_out=sum(elsewhere.values()),
-    )
+    with requested(occasion, "subject_access", releases=len(releases)) as request:
+        request.refuse_without_reason("subject access needs a reason: give the number of the case")
+        numbers, current = _numbers(linkage, nhs_number)
+        persons = linkage.persons.filter(pl.col("nhs_number") == current)
+        records, elsewhere = {}, {}
+        for source in linkage.sources:
+            rows, others = _rows(linkage, source, numbers, persons["person_id"], withholding)
+            records[source.name], elsewhere[source.name] = rows, others
+        released = [_released(Path(folder), persons, numbers, keys) for folder in releases]
+        answer = {
+            "format": 1,
+            "at": occasion.at.astimezone(dt.UTC).isoformat(timespec="seconds"),
+            "nhs_number": f"{current:010d}",
+            "persons": _plain(persons),
+            "records": {name: _records(rows) for name, rows in records.items()},
+            "records_that_may_be_of_this_person_and_are_linked_to_another": elsewhere,
+            "opt_outs": _opt_outs(opt_outs or OptOutLists(), current, occasion.at.date(), linkage),
+            "releases": released,
+        }
+        counts = {name: rows.height for name, rows in records.items()}
+        rows_released = sum(file["rows"] for release in released for file in release["files"])
+        request.answer(
+            records=sum(counts.values()),
+            rows=rows_released,
+            left_out=sum(elsewhere.values()),
+        )
     with new_file(Path(out)) as file:
         file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return SubjectAccess(Path(out), MappingProxyType(counts), MappingProxyType(elsewhere), rows_released)
@@ -156,11 +157,6 @@ def _numbers(linkage: Linkage, nhs_number: str) -> tuple[set[int], int]:
         raise ProgrammeError("this is not an NHS Number: give the ten digits of the person's number")
     superseded = linkage.exact.superseded
     current = current_numbers(listed, superseded)[0]
-    if not (linkage.persons["nhs_number"] == current).any():
-        raise ProgrammeError(
-            "nobody in this linkage has this NHS Number: check it; records without a number can be looked for by name "
-            "in the sources"
-        )
     numbers = {listed[0], current}
     if superseded is not None:
         numbers |= set(superseded.lazy().filter(pl.col("new") == current).collect()["old"])

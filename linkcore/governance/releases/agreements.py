@@ -13,6 +13,7 @@ from linkcore.governance.releases.formats import FORMATS, Format
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY, USUAL_LINK_COLUMNS
 from linkcore.governance.releases.plan import RESERVED_COLUMNS, ReleasePlan
 from linkcore.governance.releases.terms import Terms
+from linkcore.plain_text import ends_a_line
 from linkcore.sources.source import Source
 
 __all__ = ["Agreement"]
@@ -101,6 +102,9 @@ class Agreement:
         )
         if isinstance(self.cohort, str):
             object.__setattr__(self, "cohort", Cohort(self.cohort))
+        for name in ("recipient", "key", "purpose"):
+            if ends_a_line(getattr(self, name)):
+                raise self._error(f"{name} has a line end; write it on one line")
         self._check_sources()
         self._check_format()
         if self.minimum_k is not None and (type(self.minimum_k) is not int or self.minimum_k < 1):

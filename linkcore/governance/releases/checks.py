@@ -13,6 +13,7 @@ from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.synthetic_numbers import has_test_numbers, sources_with_real_numbers
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
+from linkcore.plain_text import escaped
 
 if TYPE_CHECKING:
     from linkcore.governance.audit.audit import Audit
@@ -70,7 +71,8 @@ def refuse_shared_keys(
         earlier += [(line["details"], f"by line {line['number']} of {audit.path}") for line in audit.lines()]
     for stated, where in earlier:
         same, released_to = first.get(stated.get("key_fingerprint", "")), stated.get("recipient")
-        if same is not None and released_to != same:
+        # The audit log has its texts escaped.
+        if same is not None and released_to not in (same, escaped(same)):
             raise RefusedError(
                 f"agreement with {same!r}: {released_to!r} had a release under the same key, {where}, and the two "
                 "could be joined; make one of them a new key"

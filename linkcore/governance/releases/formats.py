@@ -1,6 +1,6 @@
 """The formats of a release: Parquet, CSV, or one DuckDB database. To add one, add it to `Format` and `FORMATS`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError, SourceError
 from linkcore.private_database import private_connection
-from linkcore.spreadsheets import guarded
+from linkcore.spreadsheets import guarded, guarded_header
 
 __all__ = ["DATABASE", "FORMATS", "Format", "ReleaseFormat", "count_rows", "write_rows"]
 
@@ -100,8 +100,17 @@ def _write_parquet(rows: pl.LazyFrame, folder: Path, source: str) -> Path:
 def _write_csv(rows: pl.LazyFrame, folder: Path, source: str) -> Path:
     file = folder / f"{source}.csv"
     texts = [name for name, dtype in rows.collect_schema().items() if dtype in (pl.String, pl.Categorical, pl.Enum)]
-    rows.with_columns(_safe(pl.col(name).cast(pl.String)) for name in texts).sink_csv(file)
+    safe = rows.with_columns(_safe(pl.col(name).cast(pl.String)) for name in texts)
+    safe.rename(_headers(rows.collect_schema().names())).sink_csv(file)
     return file
+
+
+def _headers(names: Sequence[str]) -> dict[str, str]:
+    """Return the header of each column, and refuse columns with the same."""
+    headers = {name: guarded_header(name) for name in names}
+    if len(set(headers.values())) < len(headers):
+        raise ProgrammeError("two columns have the same header in CSV, which shows control characters; rename one")
+    return headers
 
 
 def _safe(text: pl.Expr) -> pl.Expr:
@@ -148,7 +157,8 @@ FORMATS: Final[Mapping[Format, ReleaseFormat]] = {
         'one CSV file a source: UTF-8, comma, header, dates as YYYY-MM-DD; nothing is a missing value and "" an empty '
         "text. Text that a spreadsheet would take for a formula (it begins with =, +, -, @, a tab or a line end, and "
         "is no plain number), or that begins with ', has one ' more before it: take one off the front of every value "
-        "that begins with '",
+        "that begins with '. Names of columns are written in the same way, and "
+        "with escapes such as \\x1b for control characters",
         holds_nested=False,
     ),
     "duckdb": ReleaseFormat(

@@ -9,6 +9,8 @@ from xml.etree import ElementTree
 
 import polars as pl
 
+from linkcore.plain_text import escaped
+
 __all__ = ["INK", "QUIET", "RULE", "draw"]
 
 INK: Final = "var(--ink)"
@@ -65,9 +67,9 @@ def draw(spec: Mapping[str, Any], frame: pl.DataFrame | None = None) -> str:
 
 
 def _legible(value: Any) -> Any:
-    """Replace characters that the library cannot draw. One of them would stop the whole process."""
+    """Replace characters that the library cannot draw, or that would turn text around. One could stop the process."""
     if isinstance(value, str):
-        return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", value)
+        return _ILLEGIBLE.sub("\N{REPLACEMENT CHARACTER}", escaped(value))
     if isinstance(value, Mapping):
         return {name: _legible(each) for name, each in value.items()}
     if isinstance(value, float) and not math.isfinite(value):

@@ -1,7 +1,9 @@
 """A requester learns which of its own patients pseudonyms stand for, and nothing about anybody else."""
 
 import json
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from linkcore.governance.audit.check import verify_audit
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import held_versions, reidentify
+from linkcore.governance.exits.requesters import Requester
 from tests.governance.people import (
     ABROAD,
     KEY,
@@ -37,25 +40,33 @@ def audit(tmp_path: Path) -> Audit:
     return Audit(tmp_path / "audit.jsonl")
 
 
-def ask(audit: Audit, linkage: lc.Linkage | None, **given: Any) -> pl.DataFrame:
+REQUESTERS = [
+    Requester("A81001", practice="A81001"),
+    Requester("B82002", practice="B82002"),
+    Requester("C83003", practice="C83003"),
+    Requester("RH8", source="hospital"),
+]
+
+
+def ask(audit: Audit, linkage: lc.Linkage, **given: Any) -> pl.DataFrame:
     stated: dict[str, Any] = {
         "pseudonyms": [pseudonym(number) for number in NUMBERS],
         "requester": "A81001",
         "listed": pl.Series(NUMBERS),
-        "source": None,
         "keys": KEY,
-        "limit": 100,
+        "requesters": REQUESTERS,
         "reason": "at risk of a fall",
+        "at": NOW,
     }
     assert given.keys() <= stated.keys()
     stated |= given
     return reidentify(
         stated["pseudonyms"],
-        PatientList(stated["requester"], stated["listed"], stated["source"]),
+        PatientList(stated["requester"], stated["listed"]),
         stated["keys"],
-        limit=stated["limit"],
+        requesters=stated["requesters"],
         linkage=linkage,
-        occasion=Occasion("trusted team", NOW, audit, stated["reason"]),
+        occasion=Occasion("trusted team", stated["at"], audit, stated["reason"]),
     )
 
 
@@ -69,29 +80,29 @@ HOSPITAL = [NORTH[0], NORTH[1], SOUTH[0], ABROAD[0]]
 
 # Each row is a rule: who asks, with which list, for which source, and about which patients it is told.
 @pytest.mark.parametrize(
-    ("requester", "listed", "source", "told"),
+    ("requester", "listed", "told"),
     [
-        ("A81001", NORTH, None, NORTH),  # its own patients
-        ("a81001", NORTH, None, NORTH),  # the code in small letters
-        ("B82002", SOUTH, None, SOUTH),  # the code has a space on the spine
-        ("A81001", NORTH[:2], None, NORTH[:2]),  # only the listed patients
-        ("A81001", NUMBERS, None, NORTH),  # a list of everybody
-        ("A81001", SOUTH, None, []),  # another practice's patients
-        ("A81001", ABROAD, None, []),  # nobody's patients
-        ("C83003", NUMBERS, None, []),  # a practice without patients here
-        ("RH8", NUMBERS, "hospital", HOSPITAL),  # a provider: the people in its extract
-        ("RH8", SOUTH, "hospital", SOUTH[:1]),
-        ("A81001", [], None, []),
-        ("A81001", ["nonsense", None, "", *NORTH], None, NORTH),
-        ("A81001", [f"{number[:3]} {number[3:6]} {number[6:]}" for number in NORTH], None, NORTH),
-        ("A81001", NORTH + NORTH, None, NORTH),
+        ("A81001", NORTH, NORTH),  # its own patients
+        ("a81001", NORTH, NORTH),  # the code in small letters
+        ("B82002", SOUTH, SOUTH),  # the code has a space on the spine
+        ("A81001", NORTH[:2], NORTH[:2]),  # only the listed patients
+        ("A81001", NUMBERS, NORTH),  # a list of everybody
+        ("A81001", SOUTH, []),  # another practice's patients
+        ("A81001", ABROAD, []),  # nobody's patients
+        ("C83003", NUMBERS, []),  # a practice without patients here
+        ("RH8", NUMBERS, HOSPITAL),  # a provider: the people in its extract
+        ("RH8", SOUTH, SOUTH[:1]),
+        ("A81001", [], []),
+        ("A81001", ["nonsense", None, "", *NORTH], NORTH),
+        ("A81001", [f"{number[:3]} {number[3:6]} {number[6:]}" for number in NORTH], NORTH),
+        ("A81001", NORTH + NORTH, NORTH),
     ],
 )
-def test_requesters_are_told_about_their_own_listed_patients_only(  # noqa: PLR0917 -- a table's columns
-    linkage: lc.Linkage, tmp_path: Path, requester: str, listed: list[str], source: str | None, told: list[str]
+def test_requesters_are_told_about_their_own_listed_patients_only(
+    linkage: lc.Linkage, tmp_path: Path, requester: str, listed: list[str], told: list[str]
 ) -> None:
     ask_about = pl.Series(listed, dtype=pl.String)
-    answer = ask(Audit(tmp_path / "audit.jsonl"), linkage, requester=requester, listed=ask_about, source=source)
+    answer = ask(Audit(tmp_path / "audit.jsonl"), linkage, requester=requester, listed=ask_about)
     assert answer.columns == ["pseudonym", "nhs_number"]
     assert answer.rows() == [(pseudonym(number), number) for number in told]
 
@@ -109,11 +120,6 @@ def test_another_requesters_patient_and_an_unknown_pseudonym_get_the_same_answer
         for number, unknown in enumerate([pseudonym(SOUTH[0]), pseudonym(ABROAD[0]), "0" * 32])
     ]
     assert answers == ["[]"] * 3
-
-
-def test_without_a_linkage_the_list_is_not_checked_and_the_audit_log_says_so(audit: Audit) -> None:
-    assert ask(audit, None, listed=pl.Series(SOUTH))["nhs_number"].to_list() == SOUTH
-    assert lines(audit)[0]["details"]["checked"] == "nothing"
 
 
 def test_every_held_version_of_the_key_is_tried(linkage: lc.Linkage, audit: Audit) -> None:
@@ -156,36 +162,87 @@ def test_a_request_is_recorded_before_it_is_answered_without_naming_anybody(link
         ask(audit, linkage)
 
 
-@pytest.mark.parametrize(
-    ("given", "says"),
-    [({"limit": 11}, "at most 11 are allowed"), ({"reason": " "}, "needs a reason")],
-)
-def test_a_refused_request_is_recorded_too(linkage: lc.Linkage, audit: Audit, given: dict[str, Any], says: str) -> None:
-    with pytest.raises(lc.RefusedError, match=says):
-        ask(audit, linkage, **given)
-    (line,) = lines(audit)
-    assert line["details"]["outcome"].startswith("refused")
-    assert "answered" not in line["details"]
+SMALL = [replace(REQUESTERS[0], limit=11)]
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "says", "outcome"),
     [
-        ({"requester": ""}, "ODS code"),
-        ({"requester": "A8; DROP"}, "ODS code"),
-        ({"pseudonyms": [NUMBERS[0]]}, "1 of 1 pseudonyms are not 32 hex"),
-        ({"pseudonyms": [pseudonym(NORTH[0]), None]}, "1 of 2"),
-        ({"keys": []}, "one recipient"),
-        ({"keys": [KEY, lc.Key.generate("other-2026")]}, "one recipient"),
-        ({"source": "nowhere"}, "no source 'nowhere'"),
+        ({"requesters": SMALL}, "12 pseudonyms in this request .* at most 11 a day", "refused, above the limit"),
+        ({"reason": " "}, "needs a reason", "refused, no reason"),
+        ({"requesters": REQUESTERS[1:]}, r"state \[requesters.A81001\]", "refused, unknown requester"),
+        ({"requesters": [Requester("A81001", source="gp")]}, "no provider's own extract", "refused"),
+        ({"requesters": [Requester("A81001", source="nowhere")]}, "no source 'nowhere'", "refused, wrong usage"),
+        ({"pseudonyms": [NUMBERS[0]]}, "1 of 1 pseudonyms are not 32 hex", "refused, wrong usage"),
+        ({"pseudonyms": [pseudonym(NORTH[0]), None]}, "1 of 2", "refused, wrong usage"),
+        ({"keys": []}, "one recipient", "refused, wrong usage"),
+        ({"keys": [KEY, lc.Key.generate("other-2026")]}, "one recipient", "refused, wrong usage"),
+        ({"reason": f"about {NORTH[0]}"}, "reason contains an NHS Number", "refused"),
+        ({"reason": "two\nlines"}, "reason: the audit log takes", "refused, wrong usage"),
     ],
 )
-def test_a_wrong_request_is_refused_without_quoting_a_number(
-    linkage: lc.Linkage, audit: Audit, given: dict[str, Any], says: str
+def test_a_refused_request_is_recorded_like_an_answered_one_and_quotes_no_number(
+    linkage: lc.Linkage, audit: Audit, given: dict[str, Any], says: str, outcome: str
 ) -> None:
-    with pytest.raises(lc.ProgrammeError, match=says) as raised:
+    with pytest.raises((lc.RefusedError, lc.ProgrammeError), match=says) as raised:
         ask(audit, linkage, **given)
-    assert not [number for number in NUMBERS if number in str(raised.value)]
+    (line,) = lines(audit)
+    assert (line["action"], line["details"]["outcome"]) == ("reidentification", outcome)
+    assert "answered" not in line["details"]
+    # Where the log refuses a text of the request, the line goes without its texts.
+    assert line["details"].get("requester") == ("A81001" if line["actor"] == "trusted team" else None)
+    assert not [number for number in NUMBERS if number in str(raised.value) + audit.path.read_text()]
+
+
+def test_the_limit_counts_all_requests_of_a_requester_on_one_day(linkage: lc.Linkage, audit: Audit) -> None:
+    requesters = [replace(each, limit=20) for each in REQUESTERS]
+    ask(audit, linkage, requesters=requesters)
+    with pytest.raises(lc.RefusedError, match="12 pseudonyms in this request and 12 earlier today, and at most 20"):
+        ask(audit, linkage, requesters=requesters)
+    # What was refused does not count, and nor does another requester's request.
+    ask(audit, linkage, requesters=requesters, pseudonyms=[pseudonym(number) for number in NUMBERS[:8]])
+    ask(audit, linkage, requesters=requesters, requester="B82002")
+    # Days are those of UTC, in which the audit log is written.
+    late = NOW.replace(hour=23, minute=59).astimezone(timezone(timedelta(hours=1)))
+    with pytest.raises(lc.RefusedError, match="20 earlier today"):
+        ask(audit, linkage, requesters=requesters, at=late, pseudonyms=[pseudonym(NORTH[0])])
+    ask(audit, linkage, requesters=requesters, at=late + timedelta(minutes=1))
+
+
+def test_requests_at_once_stay_within_the_limit_together(linkage: lc.Linkage, audit: Audit) -> None:
+    def one(_: int) -> bool:
+        try:
+            ask(audit, linkage, requesters=[replace(REQUESTERS[0], limit=30)])
+        except lc.RefusedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as several:
+        assert sum(several.map(one, range(8))) == 2
+    outcomes = [line["details"]["outcome"] for line in lines(audit)]
+    assert sorted(outcomes) == ["answered"] * 2 + ["refused, above the limit"] * 6
+
+
+def test_an_altered_log_is_not_counted_from(linkage: lc.Linkage, audit: Audit) -> None:
+    ask(audit, linkage)
+    audit.path.write_text(audit.path.read_text().replace('"pseudonyms": 12', '"pseudonyms": 10'))
+    with pytest.raises(lc.RefusedError, match="audit log"):
+        ask(audit, linkage)
+
+
+@pytest.mark.parametrize("code", ["", "A8; DROP", NUMBERS[0]])
+def test_what_is_no_ods_code_is_refused_without_quoting_it(linkage: lc.Linkage, audit: Audit, code: str) -> None:
+    with pytest.raises(lc.ProgrammeError, match="ODS code") as raised:
+        ask(audit, linkage, requester=code)
+    assert not code or code not in str(raised.value)
+
+
+def test_a_source_with_practices_is_no_providers_own(audit: Audit) -> None:
+    gp = pl.DataFrame({"nhs_number": NUMBERS, "practice": ["A81001"] * 6 + ["B82002"] * 6})
+    source = lc.Source("gp", gp, practice="practice")  # not the spine, and nobody marks it as GP data
+    linkage = lc.link([source], exact=lc.Exact(usable=("test",)), fallback=None)
+    with pytest.raises(lc.RefusedError, match="no provider's own extract"):
+        ask(audit, linkage, requester="RH8", requesters=[Requester("RH8", source="gp")])
 
 
 def test_no_practice_is_answered_from_a_spine_without_practices(audit: Audit) -> None:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.check import verify_audit
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import PatientList
+from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.exits.returns import Returned, return_scores
 from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, linked, pseudonym
 
@@ -37,21 +39,26 @@ def scores() -> pl.DataFrame:
     )
 
 
+REQUESTERS = [
+    Requester("A81001", practice="A81001"),
+    Requester("B82002", practice="B82002"),
+    Requester("RH8", source="hospital"),
+]
 REASON = "risk stratification, section 251"
 
 
-def give_back(tmp_path: Path, linkage: lc.Linkage | None, *, reason: str = REASON, **given: Any) -> Returned:
+def give_back(tmp_path: Path, linkage: lc.Linkage, *, reason: str = REASON, **given: Any) -> Returned:
     stated: dict[str, Any] = {
         "scores": scores(),
         "lists": [
             PatientList("A81001", pl.Series(NUMBERS)),
             PatientList("B82002", pl.Series(SOUTH)),
-            PatientList("RH8", pl.Series(NUMBERS), source="hospital"),
+            PatientList("RH8", pl.Series(NUMBERS)),
         ],
         "keys": KEY,
         "out": tmp_path / "out",
         "columns": ["RISK", "BAND"],
-        "limit": 100,
+        "requesters": REQUESTERS,
     }
     occasion = Occasion("trusted team", NOW, Audit(tmp_path / "audit.jsonl"), reason)
     return return_scores(**(stated | given), linkage=linkage, occasion=occasion)
@@ -136,14 +143,38 @@ def test_what_a_return_did_not_write_is_never_replaced(tmp_path: Path, linkage: 
         give_back(tmp_path, linkage)
 
 
-@pytest.mark.parametrize("given", [{"limit": 3}, {"reason": ""}])
-def test_above_the_limit_or_without_a_reason_nothing_is_returned(
-    tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any]
+@pytest.mark.parametrize(
+    ("given", "says", "outcome"),
+    [
+        ({"requesters": [*REQUESTERS[:2], replace(REQUESTERS[2], return_limit=3)]}, "RH8: 5 .* at most 3", "limit"),
+        ({"requesters": REQUESTERS[:2]}, "RH8 is no known requester", "unknown requester"),
+        ({"requesters": [*REQUESTERS[:2], Requester("RH8", source="gp")]}, "no provider's own extract", "refused"),
+        ({"reason": ""}, "needs a reason", "no reason"),
+    ],
+)
+def test_a_refused_return_gives_nobody_anything_and_is_recorded(
+    tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any], says: str, outcome: str
 ) -> None:
-    with pytest.raises(lc.RefusedError, match="at most"):
+    with pytest.raises(lc.RefusedError, match=says):
         give_back(tmp_path, linkage, **given)
     assert not (tmp_path / "out").exists()
-    assert json.loads((tmp_path / "audit.jsonl").read_text())["details"]["outcome"] == "refused"
+    assert outcome in json.loads((tmp_path / "audit.jsonl").read_text())["details"]["outcome"]
+
+
+@pytest.mark.parametrize("form", ["{}", "person {}"])
+def test_a_column_with_pseudonyms_is_no_score(tmp_path: Path, linkage: lc.Linkage, form: str) -> None:
+    copied = scores().with_columns(pl.format(form, pl.col("pseudonym").str.to_uppercase()).alias("BAND"))
+    with pytest.raises(lc.RefusedError, match="column 'BAND' of the scores holds pseudonyms"):
+        give_back(tmp_path, linkage, scores=copied)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_limit_of_returns_counts_from_the_audit_log(tmp_path: Path, linkage: lc.Linkage) -> None:
+    requesters = [*REQUESTERS[:2], replace(REQUESTERS[2], return_limit=9)]
+    give_back(tmp_path, linkage, requesters=requesters)
+    with pytest.raises(lc.RefusedError, match="RH8: 5 answered in this request and 5 earlier today"):
+        give_back(tmp_path, linkage, requesters=requesters, out=tmp_path / "again")
+    assert not (tmp_path / "again").exists()
 
 
 @pytest.mark.parametrize(

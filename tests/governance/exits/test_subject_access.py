@@ -184,7 +184,6 @@ def test_the_request_is_recorded_first_without_naming_anybody(tmp_path: Path, li
     [
         ({"reason": " "}, lc.RefusedError, "reason"),
         ({"nhs_number": "12"}, lc.ProgrammeError, "not an NHS Number"),
-        ({"nhs_number": ABROAD[2]}, lc.ProgrammeError, "nobody in this linkage"),
         ({"releases": ["nowhere"]}, lc.SourceError, "nowhere"),
     ],
 )
@@ -195,6 +194,19 @@ def test_a_request_that_cannot_be_answered_is_refused(
         ask(tmp_path, linkage, **given)
     assert ABROAD[2] not in str(raised.value)
     assert not (tmp_path / "subject.json").exists()
+    (line,) = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert (line["action"], line["details"]["outcome"].startswith("refused")) == ("subject_access", True)
+
+
+def test_a_number_that_nobody_has_is_answered_and_recorded_like_any_other(tmp_path: Path, linkage: lc.Linkage) -> None:
+    for number in (ASKED, ABROAD[2]):
+        found, answer = ask(
+            tmp_path, linkage, nhs_number=number, releases=[release(tmp_path, number, "csv")], keys=[KEY]
+        )
+    assert (dict(found.records), found.released, answer["persons"]) == ({"gp": 0, "hospital": 0}, 0, [])
+    known, unknown = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert known["details"].keys() == unknown["details"].keys()
+    assert known["details"]["outcome"] == unknown["details"]["outcome"] == "answered"
 
 
 def test_dates_bytes_and_lists_are_written_as_text(tmp_path: Path) -> None:

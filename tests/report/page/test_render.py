@@ -325,3 +325,20 @@ def test_a_linkage_without_fallback_or_records_has_a_report() -> None:
         page = read_page(render(linkage.quality))
         assert page.all("h1")[0].text == "Linkage quality"
         assert read_page(render(disclosed(linkage.quality))).all("h2")
+
+
+def test_no_name_turns_text_around_or_hides_it(tmp_path: Path) -> None:
+    """A group's name comes from a supplier; a browser obeys characters that change direction."""
+    people = [f"99900000{number:02d}" for number in range(100)]
+    group = pl.lit("A\u202eB\u2066\u200b\x9b\x1b[2J").alias("group")
+    gp = pl.DataFrame({"nhs_number": people}).with_columns(group)
+    usable = gp.filter(lc.nhs_number_status("nhs_number") == "test")
+    sources = [
+        lc.Source("gp", usable, spine=True, attributes={"ethnic_group": "group"}),
+        lc.Source("seen", usable, attributes={"ethnic_group": "group"}),
+    ]
+    linkage = lc.link(sources, exact=lc.Exact(usable=("test",)), fallback=None, synthetic=True)
+    lc.write_report(linkage, tmp_path / "report.html", trusted=True)
+    text = (tmp_path / "report.html").read_text("utf-8")
+    assert text.count(r"A\u202eB") > 3
+    assert not re.search("[\u200b\u202e\u2066\x1b\x9b]", text)

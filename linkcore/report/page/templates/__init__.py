@@ -2,6 +2,8 @@
 
 from importlib.resources import files
 
+from linkcore.plain_text import escaped
+
 __all__ = ["fill"]
 
 
@@ -17,5 +19,8 @@ def fill(name: str, **values: object) -> str:
 
 
 def _unbroken(value: object) -> object:
-    """Keep a number and its percent sign on one line."""
-    return value.replace(" %", "\N{NO-BREAK SPACE}%") if isinstance(value, str) else value
+    """Keep a number and its percent sign on one line, and show characters that would turn text around as escapes."""
+    if not isinstance(value, str):
+        return value
+    plain = value if hasattr(value, "__html__") else escaped(value)
+    return plain.replace(" %", "\N{NO-BREAK SPACE}%")
