@@ -1,6 +1,6 @@
 """What it costs to compare every row of a release with its own person: CPU time with the check, and without.
 
-The limit holds for a whole ICS (``--ics``). A small release mostly pays what looking at a column costs, whatever its length.
+The limit holds for a whole ICS (``--ics``). A small release mostly pays what looking at each column costs at all.
 """
 
 import time
