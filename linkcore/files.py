@@ -7,7 +7,6 @@ place. Errors in the caller's own writing pass through unchanged.
 
 import os
 import shutil
-import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -16,7 +15,7 @@ from typing import Final
 
 from linkcore.errors import ProgrammeError
 
-__all__ = ["locked", "new_file", "new_folder", "others_can_write"]
+__all__ = ["locked", "new_file", "new_folder"]
 
 _LONGEST_WAIT: Final = 60.0  # seconds; a lock is held for the time of one small file
 _PAUSE: Final = 0.02
@@ -175,42 +174,6 @@ def locked(folder: Path, *, optional: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def others_can_write(path: Path) -> bool:
-    """Whether another user than root may change this file, or replace what is in this folder (POSIX only).
-
-    A folder with the sticky bit, such as ``/tmp``, does not count: in it, users replace only what is their own.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     others_can_write(Path(folder))
-    False
-    """
-    if os.name != "posix":
-        return False
-    status = path.stat()
-    mode = status.st_mode
-    if not stat.S_ISDIR(mode):
-        return status.st_uid not in (0, os.geteuid()) or bool(mode & 0o022)
-    by_group = bool(mode & 0o020) and not _is_private(status.st_gid)
-    return (by_group or bool(mode & 0o002)) and not mode & stat.S_ISVTX
-
-
-def _is_private(group: int) -> bool:
-    """Whether a group has no members but this user and root, as the group of its own that Linux gives a user."""
-    import grp
-    import pwd
-
-    try:
-        named = grp.getgrgid(group).gr_mem
-    except KeyError:
-        named = []
-    primary = [user.pw_name for user in pwd.getpwall() if user.pw_gid == group]
-    own = [user.pw_name for user in pwd.getpwall() if user.pw_uid in (0, os.geteuid())]
-    return {*named, *primary} <= set(own)
 
 
 def _open_folder(folder: Path) -> int:

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from linkcore.errors import RefusedError
-from linkcore.files import locked, new_file, others_can_write
+from linkcore.files import locked, new_file
 from linkcore.keys.key import Key
+from linkcore.private_folders import others_can_write
 
 __all__ = ["NO_LINE", "Chain", "Head", "HeadFile", "Line", "Proof", "alone", "append"]
 __all__ += ["has_keyed_line", "head_path", "last_line", "others_who_can_write", "read_head", "write_head"]
