@@ -1,6 +1,7 @@
 """The search for leaks: whether any file holds something of a person or of a key, in any form."""
 
 import base64
+import contextlib
 import datetime as dt
 import hashlib
 import html
@@ -35,8 +36,14 @@ class Wanted:
         spaced = f"{number[:3]} {number[3:6]} {number[6:]}"
         for form in (number, spaced, spaced.replace(" ", "-"), spaced.replace(" ", "\N{NO-BREAK SPACE}")):
             self.add_text("number", form)
+        self.add_text("number, backwards", number[::-1])
+        self.add_text("number, in hexadecimal", f"{int(number):x}")
+        for script in (0xFF10, 0x0660):  # full-width and Arabic digits
+            self.add_text("number, other digits", "".join(chr(script + int(digit)) for digit in number))
+        for order in ("big", "little"):
+            self._add_bytes(f"number, {order}-endian in five bytes", int(number).to_bytes(5, order))
         for kind in ("<q", ">q", "<d", ">d"):
-            self.patterns[struct.pack(kind, int(number))] = f"number, {kind}"
+            self._add_bytes(f"number, {kind}", struct.pack(kind, int(number)))
         for name in ("sha256", "sha1", "md5", "sha512"):
             self._add_digest(
                 f"number, unkeyed {name}", hashlib.new(name, number.encode(), usedforsecurity=False).digest()
@@ -45,6 +52,8 @@ class Wanted:
     def add_date(self, date: dt.date) -> None:
         for form in ("%Y-%m-%d", "%d/%m/%Y", "%d-%m-%Y", "%Y%m%d", "%d-%b-%Y", "%d%m%Y", "%d/%m/%y", "%d %B %Y"):
             self.add_text("birth date", date.strftime(form))
+        # Julian dates of seven digits; shorter numbers, such as counts of days, would be found by chance.
+        self.add_text("birth date", date.strftime("%Y%j"))
 
     def add_key(self, key: bytes) -> None:
         self._add_bytes("key", key)
@@ -116,6 +125,9 @@ def _views(file: Path) -> Iterator[tuple[str, bytes]]:
     if file.suffix == ".parquet":
         yield from _of_frame(pl.read_parquet(file))
         yield "metadata", repr(pl.read_parquet_metadata(file)).encode()
+        for name, value in pl.read_parquet_metadata(file).items():  # the schema of Arrow has the categories
+            with contextlib.suppress(ValueError):
+                yield f"metadata {name}", base64.b64decode(value, validate=True)
     elif file.suffix in (".arrow", ".ipc"):
         yield from _of_frame(pl.read_ipc(file))
     elif file.suffix == ".duckdb":

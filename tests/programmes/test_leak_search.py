@@ -1,5 +1,6 @@
 """The search for leaks finds planted values in every kind of file and in every form."""
 
+import base64
 import datetime as dt
 import hashlib
 import logging
@@ -35,11 +36,16 @@ PLANTED = {
     "number, hyphens": "999-000-0018",
     "number, unkeyed sha256": hashlib.sha256(b"9990000018").hexdigest(),
     "number, unkeyed md5": hashlib.md5(b"9990000018", usedforsecurity=False).hexdigest(),
+    "number, backwards": "x8100000999y",
+    "number, in hexadecimal": f"0x{9990000018:X}",
+    "number, in other digits": "".join(chr(0xFF10 + int(digit)) for digit in "9990000018"),
+    "number, packed, in base64": base64.b64encode(b"x" + (9990000018).to_bytes(8, "little")).decode(),
     "number in base64, off its beat": "PHg+OTk5MDAwMDAxODwveD4=",
     "number in hex": b"9990000018".hex(),
     "date": "1931-02-11",
     "date, British": "11/02/1931",
     "date, written": "11-Feb-1931",
+    "date, Julian": "1931042",
     "name": "quenbyx",
     "name, within": "mr Xanthwick, seen today",
     "postcode": "tq907qz",
