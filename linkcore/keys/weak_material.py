@@ -27,10 +27,10 @@ def weakness(material: Secret[bytes]) -> str | None:
     >>> import secrets
     >>> weakness(Secret(secrets.token_bytes(32)))
     """
-    if len(set(material.reveal())) < _FEWEST_BYTES:  # 3e-12
-        return "holds the same few bytes again and again"
     if _is_text(material.reveal()):  # 1.6e-11
         return "is text"
+    if len(set(material.reveal())) < _FEWEST_BYTES:  # 3e-12
+        return "holds the same few bytes again and again"
     if any(bytes([byte]) * (_LONGEST_RUN + 1) in material.reveal() for byte in range(256)):  # 4e-16
         return "holds one byte many times in a row"
     if any(not any(_steps(material.reveal(), lag)) for lag in range(1, _LONGEST_PERIOD + 1)):  # 6e-20

@@ -126,7 +126,7 @@ def test_the_probabilities_follow_from_the_weights_by_hand(
     linkage: lc.Linkage, explained: Explained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With every candidate kept, however unlikely, decision 9 can be worked out from what is shown."""
-    monkeypatch.setattr(fallback_module, "_LEAST_PROBABILITY_KEPT", 0.0)
+    monkeypatch.setattr(fallback_module, "LEAST_PROBABILITY_KEPT", 0.0)
     learned = probabilistic_of(linkage)
     model = lc.Fallback(model={None: learned.model} | dict(learned.source_models))
     again = lc.link(linkage.sources, exact=linkage.exact, fallback=model)
