@@ -10,7 +10,7 @@ import polars as pl
 from linkcore.governance.releases.identifying.people import People
 from linkcore.identifiers import birth_date
 
-__all__ = ["days_in_numbers", "days_in_texts"]
+__all__ = ["are_dates", "days_in_numbers", "days_in_texts"]
 
 _MONTH: Final = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-zA-Z]*"
 _DAY: Final = "[0-9]{1,2}(?:st|nd|rd|th)?"
@@ -18,8 +18,13 @@ _WRITTEN: Final = (
     *(rf"[0-9]{{1,4}}{mark}[0-9]{{1,2}}{mark}[0-9]{{1,4}}" for mark in ("/", "-", r"\.", " ")),
     rf"{_DAY}\W{{0,2}}(?:of )?{_MONTH}\W{{0,2}}[0-9]{{2,4}}",
     rf"{_MONTH}\W{{0,2}}{_DAY}\W{{1,2}}[0-9]{{2,4}}",
+    # With anything between the parts, as in 03 / 02 / 1980 or {"d": 3, "m": 2, "y": 1980}.
+    r"[0-9]{1,4}[^0-9]{1,8}[0-9]{1,2}[^0-9]{1,8}[0-9]{1,4}",
+    "(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]",  # also at the head of a time, or within other digits
 )
 _ENDING: Final = r"([0-9])(?:st|nd|rd|th)\b(?: of)?"
+
+_DATE_ALONE: Final = rf"^[^\p{{L}}]*(?:T|{_MONTH})?[^\p{{L}}]*Z?$"
 
 _FIRST_DAYS: Final = tuple(
     dt.date.fromisoformat(day)
@@ -38,11 +43,28 @@ _SMALLEST_SECONDS: Final = 1_000_000
 _DAYS: Final = (-40_000, 50_000)
 _MONTHS: Final = 12
 _PER_DAY: Final = tuple(86_400 * 1_000**power for power in range(4))  # seconds, milli-, micro- and nanoseconds
-_IN_PARTS: Final = rf"[0-9]\W[0-9]{{1,2}}\W[0-9]|[0-9].*{_MONTH}|{_MONTH}.*[0-9]"
+_IN_PARTS: Final = (
+    rf"(?s)[0-9][^0-9]{{1,8}}[0-9]{{1,2}}[^0-9]{{1,8}}[0-9]|[0-9]{{8}}|[0-9].{{0,9}}{_MONTH}|{_MONTH}.{{0,9}}[0-9]"
+)
+# What stands between the parts of a date that are all numbers.
+_BETWEEN: Final = "^([0-9]{1,4})[^0-9]+([0-9]{1,2})[^0-9]+([0-9]{1,4})$"
 # A short number is a count of days only if nothing else stands beside it.
 _NUMBER: Final = "^-?[0-9]{3,18}$|[0-9]{5,18}"
 _DIGITS: Final = ("%Y%m%d", "%d%m%Y", "%m%d%Y", "%y%m%d", "%d%m%y", "%m%d%y", "%Y%j", "%y%j")
 _LENGTH: Final = {"%Y": 4, "%y": 2, "%m": 2, "%d": 2, "%j": 3}
+
+
+def are_dates(values: pl.Series) -> bool:
+    """Whether values are dates or, as texts, nothing but numbers and the name of a month.
+
+    Examples
+    --------
+    >>> are_dates(pl.Series(["2026-01-05T10:00:00Z", "5 Jan 2026"])), are_dates(pl.Series(["born 5 Jan 2026"]))
+    (True, False)
+    """
+    if values.dtype != pl.String:
+        return values.dtype == pl.Date
+    return bool(values.drop_nulls().str.contains(_DATE_ALONE).all())
 
 
 def days_in_texts(texts: pl.DataFrame, people: People, references: tuple[dt.date, ...] = ()) -> pl.DataFrame:
@@ -74,7 +96,8 @@ def days_in_texts(texts: pl.DataFrame, people: People, references: tuple[dt.date
 def _written(texts: pl.DataFrame) -> pl.DataFrame:
     parts = pl.concat_list(pl.col("text").str.extract_all(pattern) for pattern in _WRITTEN)
     parts_of = texts.select("value", parts.alias("part")).explode("part", empty_as_null=True, keep_nulls=True)
-    parts_of = parts_of.drop_nulls().with_columns(pl.col("part").str.replace_all(_ENDING, "$1"))
+    plain = pl.col("part").str.replace_all(_ENDING, "${1}").str.replace(_BETWEEN, "${1}/${2}/${3}")
+    parts_of = parts_of.drop_nulls().with_columns(plain).unique()
     born = birth_date.standardise(pl.col("part")).struct.field("value")
     days = parts_of.with_columns(born.alias("reading")).drop_nulls()
     reading, short = pl.col("reading"), ~pl.col("part").str.contains("[0-9]{4}")
@@ -108,7 +131,8 @@ def _counts_of_days(numbers: pl.Series, references: tuple[dt.date, ...]) -> pl.D
         *((reference - _FIRST_OF_UNIX).days - numbers for reference in references),
     ]
     if (numbers.abs() >= _SMALLEST_SECONDS).any():
-        since_1970 += [numbers // per_day for per_day in _PER_DAY]
+        first_days = [(first - _FIRST_OF_UNIX).days for first in _FIRST_DAYS]
+        since_1970 += [numbers // per_day + first for per_day in _PER_DAY for first in first_days]
     days = pl.concat([pl.DataFrame([numbers.alias("value"), days.alias("reading")]) for days in since_1970])
     # Outside these years, a number of days is no birth date, and may be no date that Polars can write.
     in_range = days.filter(pl.col("reading").is_between(*_DAYS))

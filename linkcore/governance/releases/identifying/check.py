@@ -1,15 +1,22 @@
 """Refuse a column that holds identifiers, whatever it is called: every row is compared with its own person."""
 
 import datetime as dt
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Final
 
 import polars as pl
 
 from linkcore.errors import RefusedError
+from linkcore.governance.releases.identifying.birth_dates import are_dates
 from linkcore.governance.releases.identifying.chance import Agreement, more_than_chance
-from linkcore.governance.releases.identifying.patterns import EXCUSED, LEAST_SHARE, looks_like, numbers_on_the_spine
+from linkcore.governance.releases.identifying.patterns import (
+    BIRTHS,
+    EXCUSED,
+    LEAST_SHARE,
+    looks_like,
+    numbers_on_the_spine,
+)
 from linkcore.governance.releases.identifying.people import TITLE_OF_KIND, UNIQUE, People
 from linkcore.governance.releases.identifying.readings import readings
 from linkcore.governance.releases.identifying.texts import Texts, flat
@@ -30,6 +37,8 @@ _BLOCK_ROWS: Final = 1 << 18
 # A small release is compared with more others than a large one, so that its figures are as certain.
 _COMPARISONS: Final = 20_000
 _MOST_DRAWS: Final = 50
+_MOST_BIRTHS: Final = 0.2
+_PART_BYTES: Final = 4 << 20
 _SMALLEST_DAY_COUNT: Final = 366
 _FEWEST_DISTINCT: Final = 3
 _SHARE_AS_WRITTEN: Final = 0.01
@@ -95,7 +104,8 @@ class IdentifierCheck:
     def refuse(self, where: str, not_identifying: Sequence[str] = ()) -> None:
         """Refuse a release of which a column identifies people.
 
-        Columns in ``not_identifying`` may hold names, postcodes and ways of contact, but never the patient's own.
+        Columns in ``not_identifying`` may hold names, postcodes and ways of contact, but never the patient's own. Their
+        dates may be the birth dates of a few patients, as the date of an admission is for those who are born there.
 
         Raises
         ------
@@ -109,8 +119,8 @@ class IdentifierCheck:
         if held:
             raise RefusedError(
                 f"{where}: {held}, under another name; take it out, or derive a column (if its names, postcodes or "
-                "telephone numbers are no patient's, but those of wards or sites, state the column in the agreement's "
-                "not_identifying)"
+                "telephone numbers are no patient's, but those of wards or sites, or its dates are of events, state "
+                "the column in the agreement's not_identifying)"
             )
 
     def _look(self, at_least: int) -> None:
@@ -139,6 +149,15 @@ def _can_identify(values: pl.Series) -> bool:
     return values.null_count() < values.len()
 
 
+def _parts(distinct: pl.Series) -> Iterator[pl.Series]:
+    """Yield distinct values in parts of bounded size: what is read from a text takes many times its length."""
+    if distinct.dtype != pl.String:
+        yield distinct
+        return
+    part = distinct.str.len_bytes().fill_null(0).cum_sum() // _PART_BYTES
+    yield from (distinct.filter(part == number) for number in part.unique().sort())
+
+
 def _same(values: pl.Series, own: pl.Series, *, inside: bool) -> pl.Series:
     """Return where a value is the record's own; with ``inside``, also where an own id of four letters is part of it."""
     if not inside:
@@ -155,6 +174,7 @@ class _Column:
         self._people = people
         self._references = references
         self._values = 0
+        self._of_dates = True
         self._distinct = pl.Series(dtype=pl.Null)
         self._said: dict[str, pl.DataFrame] = {}
         self._like: dict[str, pl.Series] = {}
@@ -186,11 +206,18 @@ class _Column:
         """Find out what the distinct values may say, unless they are the same as in the block before."""
         if distinct.equals(self._distinct):
             return
-        texts, self._distinct = Texts(distinct), distinct
-        self._said = dict(readings(texts, self._people, self._references))
-        self._like = looks_like(texts, self._people)
-        if numbers_on_the_spine(texts, self._people):
-            self._patterns["somebody's NHS Numbers"] += 1
+        self._distinct, said, like = distinct, defaultdict(list), defaultdict(list)
+        self._of_dates &= are_dates(distinct)
+        for part in _parts(distinct):
+            texts = Texts(part)
+            for kind, found in readings(texts, self._people, self._references):
+                said[kind].append(found)
+            for pattern, values in looks_like(texts, self._people).items():
+                like[pattern].append(values)
+            if numbers_on_the_spine(texts, self._people):
+                self._patterns["somebody's NHS Numbers"] += 1
+        self._said = {kind: pl.concat(parts) for kind, parts in said.items()}
+        self._like = {pattern: pl.concat(parts) for pattern, parts in like.items()}
 
     def _compare(self, kind: str, said: pl.DataFrame, person: pl.Series, draws: int) -> None:
         """Compare what rows say with their own person, and with the persons of other rows."""
@@ -230,7 +257,9 @@ class _Column:
                 share > _LEAST_SHARE
                 and more_than_chance(Agreement(persons, self._others[kind], draws, most=share > 1 / 2))
             ):
-                yield TITLE_OF_KIND[kind]
+                yield (
+                    BIRTHS if kind == "birth_date" and self._of_dates and share < _MOST_BIRTHS else TITLE_OF_KIND[kind]
+                )
         for pattern, rows in self._patterns.items():
             if rows > LEAST_SHARE.get(pattern, 0) * self._values:
                 yield pattern

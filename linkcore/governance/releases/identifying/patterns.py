@@ -10,7 +10,7 @@ from linkcore.governance.releases.identifying.people import People
 from linkcore.governance.releases.identifying.texts import Texts
 from linkcore.identifiers import nhs_number, postcode
 
-__all__ = ["EXCUSED", "LEAST_SHARE", "NAMES", "looks_like", "numbers_on_the_spine"]
+__all__ = ["BIRTHS", "EXCUSED", "LEAST_SHARE", "NAMES", "looks_like", "numbers_on_the_spine"]
 
 NAMES: Final = "names of the spine"
 NUMBERS: Final = "NHS Numbers"
@@ -26,7 +26,10 @@ LEAST_SHARE: Final[Mapping[str, float]] = {
 }
 """From which share of its values a column is refused for a pattern."""
 
-EXCUSED: Final = frozenset(LEAST_SHARE) - {NUMBERS}
+BIRTHS: Final = "dates that are the patient's birth date for some, as of newborns"
+"""What a column of dates holds that are the birth date of fewer than one in five patients, but more than by chance."""
+
+EXCUSED: Final = frozenset({*LEAST_SHARE, BIRTHS}) - {NUMBERS}
 """The patterns that an agreement's ``not_identifying`` excuses."""
 
 _EMAIL: Final = r"[0-9A-Za-z._%+-]+@[0-9A-Za-z-]+\.[A-Za-z]"

@@ -19,7 +19,7 @@ __all__ = ["readings"]
 
 _POSTCODE: Final = "[A-Z]{1,2}[0-9][0-9A-Z]?[^0-9A-Z]{0,3}[0-9][A-Z]{2}"
 _DATE: Final = "^[0-9]+ (?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[A-Z]* [0-9]+$"
-_SMALLEST_NUMBER: Final = 4_000_000_000 // 10
+_SMALLEST_NUMBER: Final = 101_000_000 // 10  # of Scotland, on the first day of a month
 
 
 def readings(texts: Texts, people: People, references: tuple[dt.date, ...] = ()) -> Iterator[tuple[str, pl.DataFrame]]:
@@ -64,6 +64,9 @@ def _numbers(texts: Texts) -> pl.DataFrame:
     if texts.with_nine_digits.height:
         only = texts.with_nine_digits.select("value", text.str.replace_all("[^0-9]", "").alias("text"))
         found += [_windows(each, 9, 10) for each in (only, only.with_columns(text.str.reverse()))]
+        # A number of ten digits that lost the 0 before it, as Scottish ones do in spreadsheets.
+        lost = only.filter(text.str.len_bytes() == 9).with_columns("0" + text)
+        found.append(_windows(lost, 9, 10))
     # Nearly every number has a letter in hexadecimal, or is written as the codes of its digits.
     in_hex = texts.having("[0-9A-Fa-f]{8}").filter(text.str.contains("[A-Fa-f]|(?:3[0-9]){9}"))
     if in_hex.height:
@@ -118,9 +121,9 @@ def _addresses(texts: Texts) -> pl.DataFrame:
     if lines.is_empty():
         return _nothing(texts, pl.String())
     words = folded(pl.col("text")).str.replace_all("[^0-9A-Z]+", " ").str.strip_chars().str.split(" ")
-    lines = lines.select("value", words.alias("words")).filter(pl.col("words").list.len() >= 3)
-    starts = pl.int_ranges(0, pl.col("words").list.len().cast(pl.Int64) - 2)
-    every = lines.with_columns(starts.alias("start")).explode("start", empty_as_null=True, keep_nulls=True)
-    line = pl.col("words").list.slice(pl.col("start"), 3).list.join(" ")
-    every = every.select("value", line.alias("reading")).filter(pl.col("reading").str.contains("[0-9]"))
+    # Beside each word the two after it: lists of lists would take memory in the square of a letter's length.
+    line = pl.concat_str(pl.element(), pl.element().shift(-1), pl.element().shift(-2), separator=" ")
+    every = lines.select("value", words.list.eval(line).alias("reading"))
+    every = every.explode("reading", empty_as_null=True, keep_nulls=True).drop_nulls()
+    every = every.filter(pl.col("reading").str.contains("[0-9]"))
     return every.filter(pl.col("reading").str.contains("[A-Z]{3}") & ~pl.col("reading").str.contains(_DATE))

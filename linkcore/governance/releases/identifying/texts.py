@@ -16,7 +16,7 @@ __all__ = ["Texts", "flat"]
 _HEX: Final = r"^(?:0[xX]|\\x)?(?:[0-9A-Fa-f]{2}[ :-]?){4,}$"
 _BASE64: Final = "^[0-9A-Za-z+/_-]{7,}={0,2}$"
 # Nothing, and a short decimal number, such as an amount of money.
-_HARMLESS: Final = r"^\s*(?:-?[0-9]{0,6}\.[0-9]{1,2})?\s*$"
+_HARMLESS: Final = r"^\s*(?:-?[0-9]{0,6}\.(?:[1-9][0-9]?|0[1-9]))?\s*$"
 # Bytes that are text: ASCII, and letters with accents as UTF-8 writes them.
 _READABLE: Final = "^(?:[2-7][0-9a-f]|c3[89ab][0-9a-f]){4,}$"
 
@@ -91,7 +91,8 @@ class Texts:
         written = distinct.select("value", as_text(pl.col("value"), values.dtype).alias("text")).drop_nulls()
         if values.dtype == pl.String:
             written = written.filter(~pl.col("text").str.contains(_HARMLESS))
-            written = written.with_columns(ascii_digits(pl.col("text").str.strip_chars()))
+            plain = ascii_digits(_visible(pl.col("text")).str.strip_chars()).str.replace(r"^(-?[0-9]+)\.0+$", "${1}")
+            written = written.with_columns(plain)
             written = pl.concat([written, _decoded(written, _HEX, "hex"), _decoded(written, _BASE64, "base64")])
         self.frame = written
 
@@ -99,7 +100,7 @@ class Texts:
         """Return the rows of which the text has a pattern."""
         if self.frame.is_empty():
             return self.frame
-        return self.frame.filter(pl.col("text").str.contains(pattern))
+        return self.frame.filter(pl.col("text").str.contains(f"(?s){pattern}"))
 
     @cached_property
     def with_three_digits(self) -> pl.DataFrame:
@@ -125,6 +126,12 @@ class Texts:
         word = folded(pl.col("text")).str.extract_all(r"\p{L}{2,}").list.set_difference(list(TITLES))
         words = lettered.select("value", word.alias("word"))
         return words.explode("word", empty_as_null=True, keep_nulls=True).drop_nulls()
+
+
+def _visible(text: pl.Expr) -> pl.Expr:
+    """Leave out characters that nobody sees, such as a space of no width or a hyphen that only breaks lines."""
+    beyond_ascii = text.str.len_bytes() != text.str.len_chars()
+    return pl.when(beyond_ascii).then(text.str.replace_all(r"\p{Cf}", "")).otherwise(text)
 
 
 def _decoded(written: pl.DataFrame, pattern: str, encoding: Literal["hex", "base64"]) -> pl.DataFrame:

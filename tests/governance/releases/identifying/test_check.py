@@ -3,6 +3,7 @@
 import base64
 import datetime as dt
 import json
+import resource
 from collections.abc import Callable
 
 import polars as pl
@@ -10,6 +11,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.releases.identifying.check import PERSON, RECORD, IdentifierCheck
+from linkcore.governance.releases.identifying.patterns import BIRTHS, EXCUSED
 from linkcore.governance.releases.identifying.people import People
 from tests.governance.extracts import numbers
 from tests.governance.releases.identifying.people import (
@@ -68,6 +70,8 @@ POSTCODE = "the patient's own postcode"
         lambda n: [int(digit) for digit in n],
         lambda n: {"seen": True, "of": [n]},
         lambda n: {"a": n[:3], "b": n[3:6], "c": n[6:]},
+        lambda n: f"999 seen\n{n[:5]}\r\n{n[5:]}",
+        lambda n: n[:4] + "\u200b" + n[4:],
         lambda n: f"rang the patient ({n[:3]}-{n[3:6]}-{n[6:]}) twice on 3 May",
     ],
 )
@@ -116,6 +120,17 @@ def test_one_own_number_among_thousands_of_rows_is_found() -> None:
         lambda day: base64.b64encode(str(day).encode()).decode(),
         lambda day: str(day).encode().hex(),
         lambda day: f'{{"dob": "{day}"}}',
+        lambda day: day.strftime("%d / %m / %Y"),
+        lambda day: day.strftime("%d\u2013%m\u2013%Y"),
+        lambda day: day.strftime("%Y:%m:%d 00:00:00"),
+        lambda day: day.strftime("%Y%m%d000000"),
+        lambda day: day.strftime("1%Y%m%d2"),
+        lambda day: json.dumps({"d": day.day, "m": day.month, "y": day.year}),
+        lambda day: f"day={day.day};month={day.month};year={day.year}",
+        lambda day: f"{(day - dt.date(1899, 12, 30)).days}.0",
+        lambda day: f"{(day - dt.date(1970, 1, 1)).days}.00",
+        lambda day: 86_400 * (day - dt.date(1582, 10, 14)).days,
+        lambda day: 86_400_000 * (day - dt.date(1960, 1, 1)).days,
     ],
 )
 def test_the_own_birth_date_is_found(disguised: Callable[[dt.date], object]) -> None:
@@ -200,6 +215,52 @@ def test_a_note_that_names_one_patient_in_a_hundred_does_not_pass(says: Callable
 )
 def test_harmless_values_are_not_taken_for_identifiers(values: list[object]) -> None:
     assert held(values) == set()
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        lambda n: n,
+        int,
+        lambda n: int(n) * 10,
+        lambda n: f"77{n}8",
+        lambda n: f"rang {n[:3]}/{n[3:6]}/{n[6:]}",
+        lambda n: f"{int(n):x}",
+    ],
+)
+def test_scottish_and_northern_irish_numbers_are_found_too(disguised: Callable[[str], object]) -> None:
+    for first_nine in (101_234_500, 320_000_100):
+        own = [number.zfill(10) for number in numbers(first_nine, COUNT)]
+        people = PEOPLE.with_columns(nhs_number=pl.Series(own).cast(pl.Int64))
+        rows = pl.DataFrame({PERSON: pl.Series(EVERYBODY, dtype=pl.UInt32), RECORD: RECORDS})
+        check = IdentifierCheck(["value"], People(people), rows=COUNT)
+        check.add(rows.with_columns(value=pl.Series([disguised(number) for number in own])))
+        assert NUMBER in check.found()["value"]
+
+
+def test_dates_of_events_may_be_birth_dates_of_newborns_if_the_agreement_says_so() -> None:
+    for share, kind in ((10, BIRTHS), (3, BIRTH_DATE)):
+        days = [BORN[i % COUNT] if i % share == 0 else dt.date(2026, 1 + i % 6, 1 + i % 28) for i in range(960)]
+        for values in (days, [f"{day:%d/%m/%Y}" for day in days], [f"{day}T09:30:00Z" for day in days]):
+            assert held(list(values)) == {kind}
+    assert BIRTHS in EXCUSED
+    notes = [f"d.o.b. {BORN[i % COUNT]}" if i % 10 == 0 else "well" for i in range(960)]
+    assert held(list(notes)) == {BIRTH_DATE}
+
+
+def test_long_letters_take_memory_in_proportion_to_their_length() -> None:
+    letter = " ".join(f"seen {i} times at home" for i in range(400))
+    rows = pl.DataFrame({PERSON: pl.Series(EVERYBODY, dtype=pl.UInt32), RECORD: RECORDS})
+    check = IdentifierCheck(["value"], People(PEOPLE), rows=COUNT)
+    check.add(rows.with_columns(value=pl.Series([f"{letter} {i}" for i in EVERYBODY])))
+    assert check.found() == {}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    check = IdentifierCheck(["value"], People(PEOPLE), rows=10 * COUNT)
+    for part in range(10):
+        check.add(rows.with_columns(value=pl.Series([f"{letter} {part} {i}" for i in EVERYBODY])))
+    assert check.found() == {}
+    # Ten times as many letters are 9 MB; all words of each beside each of its words would be several GB.
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 800_000
 
 
 def test_somebody_elses_identifiers_are_patterns() -> None:
