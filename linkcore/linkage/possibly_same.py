@@ -24,7 +24,8 @@ _ALIKE: Final = (
     ("birth_date", "family_name"),
     ("birth_date", "given_name"),
     ("birth_date", "postcode"),
-    ("given_name", "family_name", "postcode"),
+    ("family_name", "postcode"),
+    ("given_name", "postcode"),
 )
 
 
@@ -32,8 +33,8 @@ def possibly_same(result: LinkageResult, doubted: pl.Series, others: pl.Series, 
     """Find which persons may be one of some others, whatever NHS Numbers they carry.
 
     They are compared as an open record is with a person, by the model that the linkage learned. How common a value is
-    shows among the others. If no model was learned, persons may be the same where birth date and a name or the postcode
-    agree, or both names and the postcode.
+    shows among the others. If no model was learned, persons may be the same where two of birth date, name and postcode
+    agree.
 
     ``doubted``, ``others``: positions in PERSONS; ``least``: the least probability.
     Returns ``person`` and ``other`` (UInt32), each pair once.

@@ -7,7 +7,8 @@ from typing import Any, Final
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 
-__all__ = ["NATIONAL_SHARE", "Expected", "as_range", "check_count", "check_share", "has_checksum", "share_in_words"]
+__all__ = ["NATIONAL_SHARE", "Expected", "as_range", "check_count", "check_share", "has_checksum"]
+__all__ += ["refuse_list_of_strangers", "share_in_words"]
 
 Expected = int | tuple[int, int]
 """How many people a list must hold: a number, or the fewest and the most."""
@@ -17,6 +18,9 @@ NATIONAL_SHARE: Final = "nationally, about 1 in 18 people have opted out"
 
 # So improbable must a share be, if the plausible one were true, before a list is refused for it.
 _IMPROBABLE: Final = 1e-4
+
+# Of so many people who opted out, one at least is on the spine; of a few, perhaps all have moved away.
+_MANY_STRANGERS: Final = 30
 
 
 def as_range(expected: Expected | None, what: str) -> tuple[int, int] | None:
@@ -86,6 +90,15 @@ def check_share(opted_out: int, people: int, plausible: Sequence[float], what: s
             f"is plausible ({NATIONAL_SHARE}). Either the file is empty, cut off, or another one, such as an answer of "
             "the national check that is what was asked. Then get the whole file. Or so few have opted out: then say "
             "how many are expected (expected), or widen plausible"
+        )
+
+
+def refuse_list_of_strangers(found: int, listed: int, what: str) -> None:
+    """Refuse a list of many people of whom nobody is on the spine: it is of another area, or of other numbers."""
+    if not found and listed >= _MANY_STRANGERS:
+        raise RefusedError(
+            f"{what}: {listed:,} people have opted out by this file, and nobody of them is on the spine: it is the "
+            "file of another area or programme; give the right file"
         )
 
 

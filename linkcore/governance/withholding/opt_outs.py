@@ -44,7 +44,9 @@ class OptOuts:
     coded : bool
         Whether people are named by stage-1 codes instead of NHS Numbers.
     vouched : bool
-        Whether it is known that the file is whole and the right one: by how many people it must hold, or by a checksum.
+        Whether it is known how many people the file must hold, and it holds them.
+    whole : bool
+        Whether it is known by a checksum that the file is whole. It can still be another file than is meant.
     other_codes : int
         Number of rows with codes of something else.
 
@@ -69,6 +71,7 @@ class OptOuts:
     asked: pl.Series | None = field(default=None)
     coded: bool = False
     vouched: bool = False
+    whole: bool = False
     other_codes: int = 0
 
     def __post_init__(self) -> None:
@@ -149,7 +152,7 @@ class OptOuts:
         wanted = as_range(expected, what)
         check_count(self.in_force(self.as_of).len() + self.unreadable, wanted, what)
         by_checksum = [has_checksum(file, what) for file in files]
-        return replace(self, vouched=wanted is not None or (bool(by_checksum) and all(by_checksum)))
+        return replace(self, vouched=wanted is not None, whole=bool(by_checksum) and all(by_checksum))
 
     @classmethod
     def from_statements(

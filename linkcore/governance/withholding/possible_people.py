@@ -79,25 +79,31 @@ class PossiblePeople:
 
         Such a number was mistyped, or is a new one. It makes an exact link, so the linkage has compared nothing else.
         Here its person is compared with the people who have ``numbers``, and is one of them if that has a probability
-        of 0.001 or more. Boolean without nulls, in the order of ``Linkage.links_of``.
+        of 0.001 or more. So is who is on the spine with the full name and birth date of one of them: people are
+        registered twice. Boolean without nulls, in the order of ``Linkage.links_of``.
         """
         theirs = self.persons_of(numbers)
         doubted = self._confirmed_by_nobody & ~theirs
         same = possibly_same(self._linkage, doubted.arg_true(), theirs.arg_true(), least=LEAST_PROBABILITY_KEPT)
-        doubtful = pl.repeat(False, theirs.len(), eager=True).scatter(same["person"].unique(), True)
+        doubtful = self._namesakes_of(theirs).scatter(same["person"].unique(), True)
         return {name: doubtful[records["person_id"]] for name, records in self._records.items()}
 
     @cached_property
     def _confirmed_by_nobody(self) -> pl.Series:
-        """Whether nobody confirms a person's NHS Number: it is not on the spine, or without a spine on one record."""
+        """Whether nobody confirms a person's NHS Number, because it is not on the spine."""
         persons = self._linkage.persons
         spine = [source.name for source in self._linkage.sources if source.spine]
-        if spine:
-            alone = ~persons["source"].is_in(spine)
-        else:
-            records = self._linkage.links.group_by("person_id").len().filter(pl.col("len") == 1)
-            alone = persons["person_id"].is_in(records["person_id"].implode())
-        return (alone & persons["nhs_number"].is_not_null()).alias("alone")
+        return (~persons["source"].is_in(spine) & persons["nhs_number"].is_not_null()).alias("unconfirmed")
+
+    def _namesakes_of(self, theirs: pl.Series) -> pl.Series:
+        """Return whether each person has the full name and birth date of one of these: who is registered twice has."""
+        persons = self._linkage.persons
+        full = ("given_name", "family_name", "birth_date")
+        known = pl.DataFrame([persons[name] for name in full]).with_row_index("person")
+        same = known.join(known.filter(theirs).drop_nulls().select(full).unique(), on=full, how="semi")
+        namesakes = pl.repeat(False, persons.height, eager=True).scatter(same["person"], True)
+        # Who has no number was compared by the fallback.
+        return namesakes & ~theirs & persons["nhs_number"].is_not_null()
 
     def without_known_number(self) -> dict[str, pl.Series]:
         """Return, for each source, whether each record lacks an NHS Number by which its person could be looked up.

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import polars as pl
 
 from linkcore.errors import RefusedError
-from linkcore.governance.withholding.doubts import check_share
+from linkcore.governance.withholding.doubts import check_share, refuse_list_of_strangers
 from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_out_policy import OptOutPolicy
 from linkcore.governance.withholding.opt_outs import OptOuts
@@ -161,11 +161,16 @@ def _doubt(linkage: Linkage, applied: Mapping[str, OptOuts], on: dt.date, policy
     spine = [source.name for source in linkage.sources if source.spine]
     persons = linkage.persons.filter(pl.col("source").is_in(spine)) if spine else linkage.persons
     numbers = persons["nhs_number"].drop_nulls()
-    for kind in ("national", "type_1"):
-        if kind in applied and not applied[kind].vouched:
-            opted_out = applied[kind].in_force(on, linkage.exact.superseded)
-            found = int(numbers.is_in(opted_out.implode()).sum())
-            check_share(found, numbers.len(), policy.plausible, f"opt-outs ({kind})")
+    for kind in [kind for kind in ("national", "type_1") if kind in applied]:
+        listed, what = applied[kind], f"opt-outs ({kind})"
+        opted_out = listed.in_force(on, linkage.exact.superseded)
+        found = int(numbers.is_in(opted_out.implode()).sum())
+        if kind == "national":
+            refuse_list_of_strangers(found, opted_out.len(), what)
+        if not listed.vouched:
+            # A checksum shows that nothing is cut off, and not that it is the right file.
+            least, most = policy.plausible
+            check_share(found, numbers.len(), (0.0 if listed.whole else least, most), what)
 
 
 def _refuse_missing_lists(opt_outs: OptOutLists, policy: OptOutPolicy, purpose: str, gp_sources: Sequence[str]) -> None:

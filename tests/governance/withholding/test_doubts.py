@@ -78,14 +78,31 @@ def test_what_a_list_must_hold_is_stated_by_a_number_or_a_range(linkage: lc.Link
         listed(OUT, expected=(5, 4))
 
 
+def test_a_checksum_does_not_make_another_file_the_right_one(linkage: lc.Linkage, tmp_path: Path) -> None:
+    file = tmp_path / "opted_out.csv"
+    for people in (IN, PEOPLE):
+        file.write_text("nhs_number\n" + "\n".join(people) + "\n")
+        beside = tmp_path / "opted_out.csv.sha256"
+        beside.write_text(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  opted_out.csv\n")
+        with pytest.raises(lc.RefusedError, match="the file is another one"):
+            withheld(linkage, OptOuts.from_list(file, as_of=DAY))
+
+
+def test_a_list_of_people_of_whom_nobody_is_on_the_spine_is_refused(linkage: lc.Linkage) -> None:
+    strangers = numbers(len(PEOPLE) + 40)[len(PEOPLE) :]
+    for stated in (None, 40):
+        with pytest.raises(lc.RefusedError, match="nobody of them is on the spine"):
+            withheld(linkage, listed(strangers, expected=stated), plausible=(0.0, 1.0))
+
+
 def test_a_checksum_beside_a_file_vouches_for_it_or_refuses_it(linkage: lc.Linkage, tmp_path: Path) -> None:
     file = tmp_path / "opted_out.csv"
     file.write_text("nhs_number\n" + "\n".join(OUT[:2]) + "\n")
-    assert not OptOuts.from_list(file, as_of=DAY).vouched
+    assert not OptOuts.from_list(file, as_of=DAY).whole
     beside = tmp_path / "opted_out.csv.sha256"
     beside.write_text(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  opted_out.csv\n")
     whole = OptOuts.from_list(file, as_of=DAY)
-    assert whole.vouched
+    assert whole.whole
     assert (~withheld(linkage, whole).kept["seen"]).sum() == 2
     file.write_text("nhs_number\n" + OUT[0] + "\n")
     with pytest.raises(lc.SourceError, match=r"is not the file of which opted_out\.csv\.sha256 is the checksum"):

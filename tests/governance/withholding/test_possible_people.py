@@ -67,14 +67,26 @@ def test_who_opted_out_is_withheld_under_a_number_that_nobody_else_has(without_n
     assert counts["gp", "other_number"] == 0
 
 
-def test_without_a_spine_a_number_on_one_record_is_doubted() -> None:
+def test_without_a_spine_every_number_is_doubted() -> None:
     first, second = (source.data for source in extracts(without_numbers=0))
     assert isinstance(first, pl.DataFrame)
-    linkage = lc.link([lc.Source("a", first), lc.Source("b", second)], fallback=None)
+    # A mistyped number on two records is as wrong as on one.
+    linkage = lc.link([lc.Source("a", first), lc.Source("b", second), lc.Source("c", second)], fallback=None)
     policy = OptOutPolicy(unlinked="release")
     found = withhold(linkage, policy, OptOutLists(national=opted_out()), on=DAY, purpose="planning")
     assert not found.kept["b"][:OPTED_OUT].any()
     assert found.kept["b"][OPTED_OUT:].all()
+
+
+def test_who_is_registered_twice_is_withheld_under_both_numbers() -> None:
+    spine = people(PEOPLE).with_columns(nhs_number=pl.Series(OWN))
+    again = people(OPTED_OUT).with_columns(nhs_number=pl.Series(FRESH[:OPTED_OUT]), postcode=pl.lit("PL4 8AA"))
+    linkage = lc.link([lc.Source("gp", pl.concat([spine, again]), spine=True)])
+    policy = OptOutPolicy(gp_sources=[], unlinked="release")
+    kept = withhold(linkage, policy, OptOutLists(national=opted_out()), on=DAY, purpose="planning").kept["gp"]
+    assert not kept[:OPTED_OUT].any()
+    assert kept[OPTED_OUT:PEOPLE].all()
+    assert not kept[PEOPLE:].any()
 
 
 def test_type_1_opt_outs_under_another_number_withhold_gp_data_only() -> None:
