@@ -6,6 +6,7 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.governance.releases.identifying.hashed import HashedNumbers
 from linkcore.pseudonyms.stage_one import CODE_TOKEN
 from linkcore.schema import PERSONS
 
@@ -14,6 +15,7 @@ __all__ = ["TITLE_OF_KIND", "UNIQUE", "People"]
 TITLE_OF_KIND: Final[Mapping[str, str]] = {
     "nhs_number": "the patient's own NHS Number",
     "stage_one_code": "the patient's own stage-1 code",
+    "hashed_number": "a hash without a key of the patient's own NHS Number",
     "name": "the patient's own name",
     "birth_date": "the patient's own birth date",
     "postcode": "the patient's own postcode",
@@ -21,7 +23,7 @@ TITLE_OF_KIND: Final[Mapping[str, str]] = {
 }
 """The kinds of identifiers that are compared, and what an error calls each."""
 
-UNIQUE: Final = frozenset({"nhs_number", "stage_one_code"})
+UNIQUE: Final = frozenset({"nhs_number", "stage_one_code", "hashed_number"})
 """The kinds of which each value belongs to one person."""
 
 _COLUMNS: Final = ("nhs_number", "token", "given_name", "family_name", "birth_date", "postcode", "address")
@@ -55,6 +57,8 @@ class People:
 
     def known(self, kind: str) -> pl.Series:
         """Return every value of a kind that any person has, sorted, each once."""
+        if kind == "hashed_number":
+            return self._hashed.known
         if kind not in self._known:
             self._known[kind] = self._distinct(kind).drop_nulls().unique().sort()
         return self._known[kind]
@@ -75,6 +79,11 @@ class People:
         return _FORMS[kind](self._persons[_COLUMN.get(kind, kind)].unique())
 
     @cached_property
+    def _hashed(self) -> HashedNumbers:
+        numbers = self._persons["nhs_number"]
+        return HashedNumbers(pl.select(pl.when(numbers <= _LARGEST_NUMBER).then(numbers)).to_series())
+
+    @cached_property
     def numbers(self) -> pl.Series:
         """Every NHS Number of ten digits (Int64), sorted."""
         numbers = self._persons["nhs_number"].drop_nulls()
@@ -90,6 +99,8 @@ class People:
 
         ``persons``: positions in PERSONS, as long as ``values``.
         """
+        if kind == "hashed_number":
+            return self._hashed.are_of(values, persons)
         if kind != "name":
             own = _FORMS[kind](self._in_one_piece(_COLUMN.get(kind, kind)).gather(persons))
             return (own == values).fill_null(False)

@@ -11,6 +11,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.governance.releases.identifying.birth_dates import days_in_texts
+from linkcore.governance.releases.identifying.hashed import first_of_hash
 from linkcore.governance.releases.identifying.people import People
 from linkcore.governance.releases.identifying.texts import Texts
 from linkcore.identifiers.text import folded
@@ -50,6 +51,7 @@ def _all_readings(texts: Texts, people: People, references: tuple[dt.date, ...])
     return {
         "nhs_number": _numbers(texts),
         "stage_one_code": _codes(texts),
+        "hashed_number": _hashes(texts),
         "name": texts.words.rename({"word": "reading"}),
         "birth_date": days_in_texts(texts.with_three_digits, people, references),
         "postcode": _postcodes(texts),
@@ -105,6 +107,11 @@ def _bytes_turned(in_hex: pl.DataFrame) -> pl.DataFrame:
 def _codes(texts: Texts) -> pl.DataFrame:
     code = pl.col("text").str.to_lowercase().str.extract("([0-9a-f]{32})")
     return texts.having("[0-9A-Fa-f]{32}").select("value", code.alias("reading"))
+
+
+def _hashes(texts: Texts) -> pl.DataFrame:
+    long = texts.having("^[0-9A-Fa-f]{32,128}$")
+    return long.select("value", first_of_hash(pl.col("text")).alias("reading")).drop_nulls()
 
 
 def _postcodes(texts: Texts) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import base64
 import datetime as dt
+import hashlib
 import json
 import resource
 from collections.abc import Callable
@@ -34,6 +35,7 @@ NUMBER = "the patient's own NHS Number"
 NAME = "the patient's own name"
 BIRTH_DATE = "the patient's own birth date"
 POSTCODE = "the patient's own postcode"
+HASHED = "a hash without a key of the patient's own NHS Number"
 
 
 @pytest.mark.parametrize(
@@ -156,6 +158,10 @@ def test_the_own_birth_date_is_found(disguised: Callable[[dt.date], object]) -> 
         ([f"to {street.title().replace(' ', ', ')}" for street in STREETS], "the patient's own address"),
         (CODES, "the patient's own stage-1 code"),
         ([code.upper() + "F" * 32 for code in CODES], "the patient's own stage-1 code"),
+        ([hashlib.md5(n.encode()).hexdigest() for n in NUMBERS], HASHED),
+        ([hashlib.sha256(n.encode()).hexdigest().upper() for n in NUMBERS], HASHED),
+        ([base64.b64encode(hashlib.sha1(n.encode()).digest()).decode() for n in NUMBERS], HASHED),
+        ([hashlib.sha256(f"{n[:3]} {n[3:6]} {n[6:]}".encode()).digest() for n in NUMBERS], HASHED),
         (RECORDS, "the record's own record id"),
         ([f"row {record}" for record in RECORDS], "the record's own record id"),
         (IDS, "the record's own local patient id"),
@@ -207,6 +213,7 @@ def test_a_note_that_names_one_patient_in_a_hundred_does_not_pass(says: Callable
         [dt.time(9, i % 60) for i in range(COUNT)],
         [b"\xff\xfe"] * 24,
         [f"{i + 999:032x}" for i in range(COUNT)],
+        [hashlib.sha256(f"visit {i}".encode()).hexdigest() for i in range(COUNT)],
         [[]] * 24,
         [f"patient seen on day {i}" for i in range(24)],
         ["I21.9", "F329", "EB07E", "225358003", "1066331000000109"] * 20,
