@@ -1,5 +1,7 @@
 """NHS Numbers that are superseded, or stand twice in one provider's records."""
 
+from typing import Any
+
 import polars as pl
 
 import linkcore as lc
@@ -8,7 +10,7 @@ from linkcore.linkage.exact.number_faults import number_faults
 ANN, BOB, NEW = 4010232137, 4000000012, 4000000020
 
 
-def faults(sent: pl.DataFrame, exact: lc.Exact | None = None, **given: bool) -> list[tuple[bool, bool]]:
+def faults(sent: pl.DataFrame, exact: lc.Exact | None = None, **given: Any) -> list[tuple[bool, bool]]:
     return number_faults(sent, lc.Source("seen", sent, **given), exact or lc.Exact()).rows()
 
 
