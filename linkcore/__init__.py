@@ -14,6 +14,7 @@ from linkcore.governance.destruction.certificates import verify_certificate
 from linkcore.governance.destruction.destroy import attest, destroy
 from linkcore.governance.destruction.inventory import Inventory
 from linkcore.governance.destruction.mark import refuse_if_destroyed
+from linkcore.governance.exits.feedback import feedback
 from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import held_versions, reidentify
 from linkcore.governance.exits.requesters import Requester
@@ -115,6 +116,7 @@ __all__ = [
     "attest",
     "destroy",
     "export_national_check",
+    "feedback",
     "held_versions",
     "link",
     "national_opt_outs",

@@ -23,6 +23,7 @@ from linkcore.report.notebook import in_notebook, in_terminal
 from linkcore.report.quality_file import QUALITY_FILE, to_json
 from linkcore.review.analyst_linker import Recorder, splink_linker
 from linkcore.review.clerical_review import clerical_review
+from linkcore.review.double_persons import write_double_persons
 from linkcore.review.explanation import Explanation, explain
 from linkcore.sources.checks import check_sources
 from linkcore.sources.records import standardise
@@ -272,6 +273,49 @@ class Linkage(MeasuredLinkage):
         linkcore.errors.RefusedError: the file for clerical review shows names, birth dates and addresses ...
         """
         return clerical_review(self, path, identifiable=identifiable, records=records)
+
+    def double_persons(self, path: str | Path, *, identifiable: bool = False, least: float = 0.9) -> int:
+        """Write the persons who are probably one, though they have two NHS Numbers, to a CSV file for the trusted team.
+
+        They were registered twice, had a temporary number, or a number was mistyped. Persons with an NHS Number and
+        those on the spine are compared with each other by the learned model. Nothing is joined: have the numbers
+        traced, and put those that were merged into the table of superseded numbers (``Exact(superseded=...)``).
+
+        Each pair is one row, the most probable first: ``probability``; ``match_weight``, in bits; source, record id,
+        number of records, NHS Number and identifiers of both, side by side; and for each comparison how well the two
+        agree, with what that adds to the weight. Twins and other relatives who agree on as much as one person does are
+        less probable for it, and so are two persons of a common name.
+
+        Parameters
+        ----------
+        path : path
+            The file to write. Only its owner can read it. A ``'`` is written before each value that a spreadsheet would
+            take for a formula or a number.
+        identifiable : bool
+            Whether identifiers may be written. Without them the file is refused.
+        least : float
+            The least probability of a pair. Below 0.9, twins with similar names are among the pairs.
+
+        Returns
+        -------
+        int
+            Number of pairs written. The same linkage gives the same bytes.
+
+        Raises
+        ------
+        RefusedError
+            If ``identifiable`` is False.
+        ProgrammeError
+            If no model was learned, ``least`` is not a probability, or the file cannot be written.
+
+        Examples
+        --------
+        >>> import polars as pl
+        >>> link([Source("gp", pl.DataFrame({"family_name": ["Smith"]}))]).double_persons("doubles.csv")
+        Traceback (most recent call last):
+        linkcore.errors.RefusedError: the file of persons who are probably one shows NHS Numbers, names, ...
+        """
+        return write_double_persons(self, path, identifiable=identifiable, least=least)
 
 
 def link(

@@ -27,10 +27,11 @@ __all__ = ["add"]
 
 
 def add(commands: "Commands") -> None:
-    """Add ``reidentify``, ``return`` and ``subject-access``."""
+    """Add ``reidentify``, ``return``, ``subject-access`` and ``feedback``."""
     _add_reidentify(commands)
     _add_return(commands)
     _add_subject_access(commands)
+    _add_feedback(commands)
 
 
 def _add_reidentify(commands: "Commands") -> None:
@@ -97,6 +98,22 @@ def _add_subject_access(commands: "Commands") -> None:
     options.held_keys(subject, required=False)
     options.occasion(subject)
     subject.add_argument("--out", type=Path, required=True, metavar="FILE", help="JSON file to write (mode 0600)")
+
+
+def _add_feedback(commands: "Commands") -> None:
+    feedback = options.command(
+        commands, "feedback", _feedback, "write which of its own records a provider can mend, for that provider alone"
+    )
+    options.programme(feedback)
+    feedback.add_argument(
+        "--provider",
+        required=True,
+        metavar="NAME",
+        help="ODS code of a requester that the programme file states, name of a provider's own source, or code of a "
+        "practice on the spine",
+    )
+    options.occasion(feedback)
+    feedback.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write (mode 0600)")
 
 
 def _lookup_options(parser: argparse.ArgumentParser) -> None:
@@ -214,3 +231,22 @@ def _subject_access(arguments: argparse.Namespace) -> None:
     )
     # No counts: they would tell whoever sees the terminal whether anything is held about the person.
     say(f"everything that is held about this person: {arguments.out} (read it before you give it to anybody)")
+
+
+def _feedback(arguments: argparse.Namespace) -> None:
+    from linkcore.governance.exits.feedback import feedback
+    from linkcore.text_table import as_text
+
+    with recorded_request(arguments, "feedback", on=now().date(), provider=arguments.provider) as (programme, occasion):
+        linkage = linkage_of(programme)
+    counts = feedback(
+        linkage,
+        arguments.provider,
+        arguments.out,
+        requesters=programme.requesters.values(),
+        of_several=programme.of_several_providers,
+        occasion=occasion,
+    )
+    if counts.height:
+        say(*as_text(counts).splitlines())
+    say(f"{counts['records'].sum():,} rows: {arguments.out} (for {arguments.provider} only)")

@@ -16,7 +16,7 @@ __all__ = ["add"]
 
 
 def add(commands: "Commands") -> None:
-    """Add ``explain`` and ``clerical-review``."""
+    """Add ``explain``, ``clerical-review`` and ``double-persons``."""
     explain = options.command(commands, "explain", _explain, "explain why a record is linked to its person")
     _identifiable(explain)
     explain.add_argument("--source", required=True, help="source of the record")
@@ -32,6 +32,15 @@ def add(commands: "Commands") -> None:
     _identifiable(review)
     review.add_argument("--records", type=options.positive, default=200, help="largest number of records (200)")
     review.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write (mode 0600)")
+
+    double = options.command(
+        commands,
+        "double-persons",
+        _double_persons,
+        "write the persons who are probably one to a CSV file, joining none",
+    )
+    _identifiable(double)
+    double.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write (mode 0600)")
 
 
 def _identifiable(parser: argparse.ArgumentParser) -> None:
@@ -78,3 +87,12 @@ def _clerical_review(arguments: argparse.Namespace) -> None:
         occasion.record("clerical_review", limit=arguments.records)
         records = linkage.clerical_review(arguments.out, identifiable=True, records=arguments.records)
     say(f"{records:,} records to review: {arguments.out} (identifiers: keep it within the trusted team)")
+
+
+def _double_persons(arguments: argparse.Namespace) -> None:
+    _refuse_unless_identifiable(arguments)
+    with recorded_request(arguments, "double_persons", on=arguments.on) as (programme, occasion):
+        linkage = linkage_of(programme, on=arguments.on)
+        occasion.record("double_persons", persons=linkage.persons.height)
+        pairs = linkage.double_persons(arguments.out, identifiable=True)
+    say(f"{pairs:,} pairs, none of them joined: {arguments.out} (identifiers: keep it within the trusted team)")

@@ -86,6 +86,7 @@ def cells_of(quality: Quality) -> Cells:
     cells = Cells()
     _read_records(cells, quality)
     _read_identifiers(cells, quality)
+    _read_number_faults(cells, quality.number_faults)
     _read_flow(cells, quality)
     _read_groups(cells, quality.groups, quality.records["source"].unique(maintain_order=True).to_list())
     _read_persons(cells, quality)
@@ -149,6 +150,13 @@ def _read_identifiers(cells: Cells, quality: Quality) -> None:
         # Each identifier keeps other statuses: use whichever set adds up.
         for kept in (("valid",), ("valid", "implausible", "impossible", "partial"), ("valid", "unclear", WHOLE_NAME)):
             cells.sum_up((("usable", *of), ("status", *of, status)) for status in kept)
+
+
+def _read_number_faults(cells: Cells, faults: pl.DataFrame) -> None:
+    cells.read("number_faults", "records", faults, "number fault", "source", "fault")
+    cells.sum_sources("number_faults", "records", faults, "number fault", "fault")
+    for key in cells.columns["number_faults", "records"]:
+        cells.counts.add_part(("records", key[1]), key, ("rest", key))
 
 
 def _read_flow(cells: Cells, quality: Quality) -> None:

@@ -124,9 +124,7 @@ class Programme(Table):
         cls, requesters: Mapping[str, RequesterTable], others: ValidationInfo
     ) -> Mapping[str, RequesterTable]:
         """Refuse requesters whose patients nobody can tell from those of others, or whose requests nobody counts."""
-        destruction, opt_outs = others.data.get("destruction"), others.data.get("opt_outs")
-        of_several = {*(destruction.one_file_a_provider if destruction else ())}
-        of_several |= {*((opt_outs and opt_outs.gp_sources) or ())}
+        of_several = _of_several_providers(others.data.get("destruction"), others.data.get("opt_outs"))
         if requesters and "audit" in others.data and others.data["audit"] is None:
             raise ValueError("their limits count from the audit log; state [audit] too")
         for code, requester in requesters.items():
@@ -235,6 +233,11 @@ class Programme(Table):
                 )
                 counts.append(removed.select(pl.lit(source.name).alias("source"), "practice", "rows"))
         return sources, pl.concat(counts)
+
+    @property
+    def of_several_providers(self) -> frozenset[str]:
+        """The sources that hold the records of several providers, such as practices."""
+        return _of_several_providers(self.destruction, self.opt_outs)
 
     def exact(self) -> Exact:
         """Return the settings of the exact linkage, and read the table of superseded numbers.
@@ -547,6 +550,11 @@ class Programme(Table):
                     accept_unreadable=self.opt_outs.accept_unreadable,
                 )
         return sources
+
+
+def _of_several_providers(destruction: DestructionTable | None, opt_outs: OptOutsTable | None) -> frozenset[str]:
+    of_several = destruction.one_file_a_provider if destruction else ()
+    return frozenset(of_several) | frozenset((opt_outs and opt_outs.gp_sources) or ())
 
 
 def _key(location: tuple[str | int, ...]) -> str:

@@ -7,8 +7,10 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.exact.number_faults import number_faults
 from linkcore.linkage.placement import Placement, defines_its_person
 from linkcore.linkage.result import LinkageResult
+from linkcore.linkage.settings import Exact
 from linkcore.quality.counts import match_weights
 from linkcore.quality.demographics import demographic_groups
 from linkcore.quality.fallback import fallback_quality
@@ -40,6 +42,7 @@ def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Qualit
     )
     return replace(
         counted,
+        number_faults=pl.concat([empty("number_faults"), *(_number_faults(each, result.exact) for each in sources)]),
         completeness=pl.concat([_completeness(records) for records in sources]),
         match_weights=(
             empty("match_weights")
@@ -50,6 +53,14 @@ def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Qualit
         implausible=_implausible(sources, placement, result.reference_date),
         run=result.run,
     )
+
+
+def _number_faults(records: Records, exact: Exact) -> pl.DataFrame:
+    if "nhs_number" not in records.source.identifier_columns:
+        return empty("number_faults")
+    found = number_faults(records.frame, records.source, exact)
+    rows = [(records.source.name, fault, found[fault].sum()) for fault in found.columns]
+    return pl.DataFrame(rows, schema=QUALITY_TABLES["number_faults"], orient="row")
 
 
 def _completeness(records: Records) -> pl.DataFrame:

@@ -126,6 +126,9 @@ class Quality:
         Number of persons; None where it would disclose too much.
     fallback : FallbackQuality, optional
         Quality of the probabilistic linkage; None without one.
+    number_faults : polars.DataFrame
+        ``source``, ``fault`` (``superseded``, ``duplicate``), ``records``: number of records whose NHS Number was
+        superseded, or stands on two entries of the source (:mod:`linkcore.linkage.exact.number_faults`).
     flow : polars.DataFrame
         ``source``, ``number`` (``usable``, ``conflict``, ``not usable``), ``method``, ``records``: each record is
         counted in exactly one row, by what its NHS Number leads to and the method that linked it.
@@ -183,6 +186,7 @@ class Quality:
     set_aside: pl.DataFrame
     persons: int | None
     fallback: FallbackQuality | None = None
+    number_faults: pl.DataFrame = field(default_factory=partial(empty, "number_faults"))
     flow: pl.DataFrame = field(default_factory=partial(empty, "flow"))
     completeness: pl.DataFrame = field(default_factory=partial(empty, "completeness"))
     match_weights: pl.DataFrame = field(default_factory=partial(empty, "match_weights"))

@@ -38,6 +38,8 @@ QUALITY_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
         "records": pl.Schema({"source": _TEXT, "method": METHOD, "records": _COUNT}),
         "numbers": pl.Schema({"source": _TEXT, "nhs_number_status": NHS_NUMBER_STATUS, "records": _COUNT}),
         "conflicts": pl.Schema({"source": _TEXT, "conflicts": _COUNT}),
+        # Of a record with a usable number: whether the number was superseded, or stands on two entries of its source.
+        "number_faults": pl.Schema({"source": _TEXT, "fault": _TEXT, "records": _COUNT}),
         "set_aside": pl.Schema(dict(SET_ASIDE) | {"records": _COUNT}),
         # Each record is counted in exactly one row; `number` is one of NUMBER_GROUPS.
         "flow": pl.Schema({"source": _TEXT, "number": _TEXT, "method": METHOD, "records": _COUNT}),

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.disclosure.disclosed import disclosed
+from linkcore.identifiers import birth_date
 from linkcore.quality.measures import Quality
 from linkcore.quality.tables import QUALITY_TABLES
 from linkcore.schema import ALL
@@ -20,6 +21,16 @@ SHARES_FLAGGED: Final = 0.01
 """A share of records is flagged if it changes by more than this, one percentage point."""
 
 _RECORDS: Final = "records"
+_STATUSES: Final = [
+    ("nhs_number", "missing"),
+    ("nhs_number", "malformed"),
+    ("nhs_number", "check_digit"),
+    ("nhs_number", "placeholder"),
+    ("nhs_number", "out_of_range"),
+    *(("birth_date", status) for status in birth_date.STATUS.categories if status != "valid"),
+]
+"""The identifiers of which a source can mend faults, and their statuses that are faults."""
+_FAULT: Final = " (nhs_number|birth_date)$"
 _ESTIMATED: Final = "estimated "
 
 
@@ -48,13 +59,17 @@ def compared(quality: Quality, previous: Quality, *, named: str | None = None) -
     both = current.join(before, on=["measure", "source"], how="full", coalesce=True, suffix="_before")
     positions = {key: position for position, key in enumerate(dict.fromkeys([*_keys(current), *_keys(before)]))}
     position = pl.Series([positions[key] for key in _keys(both)], dtype=pl.Int64)
-    table = both.sort(position).select(
-        "measure",
-        "source",
-        pl.col("value_before").alias("previous"),
-        pl.col("value").alias("current"),
-        (pl.col("value") - pl.col("value_before")).alias("change"),
-        _flagged().alias("flagged"),
+    table = (
+        both.sort(position)
+        .select(
+            "measure",
+            "source",
+            pl.col("value_before").alias("previous"),
+            pl.col("value").alias("current"),
+            (pl.col("value") - pl.col("value_before")).alias("change"),
+            _flagged().alias("flagged"),
+        )
+        .filter(~_is_idle().fill_null(False))
     )
     name = named or (f"the run of {previous.run.reference_date}" if previous.run.reference_date else "an earlier run")
     return replace(
@@ -71,6 +86,12 @@ _VALUES: Final = pl.Schema(
 
 def _keys(values: pl.DataFrame) -> list[tuple[str, str]]:
     return [(measure, source) for measure, source in values.select("measure", "source").iter_rows()]
+
+
+def _is_idle() -> pl.Expr:
+    """Whether a kind of fault occurs in neither run."""
+    is_fault = pl.col("measure").str.contains(_FAULT) & ~pl.col("measure").str.starts_with("usable ")
+    return is_fault & (pl.col("previous") == 0) & (pl.col("current") == 0)
 
 
 def _flagged() -> pl.Expr:
@@ -109,6 +130,7 @@ def _values(quality: Quality) -> Iterator[tuple[str, str, float | None, float | 
     )
     for source, share in linked.select("source", _share("linked", "records")).iter_rows():
         yield "linked", source, share, None, None
+    yield from _faults(quality)
     usable = quality.completeness.select("identifier", "source", _share("usable", "records"))
     for identifier, source, share in usable.iter_rows():
         yield f"usable {identifier}", source, share, None, None
@@ -116,6 +138,24 @@ def _values(quality: Quality) -> Iterator[tuple[str, str, float | None, float | 
         rates = quality.fallback.rates.filter(dimension=ALL)
         for measure, source, *rate in rates.select("measure", "source", "rate", "low", "high").iter_rows():
             yield _ESTIMATED + measure, source, *rate
+
+
+def _faults(quality: Quality) -> Iterator[tuple[str, str, float | None, None, None]]:
+    """Yield the share of each source's records that has each fault which the source can mend."""
+    statuses = pl.DataFrame(_STATUSES, schema=["identifier", "status"], orient="row")
+    wanted = quality.completeness.select("source", "identifier").join(statuses, on="identifier", maintain_order="left")
+    # A status that does not occur has no row; a suppressed one has a null.
+    aside = quality.set_aside.select("source", "identifier", "status", "records", occurs=True)
+    counted = wanted.join(aside, on=["source", "identifier", "status"], how="left", maintain_order="left").select(
+        "source",
+        (pl.col("status") + " " + pl.col("identifier")).alias("measure"),
+        pl.when(pl.col("occurs").is_null()).then(0).otherwise("records").alias("records"),
+    )
+    of_number = quality.number_faults.select("source", (pl.col("fault") + " nhs_number").alias("measure"), "records")
+    totals = quality.by_method().select("source", total="records")
+    shares = pl.concat([counted, of_number]).join(totals, on="source", how="left", maintain_order="left")
+    for measure, source, share in shares.select("measure", "source", _share("records", "total")).iter_rows():
+        yield measure, source, share, None, None
 
 
 def _share(part: str, whole: str) -> pl.Expr:

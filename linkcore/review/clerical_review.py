@@ -13,7 +13,7 @@ from linkcore.review.answers import PAIR
 from linkcore.schema import FURTHER
 from linkcore.spreadsheets import guarded
 
-__all__ = ["clerical_review"]
+__all__ = ["clerical_review", "shown_values"]
 
 
 # Entropy in bits of a candidate with a probability of 0.99 or 0.01. More certain records need no review.
@@ -84,8 +84,8 @@ def _pairs(linkage: LinkageResult, probabilistic: Probabilistic, asked: pl.DataF
         .filter(pl.int_range(pl.len()).over("review_id") < _MOST_CANDIDATES)
         .join(persons, on="person_id", how="left", maintain_order="left")
     )
-    record = _values(probabilistic.records, "record").hstack(probabilistic.records.select("source", "record_id"))
-    person = _values(linkage.persons, "person").hstack(linkage.persons.select("person_id"))
+    record = shown_values(probabilistic.records, "record").hstack(probabilistic.records.select("source", "record_id"))
+    person = shown_values(linkage.persons, "person").hstack(linkage.persons.select("person_id"))
     beside = pairs.join(record, on=["source", "record_id"], how="left", maintain_order="left").join(
         person, on="person_id", how="left", maintain_order="left"
     )
@@ -101,8 +101,8 @@ def _pairs(linkage: LinkageResult, probabilistic: Probabilistic, asked: pl.DataF
     ).select("review_id", *PAIR, *sides, "answer")
 
 
-def _values(frame: pl.DataFrame, side: str) -> pl.DataFrame:
-    """Return the values that a reviewer compares. The NHS Number is left out: it is missing or misleading."""
+def shown_values(frame: pl.DataFrame, side: str) -> pl.DataFrame:
+    """Return the values that a reviewer compares, each as ``SIDE_NAME``; the NHS Number is none of them."""
     date = pl.coalesce(pl.col("birth_date").dt.to_string("%Y-%m-%d"), "birth_date_text").alias("birth_date")
     names = ["gender", "postcode", "address", *(name for name in frame.columns if name.startswith(FURTHER))]
     values = frame.select("given_name", "family_name", date, *(pl.col(name).cast(pl.String) for name in names))

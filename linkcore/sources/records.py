@@ -25,7 +25,10 @@ from linkcore.schema import (
 from linkcore.sources.out_of_core import collected
 from linkcore.sources.source import FurtherKind, Source
 
-__all__ = ["Records", "raw_columns", "raw_row_hash", "standardise"]
+__all__ = ["STATUS", "Records", "raw_columns", "raw_row_hash", "read_statuses", "standardise"]
+
+STATUS: Final = "status:"
+"""Prefix of columns with the status of each value of an identifier."""
 
 _FINGERPRINT_ROWS: Final = 1 << 16
 _FINGERPRINT_BYTES: Final = 4 << 20
@@ -97,6 +100,32 @@ def standardise(
     >>> records.set_aside.filter(identifier="nhs_number").select("status", "records").sort("status").rows()
     [('check_digit', 1), ('valid', 1)]
     """
+    frame = _read(source, usable, reference_date, work)
+    statuses = [name for name in frame.columns if name.startswith((STATUS, _WHOLE))]
+    set_aside = _count(source.name, frame.select(statuses))
+    ordered = _in_order(source, frame.drop(statuses), work)
+    return Records(source, ordered.drop(_HASH), set_aside, ordered[_HASH].alias("row_hash"))
+
+
+def read_statuses(source: Source, *, usable: Sequence[str], reference_date: dt.date | None) -> pl.DataFrame:
+    """Read a source again as :func:`standardise` does, and return what became of each value of each record.
+
+    Returns, in the order of the source's rows, the columns of RECORDS, ``raw_row_hash`` and, for each identifier of the
+    source, ``status:IDENTIFIER``: the status that SET_ASIDE counts.
+
+    Examples
+    --------
+    >>> extract = pl.DataFrame({"nhs_number": ["401 023 2138"], "birth_date": ["2001-02-31"]})
+    >>> read = read_statuses(Source("outpatient", extract), usable=USABLE_STATUSES, reference_date=None)
+    >>> read.select("status:nhs_number", "status:birth_date").rows()
+    [('check_digit', 'impossible')]
+    """
+    frame = _read(source, usable, reference_date, None)
+    return frame.select(*RECORDS, pl.col(_HASH).alias("raw_row_hash"), pl.col(f"^{STATUS}.*$"))
+
+
+def _read(source: Source, usable: Sequence[str], reference_date: dt.date | None, work: Path | None) -> pl.DataFrame:
+    """Read RECORDS of a source in the order of its rows, with the status of each value and the hash of each row."""
     with source.reading():
         raw = source.scan(raw_columns(source))
         dtypes = raw.collect_schema()
@@ -111,10 +140,7 @@ def standardise(
         frame = collected(query, work)
         # Of a query, and of several CSV files together, the number of rows is known only now.
         source.refuse_rows(frame.height)
-    statuses = [name for name in frame.columns if name.startswith((_STATUS, _WHOLE))]
-    set_aside = _count(source.name, frame.select(statuses))
-    ordered = _in_order(source, frame.drop(statuses), work)
-    return Records(source, ordered.drop(_HASH), set_aside, ordered[_HASH].alias("row_hash"))
+    return frame
 
 
 def raw_columns(source: Source) -> list[str]:
@@ -151,7 +177,6 @@ def raw_row_hash(source: Source) -> pl.Expr:
 # The source's own columns are renamed first, so no name with such a prefix can collide with one of them.
 _RAW: Final = "raw:"
 _PARSED: Final = "parsed:"
-_STATUS: Final = "status:"
 _WHOLE: Final = "whole:"
 _ROW: Final = f"{_RAW}row"
 _HASH: Final = f"{_RAW}hash"
@@ -293,7 +318,7 @@ def _record_columns(source: Source, usable: Sequence[str]) -> Iterator[pl.Expr]:
 
 def _statuses(source: Source) -> Iterator[pl.Expr]:
     for standard in source.identifier_columns:
-        yield pl.col(_PARSED + standard).struct.field("status").alias(_STATUS + standard)
+        yield pl.col(_PARSED + standard).struct.field("status").alias(STATUS + standard)
         if standard in PARTS_OF_NAME:
             yield full_names.looks_whole(pl.col(_RAW + standard)).alias(_WHOLE + standard)
 
@@ -304,20 +329,20 @@ def _count(source: str, statuses: pl.DataFrame) -> pl.DataFrame:
         .value_counts(name="records")
         .select(
             pl.lit(source).alias("source"),
-            pl.lit(name.removeprefix(_STATUS)).alias("identifier"),
+            pl.lit(name.removeprefix(STATUS)).alias("identifier"),
             pl.col(name).cast(pl.String).alias("status"),
             pl.col("records").cast(pl.UInt32),
         )
         .sort("status")
         for name in statuses.columns
-        if name.startswith(_STATUS)
+        if name.startswith(STATUS)
     ]
     return pl.concat([pl.DataFrame(schema=SET_ASIDE), *counts])
 
 
 def _status(statuses: pl.DataFrame, name: str) -> pl.Series:
     """Return the status of each value; if most valid names of a column look like whole names, these have their own."""
-    status, looks_whole = statuses[name], _WHOLE + name.removeprefix(_STATUS)
+    status, looks_whole = statuses[name], _WHOLE + name.removeprefix(STATUS)
     if looks_whole not in statuses.columns:
         return status
     valid = status == "valid"

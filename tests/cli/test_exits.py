@@ -294,3 +294,23 @@ def test_nothing_leaves_that_cannot_be_recorded(
     Path("audit.jsonl").write_bytes(whole)
     assert run(*name.split(), programme, *more, stdin=PEOPLE[4]).returncode == 0
     assert Path("left.dat").exists()
+
+
+def test_a_provider_gets_a_file_of_its_own_records_that_it_can_mend(programme: Path, tmp_path: Path) -> None:
+    with (programme / "emergency.csv").open("a", encoding="utf-8") as file:
+        file.write("12345,2026-03-30\n")
+    arguments = ("feedback", programme, *WHO, "--out", tmp_path / "mend.csv", "--provider")
+    refused = run(*arguments, "gp")
+    assert (refused.returncode, "records of several providers" in refused.stderr) == (4, True)
+    assert lines(programme / "audit.jsonl")[-1]["details"]["outcome"] == "refused, records of several providers"
+    # A text that may be an identifier is not recorded, but the request is.
+    assert run(*arguments, number(900)).returncode == 2
+    assert number(900) not in (programme / "audit.jsonl").read_text()
+    assert not (tmp_path / "mend.csv").exists()
+    said = done(*arguments, "RH8")
+    assert rows(tmp_path / "mend.csv") == [
+        {"source": "emergency", "record_id": "10", "identifier": "nhs_number", "fault": "malformed"}
+    ]
+    assert "for RH8 only" in said
+    last = lines(programme / "audit.jsonl")[-1]
+    assert (last["action"], last["details"]["records"], last["details"]["outcome"]) == ("feedback", 1, "answered")

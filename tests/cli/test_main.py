@@ -73,8 +73,10 @@ EXITS = {
     "reidentify",
     "return",
     "subject-access",
+    "feedback",
     "explain",
     "clerical-review",
+    "double-persons",
     "destroy",
 }
 

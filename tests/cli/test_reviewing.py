@@ -33,3 +33,16 @@ def test_clerical_review_writes_the_least_certain_records(ics: Path, tmp_path: P
     assert "records to review" in said
     assert (tmp_path / "review.csv").stat().st_mode & 0o777 == 0o600
     assert actions(log) == ["clerical_review"]
+
+
+def test_double_persons_are_written_for_the_trusted_team_only(ics: Path, tmp_path: Path) -> None:
+    log, out = tmp_path / "audit.jsonl", tmp_path / "doubles.csv"
+    arguments = ("double-persons", ics, *WHO, "--out", out)
+    assert run(*arguments, "--audit", log).returncode == 4
+    unwritten = run(*arguments, "--identifiable")
+    assert (unwritten.returncode, "there is no audit log" in unwritten.stderr) == (4, True)
+    assert list(tmp_path.iterdir()) == []
+    said = done(*arguments, "--identifiable", "--audit", log)
+    assert "none of them joined" in said
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert actions(log) == ["double_persons"]

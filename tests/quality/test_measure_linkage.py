@@ -36,3 +36,18 @@ def test_present_values_are_not_empty_and_usable_values_can_be_compared() -> Non
 def test_an_identifier_that_is_not_compared_is_present_but_not_usable() -> None:
     assert completeness(not_compared=["postcode", "birth_date"])["postcode"] == [4, 3, 0]
     assert completeness(not_compared=["postcode", "birth_date"])["birth_date"] == [4, 3, 0]
+
+
+def test_numbers_that_are_superseded_or_stand_twice_are_counted_by_source() -> None:
+    old, new = "9990000018", "9990000026"
+    exact = lc.Exact(usable=("valid", "test"), superseded=pl.DataFrame({"old": [old], "new": [new]}))
+    gp = lc.Source("gp", pl.DataFrame({"nhs_number": [old, new, None]}), spine=True)
+    seen = lc.Source("seen", pl.DataFrame({"nhs_number": [old, old], "local_patient_id": ["1", "1"]}))
+    nobody = lc.Source("nobody", pl.DataFrame({"family_name": ["NG"]}))
+    found = lc.link([gp, seen, nobody], exact=exact, fallback=None).quality.number_faults
+    assert found.rows() == [
+        ("gp", "superseded", 1),
+        ("gp", "duplicate", 2),
+        ("seen", "superseded", 2),
+        ("seen", "duplicate", 0),
+    ]

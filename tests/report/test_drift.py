@@ -67,3 +67,38 @@ def test_a_disclosed_quality_is_compared_with_a_disclosed_one(quality: lc.Qualit
 def test_the_run_names_the_run_it_is_compared_with(quality: lc.Quality) -> None:
     assert compared(quality, quality, named="March").run.previous == "March"
     assert compared(quality, quality).run.previous == f"the run of {quality.run.reference_date}"
+
+
+def test_faults_that_a_source_can_mend_are_compared_by_kind(linkage: lc.Linkage) -> None:
+    quality, ambulance = linkage.quality, linkage.links.filter(source="ambulance")
+    found = drift(quality, quality)
+    missing = (ambulance["nhs_number_status"] == "missing").mean()
+    assert found["missing nhs_number", "ambulance"][:2] == pytest.approx((missing, missing))
+    # No number is superseded here: a kind that does not occur is not named.
+    assert not [key for key in found if key[0] == "superseded nhs_number"]
+    wrong = pl.DataFrame({"source": ["ambulance"], "identifier": "birth_date", "status": "impossible"}).with_columns(
+        pl.lit(ambulance.height // 2, pl.Int64).alias("records")
+    )
+    kept = quality.set_aside.filter(
+        ~pl.struct("source", "identifier", "status").is_in(wrong.drop("records").to_struct("x").implode())
+    )
+    twice = quality.number_faults.with_columns(
+        pl.when(pl.col("source") == "inpatient").then(5000).otherwise("records").alias("records")
+    )
+    worse = drift(
+        replace(quality, set_aside=pl.concat([kept, wrong]), number_faults=twice), replace(quality, set_aside=kept)
+    )
+    assert worse["impossible birth_date", "ambulance"][:2] == pytest.approx((0.0, 0.5), abs=0.01)
+    assert worse["impossible birth_date", "ambulance"][2]
+    assert worse["superseded nhs_number", "inpatient"][2]
+
+
+def test_faults_of_few_records_are_not_told(quality: lc.Quality) -> None:
+    few = quality.number_faults.with_columns(pl.lit(3, pl.Int64).alias("records"))
+    shown = compared(disclosed(replace(quality, number_faults=few)), quality).drift
+    assert shown is not None
+    told = shown.filter(
+        pl.col("measure").str.starts_with("superseded") | pl.col("measure").str.starts_with("duplicate")
+    )
+    assert told.height > 0
+    assert told["current"].null_count() == told.height

@@ -125,3 +125,9 @@ def test_another_file_is_refused_and_not_quoted(tmp_path: Path, text: str) -> No
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(lc.ProgrammeError, match="no such quality file"):
         read_quality(tmp_path / "none.json")
+
+
+def test_a_file_of_an_earlier_version_is_read_to_compare_with(quality: lc.Quality) -> None:
+    stated = json.loads(to_json(quality))
+    del stated["tables"]["number_faults"]
+    assert from_json(json.dumps(stated)).number_faults.is_empty()

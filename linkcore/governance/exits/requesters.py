@@ -1,13 +1,13 @@
 """Who may ask about people by name, and about whom: the programme file says it, never the request itself."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
 from linkcore.errors import ProgrammeError, RefusedError
 
-__all__ = ["Requester", "ods_code"]
+__all__ = ["Requester", "is_of_several", "ods_code"]
 
 # Deliberately loose: a trust has 3 characters, a practice 6, a site or a newer organisation more [?]. Ten digits could
 # be an NHS Number.
@@ -37,6 +37,11 @@ def ods_code(code: str) -> str:
     if not _ODS_CODE.fullmatch(code):
         raise ProgrammeError("an ODS code has 3 to 10 letters and digits, such as A81001: give the requester's code")
     return code
+
+
+def is_of_several(source: _Extract, of_several: Container[str]) -> bool:
+    """Whether a source is no provider's own extract: the spine, one of several practices, or one of ``of_several``."""
+    return source.spine or source.practice is not None or source.name in of_several
 
 
 @dataclass(frozen=True)
@@ -105,8 +110,7 @@ class Requester:
             return
         if self.source not in by_name:
             raise ProgrammeError(f"requester {self.code}: there is no source {self.source!r}; name the provider's own")
-        source = by_name[self.source]
-        if source.spine or source.practice is not None or self.source in of_several:
+        if is_of_several(by_name[self.source], [*of_several]):
             raise RefusedError(
                 f"requester {self.code}: source {self.source!r} is no provider's own extract, since it is the spine or "
                 "has the patients of several organisations; state practice, or the provider's own source"

@@ -279,7 +279,9 @@ class DatabaseEngine(ABC):
         scored = self._with_relatives(learned, self._score(learned))
         ordered = scored.with_columns(pl.min_horizontal("a", "b").alias("a"), pl.max_horizontal("a", "b").alias("b"))
         best = ordered.sort("a", "b", "weight", "relative", descending=[False, False, True, True])
-        return best.unique(["a", "b"], keep="first", maintain_order=True).select("a", "b", "weight", "relative")
+        return best.unique(["a", "b"], keep="first", maintain_order=True).select(
+            "a", "b", "weight", "relative", "^gamma_.*$"
+        )
 
     def weigh(self, learned: Learned, pairs: pl.DataFrame) -> pl.Series:
         """Return the weight of pairs that were scored by another model with the same comparisons.

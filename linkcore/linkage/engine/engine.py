@@ -196,7 +196,7 @@ class Engine(Protocol):
     def score_persons(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
         """Score given pairs of persons, ``a`` and ``b`` (UInt32), as if the one were a record.
 
-        Returns ``a`` < ``b``, each pair once, ``weight`` and ``relative``, by the model of all; in order.
+        Returns ``a`` < ``b``, each pair once, ``weight``, ``relative`` and ``gamma_*``, by the model of all; in order.
         """
 
     def weigh(self, learned: Learned, pairs: pl.DataFrame) -> pl.Series:

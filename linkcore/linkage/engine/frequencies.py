@@ -7,7 +7,7 @@ import polars as pl
 from linkcore.linkage.engine.tables import PeopleTable
 from linkcore.linkage.model.model import Model
 
-__all__ = ["frequencies_of_people", "make_frequency_tables"]
+__all__ = ["frequencies_among", "frequencies_of_people", "make_frequency_tables"]
 
 
 def make_frequency_tables(people: PeopleTable, model: Model) -> dict[str, str]:
@@ -42,3 +42,27 @@ def frequencies_of_people(people: PeopleTable, tables: Mapping[str, str]) -> dic
         ).pl()[f"tf_{column}"]
         for column, table in tables.items()
     }
+
+
+def frequencies_among(everyone: pl.DataFrame, some: pl.Series, model: Model) -> dict[str, pl.Series]:
+    """Return, by column, how common the value of some rows is among everyone, as :func:`make_frequency_tables` counts.
+
+    ``everyone``: comparable columns of persons; ``some``: rows of it.
+
+    Examples
+    --------
+    >>> from linkcore.linkage.model.model import OTHERWISE, Comparison, Level, TermFrequency
+    >>> agrees = Level("name_l = name_r", "Agrees", m=0.8, u=0.5, term_frequency=TermFrequency("name"))
+    >>> model = Model((Comparison("name", (agrees, Level(OTHERWISE, "Differs", m=0.2, u=0.5))),), prior=0.001)
+    >>> everyone = pl.DataFrame({"name": ["NG", "NG", "ORR", None]})
+    >>> frequencies_among(everyone, pl.Series([0, 2, 3]), model)["name"].to_list()
+    [0.5, 0.25, None]
+    """
+    found = {}
+    for column, share in model.average_frequencies.items():
+        values = everyone.select(column)
+        counts = values.drop_nulls().group_by(column).len()
+        among = max(int(counts["len"].sum()), 1) - 1 + 1 / share
+        beside = values[some].join(counts, on=column, how="left", maintain_order="left")
+        found[column] = beside["len"] / among
+    return found

@@ -75,6 +75,25 @@ class Relatives:
         summed = pl.sum_horizontal(2.0 ** (pl.col(kind) - highest) for kind in factors)
         return pl.DataFrame(factors).select((highest + summed.log(2)).alias("relative")).to_series()
 
+    def for_sources(self, sources: Sequence[int]) -> "Relatives":
+        """Return the same for any sources: relatives do not differ by source, and not every source has taught them.
+
+        Examples
+        --------
+        >>> kin = Relatives({"kin": 0.5}, {"kin": {"name": shift_frame([(3, 1, -2.0)])}}).for_sources([0, 1])
+        >>> kin.factor(pl.DataFrame({"source": [0, 1], "weight": [9.0, 9.0], "gamma_name": [1, 0]})).to_list()
+        [6.0, 8.0]
+        """
+        of_all = pl.DataFrame({"source": sources}, schema={"source": pl.Int32})
+        shifts = {
+            kind: {
+                name: of_all.join(frame.filter(source=frame["source"].min()).drop("source"), how="cross")
+                for name, frame in of_kind.items()
+            }
+            for kind, of_kind in self.shifts.items()
+        }
+        return Relatives(self.per_pair, shifts)
+
 
 @dataclass(frozen=True, eq=False)
 class RelativeCounts:

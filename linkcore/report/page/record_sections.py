@@ -85,7 +85,9 @@ def sources_section(quality: Quality) -> Section | None:
         pl.col("status").replace(dict(STATUSES))
     )
     reasons = table(aside, "Values that were missing or set aside, by reason", heads={"status": "reason"})
-    parts.append(Figure("", (), (), (reasons,)))
+    heads = {"fault": "NHS Number"}
+    faults = table(quality.number_faults, "NHS Numbers that were superseded, or stand on two entries", heads=heads)
+    parts.append(Figure("", (), (), (reasons, faults)))
     text = "An identifier is compared only if it is usable: present, not a filler value, and not impossible."
     return Section("sources", "Sources and their identifiers", (text,), tuple(parts))
 
