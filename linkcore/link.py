@@ -32,10 +32,7 @@ from linkcore.store.contents import is_of_a_store, read_contents, tables_of, tex
 from linkcore.store.encryption import StoreLock
 from linkcore.store.folder import Store, refuse_unencrypted, write_store
 
-__all__ = ["LINKS_FILE", "Linkage", "link"]
-
-LINKS_FILE: Final = "links.parquet"
-"""File name of the links in a folder that :meth:`Linkage.save` writes."""
+__all__ = ["Linkage", "link"]
 
 _FALLBACK: Final = Fallback()
 

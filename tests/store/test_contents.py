@@ -10,6 +10,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 import linkcore as lc
+from linkcore.governance.releases.link_columns import LINK_COLUMNS
 from linkcore.programme.programme import Programme
 
 DAY = dt.date(2026, 3, 1)
@@ -97,3 +98,21 @@ def test_rows_that_were_left_out_stay_left_out(key: lc.Key, tmp_path: Path) -> N
     assert loaded.sources[0].scan(["cost"]).collect().to_series().to_list() == ["1", "3"]
     assert loaded.sources[0].place_of_row(1) == f"{file}, row 3"
     assert_same(loaded, linkage, "linkage")
+
+
+def test_releases_from_what_is_opened_are_the_same_byte_for_byte(
+    programme: Programme, linkage: lc.Linkage, saved: Path, key: lc.Key, tmp_path: Path
+) -> None:
+    """With every column about links, which are read from candidates, open records and persons."""
+    loaded = lc.Linkage.load(saved, programme.sources(), key=key)
+    (recipient,), own = programme.agreements(), lc.Key.generate("partner-2026")
+    agreement = dataclasses.replace(
+        recipient, key="partner-2026", link_columns=tuple(LINK_COLUMNS)[:4], match_probability="a test of all columns"
+    )
+    for name, each in (("fresh", linkage), ("opened", loaded)):
+        lc.release(each, agreement, own, tmp_path / name)
+    fresh, opened = (
+        {path.name: path.read_bytes() for path in sorted((tmp_path / name).iterdir())} for name in ("fresh", "opened")
+    )
+    assert len(fresh) > 10
+    assert fresh == opened

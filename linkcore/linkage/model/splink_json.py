@@ -185,7 +185,8 @@ def saved_models(stated: Mapping[str | None, Any], *, authentic: bool) -> dict[s
 
     Examples
     --------
-    >>> model = Model((Comparison("name", (Level("name_l = name_r", "Agrees", m=0.9, u=0.1),)),), prior=0.001)
+    >>> levels = Level("name_l = name_r", "Agrees", m=0.9, u=0.1), Level(OTHERWISE, "Differs", m=0.1, u=0.9)
+    >>> model = Model((Comparison("name", levels),), prior=0.001)
     >>> saved_models({None: json.loads(model_json(model))}, authentic=True) == {None: model}
     True
     """
