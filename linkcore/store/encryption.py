@@ -26,8 +26,8 @@ __all__ = ["StoreLock"]
 
 _SALT_BYTES: Final = 32
 
-# Few values fill these columns; a dictionary of any other would cost time and save nothing.
-_REPEATED: Final = frozenset({"source", "method", "nhs_number_status", "gender", "comparison", "kind"})
+# Text of few values is written as their numbers: a source's name millions of times over takes most of the time else.
+_FEW_VALUES: Final = "^source$"
 
 
 @final
@@ -82,14 +82,18 @@ class StoreLock(Hidden):
         import pyarrow.parquet as pq
         from pyarrow.parquet.encryption import create_encryption_properties
 
+        numbered = frame.with_columns(
+            pl.col(column.name).cast(pl.Enum(column.unique().drop_nulls().sort()))
+            for column in frame.select(pl.selectors.string() & pl.selectors.matches(_FEW_VALUES)).iter_columns()
+        )
         # Parquet of pyarrow cannot write the newer layouts of text.
-        table = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
+        table = numbered.to_arrow(compat_level=pl.CompatLevel.oldest())
         sink = pa.BufferOutputStream()
         pq.write_table(
             table,
             sink,
-            compression="zstd",
-            use_dictionary=[each for each in frame.columns if each in _REPEATED],
+            compression="lz4",
+            use_dictionary=[name for name, dtype in numbered.schema.items() if dtype == pl.Enum],
             write_statistics=False,
             encryption_properties=create_encryption_properties(
                 self._tables.reveal(), aad_prefix=name.encode(), store_aad_prefix=False
@@ -103,7 +107,7 @@ class StoreLock(Hidden):
         try:
             frame = pl.from_arrow(self._read(name, content))
             assert isinstance(frame, pl.DataFrame)
-            return frame
+            return frame.with_columns(pl.selectors.matches(_FEW_VALUES).cast(pl.String))
         except (OSError, ValueError, pl.exceptions.PolarsError):  # pyarrow's own errors are of the first two
             pass
         raise KeyMaterialError(f"{name} does not open: it was altered, or is of another store; restore it from a copy")
