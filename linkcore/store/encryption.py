@@ -107,7 +107,7 @@ class StoreLock(Hidden):
         try:
             frame = pl.from_arrow(self._read(name, content))
             assert isinstance(frame, pl.DataFrame)
-            return frame.with_columns(pl.selectors.matches(_FEW_VALUES).cast(pl.String))
+            return frame.with_columns((pl.selectors.matches(_FEW_VALUES) & pl.selectors.enum()).cast(pl.String))
         except (OSError, ValueError, pl.exceptions.PolarsError):  # pyarrow's own errors are of the first two
             pass
         raise KeyMaterialError(f"{name} does not open: it was altered, or is of another store; restore it from a copy")
