@@ -52,6 +52,7 @@ from linkcore.quality.withheld import with_not_read
 from linkcore.sources.checks import check_sources
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.source import Source
+from linkcore.store.folder import key_of_store
 
 __all__ = ["Programme"]
 
@@ -366,6 +367,11 @@ class Programme(Table):
         place = self.store() if folder is None else Path(folder)
         if place is None:
             raise ProgrammeError("linkage.store: the programme file states none; state it, or give the folder")
+        if self.linkage.store_key is not None and key_of_store(place) is None:
+            raise RefusedError(
+                f"{place} is not encrypted, though linkage.store_key states a key: it is not what this programme keeps; "
+                "link again"
+            )
         linkage = Linkage.load(place, self.sources(), key=key)
         refuse_other_settings(
             linkage,

@@ -236,6 +236,20 @@ def test_a_programme_of_real_people_needs_a_key_for_its_store(programme: Path, t
     assert (refused.returncode, "give the store a key of its own" in refused.stderr) == (2, True)
 
 
+def test_a_plain_store_does_not_pass_for_the_encrypted_one(programme: Path, keyring: Path, tmp_path: Path) -> None:
+    done("link", programme, "--on", DAY, "--out", programme / "work")
+    state(programme, "[linkage]\n", '[linkage]\nstore = "work"\nstore_key = "linkage-2026"\n')
+    command = ("report", programme, "--linkage-keyring", keyring, "--on", DAY, "--out", tmp_path / "report")
+    refused = run(*command, passphrase=PASSPHRASE)
+    assert (refused.returncode, "work is not encrypted, though linkage.store_key" in refused.stderr) == (4, True)
+    state(programme, 'store_key = "linkage-2026"\n', "")
+    done(*command)
+    state(programme, 'store = "work"\n', "")
+    state(programme, "synthetic = true\n", "")
+    refused = run("report", programme, "--linkage", programme / "work", "--out", tmp_path / "report", "--on", DAY)
+    assert (refused.returncode, "states another synthetic than the kept linkage" in refused.stderr) == (2, True)
+
+
 @pytest.mark.usefixtures("store")
 def test_the_store_and_its_key_are_destroyed_with_the_programme(programme: Path) -> None:
     inventory = lc.Programme.load(programme / "programme.toml").to_destroy()
