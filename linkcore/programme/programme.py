@@ -369,8 +369,8 @@ class Programme(Table):
             raise ProgrammeError("linkage.store: the programme file states none; state it, or give the folder")
         if self.linkage.store_key is not None and key_of_store(place) is None:
             raise RefusedError(
-                f"{place} is not encrypted, though linkage.store_key states a key: it is not what this programme keeps; "
-                "link again"
+                f"{place} is not encrypted, though linkage.store_key states a key, so it is not what this programme "
+                "keeps; link again"
             )
         linkage = Linkage.load(place, self.sources(), key=key)
         refuse_other_settings(
