@@ -15,7 +15,7 @@ from typing import Final
 
 from linkcore.errors import ProgrammeError
 
-__all__ = ["locked", "new_file", "new_folder"]
+__all__ = ["earlier_folder", "locked", "new_file", "new_folder"]
 
 _LONGEST_WAIT: Final = 60.0  # seconds; a lock is held for the time of one small file
 _PAUSE: Final = 0.02
@@ -84,6 +84,17 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
         finally:
             with suppress(OSError):
                 _put_back(previous, place)
+
+
+def earlier_folder(place: Path) -> Path:
+    """Return where a run keeps the earlier folder while it replaces it; there it stays if the run is killed just then.
+
+    Examples
+    --------
+    >>> earlier_folder(Path("/team/work")).name
+    '.work.previous'
+    """
+    return _beside(place.resolve(), "previous")
 
 
 @contextmanager

@@ -9,6 +9,8 @@ from typing import Final
 
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file, new_folder
+from linkcore.keys.key import Key
+from linkcore.keys.keyring import Keyring
 from linkcore.linkage.engine.splink import SplinkLinker
 from linkcore.linkage.link_records import STEPS, link_records
 from linkcore.linkage.model.splink_json import model_json
@@ -20,21 +22,19 @@ from linkcore.quality.measure_linkage import measure_linkage
 from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.notebook import in_notebook, in_terminal
-from linkcore.report.quality_file import QUALITY_FILE, to_json
 from linkcore.review.analyst_linker import Recorder, splink_linker
 from linkcore.review.clerical_review import clerical_review
 from linkcore.review.double_persons import write_double_persons
 from linkcore.review.explanation import Explanation, explain
 from linkcore.sources.checks import check_sources
-from linkcore.sources.records import standardise
+from linkcore.sources.records import Records, standardise
 from linkcore.sources.source import Source
+from linkcore.store.contents import is_of_a_store, read_contents, tables_of, texts_of
+from linkcore.store.encryption import StoreLock
+from linkcore.store.folder import Store, refuse_unencrypted, write_store
 
-__all__ = ["LINKS_FILE", "Linkage", "link"]
+__all__ = ["Linkage", "link"]
 
-LINKS_FILE: Final = "links.parquet"
-"""File name of the links in a folder that :meth:`Linkage.save` writes."""
-
-_MODEL_FILE: Final = "model.json"
 _FALLBACK: Final = Fallback()
 
 
@@ -80,21 +80,27 @@ class Linkage(MeasuredLinkage):
     def _repr_html_(self) -> str:
         return in_notebook(self.quality)
 
-    def save(self, folder: str | Path) -> None:
-        """Write the links, their quality and the learned models to a folder for the trusted team only.
+    def save(self, folder: str | Path, *, key: Key | None = None) -> None:
+        """Write the linkage to a folder, encrypted, so that later commands need not link again.
 
-        ``linkcore link`` writes this folder and ``linkcore report`` reads it: ``links.parquet``, ``quality.json`` with
-        true counts, ``model.json`` and ``model.SOURCE.json``. All files appear at once and replace those of an earlier
-        run. A run that is killed leaves the earlier files, or none. The same linkage gives the same bytes, except for
-        the times of the steps in ``quality.json``.
+        The folder holds all that they need, with identifiers, and stays with the trusted team. It is encrypted with
+        AES-256-GCM. Without a key, which only synthetic data may be saved without, any tool opens its files:
+        ``links.parquet``, ``persons.parquet``, ``quality.json`` with true counts, ``model.json`` and others. All files
+        appear at once and replace those of an earlier run. A run that is killed leaves the earlier linkage, or none if
+        there was none. Without a key, the same linkage gives the same bytes, except for the times of the steps in
+        ``quality.json``; with one, each save differs.
 
         Parameters
         ----------
         folder : path
             The folder to write. Only one process may write it at a time.
+        key : Key, optional
+            A key of the trusted team's keyring that is used for nothing else. Who loses it must link again.
 
         Raises
         ------
+        RefusedError
+            If the data are of real people, and no key is given.
         ProgrammeError
             If the folder holds other files, or cannot be written.
 
@@ -102,17 +108,55 @@ class Linkage(MeasuredLinkage):
         --------
         >>> import tempfile
         >>> import polars as pl
-        >>> linkage = link([Source("gp", pl.DataFrame({"nhs_number": ["401 023 2137"]}), spine=True)])
+        >>> gp = Source("gp", pl.DataFrame({"nhs_number": ["401 023 2137"]}), spine=True)
+        >>> linkage, key = link([gp]), Key.generate("linkage-2026")
         >>> with tempfile.TemporaryDirectory() as folder:
-        ...     linkage.save(Path(folder) / "work")
-        ...     pl.read_parquet(Path(folder) / "work" / "links.parquet").equals(linkage.links)
+        ...     linkage.save(Path(folder) / "work", key=key)
+        ...     Linkage.load(Path(folder) / "work", [gp], key=key).links.equals(linkage.links)
         True
         """
-        with new_folder(Path(folder), ours=_is_of_a_linkage) as partial:
-            self.links.write_parquet(partial / LINKS_FILE)
-            (partial / QUALITY_FILE).write_text(to_json(self.quality), "utf-8")
-            if self.probabilistic is not None and self.probabilistic.model is not None:
-                self.save_model(partial / _MODEL_FILE)
+        refuse_unencrypted(synthetic=self.synthetic, key=key)
+        lock = None if key is None else StoreLock(key)
+        with new_folder(Path(folder), ours=lambda entry: is_of_a_store(entry.name)) as partial:
+            write_store(partial, tables_of(self), texts_of(self), lock)
+
+    @classmethod
+    def load(cls, folder: str | Path, sources: Sequence[Source], *, key: Key | Keyring | None = None) -> "Linkage":
+        """Open a linkage that :meth:`save` wrote; nothing is linked.
+
+        Parameters
+        ----------
+        folder : path
+            The folder.
+        sources : sequence of Source
+            The sources that were linked, in any order. Their files must be the same byte for byte; of data in memory,
+            the mapped columns. Settings of payload, such as ``practice`` and ``events``, may change.
+        key : Key or Keyring, optional
+            The key under which the linkage is encrypted, or a keyring that holds it.
+
+        Returns
+        -------
+        Linkage
+            The same as was saved, but for a model and answers of reviewers that its fallback was given.
+
+        Raises
+        ------
+        ProgrammeError
+            If there is no linkage, it is of another version, or a source is missing or was linked in another way.
+        SourceError
+            If the data of a source are not those that were linked, or the folder is damaged.
+        RefusedError
+            If the key is missing or wrong, or the linkage was altered.
+
+        Examples
+        --------
+        >>> Linkage.load("no/such/folder", [])
+        Traceback (most recent call last):
+        linkcore.errors.ProgrammeError: there is no linkage in no/such/folder; check the path, or make it with ...
+        """
+        loaded = cls(**read_contents(Store.open(Path(folder), key), sources))
+        refuse_unencrypted(synthetic=loaded.synthetic, key=key)
+        return loaded
 
     def save_model(self, path: str | Path) -> None:
         """Save the learned model as Splink's own JSON. It holds weights and no identifiers.
@@ -380,9 +424,7 @@ def link(
     exact = exact or Exact()
     progress = watch = Stopwatch(progress)
     steps = len(sources) + STEPS
-    read = partial(
-        standardise, usable=exact.usable, reference_date=reference_date, work=None if work is None else Path(work)
-    )
+    read = partial(_read, usable=exact.usable, reference_date=reference_date, work=None if work is None else Path(work))
     reading = side_by_side(read, sources)
     records = []
     for done, source in enumerate(sources):
@@ -395,7 +437,7 @@ def link(
     return Linkage.of(result, replace(quality, run=replace(quality.run, seconds=watch.seconds)))
 
 
-def _is_of_a_linkage(entry: Path) -> bool:
-    """Whether :meth:`Linkage.save` writes a file of this name."""
-    models = entry.name.startswith("model.") and entry.suffix == ".json"
-    return models or entry.name in (LINKS_FILE, QUALITY_FILE)
+def _read(source: Source, *, usable: Sequence[str], reference_date: dt.date | None, work: Path | None) -> Records:
+    """Read a source, after its digest: a file that changes while it is read is then not what was linked."""
+    _ = source.digest  # the source keeps it
+    return standardise(source, usable=usable, reference_date=reference_date, work=work)

@@ -29,6 +29,7 @@ STOREYS = [
     ["quality"],
     ["disclosure"],
     ["report"],
+    ["store"],
     ["link"],
     ["governance"],
     ["programme"],

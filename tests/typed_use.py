@@ -42,7 +42,9 @@ def link(folder: Path) -> lc.Linkage:
     assert_type(linkage.links, pl.DataFrame)
     assert_type(linkage.persons, pl.DataFrame)
     assert_type(linkage.quality, lc.Quality)
-    linkage.save(folder / "work")
+    store_key = lc.Key.generate("linkage-2026")
+    linkage.save(folder / "work", key=store_key)
+    assert_type(lc.Linkage.load(folder / "work", sources(), key=store_key), lc.Linkage)
     lc.write_report(linkage, folder / "report.html")
     return linkage
 

@@ -81,12 +81,12 @@ def _destroy(arguments: argparse.Namespace) -> None:
     occasion = required_occasion(arguments, programme, may_be_over=True)
     signing_key = SigningKey.read(arguments.signing_key)
     held = {about.id for keyring in keyrings for about in keyring.versions}
-    keys_of_recipients = [agreement.key for agreement in programme.agreements()]
+    inventory = programme.to_destroy()
     done = destroy(
         programme.folder,
-        programme.to_destroy(),
+        inventory,
         keyrings=keyrings,
-        key_ids={*arguments.key, *(name for name in keys_of_recipients if name in held)},
+        key_ids={*arguments.key, *(name for name in inventory.keys if name in held)},
         outside=arguments.outside,
         signing_key=signing_key,
         occasion=occasion,

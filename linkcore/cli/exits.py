@@ -87,6 +87,7 @@ def _add_subject_access(commands: "Commands") -> None:
         "write everything that is held about one person, whose NHS Number is read from stdin",
     )
     options.programme(subject)
+    options.linkage(subject)
     subject.add_argument(
         "--release",
         type=Path,
@@ -119,6 +120,7 @@ def _add_feedback(commands: "Commands") -> None:
 def _lookup_options(parser: argparse.ArgumentParser) -> None:
     """Add the options for looking up pseudonyms in patient lists."""
     options.programme(parser)
+    options.linkage(parser)
     parser.add_argument("--recipient", required=True, help="recipient under whose key the pseudonyms were made")
     options.held_keys(parser)
     parser.add_argument(
@@ -140,7 +142,7 @@ def _reidentify(arguments: argparse.Namespace) -> None:
         keys = _keys(arguments, programme)
         pseudonyms = column_of("pseudonyms", arguments.pseudonyms, arguments.pseudonym_column)
         patients = PatientList(arguments.requester, column_of("list", arguments.list, arguments.list_column))
-        linkage = linkage_of(programme)
+        linkage = linkage_of(arguments, programme)
     answer = reidentify(
         pseudonyms,
         patients,
@@ -167,7 +169,7 @@ def _return(arguments: argparse.Namespace) -> None:
         with source.reading():
             read = source.scan(source.column_names).collect()
         lists = _patient_lists(arguments)
-        linkage = linkage_of(programme)
+        linkage = linkage_of(arguments, programme)
     returned = return_scores(
         read.select(pl.col(column).alias("pseudonym"), pl.exclude(column, "pseudonym")),
         lists,
@@ -214,7 +216,7 @@ def _subject_access(arguments: argparse.Namespace) -> None:
     request = recorded_request(arguments, "subject_access", releases=len(arguments.release))
     with request as (programme, occasion):
         keys = held_keys(arguments, {str(read_manifest(folder).get("key")) for folder in arguments.release})
-        linkage, opt_outs = linkage_of(programme), programme.opt_out_lists()
+        linkage, opt_outs = linkage_of(arguments, programme), programme.opt_out_lists()
     # Never an argument: other users of the machine and the history of the shell would show it.
     if sys.stdin.isatty():
         sys.stderr.write("NHS Number: ")

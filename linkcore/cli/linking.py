@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.cli.opening import linkage_of, live_programme, progress
+from linkcore.cli.opening import keyring_of_linkage, keyring_with, linkage_of, live_programme, progress
 from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError, RefusedError
 
@@ -46,14 +46,24 @@ def add(commands: "Commands") -> None:
     options.programme(link)
     options.day(link)
     link.add_argument(
-        "--out", type=Path, required=True, help="private folder to write: links.parquet, quality.json, the model"
+        "--out",
+        type=Path,
+        help="private folder to write, for --linkage of other commands (linkage.store of the programme file)",
     )
+    link.add_argument(
+        "--linkage-key",
+        metavar="ID",
+        help="key under which the linkage is encrypted (linkage.store_key of the programme file); only a synthetic "
+        "programme needs none",
+    )
+    options.linkage_keyring(link)
 
     report = options.command(commands, "report", _report, "write the linkage-quality report")
     report.add_argument(
         "place", type=Path, metavar="PLACE", help="folder that `link` wrote, or a programme, which is then linked"
     )
     options.day(report)
+    options.linkage(report)
     report.add_argument("--out", type=Path, required=True, help="folder to write: report.html and quality.json")
     report.add_argument("--previous", type=Path, metavar="FILE", help="quality.json of an earlier run to compare with")
     report.add_argument("--trusted", action="store_true", help="show true counts, for the trusted team only")
@@ -92,19 +102,28 @@ def _check(arguments: argparse.Namespace) -> None:
 
 
 def _link(arguments: argparse.Namespace) -> None:
-    from linkcore.link import LINKS_FILE
     from linkcore.report.terminal import fallback_in_terminal
+    from linkcore.store.folder import refuse_unencrypted
     from linkcore.text_table import as_text
 
     programme = live_programme(arguments.programme, arguments.on)
     programme.check()
-    linkage = linkage_of(programme, on=arguments.on)
-    linkage.save(arguments.out)
+    out = arguments.out or programme.store()
+    if out is None:
+        raise ProgrammeError("--out: give the folder to write, or state linkage.store in the programme file")
+    # Everything that can be refused is refused before the work begins.
+    name = arguments.linkage_key or programme.linkage.store_key
+    key = None if name is None else keyring_with(arguments, name)[name]
+    refuse_unencrypted(synthetic=programme.programme.synthetic, key=key)
+    with progress() as show:
+        linkage = programme.link(on=arguments.on, progress=show)
+    linkage.save(out, key=key)
     print_rows_not_read(linkage.quality)
     say(*as_text(linkage.quality.by_method()).splitlines())
     if linkage.quality.fallback is not None:
         say("", *fallback_in_terminal(linkage.quality.fallback).splitlines(), "")
-    say(f"links: {arguments.out / LINKS_FILE} (it has record ids: keep it within the trusted team)")
+    encrypted = "not encrypted: synthetic" if key is None else f"encrypted under key {key.id}"
+    say(f"linkage: {out} ({encrypted}; it has identifiers: keep it within the trusted team)")
 
 
 def _withholding(programme: "Programme", linkage: "Linkage", on: "dt.date") -> "Iterator[Withholding]":
@@ -133,18 +152,22 @@ def _report(arguments: argparse.Namespace) -> None:
     from linkcore.report.notebook import in_terminal
     from linkcore.report.quality_file import read_quality
     from linkcore.report.write import QUALITY_FILE, with_withholding, write_report
+    from linkcore.store.contents import quality_of
+    from linkcore.store.folder import HEADER, Store
 
     linked = arguments.place / QUALITY_FILE
     written = arguments.out / QUALITY_FILE
     for read in (linked, arguments.previous):
         if read is not None and read.resolve() == written.resolve():
             raise ProgrammeError(f"--out: {written} is read and would be replaced; choose another folder")
-    if linked.is_file():
+    if arguments.linkage is None and linked.is_file():
         quality = read_quality(linked)
+    elif arguments.linkage is None and (arguments.place / HEADER).is_file():
+        quality = quality_of(Store.open(arguments.place, keyring_of_linkage(arguments, arguments.place)))
     else:
         programme = live_programme(arguments.place, arguments.on)
         programme.check()
-        linkage = linkage_of(programme, on=arguments.on)
+        linkage = linkage_of(arguments, programme, on=arguments.on)
         quality = with_withholding(linkage.quality, _withholding(programme, linkage, arguments.on))
     place = arguments.out / "report.html"
     write_report(quality, place, previous=arguments.previous, trusted=arguments.trusted)

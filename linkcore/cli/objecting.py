@@ -24,6 +24,7 @@ def add(commands: "Commands") -> None:
         actions, "export", _export, "write the file of NHS Numbers for the national opt-out service"
     )
     options.programme(export)
+    options.linkage(export)
     options.occasion(export)
     export.add_argument("--out", type=Path, required=True, metavar="FILE.dat", help="file to write (mode 0600)")
 
@@ -34,6 +35,7 @@ def add(commands: "Commands") -> None:
         "write, for each recipient, the pseudonyms that it must remove because people have objected",
     )
     options.programme(withdrawals)
+    options.linkage(withdrawals)
     options.day(withdrawals)
     withdrawals.add_argument(
         "--release",
@@ -52,7 +54,7 @@ def _export(arguments: argparse.Namespace) -> None:
     from linkcore.governance.withholding.national_check import export_national_check
 
     with recorded_request(arguments, "opt_outs_export", on=now().date()) as (programme, occasion):
-        count = export_national_check(linkage_of(programme), arguments.out, occasion=occasion)
+        count = export_national_check(linkage_of(arguments, programme), arguments.out, occasion=occasion)
     say(f"{count:,} NHS Numbers: {arguments.out} (send it to the national service only)")
 
 
@@ -69,7 +71,7 @@ def _withdrawals(arguments: argparse.Namespace) -> None:
         keys = held_keys(arguments, [agreement.key for agreement in programme.agreements()])
         # Linked as for a release on this day, so that the same records belong to the same persons.
         counts = withdrawals(
-            linkage_of(programme, on=arguments.on),
+            linkage_of(arguments, programme, on=arguments.on),
             objections,
             arguments.release,
             keys,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
 from linkcore.plain_text import escaped
 from linkcore.progress import Progress, silent
 
@@ -28,7 +28,10 @@ __all__ = [
     "agreement_of",
     "column_of",
     "held_keys",
+    "kept_linkage",
     "keyring",
+    "keyring_of_linkage",
+    "keyring_with",
     "linkage_of",
     "live_programme",
     "load",
@@ -87,10 +90,38 @@ def live_programme(place: Path, on: dt.date | None = None) -> "Programme":
     return programme
 
 
-def linkage_of(programme: "Programme", *, on: dt.date | None = None) -> "Linkage":
-    """Link a programme's sources."""
+def linkage_of(arguments: argparse.Namespace, programme: "Programme", *, on: dt.date | None = None) -> "Linkage":
+    """Open the linkage that the arguments or the programme name, or else link the programme's sources."""
+    kept = kept_linkage(arguments, programme, on=on)
+    if kept is not None:
+        return kept
     with progress() as show:
         return programme.link(on=on, progress=show)
+
+
+def kept_linkage(
+    arguments: argparse.Namespace, programme: "Programme", *, on: dt.date | None = None
+) -> "Linkage | None":
+    """Open the linkage that --linkage or the programme names; return None if neither does."""
+    place = arguments.linkage or programme.store()
+    return None if place is None else programme.open_linkage(place, key=keyring_of_linkage(arguments, place), on=on)
+
+
+def keyring_of_linkage(arguments: argparse.Namespace, place: Path) -> "Keyring | None":
+    """Open the keyring with the key of a linkage; return None if the linkage is not encrypted."""
+    from linkcore.store.folder import key_of_store
+
+    key = key_of_store(place)
+    return None if key is None else keyring_with(arguments, key)
+
+
+def keyring_with(arguments: argparse.Namespace, key: str) -> "Keyring":
+    """Open the keyring with a key of the linkage: --linkage-keyring, or else a keyring of the command."""
+    given = [arguments.linkage_keyring] if arguments.linkage_keyring else _keyrings_of_command(arguments)
+    opened = [opened_keyring(arguments, place) for place in given]
+    if not opened:
+        raise KeyMaterialError(f"the linkage is encrypted under key {key!r}: give its keyring as --linkage-keyring")
+    return next((keyring for keyring in opened if key in keyring), opened[0])
 
 
 def agreement_of(programme: "Programme", recipient: str) -> "Agreement":

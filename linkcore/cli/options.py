@@ -13,6 +13,8 @@ __all__ = [
     "command",
     "day",
     "held_keys",
+    "linkage",
+    "linkage_keyring",
     "occasion",
     "one_key",
     "optional_occasion",
@@ -103,6 +105,28 @@ def held_keys(parser: argparse.ArgumentParser, *, required: bool = True) -> "arg
     )
     passphrase(parser)
     return place
+
+
+def linkage(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a linkage that `link` has kept, so that nothing is linked again."""
+    parser.add_argument(
+        "--linkage",
+        type=Path,
+        metavar="DIR",
+        help="folder that `link` wrote, to use in place of linking (linkage.store of the programme file)",
+    )
+    linkage_keyring(parser)
+
+
+def linkage_keyring(parser: argparse.ArgumentParser) -> None:
+    """Add the option for the keyring with the key of the linkage store."""
+    parser.add_argument(
+        "--linkage-keyring",
+        type=Path,
+        metavar="FILE",
+        help="keyring with the key of the linkage, if --keyring does not hold it; its passphrase is the value of "
+        "LINKCORE_PASSPHRASE, or else you are asked",
+    )
 
 
 def passphrase(parser: argparse.ArgumentParser) -> None:

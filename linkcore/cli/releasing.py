@@ -9,6 +9,7 @@ from linkcore.cli import options
 from linkcore.cli.linking import print_rows_not_read
 from linkcore.cli.opening import (
     agreement_of,
+    kept_linkage,
     keyring,
     linkage_of,
     live_programme,
@@ -33,6 +34,7 @@ def add(commands: "Commands") -> None:
         commands, "run", _run, "do everything that a programme states: link, withhold, and release to each recipient"
     )
     options.programme(run)
+    options.linkage(run)
     options.day(run)
     place = options.held_keys(run)
     place.add_argument("--synthetic", action="store_true", help="make keys for this run (synthetic programmes only)")
@@ -44,6 +46,7 @@ def add(commands: "Commands") -> None:
         commands, "release", _release, "link the sources, and release to one recipient what it may have"
     )
     options.programme(release)
+    options.linkage(release)
     release.add_argument("--recipient", required=True, help="name of the recipient in the programme file")
     options.day(release)
     options.one_key(release)
@@ -82,6 +85,7 @@ def _run(arguments: argparse.Namespace) -> None:
         keys = keyring(arguments)
     else:
         keys = {key.id: key for key in map(Key.read, arguments.key_file)}
+    linkage = kept_linkage(arguments, programme, on=arguments.on)
     with progress() as show:
         run = run_programme(
             programme,
@@ -90,6 +94,7 @@ def _run(arguments: argparse.Namespace) -> None:
             on=arguments.on,
             occasion=occasion(arguments, programme),
             signing_key=signing_key(arguments),
+            linkage=linkage,
             progress=show,
         )
     say(*run.text().splitlines())
@@ -118,7 +123,7 @@ def _release(arguments: argparse.Namespace) -> None:
         releases=arguments.apart_from,
         audit=None if releasing is None else releasing.audit,
     )
-    linkage = linkage_of(programme, on=arguments.on)
+    linkage = linkage_of(arguments, programme, on=arguments.on)
     released = release(
         linkage,
         agreement,

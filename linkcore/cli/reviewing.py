@@ -45,6 +45,7 @@ def add(commands: "Commands") -> None:
 
 def _identifiable(parser: argparse.ArgumentParser) -> None:
     options.programme(parser)
+    options.linkage(parser)
     options.day(parser)
     parser.add_argument(
         "--identifiable", action="store_true", help="confirm that you may see names, birth dates and addresses"
@@ -66,7 +67,7 @@ def _explain(arguments: argparse.Namespace) -> None:
 
     _refuse_unless_identifiable(arguments)
     with recorded_request(arguments, "explanation", on=arguments.on) as (programme, occasion):
-        linkage = linkage_of(programme, on=arguments.on)
+        linkage = linkage_of(arguments, programme, on=arguments.on)
         occasion.record("explanation", source=arguments.source, records=1)
         explanation = linkage.explain(arguments.source, arguments.record_id, identifiable=True)
     tables = [as_text(table) for table in (explanation.candidates, explanation.fields) if table.height]
@@ -83,7 +84,7 @@ def _explain(arguments: argparse.Namespace) -> None:
 def _clerical_review(arguments: argparse.Namespace) -> None:
     _refuse_unless_identifiable(arguments)
     with recorded_request(arguments, "clerical_review", on=arguments.on) as (programme, occasion):
-        linkage = linkage_of(programme, on=arguments.on)
+        linkage = linkage_of(arguments, programme, on=arguments.on)
         occasion.record("clerical_review", limit=arguments.records)
         records = linkage.clerical_review(arguments.out, identifiable=True, records=arguments.records)
     say(f"{records:,} records to review: {arguments.out} (identifiers: keep it within the trusted team)")

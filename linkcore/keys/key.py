@@ -331,6 +331,20 @@ class Key(Hidden):
                 f"key {self.id!r}: its material {weak}: make a random key, as Key.generate and `keys new` do"
             )
 
+    def derived(self, purpose: str, salt: bytes) -> Secret[bytes]:
+        """Derive 32 bytes for one purpose and salt (HKDF with SHA-256, RFC 5869): they tell nothing about the key.
+
+        Examples
+        --------
+        >>> Key.generate("store-2026").derived("tables", b"salt")
+        <Secret>
+        """
+        from cryptography.hazmat.primitives.hashes import SHA256
+        from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+        derivation = HKDF(algorithm=SHA256(), length=32, salt=salt, info=f"linkcore:{purpose}".encode())
+        return Secret(derivation.derive(self._material.reveal()))
+
     def _content(self) -> bytes:
         return json.dumps(
             {

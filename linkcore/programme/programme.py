@@ -26,10 +26,12 @@ from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.sensitive import SensitiveRule
 from linkcore.governance.withholding.type_one import without_type_one
 from linkcore.governance.withholding.withholding import Withholding, withhold
+from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.link import Linkage, link
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.programme.lists import read_opt_outs, read_rule
+from linkcore.programme.same_linkage import refuse_other_settings
 from linkcore.programme.tables import (
     AboutTable,
     AuditTable,
@@ -50,6 +52,7 @@ from linkcore.quality.withheld import with_not_read
 from linkcore.sources.checks import check_sources
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.source import Source
+from linkcore.store.folder import key_of_store
 
 __all__ = ["Programme"]
 
@@ -323,6 +326,66 @@ class Programme(Table):
             return linkage
         return replace(linkage, quality=with_not_read(linkage.quality, not_read))
 
+    def store(self) -> Path | None:
+        """Return the folder in which the linkage is kept, or None if the programme states none.
+
+        Returns
+        -------
+        pathlib.Path or None
+        """
+        return None if self.linkage.store is None else self.folder / self.linkage.store
+
+    def open_linkage(
+        self, folder: str | Path | None = None, *, key: Key | Keyring | None = None, on: dt.date | None = None
+    ) -> Linkage:
+        """Open the linkage that was kept of the programme's sources; nothing is linked.
+
+        GP rows that were left out because of a Type 1 opt-out stay left out. Those whose opt-out came later are
+        withheld from each release.
+
+        Parameters
+        ----------
+        folder : path, optional
+            The folder that ``linkcore link`` or :meth:`Linkage.save` wrote. By default, the one that the programme
+            states.
+        key : Key or Keyring, optional
+            The key under which the linkage is encrypted, or a keyring that holds it.
+        on : datetime.date, optional
+            The day on which the programme must not have ended.
+
+        Returns
+        -------
+        Linkage
+
+        Raises
+        ------
+        RefusedError
+            If the programme was destroyed or has ended, the key is missing or wrong, or the linkage was altered.
+        ProgrammeError
+            If there is no linkage, or the programme states other sources or settings than it was made with.
+        SourceError
+            If the data of a source are not those that were linked, or the folder is damaged.
+        """
+        self.refuse_if_over(on)
+        place = self.store() if folder is None else Path(folder)
+        if place is None:
+            raise ProgrammeError("linkage.store: the programme file states none; state it, or give the folder")
+        if self.linkage.store_key is not None and key_of_store(place) is None:
+            raise RefusedError(
+                f"{place} is not encrypted, though linkage.store_key states a key, so it is not what this programme "
+                "keeps; link again"
+            )
+        linkage = Linkage.load(place, self.sources(), key=key)
+        refuse_other_settings(
+            linkage,
+            exact=self.exact(),
+            fallback=self.fallback(),
+            reference_date=self.programme.reference_date,
+            seed=self.programme.seed,
+            synthetic=self.programme.synthetic,
+        )
+        return linkage
+
     # --- Governance --------------------------------------------------------------------------------------------------
 
     def refuse_if_over(self, on: dt.date | None = None) -> None:
@@ -482,12 +545,18 @@ class Programme(Table):
         return Inventory(
             self.programme.name,
             data,
-            work=(*self.destruction.work, *lists, *superseded, *self._cohorts()),
+            work=(*self.destruction.work, *self._store(), *lists, *superseded, *self._cohorts()),
             key_files=self.destruction.key_files,
             recipients=tuple(recipient.name for recipient in self.recipient),
             known_copies=self.destruction.known_copies,
-            keys=tuple(recipient.key for recipient in self.recipient),
+            keys=(*(recipient.key for recipient in self.recipient), *filter(None, [self.linkage.store_key])),
         )
+
+    def _store(self) -> tuple[str, ...]:
+        """Return the folder of the kept linkage, if it is there; outside the programme's folder, its key ends it."""
+        store = self.store()
+        inside = store is not None and store.is_dir() and store.resolve().is_relative_to(self.folder.resolve())
+        return (self.linkage.store,) if inside and self.linkage.store is not None else ()
 
     def _cohorts(self) -> tuple[str, ...]:
         """Return the folder with the cohorts of earlier releases, if it lies inside the programme's own."""
@@ -535,6 +604,7 @@ class Programme(Table):
                 f"audit.key: {self.audit.key!r} is a recipient's key, which is destroyed with the programme; give the "
                 "audit log a key of its own"
             )
+        self._check_store_key()
         for key in ("providers", "one_file_a_provider"):
             strangers = sorted(set(getattr(self.destruction, key)) - {source.name for source in sources})
             if strangers:
@@ -550,6 +620,17 @@ class Programme(Table):
                     accept_unreadable=self.opt_outs.accept_unreadable,
                 )
         return sources
+
+    def _check_store_key(self) -> None:
+        """Refuse a linkage store without a key, or with a key that has another use."""
+        key = self.linkage.store_key
+        if key is None and self.linkage.store is not None and not self.programme.synthetic:
+            raise ProgrammeError("linkage.store_key: a linkage of real people's data is kept encrypted; state its key")
+        others = {agreement.key for agreement in self.agreements()} | {None if self.audit is None else self.audit.key}
+        if key is not None and key in others:
+            raise ProgrammeError(
+                f"linkage.store_key: {key!r} is a recipient's key or the audit log's; give the store a key of its own"
+            )
 
 
 def _of_several_providers(destruction: DestructionTable | None, opt_outs: OptOutsTable | None) -> frozenset[str]:

@@ -112,6 +112,7 @@ def run_programme(
     on: dt.date,
     occasion: Occasion | None = None,
     signing_key: SigningKey | None = None,
+    linkage: Linkage | None = None,
     progress: Progress = silent,
 ) -> ProgrammeRun:
     r"""Do everything that a programme file states: link, withhold, and release to each recipient what it may have.
@@ -142,6 +143,8 @@ def run_programme(
         states no audit log runs without it.
     signing_key : SigningKey, optional
         The key that signs the manifests. Only a synthetic programme runs without it.
+    linkage : Linkage, optional
+        The linkage of the programme's sources, from :meth:`Programme.open_linkage`. Without it, they are linked.
     progress : Progress
         Called at each step.
 
@@ -202,7 +205,7 @@ def run_programme(
     releases: dict[str, Release] = {}
     out, steps = Path(out), len(agreements) + 1
     with new_folder(out, ours=_is_of_a_run) as folder:
-        linkage = programme.link(on=on, progress=progress)
+        linkage = linkage or programme.link(on=on, progress=progress)
         withholdings = _withholdings(programme, linkage, on, agreements, refused)
         true = with_withholding(linkage.quality, withholdings.values())
         shown = disclosed(true)

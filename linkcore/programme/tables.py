@@ -94,7 +94,7 @@ class NumbersTable(Table):
 
 
 class LinkageTable(Table):
-    """``[linkage]``: what happens to conflicts, and how the probabilistic linkage works."""
+    """``[linkage]``: what happens to conflicts, how the probabilistic linkage works, and where the linkage is kept."""
 
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
@@ -105,6 +105,8 @@ class LinkageTable(Table):
     check: Check | None = None
     memory: str | None = None
     work: str | None = None
+    store: str | None = None
+    store_key: str | None = None
 
 
 class SourceTable(Table):

@@ -161,8 +161,8 @@ def raw_row_hash(source: Source) -> pl.Expr:
     """Hash each row of :func:`raw_columns` as it was read, to UInt64.
 
     Equal rows have equal hashes at any position, and in any process with this version of Polars. The hash is made of
-    identifiers, without a key: it must never leave the process. The frame needs the names and dtypes that
-    ``source.scan`` gives. A null differs from an empty text, and a category hashes as its name.
+    identifiers, without a key: it leaves the process only in an encrypted store. The frame needs the names and dtypes
+    that ``source.scan`` gives. A null differs from an empty text, and a category hashes as its name.
 
     Examples
     --------

@@ -41,6 +41,9 @@ _DEMOGRAPHIC: Final = frozenset(IDENTIFIERS) - {"nhs_number", "local_patient_id"
 _MOST_NAMED: Final = 5
 # The name of a source becomes the name of a file in every release.
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
+_DIGEST_BYTES: Final = 4 << 20
+# No column of a source can have this name.
+_ROW: Final = "linkcore:row"
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +108,9 @@ class Source:
         are refused, before they are read if the format states how many there are, else while they are read.
     max_bytes : int
         Most bytes of its files: unpacked for Parquet, as they are on the disk for CSV and Arrow IPC.
+    without_rows : polars.Series, optional
+        Positions, counted from 0, of rows that are left out each time the source is read, as those of people with a
+        Type 1 opt-out are.
 
     Raises
     ------
@@ -140,6 +146,7 @@ class Source:
     stage_one: StageOne | None = None
     max_rows: int = MAX_ROWS
     max_bytes: int = MAX_BYTES
+    without_rows: pl.Series | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for mapping in ("columns", "further", "attributes", "events"):
@@ -281,6 +288,22 @@ class Source:
         return found
 
     @cached_property
+    def digest(self) -> str | None:
+        """32 hex digits that differ if a byte of a file differs; None for data in memory. Read once for a source."""
+        from xxhash import xxh3_128
+
+        if not self.files:
+            return None
+        digest = xxh3_128()
+        with self.reading():
+            for file in self.files:
+                digest.update(f"{file.stat().st_size}\n".encode())
+                with file.open("rb") as raw:
+                    while part := raw.read(_DIGEST_BYTES):
+                        digest.update(part)
+        return digest.hexdigest()
+
+    @cached_property
     def _parts(self) -> tuple[SourceData, ...]:
         """The files of the source, or its one frame."""
         if not self.files:
@@ -357,7 +380,11 @@ class Source:
         [(1,)]
         """
         # A number may be text in one practice's file and an integer in the next.
-        return pl.concat([part.scan().select(columns) for part in self._parts], how="vertical_relaxed")
+        rows = pl.concat([part.scan().select(columns) for part in self._parts], how="vertical_relaxed")
+        if self.without_rows is None:
+            return rows
+        left_out = pl.col(_ROW).is_in(self.without_rows.implode())
+        return rows.with_row_index(_ROW).filter(~left_out).drop(_ROW)
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -419,6 +446,8 @@ class Source:
         >>> Source("gp", pl.DataFrame({"nhs_number": ["4010232137"]})).place_of_row(0)
         'row 1'
         """
+        for left_out in () if self.without_rows is None else self.without_rows.sort():
+            row += left_out <= row
         for part in self._parts if self.files else ():
             with self.reading():
                 height = part.scan().select(pl.len()).collect().item()

@@ -121,7 +121,9 @@ def test_only_an_earlier_output_is_overwritten(programme: Path) -> None:
 
 
 def test_unusable_input_data_exit_with_3(tmp_path: Path) -> None:
-    (tmp_path / "programme.toml").write_text('[programme]\nname = "X"\n[[source]]\nname = "gp"\ndata = "gp.csv"\n')
+    (tmp_path / "programme.toml").write_text(
+        '[programme]\nname = "X"\nsynthetic = true\n[[source]]\nname = "gp"\ndata = "gp.csv"\n'
+    )
     assert run("check", tmp_path).returncode == 3
     (tmp_path / "gp.csv").write_text("nhs_number\n1,2\n")
     refused = run("link", tmp_path, "--out", tmp_path / "work")

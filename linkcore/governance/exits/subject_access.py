@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError, SourceError
+from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.requests import requested
@@ -115,6 +115,7 @@ def subject_access(
     """
     with requested(occasion, "subject_access", releases=len(releases)) as request:
         request.refuse_without_reason("subject access needs a reason: give the number of the case")
+        _refuse_rows_left_out(linkage)
         numbers, current = _numbers(linkage, nhs_number)
         persons = linkage.persons.filter(pl.col("nhs_number") == current)
         records, elsewhere = {}, {}
@@ -142,6 +143,16 @@ def subject_access(
     with new_file(Path(out)) as file:
         file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n", "utf-8")
     return SubjectAccess(Path(out), MappingProxyType(counts), MappingProxyType(elsewhere), rows_released)
+
+
+def _refuse_rows_left_out(linkage: Linkage) -> None:
+    """Refuse a linkage that does not know all that is held: rows with a Type 1 opt-out are held, until they go back."""
+    without = [source.name for source in linkage.sources if source.without_rows is not None]
+    if without:
+        raise RefusedError(
+            f"source {without[0]!r}: rows with a Type 1 opt-out were left out when it was linked, and they are held; "
+            "link all rows for subject access, without --linkage or a day"
+        )
 
 
 def _numbers(linkage: Linkage, nhs_number: str) -> tuple[set[int], int]:

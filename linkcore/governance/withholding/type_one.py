@@ -41,8 +41,9 @@ _SHORTENED: Final = r"^[0-9](\.[0-9]+)?[eE]\+?[0-9]{1,2}$"
 # Letters and digits that look alike, as they are mistyped or misread.
 _LOOK_ALIKES: Final = {"o": "0", "O": "0", "l": "1", "I": "1", "i": "1"}
 
-# No column of a source can have this name.
+# No column of a source can have these names.
 _OPTED_OUT: Final = "linkcore:opted_out"
+_ROW: Final = "linkcore:row"
 
 
 def type_one_opt_outs(
@@ -207,16 +208,14 @@ def without_type_one(
         objectors = pl.concat([objectors, superseded.filter(pl.col("new").is_in(objectors.implode()))["old"]])
     opted_out = own_number(source, reference_date).is_in(objectors.implode()).fill_null(False).alias(_OPTED_OUT)
     practice = pl.lit(None, pl.String) if source.practice is None else pl.col(source.practice).cast(pl.String)
+    before = pl.Series(_ROW, [], pl.UInt32) if source.without_rows is None else source.without_rows.alias(_ROW)
+    whole = replace(source, without_rows=None)
     with source.reading():
         # A column, not a filter expression: Polars would apply that to the statistics of a Parquet file, and fail.
-        rows = source.scan(source.column_names).with_columns(opted_out)
-        counts = (
-            rows.filter(_OPTED_OUT)
-            .group_by(practice.alias("practice"))
-            .agg(pl.len().cast(pl.UInt32).alias("rows"))
-            # Without a practice column, no rows at all are one group as well.
-            .filter(pl.col("rows") > 0)
-            .collect(engine="streaming")
-        )
-    kept = rows.filter(~pl.col(_OPTED_OUT)).drop(_OPTED_OUT)
-    return replace(source, data=kept), pl.concat([none, counts.sort("practice")])
+        rows = whole.scan(source.column_names).with_columns(opted_out).with_row_index(_ROW)
+        found = rows.filter(_OPTED_OUT).select(_ROW, practice.alias("practice")).collect(engine="streaming")
+    removed = found.filter(~pl.col(_ROW).is_in(before.implode()))
+    counts = removed.group_by("practice").agg(pl.len().cast(pl.UInt32).alias("rows")).sort("practice")
+    if removed.height:
+        source = replace(source, without_rows=pl.concat([before, removed[_ROW]]).sort())
+    return source, pl.concat([none, counts])

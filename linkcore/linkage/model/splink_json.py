@@ -21,6 +21,7 @@ __all__ = [
     "is_by_linkcore",
     "model_json",
     "read_models",
+    "saved_models",
     "settings_for_analysis",
     "settings_of_one_table",
     "to_splink",
@@ -179,6 +180,30 @@ def read_models(
     return models
 
 
+def saved_models(stated: Mapping[str | None, Any], *, authentic: bool) -> dict[str | None, Model]:
+    """Read models that :func:`model_json` wrote, by their names; their SQL is checked unless a key vouches for them.
+
+    Examples
+    --------
+    >>> levels = Level("name_l = name_r", "Agrees", m=0.9, u=0.1), Level(OTHERWISE, "Differs", m=0.1, u=0.9)
+    >>> model = Model((Comparison("name", levels),), prior=0.001)
+    >>> saved_models({None: json.loads(model_json(model))}, authentic=True) == {None: model}
+    True
+    """
+    models, checked = {}, set()
+    for name, each in stated.items():
+        model = _from_splink(each)
+        if not isinstance(model, Model):
+            raise ProgrammeError(f"model: that of source {name!r} is not trained; link again")
+        # The models of sources differ in their probabilities only, and each check takes a second.
+        sql = (model.blocking_rules, tuple(_conditions(model)), tuple(sorted(_counted(model))))
+        if not authentic and sql not in checked:
+            _check_sql(model)
+            checked.add(sql)
+        models[name] = model
+    return models
+
+
 def _read_file(path: Path) -> Model | UntrainedModel:
     try:
         stated = json.loads(path.read_text("utf-8"))
@@ -313,12 +338,14 @@ def _check_sql(model: Model | UntrainedModel) -> None:
             )
     check_conditions([*_conditions(model)])
     parse_rules(model.blocking_rules)
-    counted = {
-        level.term_frequency.column for each in model.comparisons for level in each.levels if level.term_frequency
-    }
-    wrong = sorted(column for column in counted if not _NAME.fullmatch(column))
+    wrong = sorted(column for column in _counted(model) if not _NAME.fullmatch(column))
     if wrong:
         raise ProgrammeError(f"model: {wrong[0]!r} is not the name of a column, whose values are to be counted")
+
+
+def _counted(model: Model | UntrainedModel) -> set[str]:
+    """Name the columns whose values are counted."""
+    return {level.term_frequency.column for each in model.comparisons for level in each.levels if level.term_frequency}
 
 
 def _conditions(model: Model | UntrainedModel) -> Iterator[tuple[str, str]]:

@@ -79,3 +79,17 @@ def test_rows_of_a_parquet_file_with_birth_dates_are_removed_too(tmp_path: Path)
     assert counts.rows() == [("A1", 1)]
     assert left.column_names == source.column_names
     assert lc.link([left], fallback=None).persons["nhs_number"].to_list() == [int(TWO)]
+
+
+def test_rows_that_were_left_out_before_are_neither_read_nor_counted_again(tmp_path: Path) -> None:
+    file = tmp_path / "gp.csv"
+    file.write_text("nhs_number\n4010232137\n4000000012\n4000000020\n")
+    source, day = lc.Source("gp", file), dt.date(2026, 3, 1)
+    counts = []
+    for people in (["4000000012"], ["4000000012", "4000000020"]):
+        listed = lc.OptOuts.from_list(pl.DataFrame({"nhs_number": people}), as_of=day)
+        source, removed = lc.without_type_one(source, listed, on=day)
+        counts.append(removed["rows"].to_list())
+    assert counts == [[1], [1]]
+    assert source.scan(["nhs_number"]).collect().to_series().to_list() == ["4010232137"]
+    assert source.digest == lc.Source("gp", file).digest
