@@ -106,6 +106,7 @@ def _add_feedback(commands: "Commands") -> None:
         commands, "feedback", _feedback, "write which of its own records a provider can mend, for that provider alone"
     )
     options.programme(feedback)
+    options.linkage(feedback)
     feedback.add_argument(
         "--provider",
         required=True,
@@ -240,7 +241,7 @@ def _feedback(arguments: argparse.Namespace) -> None:
     from linkcore.text_table import as_text
 
     with recorded_request(arguments, "feedback", on=now().date(), provider=arguments.provider) as (programme, occasion):
-        linkage = linkage_of(programme)
+        linkage = linkage_of(arguments, programme)
     counts = feedback(
         linkage,
         arguments.provider,

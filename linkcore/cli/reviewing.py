@@ -93,7 +93,7 @@ def _clerical_review(arguments: argparse.Namespace) -> None:
 def _double_persons(arguments: argparse.Namespace) -> None:
     _refuse_unless_identifiable(arguments)
     with recorded_request(arguments, "double_persons", on=arguments.on) as (programme, occasion):
-        linkage = linkage_of(programme, on=arguments.on)
+        linkage = linkage_of(arguments, programme, on=arguments.on)
         occasion.record("double_persons", persons=linkage.persons.height)
         pairs = linkage.double_persons(arguments.out, identifiable=True)
     say(f"{pairs:,} pairs, none of them joined: {arguments.out} (identifiers: keep it within the trusted team)")
