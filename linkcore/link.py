@@ -30,12 +30,14 @@ from linkcore.review.explanation import Explanation, explain
 from linkcore.sources.checks import check_sources
 from linkcore.sources.records import standardise
 from linkcore.sources.source import Source
+from linkcore.spreadsheets import guarded
 
 __all__ = ["LINKS_FILE", "Linkage", "link"]
 
 LINKS_FILE: Final = "links.parquet"
 """File name of the links in a folder that :meth:`Linkage.save` writes."""
 
+_DECISIONS_FILE: Final = "decisions.csv"
 _MODEL_FILE: Final = "model.json"
 _FALLBACK: Final = Fallback()
 
@@ -89,7 +91,8 @@ class Linkage(MeasuredLinkage):
         """Write the links, their quality and the learned models to a folder for the trusted team only.
 
         ``linkcore link`` writes this folder and ``linkcore report`` reads it: ``links.parquet``, ``quality.json`` with
-        true counts, ``model.json`` and ``model.SOURCE.json``. All files appear at once and replace those of an earlier
+        true counts, ``model.json`` and ``model.SOURCE.json``; and ``decisions.csv``, if clerks have decided anything:
+        what has become of each decision. All files appear at once and replace those of an earlier
         run. A run that is killed leaves the earlier files, or none. The same linkage gives the same bytes, except for
         the times of the steps in ``quality.json``.
 
@@ -116,6 +119,9 @@ class Linkage(MeasuredLinkage):
         with new_folder(Path(folder), ours=_is_of_a_linkage) as partial:
             self.links.write_parquet(partial / LINKS_FILE)
             (partial / QUALITY_FILE).write_text(to_json(self.quality), "utf-8")
+            if self.decisions.height:
+                guarded_texts = self.decisions.with_columns(guarded(pl.col(pl.String)))
+                guarded_texts.write_csv(partial / _DECISIONS_FILE, quote_style="always")
             if self.probabilistic is not None and self.probabilistic.model is not None:
                 self.save_model(partial / _MODEL_FILE)
 
@@ -369,4 +375,4 @@ def link(
 def _is_of_a_linkage(entry: Path) -> bool:
     """Whether :meth:`Linkage.save` writes a file of this name."""
     models = entry.name.startswith("model.") and entry.suffix == ".json"
-    return models or entry.name in (LINKS_FILE, QUALITY_FILE)
+    return models or entry.name in (LINKS_FILE, QUALITY_FILE, _DECISIONS_FILE)

@@ -94,7 +94,7 @@ class NumbersTable(Table):
 
 
 class LinkageTable(Table):
-    """``[linkage]``: what happens to conflicts, and how the probabilistic linkage works."""
+    """``[linkage]``: what happens to conflicts, how the probabilistic linkage works, and what clerks have decided."""
 
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
@@ -105,6 +105,7 @@ class LinkageTable(Table):
     check: Check | None = None
     memory: str | None = None
     work: str | None = None
+    decisions: str | None = None
 
 
 class SourceTable(Table):

@@ -40,7 +40,7 @@ class Decider(Protocol):
     def reason(self) -> str:
         """Why."""
 
-    def record(self, action: str, **details: int | str) -> None:
+    def record(self, action: str, *, file: str, rows: int, sha256: str) -> None:
         """Add a line to the audit log."""
 
 
