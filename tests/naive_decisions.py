@@ -1,4 +1,4 @@
-"""A slow and obvious linker by NHS Number that heeds clerks' decisions; it takes one decision and one record at a time."""
+"""A slow and obvious linker by NHS Number that heeds clerks' decisions; it takes one of each at a time."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,26 +96,7 @@ def partition(records: Mapping[Name, str | None], spine: str | None, said: Seque
         defining = sorted((name for name in cluster if person.get(name) == name), key=rank)
         for name in defining[1:]:
             person = {each: defining[0] if of == name else of for each, of in person.items()}
-    named = {each.person for each, state in zip(said, believed.states, strict=True)
-             if state == "stands" and each.decision == "same"}
-    target: dict[int, Name | None] = {}
-    for index, cluster in enumerate(believed.clusters):
-        banned = set()
-        for one, other in believed.apart:
-            for mine, theirs in ((one, other), (other, one)):
-                if mine is cluster:
-                    banned |= {name for name in theirs if person.get(name) == name}
-        possible = [
-            (person[name] != name, name not in named, rank(person[name]), person[name])  # type: ignore[arg-type]
-            for name in cluster
-            if person.get(name) is not None and person[name] not in banned
-        ]
-        target[index] = min(possible)[-1] if possible else None
-    chosen = dict(target)
-    for one, other in _last_of_each_two(said, believed):
-        mine, theirs = (next(i for i, c in enumerate(believed.clusters) if c is each) for each in (one, other))
-        if chosen[mine] is not None and chosen[mine] == chosen[theirs]:
-            target[mine] = None
+    target = _targets(person, spine, said, believed)
     for index, cluster in enumerate(believed.clusters):
         there = sorted(name for name in cluster if name in records)
         for name in there:
@@ -124,6 +105,35 @@ def partition(records: Mapping[Name, str | None], spine: str | None, said: Seque
     for name, of in person.items():
         found.setdefault(of or name, set()).add(name)
     return {frozenset(each) for each in found.values()}
+
+
+def _targets(
+    person: Mapping[Name, Name | None], spine: str | None, said: Sequence[Said], believed: Believed
+) -> list[Name | None]:
+    """Choose the person of each set, by its defining record; none for a set that must stay open."""
+    named = {
+        each.person
+        for each, state in zip(said, believed.states, strict=True)
+        if state == "stands" and each.decision == "same"
+    }
+    target: list[Name | None] = []
+    for cluster in believed.clusters:
+        others = [
+            theirs for one, other in believed.apart for mine, theirs in ((one, other), (other, one)) if mine is cluster
+        ]
+        banned = {name for theirs in others for name in theirs if person.get(name) == name}
+        possible = [
+            (of != name, name not in named, of[0] != spine, of)
+            for name in cluster
+            if (of := person.get(name)) is not None and of not in banned
+        ]
+        target.append(min(possible)[-1] if possible else None)
+    chosen = list(target)
+    for one, other in _last_of_each_two(said, believed):
+        mine, theirs = (next(i for i, each in enumerate(believed.clusters) if each is side) for side in (one, other))
+        if chosen[mine] is not None and chosen[mine] == chosen[theirs]:
+            target[mine] = None
+    return target
 
 
 def _last_of_each_two(said: Sequence[Said], believed: Believed) -> list[tuple[set[Name], set[Name]]]:

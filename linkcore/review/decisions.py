@@ -161,7 +161,8 @@ def add_decisions(
     SourceError
         If the file is not one of decisions, or a record id has a control character.
     RefusedError
-        If the audit log refuses, or other users of the machine can write to the file.
+        If the audit log refuses, if other users of the machine can write to the file, or if somebody else adds to it
+        at the same time.
     """
     path = Path(path)
     if not occasion.reason.strip():
@@ -171,12 +172,14 @@ def add_decisions(
     if strangers:
         raise ProgrammeError(f"answers are about {', '.join(strangers)}, which is no source; correct the answers")
     check_decisions(added, sources)
+    before = _bytes_of(path)
+    content = before + _written(added, with_header=not before).encode("utf-8")
+    occasion.record("decisions", file=path.name, rows=added.height, sha256=hashlib.sha256(content).hexdigest())
     path.parent.mkdir(parents=True, exist_ok=True)
+    # The audit log may lie in the same folder, so the folder is locked only after it was written.
     with locked(path.parent):
-        before = _bytes_of(path)
-        text = _written(added, with_header=not before)
-        content = before + text.encode("utf-8")
-        occasion.record("decisions", file=path.name, rows=added.height, sha256=hashlib.sha256(content).hexdigest())
+        if _bytes_of(path) != before:
+            raise RefusedError(f"the decisions {path} were added to meanwhile by somebody else; add yours again")
         with new_file(path) as file:
             file.write_bytes(content)
     return added.height
