@@ -75,6 +75,7 @@ EXITS = {
     "subject-access",
     "explain",
     "clerical-review",
+    "decide",
     "destroy",
 }
 

@@ -58,7 +58,7 @@ def worlds(draw: st.DrawFn) -> tuple[dict[Name, str | None], str | None, list[Sa
     return of, spine, draw(decisions(list(of)))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(worlds())
 def test_exact_links_are_those_of_a_slow_linker(world: tuple[dict[Name, str | None], str | None, list[Said]]) -> None:
     of, spine, said = world
@@ -67,7 +67,7 @@ def test_exact_links_are_those_of_a_slow_linker(world: tuple[dict[Name, str | No
     assert_holds(linkage, said)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(worlds(), st.data())
 def test_decisions_hold_whatever_the_fallback_finds(
     world: tuple[dict[Name, str | None], str | None, list[Said]], data: st.DataObject
