@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -12,7 +12,9 @@ import pytest
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.audit.occasion import Occasion
+from linkcore.linkage.placement import Placement
 from linkcore.schema import DECISIONS, LABELS
+from linkcore.sources.records import Records
 from tests.review.conftest import USABLE, make_sources
 
 ICS = tuple[dict[str, pl.DataFrame], pl.DataFrame]
@@ -88,14 +90,19 @@ def test_every_answer_comes_true_and_nobody_is_asked_again(
 
 def test_decisions_teach_as_labels_do(ics: ICS, answers: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     from linkcore.linkage.fallback import learn
+    from linkcore.linkage.learning import labels as teaching
 
     monkeypatch.setattr(learn, "ENOUGH_LABELS", 1)
     few = answers.filter("match").head(3)
     who = [pl.lit("Ann").alias("who"), pl.lit(AT).alias("when"), pl.lit("notes").alias("why")]
     same = few.drop("match").with_columns(pl.lit("same").alias("decision"), *who)
-    taught = learn.decided_records
     seen: list[pl.DataFrame] = []
-    monkeypatch.setattr(learn, "decided_records", lambda *given: seen.append(taught(*given)) or seen[-1])
+
+    def taught(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
+        seen.append(teaching.decided_records(sources, placement))
+        return seen[-1]
+
+    monkeypatch.setattr(learn, "decided_records", taught)
     linkage = lc.link(
         make_sources(ics[0]),
         exact=lc.Exact(usable=USABLE),
@@ -106,15 +113,22 @@ def test_decisions_teach_as_labels_do(ics: ICS, answers: pl.DataFrame, monkeypat
     assert seen[0]["record_id"].sort().equals(few["record_id"].sort())
 
 
-def test_an_explanation_says_that_a_clerk_has_decided(ics: ICS, linkage: lc.Linkage, answers: pl.DataFrame) -> None:
+def test_single_decisions_hold_and_explain_themselves(ics: ICS, linkage: lc.Linkage, answers: pl.DataFrame) -> None:
+    by_person = linkage.links.filter(pl.col("method") == "probabilistic").sort("person_id", "source", "record_id")
+    of_one = by_person.filter(pl.len().over("person_id") > 1).select("source", "record_id").head(2).rows()
     said = [answers.filter(match=match).head(1) for match in (True, False)]
     when = dt.datetime(2026, 4, 1, tzinfo=dt.UTC)
     rows = [
         (*each.row(0)[:4], decision, "Ann", when, "notes")
         for each, decision in zip(said, ("same", "not the same"), strict=True)
     ]
+    rows.append((*of_one[0], *of_one[1], "not the same", "Ann", when, "notes"))
     decisions = pl.DataFrame(rows, schema=DECISIONS, orient="row")
     decided = lc.link(make_sources(ics[0]), exact=lc.Exact(usable=USABLE), decisions=decisions)
+    # Two records that the machine gives to one person, and that are of two: only the likelier may stay.
+    found = decided.links.join(pl.DataFrame(of_one, ["source", "record_id"], orient="row"), on=["source", "record_id"])
+    assert found["person_id"].n_unique() == 2
+    assert (found["method"] == "probabilistic").sum() <= 1
     reasons = [decided.explain(*each.row(0)[:2], identifiable=True).reason for each in said]
     assert reasons[0].startswith("A clerk's decision says")
     assert "A clerk" in reasons[1]
@@ -159,9 +173,9 @@ def test_what_somebody_else_adds_meanwhile_is_not_overwritten(tmp_path: Path) ->
     said = labels(("seen", "7", "gp", "7", True))
 
     class Slow(Occasion):
-        def record(self, action: str, *_: object, **details: int | str) -> None:  # type: ignore[override]
+        def record(self, action: str, key: lc.Key | None = None, **details: int | str) -> None:
             lc.add_decisions(file, said, sources=SOURCES, occasion=occasion(tmp_path, "Bo"))
-            super().record(action, **details)
+            super().record(action, key, **details)
 
     with pytest.raises(lc.RefusedError, match="meanwhile"):
         lc.add_decisions(file, said, sources=SOURCES, occasion=Slow("Ann", AT, Audit(tmp_path / "a.jsonl"), "notes"))
