@@ -199,3 +199,43 @@ def test_decisions_at_one_place_are_not_undone_by_a_later_run() -> None:
     linkage = lc.link(sources(later, "gp"), decisions=as_frame(said), reference_date=dt.date(2026, 5, 1))
     assert_holds(linkage, said)
     assert linkage.decisions["state"].to_list() == ["stands", "stands"]
+
+
+NUMBERED_ALL: dict[Name, str | None] = {
+    ("gp", "0"): NUMBERS[0],
+    ("gp", "1"): NUMBERS[1],
+    ("seen", "0"): NUMBERS[0],
+    ("seen", "1"): NUMBERS[0],
+    ("seen", "2"): NUMBERS[1],
+}
+
+
+@pytest.mark.parametrize(
+    ("record", "person", "decision", "expected"),
+    [
+        # The person is named by the second record, though neither record defines a person.
+        ("0", "2", "same", {"0": 1, "1": 0, "2": 1}),
+        ("2", "0", "same", {"0": 0, "1": 0, "2": 0}),
+        # Of two records of one number, the record that is not of the person leaves.
+        ("0", "1", "not the same", {"0": 2, "1": 0, "2": 1}),
+        ("1", "0", "not the same", {"0": 0, "1": 2, "2": 1}),
+        # They are of two persons already.
+        ("0", "2", "not the same", {"0": 0, "1": 0, "2": 1}),
+    ],
+)
+def test_a_decision_is_about_the_record_and_the_person_of_the_other(
+    record: str, person: str, decision: str, expected: dict[str, int]
+) -> None:
+    said = [Said(("seen", record), ("seen", person), decision, "Ann", 0)]
+    linkage = lc.link(sources(NUMBERED_ALL, "gp"), decisions=as_frame(said), fallback=None)
+    assert {name: person for (source, name), person in persons_of(linkage).items() if source == "seen"} == expected
+    assert as_partition(linkage) == partition(NUMBERED_ALL, "gp", said)
+
+
+def test_a_person_with_a_number_takes_in_one_without() -> None:
+    of: dict[Name, str | None] = {("gp", "0"): None, ("gp", "1"): NUMBERS[0], ("seen", "0"): NUMBERS[1]}
+    said = [Said(("seen", "0"), ("gp", "0"), "same", "Ann", 0)]
+    linkage = lc.link(sources(of, "gp"), decisions=as_frame(said), fallback=None)
+    assert persons_of(linkage)[("gp", "0")] == persons_of(linkage)[("seen", "0")]
+    assert linkage.persons["nhs_number"].to_list() == [int(NUMBERS[0]), int(NUMBERS[1])]
+    assert linkage.persons["token"].null_count() == 2
