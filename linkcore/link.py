@@ -121,7 +121,9 @@ class Linkage(MeasuredLinkage):
             (partial / QUALITY_FILE).write_text(to_json(self.quality), "utf-8")
             if self.decisions.height:
                 guarded_texts = self.decisions.with_columns(guarded(pl.col(pl.String)))
-                guarded_texts.write_csv(partial / _DECISIONS_FILE, quote_style="always")
+                guarded_texts.write_csv(
+                    partial / _DECISIONS_FILE, quote_style="always", datetime_format="%Y-%m-%dT%H:%M:%SZ"
+                )
             if self.probabilistic is not None and self.probabilistic.model is not None:
                 self.save_model(partial / _MODEL_FILE)
 
