@@ -48,6 +48,7 @@ from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.quality.measures import Quality
 from linkcore.report.write import write_report
 from linkcore.review.answers import read_review, review_agreement
+from linkcore.review.decisions import add_decisions, read_decisions
 from linkcore.review.explanation import Explanation
 from linkcore.sources.source import Source
 
@@ -113,6 +114,7 @@ __all__ = [
     "VerifyKey",
     "Withholding",
     "__version__",
+    "add_decisions",
     "attest",
     "destroy",
     "export_national_check",
@@ -124,6 +126,7 @@ __all__ = [
     "nhs_number_status",
     "pseudonym_mapping",
     "pseudonymise",
+    "read_decisions",
     "read_review",
     "refuse_if_destroyed",
     "refuse_shared_keys",

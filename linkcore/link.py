@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+import polars as pl
+
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_file, new_folder
 from linkcore.keys.key import Key
@@ -24,6 +26,7 @@ from linkcore.quality.measures import Quality
 from linkcore.report.notebook import in_notebook, in_terminal
 from linkcore.review.analyst_linker import Recorder, splink_linker
 from linkcore.review.clerical_review import clerical_review
+from linkcore.review.decisions import check_decisions
 from linkcore.review.double_persons import write_double_persons
 from linkcore.review.explanation import Explanation, explain
 from linkcore.sources.checks import check_sources
@@ -57,6 +60,9 @@ class Linkage(MeasuredLinkage):
         (UInt64), a hash of the whole row. With them payload finds its person.
     probabilistic : Probabilistic, optional
         What the fallback did: the model, the thresholds, and every candidate of each record. None without a fallback.
+    decisions : polars.DataFrame
+        The decisions of clerks that were given, each with its ``state``: ``stands``, ``lost`` (one of its records is
+        not there), ``replaced``, ``taken back``, ``disagreement`` or ``contradiction``.
     exact, fallback, reference_date
         The settings of the linkage, as :func:`link` got them.
     run : Run
@@ -367,6 +373,7 @@ def link(
     *,
     exact: Exact | None = None,
     fallback: Fallback | None = _FALLBACK,
+    decisions: pl.DataFrame | None = None,
     reference_date: dt.date | None = None,
     seed: int = 0,
     work: str | Path | None = None,
@@ -388,6 +395,10 @@ def link(
         Settings of the exact linkage.
     fallback : Fallback, optional
         Settings of the probabilistic linkage. None leaves it out.
+    decisions : polars.DataFrame, optional
+        What clerks have decided about pairs of records, as :func:`linkcore.read_decisions` returns it. It outranks
+        NHS Numbers and the probabilistic linkage, and teaches the model. ``linkage.decisions`` says what has become of
+        each decision.
     reference_date : datetime.date, optional
         The date at which ages are calculated and by which two-digit years are read. Today's date is never used.
     seed : int
@@ -421,6 +432,8 @@ def link(
     [('gp', '0', 0, 'spine'), ('emergency', '0', 0, 'nhs_number'), ('emergency', '1', 1, 'unlinked')]
     """
     check_sources(sources)
+    if decisions is not None:
+        check_decisions(decisions, sources)
     exact = exact or Exact()
     progress = watch = Stopwatch(progress)
     steps = len(sources) + STEPS
@@ -430,7 +443,9 @@ def link(
     for done, source in enumerate(sources):
         progress(f"read {source.name}", done, steps)
         records.append(next(reading))
-    result = link_records(records, exact, fallback, seed=seed, reference_date=reference_date, progress=progress)
+    result = link_records(
+        records, exact, fallback, decisions=decisions, seed=seed, reference_date=reference_date, progress=progress
+    )
     result = replace(result, synthetic=synthetic)
     quality = measure_linkage(result, records)
     progress("linked", steps, steps)

@@ -17,6 +17,8 @@ __all__ = [
     "ALL",
     "ALTERNATIVE",
     "ATTRIBUTE",
+    "DECISION",
+    "DECISIONS",
     "FURTHER",
     "GENDER",
     "IDENTIFIERS",
@@ -60,6 +62,7 @@ METHOD: Final = pl.Enum(
         "probabilistic",  # the fallback scored and accepted it
         "new_person",  # matches nobody: becomes a person of its own, alone or with other such records
         "unlinked",  # says too little to be linked: becomes a person of its own
+        "decided",  # somebody who looked at it has decided that it is of this person
     ]
 )
 """How a record was linked to its person."""
@@ -150,9 +153,11 @@ LINKS: Final = pl.Schema(
         "person_id": pl.UInt32(),  # never null
         "method": METHOD,
         "match_weight": pl.Float64(),  # Splink's match weight, in bits; null unless probabilistic
-        "match_probability": pl.Float64(),  # 1.0 for exact links; null for new_person and unlinked
+        # 1.0 for exact links and decisions; null for new_person and unlinked
+        "match_probability": pl.Float64(),
         "nhs_number_status": NHS_NUMBER_STATUS,
-        "conflict": pl.Boolean(),  # the NHS Number agrees, but name and birth date belong to somebody else
+        # the NHS Number is of a person, but name and birth date, or a decision, say that the record is of somebody else
+        "conflict": pl.Boolean(),
     }
 )
 """Columns of LINKS, in this order."""
@@ -177,6 +182,29 @@ LABELS: Final = pl.Schema(
     }
 )
 """Reviewers' answers about pairs of records."""
+
+DECISION: Final = pl.Enum(
+    [
+        "same",  # both records are of one person
+        "not the same",  # they are of two persons
+        "undecided",  # takes back what the same clerk has decided before
+    ]
+)
+"""What a clerk decides about two records."""
+
+DECISIONS: Final = pl.Schema(
+    {
+        "source": pl.String(),
+        "record_id": pl.String(),
+        "person_source": pl.String(),  # source of a record of the person
+        "person_record_id": pl.String(),  # record id of this record
+        "decision": DECISION,
+        "who": pl.String(),  # the clerk
+        "when": pl.Datetime("us", "UTC"),
+        "why": pl.String(),
+    }
+)
+"""Clerks' decisions about pairs of records, in the order in which they were written down."""
 
 ALL: Final = "all"
 """Value of a column ``source``, ``dimension`` or ``group`` that means all together. No source may have this name."""

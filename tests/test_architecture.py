@@ -42,7 +42,7 @@ ROOMS_OF_LINKAGE = [
     ["blocking", "comparisons", "decisions", "settings"],
     ["placement", "run"],
     ["exact", "learning"],
-    ["engine", "self_test"],
+    ["decided", "engine", "self_test"],
     ["fallback"],
     ["result"],
     ["link_records", "possibly_same"],

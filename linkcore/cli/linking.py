@@ -120,6 +120,8 @@ def _link(arguments: argparse.Namespace) -> None:
     linkage.save(out, key=key)
     print_rows_not_read(linkage.quality)
     say(*as_text(linkage.quality.by_method()).splitlines())
+    for state, number in linkage.decisions.group_by("state").len().sort("state").iter_rows():
+        say(f"decisions, {state}: {number:,}")
     if linkage.quality.fallback is not None:
         say("", *fallback_in_terminal(linkage.quality.fallback).splitlines(), "")
     encrypted = "not encrypted: synthetic" if key is None else f"encrypted under key {key.id}"

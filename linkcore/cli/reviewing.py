@@ -1,13 +1,13 @@
-"""Commands that show single links to the trusted team, with identifiers: they must be asked for, and are recorded."""
+"""Commands on single links, for the trusted team: they show identifiers or decide, and are recorded."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.cli.opening import linkage_of, recorded_request
+from linkcore.cli.opening import linkage_of, now, recorded_request
 from linkcore.cli.saying import say
-from linkcore.errors import RefusedError
+from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
@@ -16,7 +16,7 @@ __all__ = ["add"]
 
 
 def add(commands: "Commands") -> None:
-    """Add ``explain``, ``clerical-review`` and ``double-persons``."""
+    """Add ``explain``, ``clerical-review``, ``decide`` and ``double-persons``."""
     explain = options.command(commands, "explain", _explain, "explain why a record is linked to its person")
     _identifiable(explain)
     explain.add_argument("--source", required=True, help="source of the record")
@@ -41,6 +41,16 @@ def add(commands: "Commands") -> None:
     )
     _identifiable(double)
     double.add_argument("--out", type=Path, required=True, metavar="FILE", help="CSV file to write (mode 0600)")
+
+    decide = options.command(
+        commands, "decide", _decide, "add the answers of a clerical review to the programme's decisions"
+    )
+    options.programme(decide)
+    decide.add_argument("review", type=Path, metavar="REVIEW", help="CSV file of a clerical review, with its answers")
+    decide.add_argument(
+        "--undo", action="store_true", help="take back what this clerk (--actor) has decided before about these pairs"
+    )
+    options.occasion(decide)
 
 
 def _identifiable(parser: argparse.ArgumentParser) -> None:
@@ -97,3 +107,17 @@ def _double_persons(arguments: argparse.Namespace) -> None:
         occasion.record("double_persons", persons=linkage.persons.height)
         pairs = linkage.double_persons(arguments.out, identifiable=True)
     say(f"{pairs:,} pairs, none of them joined: {arguments.out} (identifiers: keep it within the trusted team)")
+
+
+def _decide(arguments: argparse.Namespace) -> None:
+    from linkcore.review.answers import read_review
+    from linkcore.review.decisions import add_decisions
+
+    with recorded_request(arguments, "decisions", on=now().date()) as (programme, occasion):
+        if programme.linkage.decisions is None:
+            raise ProgrammeError("the programme file states no file of decisions: state [linkage] decisions")
+        file = programme.folder / programme.linkage.decisions
+        added = add_decisions(
+            file, read_review(arguments.review), sources=programme.sources(), occasion=occasion, undo=arguments.undo
+        )
+    say(f"{added:,} decisions added: {file} (it has record ids: keep it within the trusted team)")

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from linkcore.linkage.decided.placing import NOTHING_DECIDED, Decided, follow, place_decided
+from linkcore.linkage.decided.standing import standing
 from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback.probabilistic import link_probabilistically
 from linkcore.linkage.placement import Placement, stand_alone
@@ -26,6 +28,7 @@ def link_records(
     exact: Exact,
     fallback: Fallback | None,
     *,
+    decisions: pl.DataFrame | None = None,
     seed: int,
     reference_date: dt.date | None,
     progress: Progress,
@@ -34,7 +37,7 @@ def link_records(
     done = len(records)
     steps = done + STEPS
     progress("link on the NHS Number", done, steps)
-    placement = link_exactly(records, exact)
+    placement, decided = _heeding(records, link_exactly(records, exact), exact, decisions)
     probabilistic = None
     if fallback is not None:
         probabilistic = link_probabilistically(
@@ -42,12 +45,13 @@ def link_records(
             placement,
             fallback,
             exact=exact,
+            decided=decided,
             seed=seed,
             progress=lambda step, of_fallback, _: progress(step, done + 1 + of_fallback, steps),
         )
         placement = probabilistic.placement
     progress("count", steps - 1, steps)
-    placement = stand_alone(records, placement)
+    placement = follow(records, stand_alone(records, placement), decided)
     sources = tuple(each.source for each in records)
     return LinkageResult(
         links=_links(records, placement),
@@ -58,8 +62,20 @@ def link_records(
         exact=exact,
         fallback=fallback,
         reference_date=reference_date,
-        run=describe_run(sources, exact, fallback, seed=seed, reference_date=reference_date),
+        decisions=decided.decisions,
+        run=describe_run(
+            sources, exact, fallback, seed=seed, reference_date=reference_date, decisions=decided.decisions
+        ),
     )
+
+
+def _heeding(
+    records: Sequence[Records], placement: Placement, exact: Exact, decisions: pl.DataFrame | None
+) -> tuple[Placement, Decided]:
+    """Let decisions outrank the exact linkage, and return what the fallback must heed of them."""
+    if decisions is None or decisions.is_empty():
+        return placement, NOTHING_DECIDED
+    return place_decided(records, placement, exact, standing(decisions))
 
 
 def _links(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:

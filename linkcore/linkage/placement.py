@@ -25,7 +25,9 @@ PLACED: Final = pl.Schema(
         "conflict": pl.Boolean(),
     }
 )
-"""Columns of the links of one source while they are made; ``person_id`` and ``method`` are null until placed."""
+"""Columns of the links of one source while they are made; ``person_id`` and ``method`` are null until placed.
+
+A record that a decision puts with another open record has the method ``decided``, and no person until that one has."""
 
 _PUBLIC: Final = b"linkcore: the token of a person."
 
@@ -51,7 +53,8 @@ class Placement:
 
 def unplaced(records: Records, placement: Placement) -> pl.DataFrame:
     """Return the unplaced records of a source: rows of its RECORDS, with their ``position`` (UInt32) there."""
-    open_rows = placement.links[records.source.name]["person_id"].is_null()
+    links = placement.links[records.source.name]
+    open_rows = links["person_id"].is_null() & links["method"].is_null()
     return records.frame.with_row_index("position").filter(open_rows)
 
 

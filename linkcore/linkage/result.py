@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from linkcore.errors import ProgrammeError
+from linkcore.linkage.decided.placing import NOTHING_DECIDED
 from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import PLACED, Placement
 from linkcore.linkage.run import Run
 from linkcore.linkage.settings import Exact, Fallback
+from linkcore.schema import LINKS
 from linkcore.sources.source import Source
 
 __all__ = ["LinkageResult"]
@@ -33,6 +35,9 @@ class LinkageResult:
         ``raw_row_hash`` (UInt64), a hash of the whole row. They join the payload to its person.
     probabilistic : Probabilistic, optional
         What the fallback did: its model, thresholds, and all candidates of each record. None without a fallback.
+    decisions : polars.DataFrame
+        The decisions of clerks that were given, each with its ``state``: ``stands``, ``lost`` (one of its records is
+        not there), ``replaced``, ``taken back``, ``disagreement`` or ``contradiction``.
     exact, fallback, reference_date
         The settings of the linkage, as :func:`linkcore.link` got them.
     run : Run
@@ -46,6 +51,7 @@ class LinkageResult:
     sources: tuple[Source, ...]
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
     probabilistic: Probabilistic | None = None
+    decisions: pl.DataFrame = field(default_factory=NOTHING_DECIDED.decisions.clone)
     exact: Exact = field(default_factory=Exact)
     fallback: Fallback | None = None
     reference_date: dt.date | None = None
@@ -65,6 +71,28 @@ class LinkageResult:
             links[name] = placed.slice(start, rows.height)
             start += rows.height
         return Placement(self.persons, links)
+
+    @property
+    def possible_persons(self) -> pl.DataFrame:
+        """``source``, ``record_id`` and ``person_id``: the candidates of each record.
+
+        A record that was not compared, because it is decided to be of the same person as another open record, has the
+        candidates of the records of its person. Such a link is as sure as that of the other record, and not certain.
+        """
+        columns = ["source", "record_id", "person_id"]
+        if self.probabilistic is None:
+            return pl.DataFrame(schema={name: dtype for name, dtype in LINKS.items() if name in columns})
+        candidates = self.probabilistic.candidates.select(columns)
+        uncertain = pl.col("match_probability").ne_missing(1.0)
+        followers = self.links.filter(pl.col("method") == "decided", uncertain).select(columns)
+        if followers.is_empty():
+            return candidates
+        of_person = self.links.filter(pl.col("person_id").is_in(followers["person_id"].implode())).select(
+            "source", "record_id", own="person_id"
+        )
+        theirs = candidates.join(of_person, on=["source", "record_id"]).select("own", "person_id").unique()
+        shared = followers.rename({"person_id": "own"}).join(theirs, on="own").sort("source", "record_id", "person_id")
+        return pl.concat([candidates, shared.select(columns)])
 
     def links_of(self, source: str) -> pl.DataFrame:
         """Return ``row``, ``raw_row_hash`` and the columns of LINKS of one source, in the order of its rows."""

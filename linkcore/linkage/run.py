@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Final
 
+import polars as pl
+
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.sources.source import Source
@@ -55,6 +57,7 @@ def describe_run(
     *,
     seed: int,
     reference_date: dt.date | None,
+    decisions: pl.DataFrame | None = None,
 ) -> Run:
     """Describe the settings and versions with which sources are linked.
 
@@ -79,8 +82,14 @@ def describe_run(
             },
             "probabilistic": None if fallback is None else _fallback_settings(fallback),
             "sources": {source.name: _source_settings(source) for source in sources},
+            **({} if decisions is None or decisions.is_empty() else {"decisions": _states(decisions)}),
         },
     )
+
+
+def _states(decisions: pl.DataFrame) -> dict[str, int]:
+    """Count decisions by what has become of them."""
+    return dict(decisions.group_by("state").len().sort("state").iter_rows())
 
 
 def _fallback_settings(fallback: Fallback) -> dict[str, Any]:

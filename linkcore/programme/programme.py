@@ -49,6 +49,7 @@ from linkcore.programme.tables import (
 )
 from linkcore.progress import Progress, silent
 from linkcore.quality.withheld import with_not_read
+from linkcore.review.decisions import check_decisions, read_decisions
 from linkcore.sources.checks import check_sources
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.source import Source
@@ -278,6 +279,25 @@ class Programme(Table):
         model = None if self.linkage.model is None else self.folder / self.linkage.model
         return Fallback(model=model, **{name: value for name, value in stated.items() if value is not None})
 
+    def decisions(self) -> pl.DataFrame | None:
+        """Read what clerks have decided about pairs of records, or return None if the programme states no decisions.
+
+        Returns
+        -------
+        polars.DataFrame or None
+
+        Raises
+        ------
+        ProgrammeError, SourceError, RefusedError
+            If the file does not exist, is wrong, or can be changed by other users of the machine.
+        """
+        if self.linkage.decisions is None:
+            return None
+        try:
+            return read_decisions(self.folder / self.linkage.decisions)
+        except ProgrammeError as error:
+            raise ProgrammeError(f"linkage.decisions: {error}") from None
+
     def work(self) -> Path | None:
         """Return the folder for records that do not fit in memory, or None if the programme has none.
 
@@ -316,6 +336,7 @@ class Programme(Table):
             sources,
             exact=self.exact(),
             fallback=self.fallback(),
+            decisions=self.decisions(),
             reference_date=self.programme.reference_date,
             seed=self.programme.seed,
             work=self.work(),
@@ -383,6 +404,7 @@ class Programme(Table):
             reference_date=self.programme.reference_date,
             seed=self.programme.seed,
             synthetic=self.programme.synthetic,
+            decisions=self.decisions(),
         )
         return linkage
 
@@ -531,7 +553,8 @@ class Programme(Table):
         -------
         Inventory
             For :func:`linkcore.destroy`. Its ``work`` includes the lists of opt-outs and of superseded numbers, since
-            they hold NHS Numbers, and the cohorts beside the audit log, since their lists hold pseudonyms.
+            they hold NHS Numbers, the decisions, since they hold record ids, and the cohorts beside the audit log,
+            since their lists hold pseudonyms.
         """
         data: dict[str, list[str]] = {}
         for source in self.source:
@@ -542,10 +565,11 @@ class Programme(Table):
                 data.setdefault(self.destruction.providers.get(source.name, source.name), []).append(source.data)
         lists = () if self.opt_outs is None else self.opt_outs.files()
         superseded = () if self.numbers.superseded is None else (self.numbers.superseded,)
+        decisions = () if self.linkage.decisions is None else (self.linkage.decisions,)
         return Inventory(
             self.programme.name,
             data,
-            work=(*self.destruction.work, *self._store(), *lists, *superseded, *self._cohorts()),
+            work=(*self.destruction.work, *self._store(), *lists, *superseded, *decisions, *self._cohorts()),
             key_files=self.destruction.key_files,
             recipients=tuple(recipient.name for recipient in self.recipient),
             known_copies=self.destruction.known_copies,
@@ -593,6 +617,9 @@ class Programme(Table):
         check_sources(sources)
         self.exact()
         self.fallback()
+        decisions = self.decisions()
+        if decisions is not None:
+            check_decisions(decisions, sources)
         for agreement in self.agreements():
             agreement.check(sources)
         for rule in self.sensitive_rules():

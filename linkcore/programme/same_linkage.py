@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import polars as pl
+
 from linkcore.errors import ProgrammeError
 from linkcore.link import Linkage
 from linkcore.linkage.run import describe_run
@@ -21,6 +23,7 @@ def refuse_other_settings(
     reference_date: dt.date | None,
     seed: int,
     synthetic: bool,
+    decisions: pl.DataFrame | None = None,
 ) -> None:
     """Refuse a kept linkage that was made with other settings; the sources were compared when it was opened."""
     stated = describe_run(linkage.sources, exact, fallback, seed=seed, reference_date=reference_date)
@@ -30,6 +33,8 @@ def refuse_other_settings(
     differing += ["synthetic"] * (synthetic != linkage.synthetic)
     if not _same_numbers(exact, linkage.exact):
         differing.append("numbers.superseded")
+    if not _same_decisions(decisions, linkage.decisions):
+        differing.append("linkage.decisions")
     if differing:
         raise ProgrammeError(
             f"the programme file states another {differing[0]} than the kept linkage was made with; link again, or "
@@ -43,7 +48,8 @@ def _plain(settings: object) -> Any:
 
 
 # They decide how long a linkage takes, and not what it links; practice and events of a source are payload.
-_NOT_OF_LINKS = frozenset({"memory", "threads", "check", "events"})
+# Decisions are compared whole.
+_NOT_OF_LINKS = frozenset({"memory", "threads", "check", "events", "decisions"})
 
 
 def _differing(stated: dict[str, Any], made: dict[str, Any], where: str = "") -> Iterator[str]:
@@ -54,6 +60,12 @@ def _differing(stated: dict[str, Any], made: dict[str, Any], where: str = "") ->
             yield from _differing(one, other, place)
         elif one != other and name not in _NOT_OF_LINKS:
             yield place
+
+
+def _same_decisions(stated: pl.DataFrame | None, made: pl.DataFrame) -> bool:
+    if stated is None or stated.is_empty():
+        return made.is_empty()
+    return stated.sort(pl.all()).equals(made.select(stated.columns).sort(pl.all()))
 
 
 def _same_numbers(one: Exact, other: Exact) -> bool:

@@ -94,7 +94,7 @@ class NumbersTable(Table):
 
 
 class LinkageTable(Table):
-    """``[linkage]``: what happens to conflicts, how the probabilistic linkage works, and where the linkage is kept."""
+    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, and where the linkage is kept."""
 
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
@@ -107,6 +107,7 @@ class LinkageTable(Table):
     work: str | None = None
     store: str | None = None
     store_key: str | None = None
+    decisions: str | None = None
 
 
 class SourceTable(Table):

@@ -164,11 +164,22 @@ def _explain_open(
         .with_columns(((pl.col("person_id") == link["person_id"]) & by_fallback).alias("accepted"))
     )
     others = int((linkage.links["person_id"] == link["person_id"]).sum()) - 1
-    reason = reason_of_open(candidates, link, probabilistic, others=others)
+    decided = _has_decision(linkage.decisions, record)
+    reason = reason_of_open(candidates, link, probabilistic, others=others, decided=decided)
     if candidates.is_empty():
         return Explanation(reason, pl.DataFrame(schema=_CANDIDATES), pl.DataFrame(schema=_FIELDS))
     known = with_alternatives(linkage.persons[: probabilistic.listed], probabilistic.alternatives)
     return _explain_candidates(linkage, probabilistic, known=known, record=record, candidates=candidates, reason=reason)
+
+
+def _has_decision(decisions: pl.DataFrame, record: pl.DataFrame) -> bool:
+    """Whether a standing decision says of a record that it is not of some person."""
+    apart = decisions.filter(pl.col("state") == "stands", pl.col("decision") == "not the same")
+    person = ["person_source", "person_record_id"]
+    return any(
+        apart.join(record, left_on=names, right_on=["source", "record_id"], how="semi").height
+        for names in (["source", "record_id"], person)
+    )
 
 
 def _read_again(linkage: LinkageResult, source: str, link: Mapping[str, Any]) -> pl.DataFrame:

@@ -17,6 +17,7 @@ _EXACT: Final[Mapping[str, str]] = {
     "nhs_number": "It has the NHS Number of the person.",
     "local_patient_id": "It has no usable NHS Number, but its local patient identifier occurs on records with one, all "
     "of this person.",
+    "decided": "A clerk's decision says that it is of this person, or of the same person as another record is.",
 }
 
 _BASIS: Final[Mapping["Basis", str]] = {
@@ -32,6 +33,14 @@ _CONFLICT: Final = (
     "Its NHS Number belongs to a person whose name and birth date contradict it (a conflict). So it was compared on "
     "its other identifiers. "
 )
+
+
+_DISOWNED: Final = (
+    "It carries the NHS Number of a person who is somebody else, as a clerk's decision says, or as name and birth date "
+    "show (a conflict). So it was compared on its other identifiers. "
+)
+
+_NOT_OF: Final = "A clerk has decided that it is not of one of the persons; this one is left out. "
 
 
 def reason_of_exact(link: Mapping[str, object], *, defines: bool, fallback: bool) -> str:
@@ -61,13 +70,19 @@ def reason_of_exact(link: Mapping[str, object], *, defines: bool, fallback: bool
 
 
 def reason_of_open(
-    candidates: pl.DataFrame, link: Mapping[str, object], probabilistic: "Probabilistic", *, others: int
+    candidates: pl.DataFrame,
+    link: Mapping[str, object],
+    probabilistic: "Probabilistic",
+    *,
+    others: int,
+    decided: bool = False,
 ) -> str:
     """Explain why a record that was compared with persons was linked to one of them or to none.
 
-    ``candidates``: ``match_probability``, ``match_weight``, ``accepted``; the best first.
+    ``candidates``: ``match_probability``, ``match_weight``, ``accepted``; the best first. ``decided``: whether a clerk
+    has decided of some person that the record is not of that person.
     """
-    conflict = _CONFLICT if link["conflict"] else ""
+    conflict = (_DISOWNED if decided else _CONFLICT) if link["conflict"] else _NOT_OF if decided else ""
     if not probabilistic.listed:
         return f"{conflict}There were no persons to compare it with, only other open records. {_outcome(link, others)}"
     if candidates.is_empty():

@@ -29,7 +29,7 @@ __all__ = ["is_of_a_store", "quality_of", "read_contents", "tables_of", "texts_o
 
 _ABOUT: Final = "linkage.json"
 _MODEL: Final = "model.json"
-_LINKED: Final = ("links", "persons", "rows", "left_out")
+_LINKED: Final = ("links", "persons", "rows", "left_out", "decisions")
 _FALLBACK: Final = ("candidates", "records", "alternatives", "tested", "relatives")
 _TABLES: Final = frozenset({*_LINKED, *_FALLBACK, "superseded", "texts"})
 
@@ -54,6 +54,7 @@ def tables_of(linkage: MeasuredLinkage) -> dict[str, pl.DataFrame]:
     tables = {
         "links": linkage.links,
         "persons": linkage.persons,
+        "decisions": linkage.decisions,
         "rows": pl.concat([pl.DataFrame(schema=schema), *linkage.rows.values()]),
         "left_out": pl.concat(
             [
@@ -151,6 +152,7 @@ def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
     return {
         "links": tables["links"],
         "persons": tables["persons"],
+        "decisions": tables["decisions"],
         "rows": rows,
         "sources": as_linked(sources, about["sources"], rows, left_out),
         "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], tables, models),

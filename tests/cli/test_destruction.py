@@ -64,6 +64,7 @@ def test_data_and_keys_are_gone_and_each_provider_has_a_certificate(
         ["subject-access", *WHO, "--out", "out.json"],
         ["explain", "--identifiable", "--source", "gp", "--record-id", "0", *WHO, "--out", "out"],
         ["clerical-review", "--identifiable", *WHO, "--out", "out"],
+        ["decide", "review.csv", *WHO],
         [
             "reidentify",
             *RECIPIENT,

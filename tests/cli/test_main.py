@@ -77,6 +77,7 @@ EXITS = {
     "explain",
     "clerical-review",
     "double-persons",
+    "decide",
     "destroy",
 }
 

@@ -515,3 +515,21 @@ class TestGovernance:
         assert old in GOVERNED
         with pytest.raises(ProgrammeError, match=says):
             load(governed, GOVERNED.replace(old, new, 1)).check()
+
+
+def test_decisions_are_read_checked_and_destroyed_with_the_programme(folder: Path) -> None:
+    stated = WHOLE.replace("[linkage]", '[linkage]\ndecisions = "decisions.csv"')
+    with pytest.raises(ProgrammeError, match=r"linkage\.decisions: there is no file .*decisions\.csv"):
+        load(folder, stated).check()
+    header = "source,record_id,person_source,person_record_id,decision,who,when,why"
+    (folder / "decisions.csv").write_text(f"{header}\ngp,1,gp,2,same,Ann,2026-04-01T09:30:00Z,twice on the list\n")
+    programme = load(folder, stated)
+    programme.check()
+    decisions = programme.decisions()
+    assert decisions is not None
+    assert decisions["decision"].to_list() == ["same"]
+    assert programme.link().decisions["state"].to_list() == ["lost"]
+    assert "decisions.csv" in programme.to_destroy().work
+    with pytest.raises(ProgrammeError, match="by their row number"):
+        load(folder, stated.replace('record_id = "ID"\n', "")).check()
+    assert load(folder, WHOLE).decisions() is None

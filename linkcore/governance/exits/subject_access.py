@@ -198,11 +198,8 @@ def _rows(
 
 def _possible(linkage: Linkage, source: Source, person_ids: pl.Series) -> pl.Series:
     """Return the ids of the records that may belong to the person by their probability."""
-    if linkage.probabilistic is None:
-        return pl.Series("record_id", [], pl.String)
-    candidates = linkage.probabilistic.candidates
     may_be = (pl.col("source") == source.name) & pl.col("person_id").is_in(person_ids.implode())
-    return candidates.filter(may_be)["record_id"]
+    return linkage.possible_persons.filter(may_be)["record_id"]
 
 
 def _records(rows: pl.DataFrame) -> list[dict[str, Any]]:

@@ -127,9 +127,7 @@ class PossiblePeople:
     @cached_property
     def _candidates(self) -> dict[str, pl.DataFrame]:
         """For each source, ``row`` of a record and ``person_id`` of each of its candidates."""
-        none = pl.DataFrame(schema={"source": pl.String, "record_id": pl.String, "person_id": pl.UInt32})
-        probabilistic = self._linkage.probabilistic
-        candidates = none if probabilistic is None else probabilistic.candidates.select(none.columns)
+        candidates = self._linkage.possible_persons
         return {
             name: candidates.filter(pl.col("source") == name)
             .join(records.select("record_id").with_row_index("row"), on="record_id", maintain_order="left")

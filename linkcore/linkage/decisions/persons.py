@@ -70,7 +70,12 @@ class Assignment:
 
 
 def weigh(
-    candidates: pl.DataFrame, records: pl.DataFrame, *, persons: int, taken: pl.DataFrame | None = None
+    candidates: pl.DataFrame,
+    records: pl.DataFrame,
+    *,
+    persons: int,
+    taken: pl.DataFrame | None = None,
+    not_of: pl.DataFrame | None = None,
 ) -> Evidence:
     """Sort the candidates by record, and leave out those who cannot be the person of the record.
 
@@ -78,10 +83,13 @@ def weigh(
     ``relative`` (Float64, log2 of R) where it is known; other columns stay.
     ``records``: ``record`` (UInt32) and ``source`` (any integer) of every record that was looked for.
     ``taken``: ``source`` and ``person``: a person who already has a record in a source of one record a person.
+    ``not_of``: ``record`` and ``person``: somebody has decided that the record is not of this person.
     """
     records = records.select("record", "source")
     if "relative" not in candidates.columns:
         candidates = candidates.with_columns(pl.lit(-math.inf).alias("relative"))
+    if not_of is not None and not_of.height:
+        candidates = candidates.join(not_of, on=["record", "person"], how="anti")
     candidates = candidates.sort("record", "person").join(
         records.with_row_index("position"), on="record", how="left", maintain_order="left"
     )
@@ -151,11 +159,13 @@ def decide(
     accept: Mapping[int, float],
     exclusive: frozenset[int] = frozenset(),
     unseen: pl.Series | None = None,
+    apart: pl.DataFrame | None = None,
 ) -> Assignment:
     """Decide which person each record is of, if any.
 
     A candidate is accepted from the probability ``accept`` of the record's source on, and only above a half. In a
-    source of ``exclusive``, no two records are of one person.
+    source of ``exclusive``, no two records are of one person. Neither are ``a`` and ``b`` of ``apart``: if both have
+    the same best candidate, only the likelier is accepted.
 
     Examples
     --------
@@ -175,7 +185,10 @@ def decide(
         .sort("record", "probability", "person", descending=[False, True, False])
         .unique("record", keep="first", maintain_order=True)
     )
-    return Assignment(candidates, _undisputed(best, exclusive).select(candidates.columns))
+    accepted = _undisputed(best, exclusive)
+    if apart is not None and apart.height:
+        accepted = _likelier(accepted, apart)
+    return Assignment(candidates, accepted.select(candidates.columns))
 
 
 def sum_candidates(candidates: pl.DataFrame, records: pl.DataFrame) -> pl.DataFrame:
@@ -220,4 +233,15 @@ def _undisputed(best: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:
     rivals = of_exclusive.filter(pl.struct(claims).is_duplicated())
     parts = 2.0 ** (pl.col("weight") - pl.col("weight").max())
     lost = rivals.filter((parts / parts.sum()).over(claims) < pl.col("bar"))
+    return best.join(lost, on="record", how="anti", maintain_order="left")
+
+
+def _likelier(best: pl.DataFrame, apart: pl.DataFrame) -> pl.DataFrame:
+    """Leave out records that claim a person whom a record of somebody else claims as well or better."""
+    pairs = pl.concat([apart.select("a", "b"), apart.select(a="b", b="a")])
+    claims = best.select("record", "person", "weight")
+    rivals = pairs.join(claims, left_on="a", right_on="record").join(
+        claims.rename({"weight": "rival"}), left_on=["b", "person"], right_on=["record", "person"]
+    )
+    lost = rivals.filter(pl.col("rival") >= pl.col("weight")).select(record="a")
     return best.join(lost, on="record", how="anti", maintain_order="left")

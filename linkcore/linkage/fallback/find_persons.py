@@ -75,7 +75,9 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
     if not inputs.persons:
         return _nobody_listed(learned, inputs)
     scores = score_with_persons(engine, learned, inputs)
-    evidence = weigh(scores.candidates, inputs.records, persons=inputs.persons, taken=inputs.taken)
+    evidence = weigh(
+        scores.candidates, inputs.records, persons=inputs.persons, taken=inputs.taken, not_of=inputs.not_of
+    )
     estimates = estimate(engine, learned, inputs, scores, evidence)
     thresholds = _choose_thresholds(inputs, estimates)
     assignment = decide(
@@ -84,6 +86,7 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
         accept={source: threshold.accept for source, threshold in thresholds.items()},
         exclusive=inputs.exclusive,
         unseen=estimates.unseen,
+        apart=inputs.apart,
     )
     return PersonsFound(
         assignment=assignment,

@@ -23,6 +23,10 @@ _ACCEPT_WITHOUT_LABELS: Final = 0.5
 _LARGEST_COMPLETED: Final = 100
 
 
+# In bits. Groups are joined by the mean of all their pairs: no thousands of pairs of a hundred bits make up for this.
+_RULED_OUT: Final = -(2.0**32)
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Groups:
     """Groups of open records, each of which is one new person.
@@ -55,11 +59,20 @@ def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked:
     pairs = pl.concat([scored.pairs, engine.score_records(learned, connected)]).sort("a", "b")
     odds, unknown = pair_odds(pairs, rest, exclusive=inputs.exclusive)
     odds = bound_by_third_records(odds, against_by_comparison(pairs, learned.model))
+    odds = _heeding(odds, inputs.apart)
     without_labels = learned.learned_from == "expectation maximisation"
     accept = inputs.settings.accept or (_ACCEPT_WITHOUT_LABELS if without_labels else _ACCEPT)
     kept_apart = rest.filter(pl.col("source").is_in(list(inputs.exclusive)))
     members = group(odds, accept=accept, unknown=unknown, exclusive=kept_apart)
     return Groups(members, {"pairs_among_records": scored.compared + connected.height}, scored.left_out, scored.sampled)
+
+
+def _heeding(odds: pl.DataFrame, apart: pl.DataFrame) -> pl.DataFrame:
+    """Rule out the pairs that are decided to be of two persons: no evidence in a group outweighs them."""
+    if apart.is_empty():
+        return odds
+    decided = apart.select("a", "b", odds=pl.lit(_RULED_OUT))
+    return pl.concat([odds.select(decided.columns).join(apart, on=["a", "b"], how="anti"), decided]).sort("a", "b")
 
 
 def _connected_pairs(pairs: pl.DataFrame, rest: pl.DataFrame, exclusive: frozenset[int]) -> pl.DataFrame:

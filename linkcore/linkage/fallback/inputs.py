@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.decided.placing import NOTHING_DECIDED, Decided
 from linkcore.linkage.enough_identifiers import enough_to_compare
 from linkcore.linkage.exact.alternatives import listed_by_person
 from linkcore.linkage.placement import Placement
@@ -15,6 +17,8 @@ from linkcore.sampling import fingerprints_by_source
 from linkcore.sources.records import Records
 
 __all__ = ["FallbackInputs"]
+
+_PLACE: Final = ("source_index", "position")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,6 +44,8 @@ class FallbackInputs:
     taught : polars.DataFrame
         What records with a number have shown of the persons beside PERSONS:
         :data:`linkcore.linkage.exact.alternatives.TAUGHT`.
+    decided : Decided
+        What clerks have decided about open records.
     """
 
     sources: Sequence[Records]
@@ -50,6 +56,7 @@ class FallbackInputs:
     compared: pl.DataFrame
     hidden: HiddenNumbers
     taught: pl.DataFrame
+    decided: Decided = NOTHING_DECIDED
 
     @property
     def persons(self) -> int:
@@ -111,3 +118,20 @@ class FallbackInputs:
             links = self.placement.links[self.sources[index].source.name]
             taken.append(links.select(pl.lit(index, pl.Int32).alias("source"), person="person_id").drop_nulls())
         return pl.concat(taken)
+
+    @cached_property
+    def not_of(self) -> pl.DataFrame:
+        """``record`` and ``person`` (UInt32): decided not to be of that person."""
+        return self.decided.not_of.join(self._places(), on=_PLACE).select("record", person="person_id")
+
+    @cached_property
+    def apart(self) -> pl.DataFrame:
+        """``a`` < ``b`` (UInt32): records that are decided to be of two persons."""
+        other = self._places().select(b="record", other_source_index="source_index", other_position="position")
+        pairs = self.decided.apart.join(self._places(), on=_PLACE).join(
+            other, on=["other_source_index", "other_position"]
+        )
+        return pairs.select(a=pl.min_horizontal("record", "b"), b=pl.max_horizontal("record", "b")).sort("a", "b")
+
+    def _places(self) -> pl.DataFrame:
+        return self.compared.select(*_PLACE).with_row_index("record")

@@ -12,7 +12,7 @@ from linkcore.linkage.engine.learn import learn_from_labels, learn_without_label
 from linkcore.linkage.exact.alternatives import beside_labelled
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.person_scores import without_replaced
-from linkcore.linkage.learning.labels import labelled_records, reviewed_records
+from linkcore.linkage.learning.labels import decided_records, labelled_records, reviewed_records
 from linkcore.linkage.model.model import Model, UntrainedModel
 
 __all__ = ["ENOUGH_LABELS", "learn"]
@@ -44,6 +44,8 @@ def _learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, 
     """Learn from labels, or else from all pairs."""
     labelled = labelled_records(inputs.sources, inputs.placement, inputs.compared, seed, hidden=inputs.hidden.records)
     counts = {}
+    reviewed = decided_records(inputs.sources, inputs.placement)
+    labelled = pl.concat([reviewed, labelled], how="diagonal").unique("label", keep="first", maintain_order=True)
     if inputs.settings.labels is not None:
         reviewed = reviewed_records(inputs.sources, inputs.placement, inputs.settings.labels)
         counts["labels_lost"] = int(inputs.settings.labels["match"].sum()) - reviewed.height

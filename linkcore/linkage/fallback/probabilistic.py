@@ -13,6 +13,7 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.decided.placing import NOTHING_DECIDED, Decided
 from linkcore.linkage.engine.choose_engine import is_own, make_engine
 from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.engine import Learned
@@ -50,6 +51,7 @@ def link_probabilistically(
     fallback: Fallback,
     *,
     exact: Exact | None = None,
+    decided: Decided = NOTHING_DECIDED,
     seed: int,
     progress: Progress = silent,
 ) -> Probabilistic:
@@ -57,6 +59,8 @@ def link_probabilistically(
 
     A conflict is open too: the person with its NHS Number has another name and birth date. It can still be linked to
     that person, if all its other identifiers together speak for that person, and more than for anybody else.
+
+    What is ``decided`` of open records holds: of which persons they are not, and which of them are of two persons.
 
     Examples
     --------
@@ -84,10 +88,12 @@ def link_probabilistically(
     # A run with a trained model learns nothing. It still hides the same records, so that it chooses the same thresholds
     # as the run that learned the model.
     taught = taught_by_numbers(sources, placement)
+    # What clerks have disproved must not be taken for the truth.
+    believed = decided.without_disproved_numbers(sources)
     hidden = hide_numbers(
-        sources, placement, exact or Exact(), tested=tested, keep=ENOUGH_LABELS, seed=seed, taught=taught
+        believed, placement, exact or Exact(), tested=tested, keep=ENOUGH_LABELS, seed=seed, taught=taught
     )
-    inputs = FallbackInputs(sources, placement, fallback, open_records, comparable, compared, hidden, taught)
+    inputs = FallbackInputs(sources, placement, fallback, open_records, comparable, compared, hidden, taught, decided)
     kinds = further_kinds([records.source for records in sources])
     return with_people_table(
         fallback,

@@ -9,7 +9,7 @@ from linkcore.linkage.placement import Placement, defines_its_person, unplaced
 from linkcore.sampling import draw, hashes, record_fingerprints
 from linkcore.sources.records import Records
 
-__all__ = ["labelled_records", "reviewed_records"]
+__all__ = ["decided_records", "labelled_records", "reviewed_records"]
 
 # Labelled pairs beyond this many add nothing: a level that one pair in a thousand stands on is then known to a tenth.
 _LARGEST_SAMPLE: Final = 100_000
@@ -104,3 +104,20 @@ def reviewed_records(sources: Sequence[Records], placement: Placement, labels: p
         ),
         how="diagonal",
     )
+
+
+def decided_records(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
+    """Return the records whose person a clerk has decided: the columns of :func:`labelled_records`."""
+    found = []
+    for source_index, records in enumerate(sources):
+        links = placement.links[records.source.name]
+        rows = ((links["method"] == "decided") & links["person_id"].is_not_null()).fill_null(False).arg_true()
+        found.append(
+            records.frame[rows].with_columns(
+                links["person_id"][rows].alias("label"),
+                pl.lit(source_index, pl.Int32).alias("source_index"),
+                rows.cast(pl.UInt32).alias("position"),
+                record_fingerprints(records.source.name, records.frame["record_id"][rows]),
+            )
+        )
+    return pl.concat(found, how="diagonal")

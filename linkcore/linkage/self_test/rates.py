@@ -109,9 +109,12 @@ def rate_of(rows: pl.DataFrame, events: pl.Series, weight: str) -> Rate:
     if total <= 0:
         return Rate(None, 0.0)
     persons = np.unique(rows["true_person"].to_numpy(), return_inverse=True)[1]
+    of_persons = float((np.bincount(persons, weights) ** 2).sum())
+    if of_persons <= 0:  # weights so small that their squares are 0 say nothing
+        return Rate(None, 0.0)
     event = events.to_numpy().astype(np.float64)
     rate = float((weights * event).sum()) / total
-    cases = total**2 / float((np.bincount(persons, weights) ** 2).sum())
+    cases = total**2 / of_persons
     variance = float((np.bincount(persons, weights * (event - rate)) ** 2).sum()) / total**2
     if 0 < rate < 1 and variance > 0:
         cases = min(cases, rate * (1 - rate) / variance)

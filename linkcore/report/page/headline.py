@@ -19,6 +19,7 @@ _LINKED_ON: Final[Mapping[str, str]] = {
     "nhs_number": "the NHS Number",
     "local_patient_id": "a local patient id",
     "probabilistic": "name, birth date and other identifiers",
+    "decided": "a clerk's decision",
 }
 
 

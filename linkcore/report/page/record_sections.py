@@ -120,17 +120,21 @@ def methods_section(quality: Quality) -> Section | None:
     if not records["records"].sum():
         return None
     numbers = quality.by_method()
-    linked = [name for name in ("nhs_number", "local_patient_id", "probabilistic") if name in numbers.columns]
+    linked = [
+        name for name in ("nhs_number", "local_patient_id", "probabilistic", "decided") if name in numbers.columns
+    ]
     others = pl.col("records") - (pl.col("spine") if "spine" in numbers.columns else 0)
     share = pl.sum_horizontal(pl.lit(0), *linked) / pl.when(others > 0).then(others)
     rates = numbers.with_columns(share.alias("linked share"))
     of_sources = rates.filter(pl.col("source") != ALL).select("source", "linked share")
     alternative = extremes(of_sources, "Linked, of the records not on the spine")
-    drawn = shares(records, "method", METHOD_COLOURS), shares(records, "method", METHOD_COLOURS, width=_WIDE)
+    # Most programmes have no decisions; their reports do not speak of them.
+    colours = {name: colour for name, colour in METHOD_COLOURS.items() if name != "decided" or name in numbers.columns}
+    drawn = shares(records, "method", colours), shares(records, "method", colours, width=_WIDE)
     figure = Figure(
         "Share of each source's records.",
         (Panel("", alternative, *drawn),),
-        tuple(("bar", colour, METHODS[method]) for method, colour in METHOD_COLOURS.items()),
+        tuple(("bar", colour, METHODS[method]) for method, colour in colours.items()),
     )
     heads = dict(METHODS) | {"linked share": "linked, of records not on the spine"}
     return Section(

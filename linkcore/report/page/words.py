@@ -39,6 +39,7 @@ METHODS: Final[Mapping[str, str]] = MappingProxyType(
         "probabilistic": "other identifiers",
         "new_person": "new person",
         "unlinked": "unlinked",
+        "decided": "a decision",
     }
 )
 """For each method of linking a record to its person, the words that the report shows."""

@@ -10,6 +10,7 @@ from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_out_policy import OptOutPolicy
 from linkcore.governance.withholding.opt_outs import STATEMENTS, OptOuts
 from linkcore.governance.withholding.withholding import withhold
+from linkcore.schema import DECISIONS
 from tests.naive_linkage import numbers
 
 DAY = dt.date(2026, 3, 1)
@@ -98,3 +99,81 @@ def test_type_1_opt_outs_under_another_number_withhold_gp_data_only() -> None:
     counts = found.counts.filter(reason="other_number").select("source", "records").rows()
     assert counts == [("gp", 0), ("seen", OPTED_OUT)]
     assert not found.kept["seen"][:OPTED_OUT].any()
+
+
+def decided(*pairs: tuple[tuple[str, str], tuple[str, str], str]) -> pl.DataFrame:
+    when = dt.datetime(2026, 2, 1, tzinfo=dt.UTC)
+    rows = [(*record, *person, decision, "Ann", when, "notes") for record, person, decision in pairs]
+    return pl.DataFrame(rows, schema=DECISIONS, orient="row")
+
+
+def kept(linkage: lc.Linkage, number: str) -> dict[tuple[str, str], bool]:
+    """Which records may leave if the person with this number has opted out."""
+    statements = pl.DataFrame([(int(number), None, True)], STATEMENTS, orient="row")
+    policy = OptOutPolicy(gp_sources=[], unlinked="release")
+    found = withhold(linkage, policy, OptOutLists(national=OptOuts(statements, DAY)), on=DAY, purpose="planning")
+    return {
+        (source.name, record_id): may_leave
+        for source in linkage.sources
+        for record_id, may_leave in zip(
+            linkage.links_of(source.name)["record_id"], found.kept[source.name], strict=True
+        )
+    }
+
+
+def named_sources(spine: pl.DataFrame, seen: pl.DataFrame) -> list[lc.Source]:
+    columns = {name: name for name in ("nhs_number", "given_name", "family_name", "birth_date", "postcode")}
+    return [
+        lc.Source(
+            name,
+            frame.with_row_index("id").with_columns(pl.col("id").cast(pl.String)),
+            record_id="id",
+            columns=columns,
+            spine=name == "gp",
+        )
+        for name, frame in (("gp", spine), ("seen", seen))
+    ]
+
+
+def test_an_opt_out_under_either_number_withholds_all_records_of_two_persons_who_are_one() -> None:
+    spine = people(4).with_columns(nhs_number=pl.Series(OWN[:4]))
+    seen = spine[:3]
+    same = decided((("gp", "1"), ("gp", "0"), "same"))
+    linkage = lc.link(named_sources(spine, seen), fallback=None, decisions=same)
+    for number in OWN[:2]:
+        assert [name for name, may_leave in kept(linkage, number).items() if not may_leave] == [
+            ("gp", "0"),
+            ("gp", "1"),
+            ("seen", "0"),
+            ("seen", "1"),
+        ]
+
+
+def test_a_record_that_goes_with_an_open_one_is_withheld_with_it() -> None:
+    """An open record may be of either of two twins; another one is decided to be of the same person."""
+    listed = people(PEOPLE).with_columns(nhs_number=pl.Series(OWN))
+    twin = people(1).with_columns(nhs_number=pl.Series(FRESH[:1]))
+    nobody = people(2).with_columns(nhs_number=pl.lit(None, pl.String))
+    poor = [pl.when(pl.int_range(2) == 0).then(name).alias(name) for name in people(1).columns]
+    same = decided((("seen", "1"), ("seen", "0"), "same"))
+    linkage = lc.link(named_sources(pl.concat([listed, twin]), nobody.with_columns(poor)), decisions=same)
+    assert linkage.links.filter(source="seen")["method"].to_list() == ["new_person", "decided"]
+    for number in (OWN[0], FRESH[0]):
+        found = kept(linkage, number)
+        assert (found["seen", "0"], found["seen", "1"]) == (False, False)
+    assert all(kept(linkage, OWN[7])[("seen", each)] for each in "01")
+
+
+def test_who_a_clerk_has_ruled_out_withholds_nothing() -> None:
+    listed = people(PEOPLE).with_columns(nhs_number=pl.Series(OWN))
+    twin = people(1).with_columns(nhs_number=pl.Series(FRESH[:1]))
+    nobody = people(1).with_columns(nhs_number=pl.lit(None, pl.String))
+    apart = decided((("seen", "0"), ("gp", "0"), "not the same"))
+    linkage = lc.link(named_sources(pl.concat([listed, twin]), nobody), decisions=apart)
+    assert kept(linkage, OWN[0])["seen", "0"]
+    assert not kept(linkage, FRESH[0])["seen", "0"]
+    # Its own number still counts, whatever a clerk says.
+    numbered = people(1).with_columns(nhs_number=pl.Series(OWN[:1]))
+    linkage = lc.link(named_sources(listed, numbered), decisions=apart)
+    assert linkage.links.filter(source="seen")["conflict"].to_list() == [True]
+    assert not kept(linkage, OWN[0])["seen", "0"]

@@ -165,3 +165,28 @@ def test_the_order_of_rows_does_not_matter(
     )
     assert one.candidates.equals(other.candidates)
     assert one_pi == other_pi
+
+
+def test_of_two_records_of_two_persons_only_the_likelier_is_of_their_candidate() -> None:
+    candidates = pl.DataFrame(
+        {"record": [0, 1, 2, 3], "person": [7, 7, 7, 8], "weight": [30.0, 31.0, 29.0, 30.0]},
+        schema_overrides={"record": pl.UInt32, "person": pl.UInt32},
+    )
+    records = pl.DataFrame({"record": range(4), "source": [0] * 4}, schema_overrides={"record": pl.UInt32})
+    evidence = weigh(candidates, records, persons=1000)
+    apart = pl.DataFrame({"a": [0, 0], "b": [1, 3]}, schema={"a": pl.UInt32, "b": pl.UInt32})
+    assert decide(evidence, {0: 0.5}, accept={0: 0.9}).accepted["record"].to_list() == [0, 1, 2, 3]
+    assert decide(evidence, {0: 0.5}, accept={0: 0.9}, apart=apart).accepted["record"].to_list() == [1, 2, 3]
+    tie = pl.DataFrame({"a": [3, 0], "b": [0, 1]}, schema={"a": pl.UInt32, "b": pl.UInt32})
+    equal = weigh(candidates.with_columns(weight=30.0, person=pl.lit(7, pl.UInt32)), records, persons=1000)
+    assert decide(equal, {0: 0.5}, accept={0: 0.9}, apart=tie).accepted["record"].to_list() == [2]
+
+
+def test_who_is_decided_not_to_be_the_person_leaves_its_chance_to_the_others() -> None:
+    twins = pl.DataFrame({"record": [0, 0], "person": [7, 8], "weight": [30.0, 30.0]})
+    records = pl.DataFrame({"record": [0], "source": [0]})
+    not_of = pl.DataFrame({"record": [0], "person": [7]})
+    assert decide(weigh(twins, records, persons=1000), {0: 0.5}, accept={0: 0.9}).accepted.is_empty()
+    found = decide(weigh(twins, records, persons=1000, not_of=not_of), {0: 0.5}, accept={0: 0.9})
+    assert found.accepted["person"].to_list() == [8]
+    assert found.candidates["person"].to_list() == [8]

@@ -11,6 +11,7 @@ from linkcore.linkage.model.model import Comparison, Level, Model
 
 SCHEMA = {"a": pl.UInt32, "b": pl.UInt32, "weight": pl.Float64, "relative": pl.Float64, "gamma_name": pl.Int8}
 MODEL = Model((Comparison("name", (Level("ELSE", "Differs", m=0.01, u=0.9),)),), prior=0.1)
+NOBODY_APART = pl.DataFrame(schema={"a": pl.UInt32, "b": pl.UInt32})
 NO_RELATIVES = float("-inf")
 
 
@@ -33,7 +34,11 @@ def test_a_pair_that_links_connect_is_scored_and_counted_though_no_rule_proposed
     )
     records = pl.DataFrame({"record": range(6), "source": [0] * 6}, schema={"record": pl.UInt32, "source": pl.Int32})
     inputs: Any = SimpleNamespace(
-        records=records, exclusive=frozenset(), exclusive_ranges=[], settings=SimpleNamespace(accept=0.9)
+        records=records,
+        exclusive=frozenset(),
+        exclusive_ranges=[],
+        apart=NOBODY_APART,
+        settings=SimpleNamespace(accept=0.9),
     )
     learned: Any = SimpleNamespace(learned_from="labels", model=MODEL)
     groups = group_rest(engine, learned, inputs, pl.Series([5], dtype=pl.UInt32))
@@ -41,3 +46,28 @@ def test_a_pair_that_links_connect_is_scored_and_counted_though_no_rule_proposed
     assert groups.members.rows() == [(0, 0), (1, 0), (2, 0)]
     assert groups.counts == {"pairs_among_records": 6}
     assert groups.left_out == {"a rule": 7}
+
+
+def test_records_of_two_persons_are_in_two_groups_whatever_speaks_for_one() -> None:
+    """0 to 4 look like one person; a clerk has decided that 0 and 1 are two."""
+    pairs = scored(*((a, b, 60.0) for a in range(5) for b in range(a + 1, 5)))
+    engine: Any = SimpleNamespace(
+        score_among_records=lambda *_, **_sample: Scored(pairs, compared=10, left_out={}),
+        score_records=lambda _, asked: scored(*((a, b, 60.0) for a, b in asked.rows())),
+    )
+    records = pl.DataFrame({"record": range(5), "source": [0] * 5}, schema={"record": pl.UInt32, "source": pl.Int32})
+    learned: Any = SimpleNamespace(learned_from="labels", model=MODEL)
+    found = {}
+    for decided in ([], [(0, 1)]):
+        inputs: Any = SimpleNamespace(
+            records=records,
+            exclusive=frozenset(),
+            exclusive_ranges=[],
+            apart=pl.DataFrame(decided, schema=NOBODY_APART.schema, orient="row"),
+            settings=SimpleNamespace(accept=0.9),
+        )
+        members = group_rest(engine, learned, inputs, pl.Series([], dtype=pl.UInt32)).members
+        found[len(decided)] = dict(members.iter_rows())
+    assert len(set(found[0].values())) == 1
+    assert found[1].get(0, -1) != found[1].get(1, -2)
+    assert len(found[1]) >= 4

@@ -20,6 +20,7 @@ from linkcore.linkage.self_test.rates import (
     false_links,
     missed_in_run,
     missed_links,
+    rate_of,
     threshold_curve,
 )
 
@@ -195,3 +196,8 @@ def test_calibration_equals_that_of_a_loop(rows: list[Row]) -> None:
     for ends, (mean, rate) in expected.items():
         assert found[ends][0] == pytest.approx(mean)
         assert same(found[ends][1], rate)
+
+
+def test_weights_so_small_that_their_squares_are_nothing_give_no_rate() -> None:
+    rows = pl.DataFrame({"true_person": [0, 1], "weight": [1e-200, 1e-200]})
+    assert rate_of(rows, pl.Series([True, False]), "weight") == Rate(None, 0.0)
