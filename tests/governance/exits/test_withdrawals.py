@@ -89,6 +89,32 @@ def test_each_recipient_gets_pseudonyms_from_its_own_releases_and_no_others(fold
     assert json.loads((out / LIST_OF_WITHDRAWALS).read_text())["on"] == "2026-03-01"
 
 
+def test_a_release_is_read_from_its_own_folder_and_no_other_that_its_name_matches_as_a_pattern(
+    folders: list[Path],
+) -> None:
+    """As a pattern, ``rel[1]`` matches ``rel1``, where another release lies: there, nobody would be found."""
+    odd, other = folders[0].with_name("rel[1]"), folders[0].with_name("rel1")
+    folders[0].rename(odd)
+    other.mkdir()
+    for file in odd.glob("*"):
+        if file.suffix == ".csv":
+            (other / file.name).write_text("pseudonym\n")
+        elif file.suffix == ".parquet":
+            pl.DataFrame({"pseudonym": [""]}).write_parquet(other / file.name)
+    run([odd, folders[1]], objections((ADA, "2026-02-01", "objection")))
+    told = pl.read_csv(odd.parent / "out" / "one.csv", infer_schema=False)["pseudonym"].to_list()
+    assert told == pseudonyms(KEYS["one"], ADA)
+
+
+def test_a_release_that_is_not_as_its_manifest_states_is_not_believed(folders: list[Path]) -> None:
+    """With rows cut off, objectors would be missed."""
+    file = next(file for file in sorted(folders[0].iterdir()) if file.suffix in {".csv", ".parquet", ".duckdb"})
+    file.write_bytes(file.read_bytes() + b"\n")
+    with pytest.raises(lc.RefusedError, match=f"{file.name} is not as it was written"):
+        run(folders, objections((ADA, "2026-02-01", "objection")))
+    assert not (folders[0].parent / "out").exists()
+
+
 def test_withdrawals_are_recorded_and_replace_an_earlier_list(folders: list[Path]) -> None:
     parent = folders[0].parent
     run(folders, objections((ADA, "2026-02-01", "objection")))
