@@ -281,7 +281,7 @@ class Audit:
     def _lines(self) -> Iterator[dict[str, Any]]:
         text = self.path.read_bytes() if self.path.exists() else b""
         for line in map(self._chain.line, text.splitlines()):
-            if line is None or not isinstance(line.body.get("details"), dict):
+            if line is None or not _has_form(line.body):
                 raise RefusedError(_FOREIGN.format(self.path))
             yield line.body
 
@@ -349,6 +349,17 @@ class Audit:
         if not self._fits(proof, line.proof):
             raise RefusedError(_FOREIGN.format(self.path))
         return Head(line.number, line.digest), size + len(rest), line.proof
+
+
+def _has_form(body: dict[str, Any]) -> bool:
+    """Whether a line has the form that `_body` gives it: whoever can write a log without a key can write any other."""
+    details = body.get("details")
+    return (
+        isinstance(body.get("action"), str)
+        and isinstance(body.get("at"), str)
+        and isinstance(details, dict)
+        and all(isinstance(value, str) or (type(value) is int and value in _COUNTS) for value in details.values())
+    )
 
 
 def _body(

@@ -554,7 +554,7 @@ def test_nothing_is_attested_where_a_destroyed_key_can_be_used(programme: Progra
     programme.destroy()
     attested(programme, keyrings=[programme.reopen()])
     programme.keyring.path.write_bytes(whole)  # an older copy of the file
-    with pytest.raises(lc.RefusedError, match="key 'optum-2026' version 1 .* can still be used"):
+    with pytest.raises(lc.RefusedError, match=r"key 'optum-2026' version 1 .* can still be used"):
         attested(programme, keyrings=[programme.reopen()])
 
 
