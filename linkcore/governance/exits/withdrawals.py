@@ -233,8 +233,12 @@ def _write(out: Path, files: Mapping[str, Sequence[pl.DataFrame]], content: Mapp
 def _is_of_withdrawals(entry: Path) -> bool:
     try:
         content = json.loads((entry.parent / LIST_OF_WITHDRAWALS).read_text("utf-8"))
+        files = content["files"]
+        # What is claimed counts only for the files that this command names: one for each key.
+        if files.keys() != {f"{stated['key']}.csv" for stated in content["recipients"]} or not files:
+            return False
         if entry.name == LIST_OF_WITHDRAWALS:
             return not entry.is_symlink()
-        return entry.suffix == ".csv" and is_as_listed(entry, content["files"][entry.name])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return is_as_listed(entry, files[entry.name])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False

@@ -115,6 +115,22 @@ def test_a_release_that_is_not_as_its_manifest_states_is_not_believed(folders: l
     assert not (folders[0].parent / "out").exists()
 
 
+@pytest.mark.parametrize("recipients", [[], [{"key": "one"}], None])
+def test_a_list_of_withdrawals_claims_only_the_file_of_each_key(
+    tmp_path: Path, recipients: list[dict[str, str]] | None
+) -> None:
+    before = linkage([ADA])
+    lc.release(before, lc.Agreement("Recipient", "one", {"gp": ["cost"]}), KEYS["one"], tmp_path / "one")
+    (tmp_path / "out").mkdir()
+    file = tmp_path / "out" / "my notes.csv"
+    file.write_text("mine")
+    content = {"recipients": recipients, "files": {file.name: hashlib.sha256(b"mine").hexdigest()}}
+    (tmp_path / "out" / LIST_OF_WITHDRAWALS).write_text(json.dumps(content))
+    with pytest.raises(lc.ProgrammeError, match=r"my notes\.csv"):
+        run([tmp_path / "one"], objections())
+    assert file.read_text() == "mine"
+
+
 def test_withdrawals_are_recorded_and_replace_an_earlier_list(folders: list[Path]) -> None:
     parent = folders[0].parent
     run(folders, objections((ADA, "2026-02-01", "objection")))
