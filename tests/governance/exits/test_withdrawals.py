@@ -226,7 +226,10 @@ def test_missing_keys_old_objections_and_broken_releases_are_refused(folders: li
         run(folders, said, keys=[KEYS["one"]])
     with pytest.raises(lc.RefusedError, match="28 days before"):
         run(folders, OptOuts(said.statements, dt.date(2026, 2, 1)))
-    (folders[0] / "gp.parquet").write_bytes(b"broken")
+    file, manifest = folders[0] / "gp.parquet", folders[0] / "manifest.json"
+    before = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.write_bytes(b"broken")
+    manifest.write_text(manifest.read_text().replace(before, hashlib.sha256(b"broken").hexdigest()))
     with pytest.raises(lc.SourceError, match="cannot be read"):
         run(folders, said)
     assert not (folders[0].parent / "out").exists()
