@@ -107,7 +107,8 @@ def test_a_forged_log_without_a_key_in_place_of_one_with_a_key_is_found(keyed: P
 
     log = keyed / "audit.jsonl"
     done(*released(keyed, "--keyring", keyring), passphrase=PASSPHRASE)
-    text, digest = Chain().signed({"number": 1, "action": "release", "previous": NO_LINE, "details": {}})
+    body = {"number": 1, "at": "2026-04-01T12:00:00+00:00", "action": "release", "details": {}, "previous": NO_LINE}
+    text, digest = Chain().signed(body)
     log.write_bytes(text)
     write_head(log, Chain(), Head(1, digest), log.stat().st_size)
     refused = run(*released(keyed, "--keyring", keyring), passphrase=PASSPHRASE)
