@@ -64,6 +64,14 @@ def add(commands: "Commands") -> None:
     attest.add_argument(
         "--statement", required=True, metavar="TEXT", help="the recipient's statement, in its own words"
     )
+    attest.add_argument(
+        "--keyring",
+        type=Path,
+        action="append",
+        default=[],
+        help="keyring in which to check that the keys are still destroyed; can be given several times",
+    )
+    options.passphrase(attest)
     options.signing_key(attest, required=True)
     options.occasion(attest, reason=False)
 
@@ -94,6 +102,8 @@ def _destroy(arguments: argparse.Namespace) -> None:
     say(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
     for key in done.kept_keys:
         say(f"NOT DESTROYED: key {key.id}{f' version {key.version}' if key.version else ''}: {key.why}")
+    for place in done.not_found:
+        say(f"check: nothing was found at {place.pattern}, named for {place.provider}: are the data elsewhere?")
     for left in done.remains:
         say(f"check: {left}")
     for provider, certificate in done.certificates.items():
@@ -118,5 +128,6 @@ def _attest(arguments: argparse.Namespace) -> None:
         statement=arguments.statement,
         signing_key=SigningKey.read(arguments.signing_key),
         occasion=required_occasion(arguments, programme, may_be_over=True),
+        keyrings=_keyrings(arguments),
     )
     say(f"attestation of {arguments.recipient} added; the certificates were written again")

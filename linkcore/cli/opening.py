@@ -215,13 +215,14 @@ def recorded_request(
 ) -> "Iterator[tuple[Programme, Occasion]]":
     """Open a programme and its audit log for a command that identifies people; from here on each refusal is recorded.
 
-    If ``on`` is given, the programme must not have ended on this day.
+    A reason must be given. If ``on`` is given, the programme must not have ended on this day.
     """
     from linkcore.governance.exits.requests import requested
 
     programme = live_programme(arguments.programme)
     found = required_occasion(arguments, programme)
-    with requested(found, action, **details):
+    with requested(found, action, **details) as request:
+        request.refuse_without_reason("--reason: say why, with nothing in it that identifies a patient")
         programme.refuse_if_over(on)
         yield programme, found
 

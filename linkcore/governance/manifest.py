@@ -21,6 +21,7 @@ SIGNATURE: Final = "manifest.json.sig"
 """The file with the Ed25519 signature of the manifest's bytes: 64 bytes."""
 
 
+_ALWAYS: Final = {"format": int, "recipient": str, "key": str, "key_version": int, "files": list}
 _SHA256: Final = re.compile("[0-9a-f]{64}")
 _SOURCE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
@@ -93,7 +94,8 @@ def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> M
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
     ...     file = {"file": "gp.parquet", "source": "gp", "sha256": "0" * 64}
-    ...     write_manifest(Path(folder), {"files": [file]}, None)
+    ...     about = {"format": 3, "recipient": "partner", "key": "partner-2026", "key_version": 1}
+    ...     write_manifest(Path(folder), {**about, "files": [file]}, None)
     ...     verify_release(folder)
     Traceback (most recent call last):
     linkcore.errors.RefusedError: the release in ...: gp.parquet is missing; do not use it, and ask for it again
@@ -140,8 +142,8 @@ def _parsed(folder: Path, content: bytes) -> MappingProxyType[str, Any]:
         manifest = json.loads(content)
         files = manifest["files"]
         # The tables of a database are in one file.
-        sound = isinstance(files, list) and all(map(_is_sound, files))
-        sound = sound and len({(each["file"], each["sha256"]) for each in files}) == len(_listed(manifest))
+        sound = all(type(manifest[name]) is kind for name, kind in _ALWAYS.items()) and all(map(_is_sound, files))
+        sound = sound and 0 < len({(each["file"], each["sha256"]) for each in files}) == len(_listed(manifest))
     except (ValueError, LookupError, TypeError, RecursionError):
         sound = False
     if not sound:

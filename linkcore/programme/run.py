@@ -412,7 +412,9 @@ def _is_of_a_run(entry: Path) -> bool:
     stated = entry.parent / _CONTENTS
     try:
         contents = json.loads(stated.read_text("utf-8"))
-        if entry.is_symlink() or stated.is_symlink() or not set(contents["files"]) <= set(_FILES):
+        if entry.is_symlink() or stated.is_symlink() or not contents["files"]:
+            return False
+        if not set(contents["files"]) <= set(_FILES):
             return False
         if entry.name == RELEASES:
             return all(_is_release_of_a_run(each, contents["releases"].values()) for each in entry.iterdir())

@@ -39,6 +39,7 @@ MAX_BYTES: Final = 30_000_000_000
 _DEMOGRAPHIC: Final = frozenset(IDENTIFIERS) - {"nhs_number", "local_patient_id"}
 # An error names so many files that lack a column; there may be one file for each practice.
 _MOST_NAMED: Final = 5
+_OURS: Final = "linkcore:"  # marks columns that linkcore puts beside a source's own
 # The name of a source becomes the name of a file in every release.
 _NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 _DIGEST_BYTES: Final = 4 << 20
@@ -250,6 +251,11 @@ class Source:
             if broken := next((number for number, name in enumerate(names, start=1) if ends_a_line(name)), None):
                 raise SourceError(
                     f"source {self.name!r}, {place}: column {broken} has a line end in its name; write it on one line"
+                )
+            if any(name.startswith(_OURS) for name in names):
+                raise SourceError(
+                    f"source {self.name!r}, {place}: a column has a name that begins with {_OURS!r}, as only "
+                    "linkcore's own columns do; rename it"
                 )
             for own, setting in wanted.items():
                 if own not in names:

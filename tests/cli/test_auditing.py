@@ -102,6 +102,35 @@ def test_a_forged_line_is_found_with_the_keyring(keyed: Path, keyring: Path) -> 
     assert (refused.returncode, "verify_audit" in refused.stderr) == (4, True)
 
 
+def test_a_forged_log_without_a_key_in_place_of_one_with_a_key_is_found(keyed: Path, keyring: Path) -> None:
+    from linkcore.governance.audit.chain import NO_LINE, Chain, Head, write_head
+
+    log = keyed / "audit.jsonl"
+    done(*released(keyed, "--keyring", keyring), passphrase=PASSPHRASE)
+    body = {"number": 1, "at": "2026-04-01T12:00:00+00:00", "action": "release", "details": {}, "previous": NO_LINE}
+    text, digest = Chain().signed(body)
+    log.write_bytes(text)
+    write_head(log, Chain(), Head(1, digest), log.stat().st_size)
+    refused = run(*released(keyed, "--keyring", keyring), passphrase=PASSPHRASE)
+    assert (refused.returncode, "start-key" in refused.stderr) == (4, True)
+    assert log.read_bytes() == text
+
+
+def test_a_log_without_a_key_goes_on_under_one_when_it_is_started(keyed: Path, keyring: Path) -> None:
+    log, named = keyed / "audit.jsonl", ("--keyring", keyring, "--key", "audit-2026")
+    done("keys", "new", "one", "--out", keyed / "one.json", "--audit", log, "--actor", "team")
+    noted = done("audit", "head", log).strip()
+    start = ("audit", "start-key", log, *named, *WHO)
+    wrong = run(*start, "--noted", f"1:{'0' * 64}", passphrase=PASSPHRASE)
+    assert (wrong.returncode, "is not the line that was noted" in wrong.stdout) == (4, True)
+    assert "from line 2 on" in done(*start, "--noted", noted, passphrase=PASSPHRASE)
+    done(*released(keyed, "--keyring", keyring), passphrase=PASSPHRASE)
+    unstated = run("audit", "verify", log, *named, passphrase=PASSPHRASE)
+    assert (unstated.returncode, "--keyed-from" in unstated.stdout) == (4, True)
+    assert "from 2 on" in done("audit", "verify", log, *named, "--keyed-from", 2, passphrase=PASSPHRASE)
+    assert run(*start, passphrase=PASSPHRASE).returncode == 4
+
+
 def test_a_keyed_log_takes_no_line_without_its_key(keyed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.dat"
     refused = run("opt-outs", "export", keyed, *WHO, "--out", out)

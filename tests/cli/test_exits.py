@@ -248,9 +248,15 @@ def test_after_its_end_a_programme_tells_nobody_anything(
         (["withdrawals", "--release", "release", "--key-file", "key.json"], "withdrawals"),
     ],
 )
-def test_other_exits_record_what_they_refuse_too(programme: Path, command: list[str], action: str) -> None:
-    state(programme, "ends = 2199-12-31", "ends = 2026-04-15")
+def test_other_exits_need_a_reason_and_record_what_they_refuse_too(
+    programme: Path, command: list[str], action: str
+) -> None:
     split = 2 if command[0] == "opt-outs" else 1
+    unsaid = ("--actor", "team", "--reason", " ", "--out", "never.dat")
+    refused = run(*command[:split], programme, *command[split:], *unsaid)
+    assert (refused.returncode, "--reason: say why" in refused.stderr) == (4, True)
+    assert lines(programme / "audit.jsonl")[-1]["details"] == {"outcome": "refused, no reason"}
+    state(programme, "ends = 2199-12-31", "ends = 2026-04-15")
     refused = run(*command[:split], programme, *command[split:], *WHO, "--out", "never.dat")
     assert (refused.returncode, "ended on 2026-04-15" in refused.stderr) == (4, True)
     last = lines(programme / "audit.jsonl")[-1]

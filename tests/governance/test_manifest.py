@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import linkcore as lc
-from linkcore.governance.manifest import MANIFEST, SIGNATURE, verify_release
+from linkcore.governance.manifest import MANIFEST, SIGNATURE, read_manifest, verify_release
 from linkcore.governance.releases.formats import FORMATS, Format
 from linkcore.keys.signing import SigningKey
 from tests.governance.extracts import KEY, linked
@@ -46,12 +46,12 @@ def rewritten(out: Path) -> None:
     """Alter a file, and the manifest to fit it, as somebody who knows how would."""
     import hashlib
 
-    file, manifest = out / "gp.parquet", json.loads((out / MANIFEST).read_text())
+    file, stated = out / "gp.parquet", json.loads((out / MANIFEST).read_text())
     file.write_bytes(file.read_bytes() + b"\0")
-    for each in manifest["files"]:
+    for each in stated["files"]:
         if each["file"] == file.name:
             each |= {"sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-    (out / MANIFEST).write_text(json.dumps(manifest))
+    (out / MANIFEST).write_text(json.dumps(stated))
 
 
 def flipped(file: Path) -> None:
@@ -98,6 +98,25 @@ def test_a_signature_of_another_team_is_refused(out: Path) -> None:
 
 DIGEST = "0" * 64
 ENTRY: dict[str, object] = {"file": "gp.parquet", "source": "gp", "sha256": DIGEST}
+WHOLE: dict[str, object] = {"format": 3, "recipient": "partner", "key": KEY.id, "key_version": 1, "files": [ENTRY]}
+
+
+def manifest(**changed: object) -> str:
+    return json.dumps(WHOLE | changed)
+
+
+def test_a_manifest_of_a_release_is_read(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST).write_text(manifest())
+    assert read_manifest(tmp_path) == WHOLE
+
+
+def test_no_release_replaces_a_folder_whose_manifest_is_of_something_else(tmp_path: Path) -> None:
+    """Other programs write a file of this name, too."""
+    for text in ('{"files": []}', manifest(files=[])):
+        (tmp_path / MANIFEST).write_text(text)
+        with pytest.raises(lc.ProgrammeError, match=r"holds manifest\.json"):
+            lc.release(linked(), AGREEMENT, KEY, tmp_path)
+        assert (tmp_path / MANIFEST).read_text() == text
 
 
 @pytest.mark.parametrize(
@@ -107,16 +126,21 @@ ENTRY: dict[str, object] = {"file": "gp.parquet", "source": "gp", "sha256": DIGE
         "[]",
         "{}",
         "\0",
-        '{"files": [1]}',
-        '{"files": {}}',
+        manifest(files=[1]),
+        manifest(files={}),
+        manifest(files=[]),
+        *(json.dumps({name: value for name, value in WHOLE.items() if name != left_out}) for left_out in WHOLE),
+        *(manifest(recipient=odd) for odd in (None, 1, ["partner"], {})),
+        *(manifest(key=odd) for odd in (None, [KEY.id])),
+        *(manifest(key_version=odd) for odd in (None, "1", [1], True, 1.0)),
         '{"files": ' + "[" * 100_000,
         *(
-            json.dumps({"files": [ENTRY | {"file": name}]})
+            manifest(files=[ENTRY | {"file": name}])
             for name in ("../gp.parquet", "/etc/passwd", "a/gp.parquet", "..", ".", "", ".parquet", "gp", "gp.exe", 1)
         ),
-        *(json.dumps({"files": [ENTRY | {"file": name}]}) for name in (MANIFEST, SIGNATURE, "gp\\x.csv", "gp.csv\0")),
-        *(json.dumps({"files": [ENTRY | {"sha256": digest}]}) for digest in ("", "0" * 63, "G" * 64, 0, None)),
-        json.dumps({"files": [ENTRY, ENTRY | {"sha256": "1" * 64}]}),
+        *(manifest(files=[ENTRY | {"file": name}]) for name in (MANIFEST, SIGNATURE, "gp\\x.csv", "gp.csv\0")),
+        *(manifest(files=[ENTRY | {"sha256": digest}]) for digest in ("", "0" * 63, "G" * 64, 0, None)),
+        manifest(files=[ENTRY, ENTRY | {"sha256": "1" * 64}]),
     ],
 )
 def test_a_damaged_manifest_is_refused(tmp_path: Path, content: str) -> None:

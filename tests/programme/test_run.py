@@ -114,6 +114,13 @@ def rename_release(out: Path) -> None:
     state(out, lambda contents: contents.update(releases={"partner": "..mine"}))
 
 
+def only_empty_contents(out: Path) -> None:
+    """Leave a ``run.json`` as another program may write it."""
+    shutil.rmtree(out)
+    out.mkdir()
+    (out / "run.json").write_text('{"files": {}}')
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -139,6 +146,7 @@ def rename_release(out: Path) -> None:
         rename_release,
         lambda out: state(out, lambda contents: contents.update(files=["summary.txt", "report.html", "quality.json"])),
         lambda out: (out / "run.json").write_text("[" * 100_000),
+        only_empty_contents,
         lambda out: (out / "run.json").write_text('{"files": 1, "releases": []}'),
     ],
 )

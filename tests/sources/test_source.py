@@ -150,6 +150,13 @@ def test_a_source_without_identifiers_is_refused() -> None:
         Source("s", pl.DataFrame({"cost": [1]}))
 
 
+@pytest.mark.parametrize("name", ["linkcore:theirs", "linkcore:"])
+def test_a_column_that_is_named_like_linkcores_own_is_refused(name: str) -> None:
+    """Beside such a column, subject access could not put its own."""
+    with pytest.raises(SourceError, match=r"source 'gp', .* begins with 'linkcore:'"):
+        Source("gp", pl.DataFrame({"nhs_number": ["4010232137"], name: [1]}))
+
+
 @pytest.mark.parametrize("name", ["none.parquet", "*.csv"])
 def test_a_missing_file_is_an_error_that_names_the_path(tmp_path: Path, name: str) -> None:
     with pytest.raises(SourceError, match="no file matches"):

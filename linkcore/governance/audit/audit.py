@@ -8,7 +8,8 @@ the log lies its *head*: the number of lines, and the digest of the last line. F
 What this proves depends on who can write. A person who can write only to the log is found out. A person who can write
 to the log and to its head can forge both from any line on, unless the log has a key (``chain_key``) that this person
 does not hold. Then each line and the head also hold an HMAC under this key, and a line without one is a fault from the
-first line that has one. The digests stay plain, so that anyone can check the chain without the key.
+first line that has one. A log whose last line has none takes no line under a key until `Audit.start_key`: it may be a
+forged one in place of the true one. The digests stay plain, so that anyone can check the chain without the key.
 
 Even with a key, an earlier copy of log and head can be put back, and both can be removed. To detect that, note the head
 (`Audit.head`) from time to time, keep it with another person, and give it to `verify_audit`. What an unkeyed log says
@@ -83,6 +84,11 @@ _WITHOUT_KEY: Final = (
     "the audit log {} has a key: lines are added only under it; give the keyring that holds it (--audit-keyring, or "
     "the parameter chain_key)"
 )
+_KEY_NOT_STARTED: Final = (
+    "the audit log {} is given with a key, and its last line is not under a key: either the log was replaced by a "
+    "forged one, or it never had a key. Make sure of it (`audit head` as another person noted it), then start the key "
+    "once: `linkcore audit start-key`, or `Audit.start_key`; nothing is done until then"
+)
 
 
 def keys_of_log(keyring: Keyring | None, key: str | None, named: str) -> tuple[Key, ...]:
@@ -114,7 +120,8 @@ class Audit:
         The log file. Its head is beside it, in ``PATH.head``. Both are created when the first line is written.
     chain_key : Key or sequence of Key, optional
         A key that is used for this log only, or all versions of it: the newest signs. Each new line then holds an
-        HMAC-SHA-256 under this key. A log that has lines under a key takes no lines without it.
+        HMAC-SHA-256 under this key. A log that has lines under a key takes no lines without it. A log that has lines
+        without a key takes lines under one only after `start_key`.
 
     Examples
     --------
@@ -152,8 +159,8 @@ class Audit:
     def lines(self) -> list[dict[str, Any]]:
         """Read the lines of the log, and refuse a log with an altered line or without its end."""
         with alone(self.path):
-            *_, proof = self._end()
-            self._refuse_lines_without_key(proof)
+            head, _, proof = self._end()
+            self._refuse_lines_without_key(head, proof)
             return list(self._lines())
 
     def record(
@@ -213,12 +220,57 @@ class Audit:
         """Add a line as `record` does, unless ``refuse`` raises at the lines so far; no process adds one in between."""
         self._add(_body(action, at=at, actor=actor, reason=reason, key=key, details=details), refuse)
 
-    def _add(self, body: dict[str, Any], refuse: Callable[[Iterator[dict[str, Any]]], None] | None = None) -> None:
+    def start_key(self, *, at: datetime, actor: str, reason: str) -> None:
+        """Let a log that has lines without a key go on under the key; the line that says so is the first under it.
+
+        Do this once, and only if you know that nobody replaced the log: compare its head with one that another person
+        noted. From then on `verify_audit` needs to be told the number of this line (``keyed_from``).
+
+        Parameters
+        ----------
+        at, actor, reason
+            As for `record`. A reason must be given.
+
+        Raises
+        ------
+        ProgrammeError
+            If no key or no reason is given.
+        RefusedError
+            If the log has no lines, or has lines under a key, and as for `record`.
+
+        Examples
+        --------
+        >>> from tempfile import TemporaryDirectory
+        >>> day = datetime(2026, 4, 1, tzinfo=UTC)
+        >>> with TemporaryDirectory() as folder:
+        ...     log = Path(folder, "audit.jsonl")
+        ...     Audit(log).record("release", at=day, actor="analyst", rows=120)
+        ...     keyed = Audit(log, chain_key=Key.generate("audit-2026"))
+        ...     keyed.start_key(at=day, actor="analyst", reason="decision of the board")
+        ...     [line["action"] for line in keyed.lines()]
+        ['release', 'chain_key_start']
+        """
+        if not self._chain.has_key or not reason.strip():
+            raise ProgrammeError("start_key needs the key of the log (chain_key), and a reason")
+        body = _body("chain_key_start", at=at, actor=actor, reason=reason, key=None, details={})
+        self._add(body, starts_key=True)
+
+    def _add(
+        self,
+        body: dict[str, Any],
+        refuse: Callable[[Iterator[dict[str, Any]]], None] | None = None,
+        *,
+        starts_key: bool = False,
+    ) -> None:
         with alone(self.path):
             head, size, proof = self._end()
             if not self._chain.has_key and proof != "none":
                 raise RefusedError(_WITHOUT_KEY.format(self.path))
-            self._refuse_lines_without_key(proof)
+            if starts_key and (proof != "none" or not head.lines):
+                raise RefusedError(
+                    f"the audit log {self.path} is empty or under a key already: no key is to be started"
+                )
+            self._refuse_lines_without_key(head, proof, starts_key=starts_key)
             if refuse is not None:
                 refuse(self._lines())
             self._write_head_of(head, size)
@@ -229,7 +281,7 @@ class Audit:
     def _lines(self) -> Iterator[dict[str, Any]]:
         text = self.path.read_bytes() if self.path.exists() else b""
         for line in map(self._chain.line, text.splitlines()):
-            if line is None or not isinstance(line.body.get("details"), dict):
+            if line is None or not _has_form(line.body):
                 raise RefusedError(_FOREIGN.format(self.path))
             yield line.body
 
@@ -266,10 +318,18 @@ class Audit:
         line = last_line(self.path, self._chain, size)
         return line is not None and Head(line.number, line.digest) == head and self._fits(line.proof, proof)
 
-    def _refuse_lines_without_key(self, proof: Proof) -> None:
-        """Refuse to go on after lines without a key if any line has one: they were added by somebody else."""
-        if proof == "none" and self.path.exists() and has_keyed_line(self.path):
+    def _refuse_lines_without_key(self, head: Head, proof: Proof, *, starts_key: bool = False) -> None:
+        """Refuse to go on after lines without a key if any line has one, or if the key was never started.
+
+        Whoever can write the log and its head can replace both by a log without a key: the next line under the key
+        would vouch for it.
+        """
+        if proof != "none" or not head.lines:
+            return
+        if has_keyed_line(self.path):
             raise RefusedError(_FOREIGN.format(self.path))
+        if self._chain.has_key and not starts_key:
+            raise RefusedError(_KEY_NOT_STARTED.format(self.path))
 
     def _fits(self, before: Proof, proof: Proof) -> bool:
         """Whether what was written last has the proof that it must have after a line with a given proof."""
@@ -289,6 +349,17 @@ class Audit:
         if not self._fits(proof, line.proof):
             raise RefusedError(_FOREIGN.format(self.path))
         return Head(line.number, line.digest), size + len(rest), line.proof
+
+
+def _has_form(body: dict[str, Any]) -> bool:
+    """Whether a line has the form that `_body` gives it: whoever can write a log without a key can write any other."""
+    details = body.get("details")
+    return (
+        isinstance(body.get("action"), str)
+        and isinstance(body.get("at"), str)
+        and isinstance(details, dict)
+        and all(isinstance(value, str) or (type(value) is int and value in _COUNTS) for value in details.values())
+    )
 
 
 def _body(

@@ -48,7 +48,11 @@ class AuditCheck:
 
 
 def verify_audit(
-    path: str | os.PathLike[str], *, chain_key: Key | Sequence[Key] | None = None, noted: Head | None = None
+    path: str | os.PathLike[str],
+    *,
+    chain_key: Key | Sequence[Key] | None = None,
+    noted: Head | None = None,
+    keyed_from: int = 1,
 ) -> AuditCheck:
     """Find every line of an audit log that was altered, removed, moved or cut off.
 
@@ -60,6 +64,9 @@ def verify_audit(
         The key of the log, or all versions of it. Without it, only the digests are checked.
     noted : Head, optional
         A head that was noted elsewhere at an earlier time. The log must still have that line.
+    keyed_from : int
+        Number of the line with which the log's key was started (`Audit.start_key`), as you noted it: with the key, a
+        later first line under it is a fault. By default the log has its key from line 1.
 
     Returns
     -------
@@ -93,19 +100,24 @@ def verify_audit(
     read = [line for line in parsed if line is not None]
     lines = {line.number: line for line in read}
     altered = {place for place, line in enumerate(parsed, start=1) if line is None}
-    keyed_from = min((line.number for line in read if line.proof != "none"), default=0)
+    found_from = min((line.number for line in read if line.proof != "none"), default=0)
     faults = [wide] if (wide := others_who_can_write(path)) else []
     faults += [f"line {place} was altered" for place in sorted(altered)]
     faults += _faults_of_order([line.number for line in read], altered)
     faults += _faults_of_chain(lines)
-    faults += _faults_of_key(lines, chain, keyed_from)
+    faults += _faults_of_key(lines, chain, found_from)
     faults += _faults_of_end(path, chain, lines, altered=altered, torn=bool(torn))
+    if chain.has_key and found_from > keyed_from:
+        faults.append(
+            f"lines 1 to {found_from - 1} are not under the chain key: the log was replaced by a forged one, or its "
+            f"key was started with line {found_from}; if you noted this number, state it (--keyed-from, or keyed_from)"
+        )
     if noted is not None and noted.lines and (noted.lines not in lines or lines[noted.lines].digest != noted.digest):
         faults.append(
             f"line {noted.lines} is not the line that was noted: the log was forged, or an earlier copy was put back"
         )
     key: Literal["checked", "not checked"] = "checked" if chain.has_key else "not checked"
-    return AuditCheck(len(whole), tuple(faults), key if keyed_from else "unkeyed", keyed_from)
+    return AuditCheck(len(whole), tuple(faults), key if found_from else "unkeyed", found_from)
 
 
 def _faults_of_order(numbers: list[int], altered: set[int]) -> Iterator[str]:

@@ -103,6 +103,7 @@ def certificate(mark: Mark, provider: str, verify_key: VerifyKey) -> dict[str, A
         "by": mark.actor,
         "reason": mark.reason,
         "places": places,
+        "nothing_found_at": [place.pattern for place in mark.not_found if place.provider == provider],
         "files": [{"file": file.path, "bytes": file.size} for file in own],
         "work_files": sum(file.kind == "work" for file in others),
         "key_files": sum(file.kind == "key" for file in others),

@@ -21,10 +21,11 @@ from linkcore.governance.destruction.inventory import (
     kept_keys,
     keys_of,
     merged,
+    other_names_of,
     remains_in,
     with_files_found,
 )
-from linkcore.governance.destruction.mark import MARK, Attestation, KeptKey, Mark, read_mark
+from linkcore.governance.destruction.mark import MARK, Attestation, KeptKey, Mark, Place, read_mark
 from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey
 
@@ -47,6 +48,8 @@ class Destruction:
         What is still in the programme's folder, or still has another name: check each of these.
     kept_keys : tuple of KeptKey
         Keys that were not destroyed, each with the reason.
+    not_found : tuple of Place
+        Places of providers' data at which there was nothing to destroy: check that the data are not elsewhere.
     """
 
     certificates: Mapping[str, Path]
@@ -54,6 +57,7 @@ class Destruction:
     keys: int
     remains: tuple[str, ...]
     kept_keys: tuple[KeptKey, ...] = ()
+    not_found: tuple[Place, ...] = ()
 
 
 def destroy(
@@ -126,22 +130,24 @@ def destroy(
     folder = Path(folder).resolve()
     if not folder.is_dir():
         raise ProgrammeError(f"{folder} is not a folder: give the folder of the programme")
-    stays = [folder / name for name in (MARK, CERTIFICATES, "programme.toml")]
-    stays += [occasion.audit.path, occasion.audit.head_path, *(keyring.path for keyring in keyrings)]
+    stays = _stays(folder, occasion, keyrings)
     outcome = "begun again" if (folder / MARK).exists() else "begun"
     mark = _marked(folder, inventory, occasion, signing_key)
     mark = replace(mark, outside=merged(mark.outside, confirmed_places(outside, folder)))
     mark = with_files_found(mark, folder, stays)
+    mark = replace(mark, other_names=merged(mark.other_names, other_names_of(keyrings)))
     mark = replace(mark, keys=merged(mark.keys, keys_of(keyrings, key_ids, occasion.audit.key_id)))
     missing = {key.keyring for key in mark.keys} - {str(keyring.path.resolve()) for keyring in keyrings}
     if missing and mark.finished is None:
         raise ProgrammeError(f"give the keyring {min(missing)} again: its keys are still to be destroyed")
+    if any(_left(mark, folder, keyrings)):
+        mark = replace(mark, finished=None)  # also after an earlier destruction: there is something to destroy again
     files, keys = len(mark.files), len(mark.keys)
     occasion.record("destruction", programme=mark.programme, files=files, keys=keys, outcome=outcome)
     mark.write(folder, signing_key)
     _remove_files(mark, folder)
     _destroy_keys(mark, keyrings, occasion)
-    if left := [*_files_left(mark, folder), *_usable_keys(mark, keyrings)]:
+    if left := list(_left(mark, folder, keyrings)):
         raise RefusedError(
             f"the destruction is not finished: {'; '.join(left[:5])}{' and more' * (len(left) > 5)}; resolve this, and "
             "run it again"
@@ -159,13 +165,24 @@ def destroy(
     )
     mark.write(folder, signing_key)
     removed = len({file.path for file in mark.files if not file.is_folder})
-    return Destruction(certificates, removed, keys, (*mark.other_names, *mark.remains), mark.kept_keys)
+    not_found = tuple(place for place in mark.not_found if place.kind == "data")
+    return Destruction(certificates, removed, keys, (*mark.other_names, *mark.remains), mark.kept_keys, not_found)
 
 
 def attest(
-    folder: str | Path, *, recipient: str, by: str, statement: str, signing_key: SigningKey, occasion: Occasion
+    folder: str | Path,
+    *,
+    recipient: str,
+    by: str,
+    statement: str,
+    signing_key: SigningKey,
+    occasion: Occasion,
+    keyrings: Sequence[Keyring] = (),
 ) -> None:
     """Add a recipient's attestation about its own copies, and write the certificates again.
+
+    The certificates state again what was destroyed, so linkcore first checks that it still is: a mark that was copied
+    into a copy of the folder would certify what is not so.
 
     Parameters
     ----------
@@ -181,11 +198,14 @@ def attest(
         The key that signs the certificates.
     occasion : Occasion
         Who received the attestation and when, and the audit log.
+    keyrings : sequence of Keyring
+        Opened keyrings in which to check that the keys are still destroyed.
 
     Raises
     ------
     RefusedError
-        If the programme is not destroyed, or its mark was not signed with this key.
+        If the programme is not destroyed, if something that was destroyed is there again, or if its mark was not signed
+        with this key.
     ProgrammeError
         If the programme has no such recipient, or if ``by`` or ``statement`` is empty.
     """
@@ -199,6 +219,12 @@ def attest(
         )
     if not by.strip() or not statement.strip():
         raise ProgrammeError("an attestation needs statement, which says what was done, and by, which says who signed")
+    again = with_files_found(mark, folder, _stays(folder, occasion, keyrings))
+    if left := list(_left(again, folder, keyrings)):
+        raise RefusedError(
+            f"{folder}: its mark says that the programme is destroyed, but {'; '.join(left[:5])}"
+            f"{' and more' * (len(left) > 5)}; find out whether this folder is a copy, and destroy the programme again"
+        )
     occasion.record("attestation", programme=mark.programme, recipient=recipient)
     attestation = Attestation(recipient, by, _time(occasion), statement)
     if attestation not in mark.attestations:
@@ -216,6 +242,7 @@ def _marked(folder: Path, inventory: Inventory, occasion: Occasion, signing_key:
     return replace(
         mark,
         named=merged(mark.named, inventory.places()),
+        not_found=merged(mark.not_found, (place for place in inventory.places() if place not in mark.named)),
         recipients=merged(mark.recipients, inventory.recipients),
         known_copies=merged(mark.known_copies, inventory.known_copies),
     )
@@ -261,6 +288,18 @@ def _destroy_keys(mark: Mark, keyrings: Sequence[Keyring], occasion: Occasion) -
         # The copy that an interrupted writer left may hold the keys.
         with suppress(OSError):
             keyring.path.with_name(f".{keyring.path.name}.partial").unlink(missing_ok=True)
+
+
+def _stays(folder: Path, occasion: Occasion, keyrings: Sequence[Keyring]) -> list[Path]:
+    """Return what a destruction never removes."""
+    stays = [folder / name for name in (MARK, CERTIFICATES, "programme.toml")]
+    return [*stays, occasion.audit.path, occasion.audit.head_path, *(keyring.path for keyring in keyrings)]
+
+
+def _left(mark: Mark, folder: Path, keyrings: Sequence[Keyring]) -> Iterator[str]:
+    """Yield what is there although the mark names it for destruction: files, and keys that can be used."""
+    yield from _files_left(mark, folder)
+    yield from _usable_keys(mark, keyrings)
 
 
 def _files_left(mark: Mark, folder: Path) -> Iterator[str]:

@@ -82,8 +82,9 @@ def with_files_found(mark: Mark, folder: Path, stays: Sequence[Path]) -> Mark:
     known = {file.path for file in mark.files}
     other_names = list(mark.other_names)
     must_stay = {path.resolve() for path in stays}
-    for named in mark.named:
-        for path in _found(folder, named.pattern):
+    at_places = {named: list(_found(folder, named.pattern)) for named in mark.named}
+    for named, paths in at_places.items():
+        for path in paths:
             place = _place(path)
             if must_stay & {place, *place.parents} or place == folder or place in folder.parents:
                 raise ProgrammeError(
@@ -96,7 +97,7 @@ def with_files_found(mark: Mark, folder: Path, stays: Sequence[Path]) -> Mark:
                 continue
             known.add(name)
             status = path.lstat()
-            is_folder = path.is_dir() and not path.is_symlink()
+            is_folder = _is_folder(path)
             size = 0 if is_folder else status.st_size
             files[named.provider, name] = File(named.kind, named.provider, name, is_folder, size)
             if path.is_symlink():
@@ -104,7 +105,15 @@ def with_files_found(mark: Mark, folder: Path, stays: Sequence[Path]) -> Mark:
             elif not is_folder and status.st_nlink > 1:
                 other_names.append(f"{name} has {status.st_nlink - 1} more names (hard links), under which it stays")
     _refuse_outside(mark, [folder / file.path for file in files.values()], folder)
-    return replace(mark, files=tuple(sorted(files.values())), other_names=merged((), other_names))
+    not_found = tuple(named for named in mark.not_found if all(map(_is_folder, at_places[named])))
+    return replace(mark, files=tuple(sorted(files.values())), other_names=merged((), other_names), not_found=not_found)
+
+
+def other_names_of(keyrings: Sequence[Keyring]) -> Iterator[str]:
+    """Yield the keyrings that have more names: writing a keyring again leaves the keys under these."""
+    for path in (keyring.path for keyring in keyrings):
+        if names := path.stat().st_nlink - 1:
+            yield f"the keyring {path} had {names} more names (hard links), under which its keys stay"
 
 
 def _place(path: Path) -> Path:
@@ -145,12 +154,19 @@ def outside_of(inventory: Inventory, folder: Path) -> Iterator[str]:
 
 def _found(folder: Path, pattern: str) -> Iterator[Path]:
     """Yield everything at a place: files, folders with their contents, and what an interrupted writer left."""
-    for path in _tops(folder, pattern):
-        for top in (path, *filter(os.path.lexists, _leftovers(path))):
-            yield top
-            if top.is_dir() and not top.is_symlink():
-                for below, folders, names in os.walk(top):
-                    yield from (Path(below, name) for name in sorted([*folders, *names]))
+    tops = _tops(folder, pattern)
+    # A first run that was killed leaves its unfinished work, and nothing at the place itself.
+    left = [path for beside in _leftovers(Path(folder, pattern)) for path in _tops(folder, str(beside))]
+    left += [path for top in tops for path in _leftovers(top) if os.path.lexists(path)]
+    for top in dict.fromkeys((*tops, *left)):
+        yield top
+        if _is_folder(top):
+            for below, folders, names in os.walk(top):
+                yield from (Path(below, name) for name in sorted([*folders, *names]))
+
+
+def _is_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()
 
 
 def _tops(folder: Path, pattern: str) -> list[Path]:
@@ -161,7 +177,8 @@ def _tops(folder: Path, pattern: str) -> list[Path]:
 
 def _leftovers(path: Path) -> list[Path]:
     """Return where an interrupted writer of a file or folder leaves its work."""
-    return [path.with_name(f".{path.name}.{state}") for state in ("partial", "previous")]
+    path = Path(os.path.normpath(path))
+    return [path.with_name(f".{path.name}.{state}") for state in ("partial", "previous") if path.name]
 
 
 def keys_of(keyrings: Sequence[Keyring], key_ids: Collection[str] | None, log_key: str | None) -> list[KeyName]:

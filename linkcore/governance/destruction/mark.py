@@ -78,10 +78,11 @@ class Attestation:
 class Mark:
     """What is known about a destruction.
 
-    ``named`` holds the places that were named, ``outside`` the places outside the programme's folder that were
-    confirmed, ``files`` what was found there, ``keys`` the keys to be destroyed and ``kept_keys`` those that stay,
-    ``known_copies`` other copies in words, ``other_names`` the files that a link still leads to, and ``remains`` what
-    is left in the programme's folder. ``finished`` is None until linkcore has checked that nothing named is left.
+    ``named`` holds the places that were named, ``not_found`` those of them where there was nothing, ``outside`` the
+    places outside the programme's folder that were confirmed, ``files`` what was found there, ``keys`` the keys to be
+    destroyed and ``kept_keys`` those that stay, ``known_copies`` other copies in words, ``other_names`` the files that
+    a link still leads to, and ``remains`` what is left in the programme's folder. ``finished`` is None until linkcore
+    has checked that nothing named is left.
     """
 
     programme: str
@@ -97,6 +98,7 @@ class Mark:
     known_copies: tuple[str, ...] = ()
     other_names: tuple[str, ...] = ()
     remains: tuple[str, ...] = ()
+    not_found: tuple[Place, ...] = ()
     attestations: tuple[Attestation, ...] = ()
     finished: str | None = None
 
@@ -116,6 +118,7 @@ class Mark:
 
 _PARTS: Final[dict[str, Any]] = {
     "named": Place,
+    "not_found": Place,
     "files": File,
     "keys": KeyName,
     "kept_keys": KeptKey,

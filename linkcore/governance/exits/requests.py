@@ -78,14 +78,21 @@ class Request:
         self, lines: Iterable[Mapping[str, Any]], *, limit: int, counted: str, details: Mapping[str, int | str]
     ) -> None:
         requester, today = details["requester"], self.occasion.at.astimezone(UTC).date().isoformat()
-        before = sum(
-            line["details"][counted]
+        answered = [
+            line["details"].get(counted)
             for line in lines
             if line["action"] == self.action
             and line["at"].startswith(today)
             and line["details"].get("requester") == requester
             and line["details"].get("outcome") == "answered"
-        )
+        ]
+        if not all(isinstance(count, int) for count in answered):
+            self.refuse(
+                "audit log",
+                f"the audit log does not say how many {counted} {requester} was told today: it has lines that linkcore "
+                "did not write; nothing is done until then",
+            )
+        before = sum(answered)
         now = int(details[counted])
         if before + now > limit:
             self.details |= {"requester": requester, "limit": limit}

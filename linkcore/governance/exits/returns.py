@@ -15,7 +15,7 @@ from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
 from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, pseudonyms_of, version_list
-from linkcore.governance.exits.requesters import Requester
+from linkcore.governance.exits.requesters import Requester, ods_code
 from linkcore.governance.exits.requests import requested
 from linkcore.governance.manifest import is_as_listed
 from linkcore.governance.releases.formats import write_rows
@@ -27,6 +27,9 @@ __all__ = ["Returned", "return_scores"]
 _CONTENTS: Final = "returned.json"
 # No column of scores can have this name.
 _REQUESTER: Final = "linkcore:requester"
+_TEXTS: Final = (pl.String, pl.Categorical, pl.Enum)
+# Half of a pseudonym's digits: nobody else has them by chance.
+_HALF: Final = 16
 
 
 @dataclass(frozen=True)
@@ -169,10 +172,26 @@ def _check(scores: pl.DataFrame, lists: Sequence[PatientList], columns: Sequence
 
 
 def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str]) -> None:
-    """Refuse scores with pseudonyms in them: their files would say which NHS Number each pseudonym stands for."""
-    for name in (name for name in columns if scores.schema[name] == pl.String):
-        found = scores[name].str.to_lowercase().str.extract("([0-9a-f]{32})")
-        if found.is_in(scores["pseudonym"].implode()).any():
+    """Refuse scores with pseudonyms in them: their files would say which NHS Number each pseudonym stands for.
+
+    A pseudonym is found within other text, in groups, reversed, and with some digits left out at its end. One that is
+    encoded is not found, and no check can tell: each score that is unique may stand for a pseudonym.
+    """
+    halves = [scores["pseudonym"].unique().str.slice(start, _HALF) for start in (0, 32 - _HALF)]
+    known = pl.concat([*halves, *(half.str.reverse() for half in halves)]).implode()
+    for name in (name for name in columns if scores.schema[name] in _TEXTS):
+        digits = (
+            scores[name].cast(pl.String).unique().str.to_lowercase().str.replace_all("[^0-9a-f]", "").to_frame("of")
+        )
+        windows = (
+            digits.lazy()
+            .filter(pl.col("of").str.len_bytes() >= _HALF)
+            .select(
+                pl.col("of"), pl.int_ranges(0, pl.col("of").str.len_bytes().cast(pl.Int64) - _HALF + 1).alias("start")
+            )
+        )
+        found = windows.explode("start").select(pl.col("of").str.slice(pl.col("start"), _HALF).is_in(known).any())
+        if found.collect().item():
             raise RefusedError(f"column {name!r} of the scores holds pseudonyms: return scores without them")
 
 
@@ -206,8 +225,11 @@ def _write(out: Path, tables: Mapping[str, pl.DataFrame]) -> None:
 def _is_of_a_return(entry: Path) -> bool:
     try:
         contents = json.loads((entry.parent / _CONTENTS).read_text("utf-8"))
+        # What is claimed counts only for the files that this command names: one for each organisation.
+        if contents["format"] != 1 or any(f"{ods_code(Path(name).stem)}.csv" != name for name in contents["files"]):
+            return False
         if entry.name == _CONTENTS:
             return not entry.is_symlink()
-        return entry.suffix == ".csv" and is_as_listed(entry, contents["files"][entry.name]["sha256"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return is_as_listed(entry, contents["files"][entry.name]["sha256"])
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, ProgrammeError):
         return False

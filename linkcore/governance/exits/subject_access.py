@@ -20,7 +20,8 @@ from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_file
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.requests import requested
-from linkcore.governance.manifest import read_manifest
+from linkcore.governance.manifest import verify_release
+from linkcore.governance.releases.formats import scan_rows
 from linkcore.governance.withholding.linked_rows import as_number, own_number, stage_of
 from linkcore.governance.withholding.opt_out_lists import OptOutLists
 from linkcore.governance.withholding.opt_outs import current_numbers
@@ -109,7 +110,7 @@ def subject_access(
     ProgrammeError
         If the text is not an NHS Number.
     RefusedError
-        If there is no reason, or the audit log cannot be written.
+        If there is no reason, if a release is not as its manifest states, or if the audit log cannot be written.
     SourceError
         If a source is not what was linked, or a release cannot be read.
     """
@@ -236,7 +237,7 @@ def _opt_outs(opt_outs: OptOutLists, current: int, on: dt.date, linkage: Linkage
 
 def _released(folder: Path, persons: pl.DataFrame, numbers: set[int], keys: Sequence[Key]) -> dict[str, Any]:
     """Return in which files of a release the person is found, and with how many rows."""
-    manifest = read_manifest(folder)
+    manifest = verify_release(folder)
     about = {name: manifest.get(name) for name in ("recipient", "purpose", "key", "key_version")}
     key = next((key for key in keys if (key.id, key.version) == (about["key"], about["key_version"])), None)
     if key is None:
@@ -264,7 +265,6 @@ def _count(file: Path, source: str, pseudonyms: pl.Series) -> int:
             with duckdb.connect(str(file), read_only=True) as connection:
                 [(counted,)] = connection.execute(count, [pseudonyms.to_list()]).fetchall()
         else:
-            rows = pl.scan_parquet(file) if file.suffix == ".parquet" else pl.scan_csv(file, infer_schema=False)
-            counted = rows.select(pl.col("pseudonym").is_in(pseudonyms.implode()).sum()).collect().item()
+            counted = scan_rows(file).select(pl.col("pseudonym").is_in(pseudonyms.implode()).sum()).collect().item()
         return counted
     raise SourceError(f"{file} of a release cannot be read; check that the release is whole")

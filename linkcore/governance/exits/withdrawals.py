@@ -12,7 +12,8 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_folder
 from linkcore.governance.audit.occasion import Occasion
-from linkcore.governance.manifest import digest_of, is_as_listed, read_manifest
+from linkcore.governance.manifest import digest_of, is_as_listed, read_manifest, verify_release
+from linkcore.governance.releases.formats import scan_rows
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.possible_people import PossiblePeople
 from linkcore.identifiers.nhs_number import digits
@@ -86,7 +87,8 @@ def withdrawals(
     Raises
     ------
     RefusedError
-        If the objections are too old, if a key is not given, or if two recipients have the same key.
+        If the objections are too old, if a key is not given, if two recipients have the same key, or if a release is
+        not as its manifest states.
     SourceError
         If a release cannot be read, or a source is not what was linked.
     ProgrammeError
@@ -144,7 +146,7 @@ def _held(releases: Sequence[str | Path], keys: Sequence[Key]) -> list[_Holding]
     recipients: dict[str, str] = {}
     held: dict[Key, _Holding] = {}
     for folder in map(Path, releases):
-        manifest = read_manifest(folder)
+        manifest = verify_release(folder)
         recipient, key_id, version = (manifest.get(name) for name in ("recipient", "key", "key_version"))
         key = given.get((key_id, version))
         if key is None:
@@ -216,8 +218,7 @@ def _pseudonyms_in(file: Path, sources: Sequence[str]) -> Iterator[pl.Series]:
         except duckdb.Error:
             raise OSError from None
         return
-    rows = pl.scan_csv(file, infer_schema=False) if file.suffix == ".csv" else pl.scan_parquet(file, glob=False)
-    yield rows.select(pl.col("pseudonym").unique()).collect(engine="streaming").to_series()
+    yield scan_rows(file).select(pl.col("pseudonym").unique()).collect(engine="streaming").to_series()
 
 
 def _write(out: Path, files: Mapping[str, Sequence[pl.DataFrame]], content: Mapping[str, Any]) -> None:
@@ -232,8 +233,12 @@ def _write(out: Path, files: Mapping[str, Sequence[pl.DataFrame]], content: Mapp
 def _is_of_withdrawals(entry: Path) -> bool:
     try:
         content = json.loads((entry.parent / LIST_OF_WITHDRAWALS).read_text("utf-8"))
+        files = content["files"]
+        # What is claimed counts only for the files that this command names: one for each key.
+        if files.keys() != {f"{stated['key']}.csv" for stated in content["recipients"]} or not files:
+            return False
         if entry.name == LIST_OF_WITHDRAWALS:
             return not entry.is_symlink()
-        return entry.suffix == ".csv" and is_as_listed(entry, content["files"][entry.name])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        return is_as_listed(entry, files[entry.name])
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return False

@@ -12,7 +12,7 @@ from linkcore.errors import ProgrammeError, SourceError
 from linkcore.private_database import private_connection
 from linkcore.spreadsheets import guarded, guarded_header
 
-__all__ = ["DATABASE", "FORMATS", "Format", "ReleaseFormat", "count_rows", "write_rows"]
+__all__ = ["DATABASE", "FORMATS", "Format", "ReleaseFormat", "count_rows", "scan_rows", "write_rows"]
 
 Format = Literal["parquet", "csv", "duckdb"]
 """The format of a recipient's files."""
@@ -85,10 +85,16 @@ def count_rows(file: Path, source: str) -> int:
                 # A source's name is letters, digits, _ and -.
                 [(counted,)] = connection.execute(f'SELECT count(*) FROM "{source}"').fetchall()  # noqa: S608
         else:
-            rows = pl.scan_parquet(file) if file.suffix == ".parquet" else pl.scan_csv(file, infer_schema=False)
-            counted = rows.select(pl.len()).collect().item()
+            counted = scan_rows(file).select(pl.len()).collect().item()
         return counted
     raise SourceError(f"{file} of a release cannot be read; check that the release is whole")
+
+
+def scan_rows(file: Path) -> pl.LazyFrame:
+    """Scan a Parquet or CSV file of a release: this one, also if its folder's name has the brackets of a pattern."""
+    if file.suffix == ".parquet":
+        return pl.scan_parquet(file, glob=False)
+    return pl.scan_csv(file, infer_schema=False, glob=False)
 
 
 def _write_parquet(rows: pl.LazyFrame, folder: Path, source: str) -> Path:

@@ -343,10 +343,39 @@ def test_an_unkeyed_log_goes_on_under_a_key_and_says_from_which_line(tmp_path: P
     audit = written(tmp_path)
     assert verify_audit(audit.path) == AuditCheck(LINES, (), "unkeyed", 0)
     keyed = Audit(audit.path, chain_key=CHAIN)
+    keyed.start_key(at=NOW, actor="team", reason="decision of the board")
     keyed.record("release", at=NOW, actor="team")
-    assert verify_audit(audit.path, chain_key=CHAIN) == AuditCheck(LINES + 1, (), "checked", LINES + 1)
+    stated = verify_audit(audit.path, chain_key=CHAIN, keyed_from=LINES + 1)
+    assert stated == AuditCheck(LINES + 2, (), "checked", LINES + 1)
+    for number in (1, LINES):
+        (fault,) = verify_audit(audit.path, chain_key=CHAIN, keyed_from=number).faults
+        assert f"lines 1 to {LINES} are not under the chain key" in fault
     with pytest.raises(RefusedError, match="has a key"):
         audit.record("release", at=NOW, actor="team")
+
+
+def test_a_key_is_started_once_on_lines_without_one_and_with_a_reason(tmp_path: Path) -> None:
+    audit = written(tmp_path)
+    for key, reason, error in ((None, "board", ProgrammeError), (CHAIN, " ", ProgrammeError)):
+        with pytest.raises(error, match="start_key"):
+            Audit(audit.path, chain_key=key).start_key(at=NOW, actor="team", reason=reason)
+    Audit(audit.path, chain_key=CHAIN).start_key(at=NOW, actor="team", reason="board")
+    for path in (audit.path, tmp_path / "new.jsonl"):
+        with pytest.raises(RefusedError, match="no key is to be started"):
+            Audit(path, chain_key=CHAIN).start_key(at=NOW, actor="team", reason="board")
+
+
+@pytest.mark.parametrize("lines", [1, LINES])
+def test_a_forged_log_without_a_key_does_not_become_true_under_the_key(tmp_path: Path, lines: int) -> None:
+    """Whoever can write the log and its head can swap both; the next line under the key must not vouch for them."""
+    audit = written(tmp_path, chain_key=CHAIN)
+    for name, content in files_of_a_log(lines, None).items():
+        (tmp_path / name).write_bytes(content)
+    before = audit.path.read_bytes()
+    for use in (lambda: audit.record("release", at=NOW, actor="team"), audit.lines):
+        with pytest.raises(RefusedError, match="start-key"):
+            use()
+    assert audit.path.read_bytes() == before
 
 
 def test_the_versions_of_a_key_sign_and_verify_one_log(tmp_path: Path) -> None:
@@ -387,8 +416,6 @@ def test_lines_that_were_written_without_the_key_are_found(
     faults = verify_audit(audit.path, chain_key=CHAIN).faults
     assert any("chain key" in fault for fault in faults), faults
     before = audit.path.read_bytes()
-    if with_head and start == 0 and key is None:
-        return  # as if the log never had a key: its first keyed line says so
     with pytest.raises(RefusedError):
         Audit(audit.path, chain_key=CHAIN).record("release", at=NOW, actor="team")
     assert audit.path.read_bytes() == before

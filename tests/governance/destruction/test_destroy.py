@@ -488,9 +488,86 @@ def test_a_file_of_two_providers_is_on_both_certificates_and_counted_once(progra
 def test_an_empty_place_is_stated_on_the_certificate(programme: Programme) -> None:
     done = programme.destroy(data={"RH8": ["gone/*.csv"]})
     said = verify_certificate(done.certificates["RH8"], SIGNING.verify_key)
-    assert (said["files"], said["places"]) == ([], ["gone/*.csv"])
+    assert (said["files"], said["places"], said["nothing_found_at"]) == ([], ["gone/*.csv"], ["gone/*.csv"])
     page = done.certificates["RH8"].with_suffix(".html").read_text()
     assert "When the destruction began, there was nothing at: gone/*.csv." in page
+    assert "No file of RH8 was destroyed" in page
+    assert [place.pattern for place in done.not_found] == ["gone/*.csv"]
+
+
+def test_of_several_places_the_empty_one_is_stated(programme: Programme) -> None:
+    (programme.folder / "empty").mkdir()
+    done = programme.destroy(data={"RH8": ["rh8.csv", "gone.csv", "empty"]})
+    programme.destroy(data={"RH8": ["rh8.csv", "gone.csv", "empty"]})  # that all is gone now says nothing
+    said = verify_certificate(done.certificates["RH8"], SIGNING.verify_key)
+    assert [file["file"] for file in said["files"]] == ["rh8.csv"]
+    assert said["nothing_found_at"] == ["gone.csv", "empty"]
+    page = done.certificates["RH8"].with_suffix(".html").read_text()
+    assert "there was nothing at: gone.csv, empty." in page
+    assert "No file of RH8" not in page
+
+
+def test_what_a_killed_first_run_left_is_removed_where_the_place_itself_is_not_there(programme: Programme) -> None:
+    for name in (".later.partial/gp.parquet", "runs/.run-1.previous/run.json", ".gone.csv.partial"):
+        (programme.folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (programme.folder / name).write_text("SECRET")
+    work = ["releases", "work", "gp/B82002.csv", "later", "runs/run-*", "gone.csv"]
+    assert programme.destroy(work=work).remains == ()
+    assert not (programme.folder / ".later.partial").exists()
+
+
+def test_a_keyring_with_another_name_is_stated(programme: Programme, tmp_path: Path) -> None:
+    os.link(programme.keyring.path, tmp_path / "second name.json")
+    done = programme.destroy()
+    said = verify_certificate(done.certificates["RH8"], SIGNING.verify_key)
+    assert [line for line in said["may_survive"] if "keys.json had 1 more names (hard links)" in line]
+    assert [line for line in done.remains if "keys.json had 1 more names" in line]
+
+
+def test_a_second_destruction_of_what_came_back_states_its_own_time(programme: Programme) -> None:
+    def finished(days: int) -> str:
+        done = programme.destroy(at=END + timedelta(days=days))
+        return str(verify_certificate(done.certificates["RH8"], SIGNING.verify_key)["finished"])
+
+    first = finished(0)
+    assert finished(1) == first  # there was nothing to do
+    for days, name in ((2, "rh8.csv"), (3, "rh8-2.csv")):  # one that was destroyed is there again, and another
+        (programme.folder / name).write_text("SECRET")
+        assert finished(days) == (END + timedelta(days=days)).isoformat()
+
+
+@pytest.mark.parametrize("name", ["rh8.csv", "rh8-2.csv", "releases/optum/gp.parquet"])
+def test_nothing_is_attested_where_what_was_destroyed_is_there(programme: Programme, name: str) -> None:
+    """A finished mark that is copied into a copy of the folder is signed by the right key."""
+    done = programme.destroy()
+    before = programme.files()
+    (programme.folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (programme.folder / name).write_text("SECRET")
+    with pytest.raises(lc.RefusedError, match=f"{name} is still there"):
+        attested(programme)
+    assert programme.files().items() - {(name, b"SECRET")} == before.items()
+    assert verify_certificate(done.certificates["RH8"], SIGNING.verify_key)["recipients"][0]["attested"] == []
+
+
+def test_nothing_is_attested_where_a_destroyed_key_can_be_used(programme: Programme) -> None:
+    whole = programme.keyring.path.read_bytes()
+    programme.destroy()
+    attested(programme, keyrings=[programme.reopen()])
+    programme.keyring.path.write_bytes(whole)  # an older copy of the file
+    with pytest.raises(lc.RefusedError, match=r"key 'optum-2026' version 1 .* can still be used"):
+        attested(programme, keyrings=[programme.reopen()])
+
+
+def attested(programme: Programme, **given: Any) -> None:
+    attest(
+        programme.folder,
+        recipient="Optum",
+        by="A. Officer",
+        statement="all destroyed",
+        signing_key=SIGNING,
+        occasion=Occasion("trusted team", END, programme.audit),
+        **given,
+    )
 
 
 # --- Interruptions ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.governance.audit.audit import Audit
+from linkcore.governance.audit.chain import NO_LINE, Chain, Head, write_head
 from linkcore.governance.audit.check import verify_audit
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import PatientList
@@ -207,6 +208,35 @@ def test_the_limit_counts_all_requests_of_a_requester_on_one_day(linkage: lc.Lin
     with pytest.raises(lc.RefusedError, match="20 earlier today"):
         ask(audit, linkage, requesters=requesters, at=late, pseudonyms=[pseudonym(NORTH[0])])
     ask(audit, linkage, requesters=requesters, at=late + timedelta(minutes=1))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"action": None},
+        {"at": 3},
+        {"details": {"requester": "A81001", "outcome": "answered"}},
+        {"details": {"requester": "A81001", "outcome": "answered", "pseudonyms": "12"}},
+        {"details": {"requester": "A81001", "outcome": "answered", "pseudonyms": -1000}},
+        {"details": {"requester": "A81001", "outcome": "answered", "pseudonyms": None}},
+        {"details": {"requester": "A81001", "outcome": "answered", "pseudonyms": True}},
+    ],
+)
+def test_odd_lines_in_the_log_neither_raise_the_limit_nor_crash(
+    linkage: lc.Linkage, audit: Audit, changed: dict[str, Any]
+) -> None:
+    """Whoever can write a log without a key can give every line a digest that fits."""
+    body = {
+        "number": 1,
+        "at": NOW.isoformat(),
+        "action": "reidentification",
+        "details": {"requester": "A81001", "outcome": "answered", "pseudonyms": 1},
+    }
+    text, digest = Chain().signed({**body, **changed, "previous": NO_LINE})
+    audit.path.write_bytes(text)
+    write_head(audit.path, Chain(), Head(1, digest), len(text))
+    with pytest.raises(lc.RefusedError, match="linkcore"):
+        ask(audit, linkage, requesters=[replace(REQUESTERS[0], limit=20)])
 
 
 def test_requests_at_once_stay_within_the_limit_together(linkage: lc.Linkage, audit: Audit) -> None:

@@ -123,6 +123,20 @@ def test_a_second_return_replaces_the_first_and_nothing_else(tmp_path: Path, lin
         give_back(tmp_path, linkage)
 
 
+@pytest.mark.parametrize("name", ["my notes.csv", "..csv", "a81001.csv"])
+def test_a_list_of_contents_claims_no_file_that_is_named_unlike_an_organisation(
+    tmp_path: Path, linkage: lc.Linkage, name: str
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("mine")
+    listed = {name: {"rows": 0, "sha256": hashlib.sha256(b"mine").hexdigest()}}
+    (out / "returned.json").write_text(json.dumps({"format": 1, "files": listed}))
+    with pytest.raises(lc.ProgrammeError, match="is no output of this command"):
+        give_back(tmp_path, linkage)
+    assert (out / name).read_text() == "mine"
+
+
 def test_what_a_return_did_not_write_is_never_replaced(tmp_path: Path, linkage: lc.Linkage) -> None:
     give_back(tmp_path, linkage)
     out, elsewhere = tmp_path / "out", tmp_path / "elsewhere.csv"
@@ -161,9 +175,26 @@ def test_a_refused_return_gives_nobody_anything_and_is_recorded(
     assert outcome in json.loads((tmp_path / "audit.jsonl").read_text())["details"]["outcome"]
 
 
-@pytest.mark.parametrize("form", ["{}", "person {}"])
-def test_a_column_with_pseudonyms_is_no_score(tmp_path: Path, linkage: lc.Linkage, form: str) -> None:
-    copied = scores().with_columns(pl.format(form, pl.col("pseudonym").str.to_uppercase()).alias("BAND"))
+PSEUDONYM = pl.col("pseudonym")
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        PSEUDONYM.str.to_uppercase(),
+        pl.format("person {}", PSEUDONYM),
+        pl.format("a{}", PSEUDONYM),
+        pl.format("{} {}", pl.lit("1" * 32), PSEUDONYM),
+        pl.concat_str(*(PSEUDONYM.str.slice(start, 4) for start in range(0, 32, 4)), separator=" "),
+        PSEUDONYM.str.reverse(),
+        PSEUDONYM.str.head(31),
+        PSEUDONYM.str.tail(31),
+        pl.format("{}ff{}", PSEUDONYM.str.head(16), PSEUDONYM.str.tail(16)),
+        PSEUDONYM.cast(pl.Categorical),
+    ],
+)
+def test_a_column_with_pseudonyms_is_no_score(tmp_path: Path, linkage: lc.Linkage, disguise: pl.Expr) -> None:
+    copied = scores().with_columns(BAND=pl.when(PSEUDONYM.eq(pseudonym(NORTH[0]))).then(disguise))
     with pytest.raises(lc.RefusedError, match="column 'BAND' of the scores holds pseudonyms"):
         give_back(tmp_path, linkage, scores=copied)
     assert not (tmp_path / "out").exists()

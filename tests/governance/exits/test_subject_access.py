@@ -1,6 +1,7 @@
 """Subject access: everything held about one person, nothing about anybody else, in a file of the trusted team."""
 
 import datetime as dt
+import hashlib
 import json
 import stat
 from pathlib import Path
@@ -52,8 +53,8 @@ def release(folder: Path, name: str, kind: str) -> Path:
             connection.register("rows", rows)
             connection.execute('CREATE TABLE "hospital" AS SELECT * FROM rows')
     about = {"recipient": name, "purpose": "planning", "key": KEY.id, "key_version": 1}
-    described = {"file": file.name, "source": "hospital", "bytes": 1, "sha256": "0" * 64}
-    (place / "manifest.json").write_text(json.dumps({**about, "files": [described]}))
+    described = {"file": file.name, "source": "hospital", "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+    (place / "manifest.json").write_text(json.dumps({"format": 3, **about, "files": [described]}))
     return place
 
 
@@ -91,6 +92,21 @@ def test_the_answer_counts_the_rows_of_the_person_in_each_release(
     assert (told["recipient"], told["key"], told["said"]) == ("Optum", KEY.id, "looked for")
     assert [(file["source"], file["rows"]) for file in told["files"]] == [("hospital", 2)]
     assert found.released == 2
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+def test_a_release_is_searched_in_its_own_folder_and_as_it_was_written(
+    tmp_path: Path, linkage: lc.Linkage, kind: str
+) -> None:
+    """As a pattern, ``rel[1]`` matches ``rel1``."""
+    (folder, other) = (release(tmp_path, name, kind) for name in ("rel[1]", "rel1"))
+    if kind == "csv":
+        (other / "hospital.csv").write_text("pseudonym\n")
+    else:
+        pl.DataFrame({"pseudonym": [""]}).write_parquet(other / "hospital.parquet")
+    assert ask(tmp_path, linkage, releases=[folder], keys=[KEY])[0].released == 2
+    with pytest.raises(lc.RefusedError, match="is not as it was written"):
+        ask(tmp_path, linkage, releases=[other], keys=[KEY])
 
 
 def test_a_release_whose_key_is_not_given_is_not_searched_and_the_answer_says_so(

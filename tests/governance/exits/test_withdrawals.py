@@ -89,6 +89,48 @@ def test_each_recipient_gets_pseudonyms_from_its_own_releases_and_no_others(fold
     assert json.loads((out / LIST_OF_WITHDRAWALS).read_text())["on"] == "2026-03-01"
 
 
+def test_a_release_is_read_from_its_own_folder_and_no_other_that_its_name_matches_as_a_pattern(
+    folders: list[Path],
+) -> None:
+    """As a pattern, ``rel[1]`` matches ``rel1``, where another release lies: there, nobody would be found."""
+    odd, other = folders[0].with_name("rel[1]"), folders[0].with_name("rel1")
+    folders[0].rename(odd)
+    other.mkdir()
+    for file in odd.glob("*"):
+        if file.suffix == ".csv":
+            (other / file.name).write_text("pseudonym\n")
+        elif file.suffix == ".parquet":
+            pl.DataFrame({"pseudonym": [""]}).write_parquet(other / file.name)
+    run([odd, folders[1]], objections((ADA, "2026-02-01", "objection")))
+    told = pl.read_csv(odd.parent / "out" / "one.csv", infer_schema=False)["pseudonym"].to_list()
+    assert told == pseudonyms(KEYS["one"], ADA)
+
+
+def test_a_release_that_is_not_as_its_manifest_states_is_not_believed(folders: list[Path]) -> None:
+    """With rows cut off, objectors would be missed."""
+    file = next(file for file in sorted(folders[0].iterdir()) if file.suffix in {".csv", ".parquet", ".duckdb"})
+    file.write_bytes(file.read_bytes() + b"\n")
+    with pytest.raises(lc.RefusedError, match=f"{file.name} is not as it was written"):
+        run(folders, objections((ADA, "2026-02-01", "objection")))
+    assert not (folders[0].parent / "out").exists()
+
+
+@pytest.mark.parametrize("recipients", [[], [{"key": "one"}], None])
+def test_a_list_of_withdrawals_claims_only_the_file_of_each_key(
+    tmp_path: Path, recipients: list[dict[str, str]] | None
+) -> None:
+    before = linkage([ADA])
+    lc.release(before, lc.Agreement("Recipient", "one", {"gp": ["cost"]}), KEYS["one"], tmp_path / "one")
+    (tmp_path / "out").mkdir()
+    file = tmp_path / "out" / "my notes.csv"
+    file.write_text("mine")
+    content = {"recipients": recipients, "files": {file.name: hashlib.sha256(b"mine").hexdigest()}}
+    (tmp_path / "out" / LIST_OF_WITHDRAWALS).write_text(json.dumps(content))
+    with pytest.raises(lc.ProgrammeError, match=r"my notes\.csv"):
+        run([tmp_path / "one"], objections())
+    assert file.read_text() == "mine"
+
+
 def test_withdrawals_are_recorded_and_replace_an_earlier_list(folders: list[Path]) -> None:
     parent = folders[0].parent
     run(folders, objections((ADA, "2026-02-01", "objection")))
@@ -184,7 +226,10 @@ def test_missing_keys_old_objections_and_broken_releases_are_refused(folders: li
         run(folders, said, keys=[KEYS["one"]])
     with pytest.raises(lc.RefusedError, match="28 days before"):
         run(folders, OptOuts(said.statements, dt.date(2026, 2, 1)))
-    (folders[0] / "gp.parquet").write_bytes(b"broken")
+    file, manifest = folders[0] / "gp.parquet", folders[0] / "manifest.json"
+    before = hashlib.sha256(file.read_bytes()).hexdigest()
+    file.write_bytes(b"broken")
+    manifest.write_text(manifest.read_text().replace(before, hashlib.sha256(b"broken").hexdigest()))
     with pytest.raises(lc.SourceError, match="cannot be read"):
         run(folders, said)
     assert not (folders[0].parent / "out").exists()

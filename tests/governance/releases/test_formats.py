@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from linkcore.errors import ProgrammeError
-from linkcore.governance.releases.formats import FORMATS, Format, write_rows
+from linkcore.governance.releases.formats import FORMATS, Format, count_rows, write_rows
 
 
 def test_every_format_that_can_be_stated_is_there() -> None:
@@ -36,3 +36,13 @@ def test_headers_that_would_be_the_same_are_refused(tmp_path: Path) -> None:
     rows = pl.LazyFrame({"a\x1b": ["x"], r"a\x1b": ["y"]})
     with pytest.raises(ProgrammeError, match="two columns have the same header"):
         write_rows(rows, tmp_path, "gp", "csv")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_rows_are_counted_in_this_file_and_not_in_one_that_its_path_matches_as_a_pattern(
+    kind: Format, tmp_path: Path
+) -> None:
+    for name, rows in (("rel[1]", 2), ("rel1", 3)):
+        (tmp_path / name).mkdir()
+        write_rows(pl.LazyFrame({"cost": range(rows)}), tmp_path / name, "gp", kind)
+    assert count_rows(tmp_path / "rel[1]" / f"gp.{kind}", "gp") == 2
