@@ -48,7 +48,7 @@ from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.plain_text import ends_a_line, escaped, without_escapes
 
-__all__ = ["FIELDS", "Audit", "keys_of_log"]
+__all__ = ["FIELDS", "Audit", "keys_of_log", "refuse_unfit"]
 
 FIELDS: Final = frozenset(
     {
@@ -72,7 +72,8 @@ FIELDS: Final = frozenset(
 """The details that a line may hold beside its action, actor, reason and key."""
 
 _ACTION: Final = re.compile(r"[a-z][a-z_]{2,39}")
-_LONGEST: Final = {"reason": 1000, "actor": 200}
+_TYPED: Final = frozenset({"actor", "reason", "reference"})  # by a person, for this occasion
+_LONGEST: Final = {"reason": 1000, "purpose": 1000, "actor": 200}
 _LONGEST_DETAIL: Final = 500
 _COUNTS: Final = range(1_000_000_000)  # a larger number could be an NHS Number
 _FOREIGN: Final = (
@@ -291,6 +292,20 @@ class Audit:
         return Head(line.number, line.digest), size + len(rest), line.proof
 
 
+def refuse_unfit(field: str, value: object, *, named: str = "", typed: datetime | None = None) -> None:
+    """Refuse a text that the audit log does not take: one too long, of two lines, or with an identifier in it.
+
+    Examples
+    --------
+    >>> refuse_unfit("purpose", "for 999 000 0018", named="recipient[1].purpose")
+    Traceback (most recent call last):
+    linkcore.errors.RefusedError: recipient[1].purpose contains an NHS Number: take it out, the audit log holds no ...
+    """
+    if not isinstance(value, str) or ends_a_line(value) or len(value) > _LONGEST.get(field, _LONGEST_DETAIL):
+        raise ProgrammeError(f"{named or field}: the audit log takes a count or one line of text that is not too long")
+    refuse_identifiers(named or field, without_escapes(value), typed)
+
+
 def _body(
     action: str, *, at: datetime, actor: str, reason: str, key: Key | None, details: dict[str, int | str]
 ) -> dict[str, Any]:
@@ -306,9 +321,9 @@ def _body(
     for name, value in {"actor": actor, "reason": reason, **details}.items():
         if type(value) is int and value in _COUNTS:
             continue
-        if not isinstance(value, str) or ends_a_line(value) or len(value) > _LONGEST.get(name, _LONGEST_DETAIL):
-            raise ProgrammeError(f"{name}: the audit log takes a count or one line of text that is not too long")
-        refuse_identifiers(name, without_escapes(value), at)
+        refuse_unfit(name, value, typed=at if name in _TYPED else None)
+    if key is not None:
+        refuse_unfit("key", key.id)
     return {
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
         "action": action,
