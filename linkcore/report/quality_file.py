@@ -79,7 +79,7 @@ def from_json(text: str) -> Quality:
         if stated["schema"] != SCHEMA:
             raise wrong
         return _quality(stated)
-    except (ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, pl.exceptions.PolarsError):
         raise wrong from None
 
 

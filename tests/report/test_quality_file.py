@@ -113,7 +113,7 @@ def test_a_quality_is_read_from_a_file(tmp_path: Path, quality: lc.Quality) -> N
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "null", '{"schema": "other"}', '{"schema": "linkcore.quality/2"}', '{"schema": "linkcore.quality/1", '
-     '"tables": {"records": [{"source": "JO SMITH"}]}, "fallback": null}'],
+     '"tables": {"records": [{"source": "JO SMITH"}]}, "fallback": null}', "[" * 100_000],
 )  # fmt: skip
 def test_another_file_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
     (tmp_path / "quality.json").write_text(text, "utf-8")

@@ -13,6 +13,7 @@ from linkcore.governance.releases.formats import FORMATS, Format
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY, USUAL_LINK_COLUMNS
 from linkcore.governance.releases.plan import RESERVED_COLUMNS, ReleasePlan
 from linkcore.governance.releases.terms import Terms
+from linkcore.keys.key import checked_id
 from linkcore.plain_text import ends_a_line
 from linkcore.sources.source import Source
 
@@ -102,7 +103,10 @@ class Agreement:
         )
         if isinstance(self.cohort, str):
             object.__setattr__(self, "cohort", Cohort(self.cohort))
-        for name in ("recipient", "key", "purpose"):
+        if not self.recipient.strip():
+            raise self._error("recipient says who receives the data; it is empty")
+        checked_id(self.key)
+        for name in ("recipient", "purpose"):
             if ends_a_line(getattr(self, name)):
                 raise self._error(f"{name} has a line end; write it on one line")
         self._check_sources()
