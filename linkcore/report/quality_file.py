@@ -49,7 +49,7 @@ def to_json(quality: Quality) -> str:
             "weights": asdict(fallback.weights),
         },
     }
-    return json.dumps(stated, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json.dumps(stated, allow_nan=False, indent=1) + "\n"
 
 
 def read_quality(path: str | Path) -> Quality:

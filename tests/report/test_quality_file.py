@@ -1,7 +1,7 @@
 """The quality file: it follows its schema, and reading it gives back the same Quality."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -60,6 +60,12 @@ def test_a_written_file_is_valid_and_reads_back_the_same(each: lc.Quality) -> No
     read = from_json(text)
     same(each, read)
     assert to_json(read) == text
+
+
+def test_a_written_file_has_no_power_over_a_terminal(quality: lc.Quality) -> None:
+    named = replace(quality, conflicts=quality.conflicts.with_columns(source=pl.lit("gp\u202e\x9b2J")))
+    assert to_json(named).isascii()
+    same(named, from_json(to_json(named)))
 
 
 def test_the_schema_file_agrees_with_the_tables() -> None:

@@ -13,6 +13,7 @@ from datetime import UTC
 from pathlib import Path
 
 from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
+from linkcore.governance.audit.free_text import refuse_identifiers
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.certificates import CERTIFICATES, write_certificates
 from linkcore.governance.destruction.inventory import (
@@ -27,6 +28,7 @@ from linkcore.governance.destruction.inventory import (
 from linkcore.governance.destruction.mark import MARK, Attestation, KeptKey, Mark, read_mark
 from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey
+from linkcore.plain_text import without_escapes
 
 __all__ = ["Destruction", "attest", "destroy"]
 
@@ -185,7 +187,8 @@ def attest(
     Raises
     ------
     RefusedError
-        If the programme is not destroyed, or its mark was not signed with this key.
+        If the programme is not destroyed, or its mark was not signed with this key; or if ``by`` or ``statement`` holds
+        an NHS Number, a postcode or a birth date.
     ProgrammeError
         If the programme has no such recipient, or if ``by`` or ``statement`` is empty.
     """
@@ -199,6 +202,8 @@ def attest(
         )
     if not by.strip() or not statement.strip():
         raise ProgrammeError("an attestation needs statement, which says what was done, and by, which says who signed")
+    for name, text in (("by", by), ("statement", statement)):
+        refuse_identifiers(name, without_escapes(text), occasion.at)
     occasion.record("attestation", programme=mark.programme, recipient=recipient)
     attestation = Attestation(recipient, by, _time(occasion), statement)
     if attestation not in mark.attestations:
