@@ -503,16 +503,6 @@ class Programme(Table):
     def _path(self, path: str) -> Path:
         return self.folder / path
 
-    def _check_texts(self) -> None:
-        """Refuse what the audit log would refuse only when everything is linked."""
-        refuse_unfit("programme", self.programme.name, named="programme.name")
-        for number, recipient in enumerate(self.recipient, start=1):
-            place = f"recipient[{number}]"
-            refuse_unfit("recipient", recipient.name, named=f"{place}.name")
-            refuse_unfit("key", recipient.key, named=f"{place}.key")
-            refuse_unfit("purpose", recipient.purpose, named=f"{place}.purpose")
-            refuse_unfit("sources", ", ".join(recipient.columns), named=f"{place}.columns")
-
     def check(self, on: dt.date | None = None) -> list[Source]:
         """Check everything that can be checked before the sources are read.
 
@@ -541,7 +531,7 @@ class Programme(Table):
             raise ProgrammeError(
                 f"linkage.work: there is no folder {work}; make it, on a disk with room for all records"
             )
-        self._check_texts()
+        refuse_unfit("programme", self.programme.name, named="programme.name")
         for agreement in self.agreements():
             agreement.check(sources)
         for rule in self.sensitive_rules():

@@ -101,6 +101,8 @@ class AboutTable(Table):
     def _is_one_line(cls, name: str) -> str:
         if ends_a_line(name):
             raise ValueError("it has a line end; write it on one line")
+        if not name.strip():
+            raise ValueError("it is empty; name the programme")
         return name
 
 

@@ -114,6 +114,7 @@ def test_the_fallback_can_be_left_out_or_configured(folder: Path) -> None:
         ("seed = 3", "seed = 9223372036854775808", r"programme\.seed: Input should be less than"),
         ('key = "partner-2026"', 'key = ""', r"recipient\[1\]: .*a key's id is 1 to 64 letters"),
         ('key = "partner-2026"', 'key = "../../x"', r"recipient\[1\]: .*a key's id is 1 to 64 letters"),
+        ('name = "Example"', 'name = " "', r"programme\.name: it is empty"),
         ('name = "partner"', 'name = " "', r"recipient\[1\]: .*who receives the data"),
     ],
 )
@@ -202,11 +203,19 @@ class TestCheck:
             ('gp = ["ETHNIC"]', 'gp = ["DIAGNOSIS"]', "has no columns .*DIAGNOSIS"),
             ('gp = ["ETHNIC"]', 'gp = ["PHONE"]', "identify people"),
             ("[linkage]", '[linkage]\nwork = "none"', r"linkage\.work: there is no folder .*none"),
-            ('purpose = "a test"', 'purpose = "for 999 000 0018"', r"recipient\[1\]\.purpose contains an NHS Number"),
-            ('name = "partner"', 'name = "EX1 2AB"', r"recipient\[1\]\.name contains a postcode"),
-            ('key = "partner-2026"', 'key = "9990000018"', r"recipient\[1\]\.key contains an NHS Number"),
+            (
+                'purpose = "a test"',
+                'purpose = "for 999 000 0018"',
+                "agreement with 'partner': purpose contains an NHS Number",
+            ),
+            ('name = "partner"', 'name = "EX1 2AB"', "recipient contains a postcode"),
+            ('key = "partner-2026"', 'key = "9990000018"', "agreement with 'partner': key contains an NHS Number"),
             ('name = "Example"', 'name = "9990000018"', r"programme\.name contains an NHS Number"),
-            ('purpose = "a test"', f'purpose = "{"long " * 300}"', r"recipient\[1\]\.purpose: the audit log takes"),
+            (
+                'purpose = "a test"',
+                f'purpose = "{"long " * 300}"',
+                "agreement with 'partner': purpose: the audit log takes",
+            ),
         ],
     )
     def test_finds_what_cannot_be_linked_or_released(self, folder: Path, old: str, new: str, says: str) -> None:

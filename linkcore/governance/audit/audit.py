@@ -48,7 +48,7 @@ from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.plain_text import ends_a_line, escaped, without_escapes
 
-__all__ = ["FIELDS", "Audit", "keys_of_log", "refuse_unfit"]
+__all__ = ["COUNTS", "FIELDS", "Audit", "keys_of_log", "refuse_unfit"]
 
 FIELDS: Final = frozenset(
     {
@@ -75,7 +75,9 @@ _ACTION: Final = re.compile(r"[a-z][a-z_]{2,39}")
 _TYPED: Final = frozenset({"actor", "reason", "reference"})  # by a person, for this occasion
 _LONGEST: Final = {"reason": 1000, "purpose": 1000, "actor": 200}
 _LONGEST_DETAIL: Final = 500
-_COUNTS: Final = range(1_000_000_000)  # a larger number could be an NHS Number
+COUNTS: Final = range(1_000_000_000)
+"""The numbers that a line may hold: a larger one could be an NHS Number."""
+
 _FOREIGN: Final = (
     "the audit log {} has lines that were not written by linkcore, or not under this chain key: find them with "
     "`verify_audit`; nothing is done until then"
@@ -319,7 +321,7 @@ def _body(
     if not actor:
         raise ProgrammeError("actor: say who does it, for the audit log")
     for name, value in {"actor": actor, "reason": reason, **details}.items():
-        if type(value) is int and value in _COUNTS:
+        if type(value) is int and value in COUNTS:
             continue
         refuse_unfit(name, value, typed=at if name in _TYPED else None)
     if key is not None:
