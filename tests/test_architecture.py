@@ -173,3 +173,18 @@ def test_dir_lists_the_public_names_and_nothing_else() -> None:
 
 def test_the_installed_package_has_the_version_of_the_code() -> None:
     assert importlib.metadata.version("linkcore") == linkcore.__version__
+
+
+def test_every_json_file_is_ascii() -> None:
+    """What a supplier named must have no power over the terminal on which somebody reads the file.
+
+    Only texts that are signed keep the form in which earlier versions signed them: they are not shown.
+    """
+    signed = {"governance/audit/chain.py", "governance/destruction/mark.py"}
+    found = [
+        str(file.relative_to(ROOT))
+        for file in sorted(ROOT.rglob("*.py"))
+        for node in ast.walk(ast.parse(file.read_text("utf-8")))
+        if isinstance(node, ast.keyword) and node.arg == "ensure_ascii"
+    ]
+    assert found == sorted(signed)

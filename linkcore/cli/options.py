@@ -166,7 +166,7 @@ def _date(text: str) -> dt.date:
 
 
 def _descriptor(text: str) -> int:
-    if not text.isascii() or not text.isdigit():
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
         # The text is not repeated: it may be the passphrase.
         raise argparse.ArgumentTypeError("give the number of an open file descriptor, never a passphrase")
     return int(text)

@@ -34,7 +34,7 @@ def digest_of(file: Path) -> str:
 
 def write_manifest(folder: Path, manifest: Mapping[str, Any], signing_key: SigningKey | None) -> None:
     """Write the manifest of a release, and its signature if there is a signing key."""
-    content = (json.dumps(dict(manifest), indent=2, ensure_ascii=False) + "\n").encode()
+    content = (json.dumps(dict(manifest), indent=2) + "\n").encode()
     (folder / MANIFEST).write_bytes(content)
     if signing_key is not None:
         (folder / SIGNATURE).write_bytes(signing_key.sign(content))

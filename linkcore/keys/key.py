@@ -23,11 +23,24 @@ from linkcore.keys import sha256
 from linkcore.keys.secret import Hidden, Secret, read_private
 from linkcore.keys.weak_material import weakness
 
-__all__ = ["Key", "midstates"]
+__all__ = ["Key", "checked_id", "midstates"]
 
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 _SHORTEST: Final = 32  # bytes; a key is at least as strong as the hash (NIST SP 800-107)
 _BLOCK: Final = 64  # bytes in a block of SHA-256
+
+
+def checked_id(id: str) -> str:  # noqa: A002 -- named like the attribute
+    """Return the id of a key, or refuse it; files and folders are named after it.
+
+    Examples
+    --------
+    >>> checked_id("optum-2026")
+    'optum-2026'
+    """
+    if not isinstance(id, str) or not _ID.fullmatch(id):
+        raise ProgrammeError("a key's id is 1 to 64 letters, digits and . _ @ -, beginning with a letter or digit")
+    return id
 
 
 @final
@@ -148,8 +161,7 @@ class Key(Hidden):
 
     @classmethod
     def _build(cls, id: str, material: Secret[bytes], version: int = 1) -> Self:  # noqa: A002
-        if not isinstance(id, str) or not _ID.fullmatch(id):
-            raise ProgrammeError("a key's id is 1 to 64 letters, digits and . _ @ -, beginning with a letter or digit")
+        checked_id(id)
         if type(version) is not int or version < 1:
             raise ProgrammeError(f"key {id!r}: its version must be a whole number from 1 up")
         if len(material.reveal()) < _SHORTEST:
@@ -208,7 +220,7 @@ class Key(Hidden):
             material = Secret(bytes.fromhex(content.reveal()["material"]))
             key = cls._build(content.reveal()["id"], material, content.reveal().get("version", 1))
             whole = hmac.compare_digest(content.reveal()["check"], key._check())
-        except (ValueError, TypeError, AttributeError, LookupError, LinkcoreError):
+        except (ValueError, TypeError, AttributeError, LookupError, RecursionError, LinkcoreError):
             return None
         return key if whole else None
 

@@ -101,7 +101,7 @@ def from_bytes(content: Secret[bytes]) -> tuple[HeldKey, ...] | None:
     try:
         entries = Secret(json.loads(content.reveal()))
         held = tuple(HeldKey(*_entry(Secret(entry))) for entry in entries.reveal())
-    except (ValueError, TypeError, AttributeError, LookupError, LinkcoreError):
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError, OverflowError, LinkcoreError):
         return None
     return held
 

@@ -31,13 +31,23 @@ def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = F
     if descriptor is not None:
         return _next_line(descriptor)
     if VARIABLE in os.environ:
-        return Secret(os.environ[VARIABLE])
+        return _decoded(Secret(os.fsencode(os.environ[VARIABLE])), VARIABLE)
     if not sys.stdin.isatty():
         raise ProgrammeError(f"there is no terminal to ask for a passphrase: set {VARIABLE}, or give --passphrase-fd")
-    passphrase = Secret(getpass.getpass(f"Passphrase of {what}: "))
-    if twice and getpass.getpass("The same again: ") != passphrase.reveal():
+    passphrase = _asked(f"Passphrase of {what}: ")
+    if twice and _asked("The same again: ").reveal() != passphrase.reveal():
         raise ProgrammeError("the two passphrases differ, so nothing was written; try again")
     return passphrase
+
+
+def _asked(prompt: str) -> Secret[str]:
+    try:
+        return Secret(getpass.getpass(prompt))
+    except EOFError:
+        raise ProgrammeError("the terminal was closed before a passphrase was given; try again") from None
+    except UnicodeDecodeError:
+        pass  # the error below is raised outside: this one holds the passphrase
+    raise ProgrammeError("the passphrase that was typed is not UTF-8; try again")
 
 
 def _next_line(descriptor: int) -> Secret[str]:
@@ -45,9 +55,16 @@ def _next_line(descriptor: int) -> Secret[str]:
         # Without a buffer, nothing beyond the line is read.
         with os.fdopen(descriptor, "rb", buffering=0, closefd=False) as file:
             line = Secret(file.readline().rstrip(b"\r\n"))
-        return Secret(line.reveal().decode())
+    except (OverflowError, TypeError):  # of a number that is no C int
+        raise ProgrammeError(f"file descriptor {descriptor} cannot be read: no descriptor has this number") from None
     except OSError as error:
         raise ProgrammeError(f"file descriptor {descriptor} cannot be read: {error.strerror}") from None
+    return _decoded(line, f"file descriptor {descriptor}")
+
+
+def _decoded(line: Secret[bytes], place: str) -> Secret[str]:
+    try:
+        return Secret(line.reveal().decode())
     except UnicodeDecodeError:
-        pass
-    raise ProgrammeError(f"the passphrase of file descriptor {descriptor} is not UTF-8")
+        pass  # the error below is raised outside: this one holds the passphrase
+    raise ProgrammeError(f"the passphrase of {place} is not UTF-8")

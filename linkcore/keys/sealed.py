@@ -149,7 +149,7 @@ def _parsed(text: bytes, what: str) -> tuple[dict[str, Any], bytes]:
             )
         if digest == hashlib.sha256(_bytes_of(whole)).hexdigest():
             return whole, base64.b64decode(whole.pop("sealed"), validate=True)
-    except (ValueError, TypeError, AttributeError, LookupError):
+    except (ValueError, TypeError, AttributeError, LookupError, RecursionError):
         pass
     raise KeyMaterialError(f"{what} {_DAMAGED}")
 

@@ -4,7 +4,7 @@ import datetime as dt
 import glob
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 
 from linkcore.errors import ProgrammeError, RefusedError
-from linkcore.governance.audit.audit import Audit, keys_of_log
+from linkcore.governance.audit.audit import Audit, keys_of_log, refuse_unfit
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.certificates import checked_provider
 from linkcore.governance.destruction.inventory import Inventory
@@ -158,11 +158,17 @@ class Programme(Table):
         """
         file = Path(file)
         try:
-            stated = tomllib.loads(file.read_text("utf-8"))
+            stated = tomllib.loads(file.read_text("utf-8-sig"))
         except OSError:
             raise ProgrammeError(f"{file}: no such programme file, or it cannot be read; check the path") from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except RecursionError:
+            raise ProgrammeError(f"{file}: not a TOML file: its tables or lists are nested too deeply") from None
+        except ValueError as error:  # also of a number with thousands of digits
             raise ProgrammeError(f"{file}: not a TOML file: {error}") from None
+        if any("\0" in text for text in _texts(stated)):
+            raise ProgrammeError(
+                f"{file}: a text with the character U+0000, which no path and no name has; take it out"
+            )
         if "folder" in stated:
             raise ProgrammeError(f"{file}, folder: no such key")
         try:
@@ -620,6 +626,11 @@ class Programme(Table):
         decisions = self.decisions()
         if decisions is not None:
             check_decisions(decisions, sources)
+        if (work := self.work()) is not None and not work.is_dir():
+            raise ProgrammeError(
+                f"linkage.work: there is no folder {work}; make it, on a disk with room for all records"
+            )
+        refuse_unfit("programme", self.programme.name, named="programme.name")
         for agreement in self.agreements():
             agreement.check(sources)
         for rule in self.sensitive_rules():
@@ -663,6 +674,17 @@ class Programme(Table):
 def _of_several_providers(destruction: DestructionTable | None, opt_outs: OptOutsTable | None) -> frozenset[str]:
     of_several = destruction.one_file_a_provider if destruction else ()
     return frozenset(of_several) | frozenset((opt_outs and opt_outs.gp_sources) or ())
+
+
+def _texts(stated: object) -> Iterator[str]:
+    """Yield each text of a TOML file, and each key."""
+    if isinstance(stated, str):
+        yield stated
+    elif isinstance(stated, list | dict):
+        for each in stated:
+            yield from _texts(each)
+        if isinstance(stated, dict):
+            yield from _texts(list(stated.values()))
 
 
 def _key(location: tuple[str | int, ...]) -> str:

@@ -381,7 +381,7 @@ def _without_counts(refused: Mapping[str, str]) -> dict[str, str]:
 
 
 def _write_json(file: Path, content: Mapping[str, object]) -> None:
-    file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 def _contents(run: ProgrammeRun, folder: Path) -> dict[str, object]:

@@ -7,7 +7,7 @@ import datetime as dt
 from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, WrapValidator, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, WrapValidator, field_validator, model_validator
 
 from linkcore.errors import LinkcoreError
 from linkcore.governance.exits.requesters import Requester
@@ -28,10 +28,28 @@ __all__ = ["AboutTable", "DestructionTable", "LinkageTable", "NumbersTable", "Op
 __all__ += ["AuditTable", "RequesterTable", "SensitiveTable", "SourceTable", "Table", "TwoStage", "stated_rightly"]
 
 
+_NOT_TRUE: Final = "give a number, not true or false"
+
+
 class Table(BaseModel):
     """A table of the programme file. An unknown key is refused: a spelling mistake could change what is released."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _true_is_no_number(cls, value: Any, about: ValidationInfo) -> Any:
+        if isinstance(value, bool) and cls.model_fields[str(about.field_name)].annotation is not bool:
+            raise ValueError(_NOT_TRUE)
+        return value
+
+
+def _as_dataclass(value: Any, build: Callable[[Any], Any]) -> Any:
+    """Read a table as a dataclass, of which none has a key that is true or false."""
+    odd = [name for name, each in value.items() if isinstance(each, bool)] if isinstance(value, dict) else []
+    if odd:
+        raise ValueError(f"{odd[0]}: {_NOT_TRUE}")
+    return stated_rightly(value, build)
 
 
 def stated_rightly(value: Any, build: Callable[[Any], Any]) -> Any:
@@ -43,7 +61,7 @@ def stated_rightly(value: Any, build: Callable[[Any], Any]) -> Any:
 
 
 # A table that has the same keys as a dataclass needs no model of its own: pydantic reads it as the dataclass.
-_AS_STATED: Final = WrapValidator(stated_rightly)
+_AS_STATED: Final = WrapValidator(_as_dataclass)
 TwoStage = Annotated[StageOne, _AS_STATED]
 """``[two_stage]``: how the supplier's codes, which replace all NHS Numbers, are made and written."""
 
@@ -75,7 +93,7 @@ class AboutTable(Table):
     name: str
     synthetic: bool = False
     reference_date: dt.date | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**63)
     ends: dt.date | None = None
 
     @field_validator("name")
@@ -83,6 +101,8 @@ class AboutTable(Table):
     def _is_one_line(cls, name: str) -> str:
         if ends_a_line(name):
             raise ValueError("it has a line end; write it on one line")
+        if not name.strip():
+            raise ValueError("it is empty; name the programme")
         return name
 
 

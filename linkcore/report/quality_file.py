@@ -49,7 +49,7 @@ def to_json(quality: Quality) -> str:
             "weights": asdict(fallback.weights),
         },
     }
-    return json.dumps(stated, ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+    return json.dumps(stated, allow_nan=False, indent=1) + "\n"
 
 
 def read_quality(path: str | Path) -> Quality:
@@ -79,7 +79,7 @@ def from_json(text: str) -> Quality:
         if stated["schema"] != SCHEMA:
             raise wrong
         return _quality(stated)
-    except (ValueError, KeyError, TypeError, AttributeError, pl.exceptions.PolarsError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, pl.exceptions.PolarsError):
         raise wrong from None
 
 

@@ -35,6 +35,14 @@ def test_a_release_in_every_format_verifies(tmp_path: Path, kind: Format) -> Non
     assert len(verify_release(out)["files"]) == 2
 
 
+def test_a_manifest_has_no_power_over_a_terminal(tmp_path: Path) -> None:
+    purpose = "harmless\u202e\x9b2J"
+    agreement = lc.Agreement("partner", KEY.id, {"gp": []}, purpose)
+    out = lc.release(linked(), agreement, KEY, tmp_path / "out").folder
+    assert verify_release(out)["purpose"] == purpose
+    assert (out / MANIFEST).read_bytes().isascii()
+
+
 def test_a_release_that_is_not_signed_verifies_only_without_a_key(tmp_path: Path) -> None:
     out = lc.release(linked(), AGREEMENT, KEY, tmp_path / "out").folder
     verify_release(out)

@@ -238,6 +238,12 @@ def test_a_file_with_a_wrong_value_is_refused(file: Path, name: str, value: obje
     assert not shows(report(caught.value))
 
 
+def test_a_file_of_nested_lists_is_refused(file: Path) -> None:
+    file.write_text("[" * 100_000)
+    with pytest.raises(KeyMaterialError, match="truncated or altered"):
+        Key.read(file)
+
+
 def test_the_checksum_of_another_key_is_refused(file: Path, tmp_path: Path) -> None:
     Key.from_bytes("other-2026", MATERIAL).write(tmp_path / "other.json")
     other = json.loads((tmp_path / "other.json").read_text())

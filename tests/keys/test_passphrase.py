@@ -46,6 +46,20 @@ def test_a_descriptor_that_cannot_be_read_raises_an_error_of_linkcore() -> None:
     assert "SECRET" not in report(caught.value)
 
 
+@pytest.mark.parametrize("descriptor", [2**31, 2**64])
+def test_a_number_that_no_descriptor_has_is_refused(descriptor: int) -> None:
+    with pytest.raises(ProgrammeError, match="cannot be read"):
+        read_passphrase("it", descriptor=descriptor)
+
+
+def test_a_passphrase_of_the_environment_that_is_not_utf_8_is_refused_and_not_shown() -> None:
+    program = "from linkcore.keys.passphrase import read_passphrase; read_passphrase('it')"
+    given = {**os.environ, VARIABLE: b"SECRET\xff"}
+    ran = subprocess.run([sys.executable, "-c", program], env=given, capture_output=True, text=True, check=False)
+    assert f"the passphrase of {VARIABLE} is not UTF-8" in ran.stderr
+    assert "SECRET" not in ran.stderr
+
+
 def test_without_a_terminal_the_error_says_where_to_give_the_passphrase(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VARIABLE, raising=False)
     with open(os.devnull) as nobody:  # noqa: PTH123

@@ -109,6 +109,11 @@ def test_a_wrong_cost_or_salt_is_refused_before_any_work(name: str, value: objec
         opened(with_digest({**json.loads(SEALED), name: value}))
 
 
+def test_a_file_of_nested_lists_is_refused() -> None:
+    with pytest.raises(KeyMaterialError, match="truncated or altered"):
+        opened(b"[" * 100_000)
+
+
 def test_another_format_is_reported() -> None:
     with pytest.raises(KeyMaterialError, match="another format"):
         opened(with_digest({**json.loads(SEALED), "format": "linkcore sealed 2"}))

@@ -105,6 +105,17 @@ def test_the_fallback_can_be_left_out_or_configured(folder: Path) -> None:
         ("seed = 3", 'seed = "three"', "programme.seed: Input should be a valid integer"),
         ("seed = 3", "seed = ", "not a TOML file"),
         ("[programme]", 'folder = "/"\n[programme]', "folder: no such key"),
+        ("seed = 3", "seed = " + "[" * 100_000, "not a TOML file: its tables or lists are nested too deeply"),
+        ("seed = 3", "seed = " + "9" * 5_000, "not a TOML file"),
+        ('data = "gp.csv"', 'data = "gp\\u0000.csv"', "a text with the character U\\+0000"),
+        ("seed = 3", "seed = true", r"programme\.seed: give a number, not true"),
+        ("[linkage]", "[linkage]\naccept = true", r"linkage\.accept: give a number, not true"),
+        ("seed = 3", "seed = -1", r"programme\.seed: Input should be greater than or equal to 0"),
+        ("seed = 3", "seed = 9223372036854775808", r"programme\.seed: Input should be less than"),
+        ('key = "partner-2026"', 'key = ""', r"recipient\[1\]: .*a key's id is 1 to 64 letters"),
+        ('key = "partner-2026"', 'key = "../../x"', r"recipient\[1\]: .*a key's id is 1 to 64 letters"),
+        ('name = "Example"', 'name = " "', r"programme\.name: it is empty"),
+        ('name = "partner"', 'name = " "', r"recipient\[1\]: .*who receives the data"),
     ],
 )
 def test_an_error_names_the_file_the_key_and_its_place(folder: Path, old: str, new: str, says: str) -> None:
@@ -112,6 +123,16 @@ def test_an_error_names_the_file_the_key_and_its_place(folder: Path, old: str, n
     with pytest.raises(ProgrammeError, match=says) as caught:
         load(folder, WHOLE.replace(old, new, 1))
     assert str(folder / "programme.toml") in str(caught.value)
+
+
+def test_a_number_of_a_requester_is_not_true(folder: Path) -> None:
+    stated = '[audit]\nfile = "audit.jsonl"\n[requesters.L83001]\npractice = "L83001"\nlimit = true\n'
+    with pytest.raises(ProgrammeError, match=r"requesters\.L83001: limit: give a number, not true"):
+        load(folder, WHOLE + stated)
+
+
+def test_a_byte_order_mark_is_not_part_of_the_programme(folder: Path) -> None:
+    assert load(folder, "\ufeff" + WHOLE).programme.name == "Example"
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -181,6 +202,20 @@ class TestCheck:
             ('"superseded.csv"', '"none.csv"', r"numbers\.superseded: there is no file .*none\.csv"),
             ('gp = ["ETHNIC"]', 'gp = ["DIAGNOSIS"]', "has no columns .*DIAGNOSIS"),
             ('gp = ["ETHNIC"]', 'gp = ["PHONE"]', "identify people"),
+            ("[linkage]", '[linkage]\nwork = "none"', r"linkage\.work: there is no folder .*none"),
+            (
+                'purpose = "a test"',
+                'purpose = "for 999 000 0018"',
+                "agreement with 'partner': purpose contains an NHS Number",
+            ),
+            ('name = "partner"', 'name = "EX1 2AB"', "recipient contains a postcode"),
+            ('key = "partner-2026"', 'key = "9990000018"', "agreement with 'partner': key contains an NHS Number"),
+            ('name = "Example"', 'name = "9990000018"', r"programme\.name contains an NHS Number"),
+            (
+                'purpose = "a test"',
+                f'purpose = "{"long " * 300}"',
+                "agreement with 'partner': purpose: the audit log takes",
+            ),
         ],
     )
     def test_finds_what_cannot_be_linked_or_released(self, folder: Path, old: str, new: str, says: str) -> None:

@@ -1,7 +1,7 @@
 """The quality file: it follows its schema, and reading it gives back the same Quality."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -62,6 +62,12 @@ def test_a_written_file_is_valid_and_reads_back_the_same(each: lc.Quality) -> No
     assert to_json(read) == text
 
 
+def test_a_written_file_has_no_power_over_a_terminal(quality: lc.Quality) -> None:
+    named = replace(quality, conflicts=quality.conflicts.with_columns(source=pl.lit("gp\u202e\x9b2J")))
+    assert to_json(named).isascii()
+    same(named, from_json(to_json(named)))
+
+
 def test_the_schema_file_agrees_with_the_tables() -> None:
     shipped = json.loads(files("linkcore.report").joinpath("quality.schema.json").read_text("utf-8"))
     assert shipped == json_schema()
@@ -113,7 +119,7 @@ def test_a_quality_is_read_from_a_file(tmp_path: Path, quality: lc.Quality) -> N
 @pytest.mark.parametrize(
     "text",
     ["", "[]", "null", '{"schema": "other"}', '{"schema": "linkcore.quality/2"}', '{"schema": "linkcore.quality/1", '
-     '"tables": {"records": [{"source": "JO SMITH"}]}, "fallback": null}'],
+     '"tables": {"records": [{"source": "JO SMITH"}]}, "fallback": null}', "[" * 100_000],
 )  # fmt: skip
 def test_another_file_is_refused_and_not_quoted(tmp_path: Path, text: str) -> None:
     (tmp_path / "quality.json").write_text(text, "utf-8")

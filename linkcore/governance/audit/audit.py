@@ -49,7 +49,7 @@ from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.plain_text import ends_a_line, escaped, without_escapes
 
-__all__ = ["FIELDS", "Audit", "keys_of_log"]
+__all__ = ["COUNTS", "FIELDS", "Audit", "keys_of_log", "refuse_unfit"]
 
 FIELDS: Final = frozenset(
     {
@@ -73,9 +73,12 @@ FIELDS: Final = frozenset(
 """The details that a line may hold beside its action, actor, reason and key."""
 
 _ACTION: Final = re.compile(r"[a-z][a-z_]{2,39}")
-_LONGEST: Final = {"reason": 1000, "actor": 200}
+_TYPED: Final = frozenset({"actor", "reason", "reference"})  # by a person, for this occasion
+_LONGEST: Final = {"reason": 1000, "purpose": 1000, "actor": 200}
 _LONGEST_DETAIL: Final = 500
-_COUNTS: Final = range(1_000_000_000)  # a larger number could be an NHS Number
+COUNTS: Final = range(1_000_000_000)
+"""The numbers that a line may hold: a larger one could be an NHS Number."""
+
 _FOREIGN: Final = (
     "the audit log {} has lines that were not written by linkcore, or not under this chain key: find them with "
     "`verify_audit`; nothing is done until then"
@@ -358,8 +361,22 @@ def _has_form(body: dict[str, Any]) -> bool:
         isinstance(body.get("action"), str)
         and isinstance(body.get("at"), str)
         and isinstance(details, dict)
-        and all(isinstance(value, str) or (type(value) is int and value in _COUNTS) for value in details.values())
+        and all(isinstance(value, str) or (type(value) is int and value in COUNTS) for value in details.values())
     )
+
+
+def refuse_unfit(field: str, value: object, *, named: str = "", typed: datetime | None = None) -> None:
+    """Refuse a text that the audit log does not take: one too long, of two lines, or with an identifier in it.
+
+    Examples
+    --------
+    >>> refuse_unfit("purpose", "for 999 000 0018", named="recipient[1].purpose")
+    Traceback (most recent call last):
+    linkcore.errors.RefusedError: recipient[1].purpose contains an NHS Number: take it out, the audit log holds no ...
+    """
+    if not isinstance(value, str) or ends_a_line(value) or len(value) > _LONGEST.get(field, _LONGEST_DETAIL):
+        raise ProgrammeError(f"{named or field}: the audit log takes a count or one line of text that is not too long")
+    refuse_identifiers(named or field, without_escapes(value), typed)
 
 
 def _body(
@@ -375,11 +392,11 @@ def _body(
     if not actor:
         raise ProgrammeError("actor: say who does it, for the audit log")
     for name, value in {"actor": actor, "reason": reason, **details}.items():
-        if type(value) is int and value in _COUNTS:
+        if type(value) is int and value in COUNTS:
             continue
-        if not isinstance(value, str) or ends_a_line(value) or len(value) > _LONGEST.get(name, _LONGEST_DETAIL):
-            raise ProgrammeError(f"{name}: the audit log takes a count or one line of text that is not too long")
-        refuse_identifiers(name, without_escapes(value), at)
+        refuse_unfit(name, value, typed=at if name in _TYPED else None)
+    if key is not None:
+        refuse_unfit("key", key.id)
     return {
         "at": at.astimezone(UTC).isoformat(timespec="seconds"),
         "action": action,

@@ -17,6 +17,7 @@ from linkcore.errors import ProgrammeError
 from linkcore.files import new_file
 from linkcore.governance.destruction.mark import Mark
 from linkcore.keys.signing import SigningKey, VerifyKey
+from linkcore.plain_text import escaped
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -124,7 +125,7 @@ def write_certificates(mark: Mark, folder: Path, signing_key: SigningKey) -> Map
     written = {}
     for provider in mark.providers:
         stated = certificate(mark, provider, signing_key.verify_key)
-        content = (json.dumps(stated, indent=2, ensure_ascii=False) + "\n").encode()
+        content = (json.dumps(stated, indent=2) + "\n").encode()
         signature = signing_key.sign(content)
         place = folder / CERTIFICATES / f"{checked_provider(provider)}.json"
         page = template.render(
@@ -190,10 +191,17 @@ def _signature_of(place: Path) -> Path:
     return place.with_name(f"{place.name}.sig")
 
 
+def _plain(value: object) -> object:
+    """Show what is not plain text as escapes, but keep lines: a statement has several."""
+    return "\n".join(map(escaped, value.split("\n"))) if isinstance(value, str) else value
+
+
 def _template() -> "Template":
     from jinja2 import Environment, StrictUndefined
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_plain
+    )
     environment.filters["time"] = lambda text: f"{text[:10]} {text[11:19]} UTC"
     text = (files("linkcore.governance.destruction") / "certificate.html.j2").read_text("utf-8")
     return environment.from_string(text)

@@ -13,6 +13,7 @@ from datetime import UTC
 from pathlib import Path
 
 from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
+from linkcore.governance.audit.free_text import refuse_identifiers
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.certificates import CERTIFICATES, write_certificates
 from linkcore.governance.destruction.inventory import (
@@ -28,6 +29,7 @@ from linkcore.governance.destruction.inventory import (
 from linkcore.governance.destruction.mark import MARK, Attestation, KeptKey, Mark, Place, read_mark
 from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey
+from linkcore.plain_text import without_escapes
 
 __all__ = ["Destruction", "attest", "destroy"]
 
@@ -204,8 +206,8 @@ def attest(
     Raises
     ------
     RefusedError
-        If the programme is not destroyed, if something that was destroyed is there again, or if its mark was not signed
-        with this key.
+        If the programme is not destroyed, if something that was destroyed is there again, if its mark was not signed
+        with this key, or if ``by`` or ``statement`` holds an NHS Number, a postcode or a birth date.
     ProgrammeError
         If the programme has no such recipient, or if ``by`` or ``statement`` is empty.
     """
@@ -219,6 +221,8 @@ def attest(
         )
     if not by.strip() or not statement.strip():
         raise ProgrammeError("an attestation needs statement, which says what was done, and by, which says who signed")
+    for name, text in (("by", by), ("statement", statement)):
+        refuse_identifiers(name, without_escapes(text), occasion.at)
     again = with_files_found(mark, folder, _stays(folder, occasion, keyrings))
     if left := list(_left(again, folder, keyrings)):
         raise RefusedError(

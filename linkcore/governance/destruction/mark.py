@@ -113,7 +113,7 @@ class Mark:
         signature = signing_key.sign(_signed_text(stated)).hex()
         content = {"format": 2, "mark": stated, "verify_key": signing_key.verify_key.id, "signature": signature}
         with new_file(folder / MARK) as file:
-            file.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 _PARTS: Final[dict[str, Any]] = {

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.governance.audit.audit import COUNTS
 
 __all__ = ["Requester", "is_of_several", "ods_code"]
 
@@ -89,6 +90,8 @@ class Requester:
         for name in ("limit", "return_limit"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise ProgrammeError(f"requester {self.code}: {name} is a whole number from 1 on")
+            if getattr(self, name) not in COUNTS:
+                raise ProgrammeError(f"requester {self.code}: {name} is less than {COUNTS.stop:,}")
 
     @property
     def checked_against(self) -> str:

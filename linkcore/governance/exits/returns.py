@@ -97,8 +97,8 @@ def return_scores(
     Raises
     ------
     RefusedError
-        If a list is of an unknown requester, if a column holds pseudonyms, if there is no reason, if a requester would
-        get more rows on one day than its ``return_limit``, or if the audit log cannot be written.
+        If a list is of an unknown requester, if a column holds pseudonyms or hidden characters, if there is no reason,
+        if a requester would get more rows on one day than its ``return_limit``, or if the audit log cannot be written.
     ProgrammeError
         If a column is missing, if two lists are of one organisation, or if a text is not a pseudonym.
 
@@ -134,6 +134,7 @@ def return_scores(
         _check(scores, lists, columns)
         found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
         _refuse_pseudonyms(found, columns)
+        _refuse_hidden_characters(found, columns)
         asked = found["pseudonym"].n_unique()
         request.details |= {"versions": version_list(versions), "pseudonyms": asked}
         relationships = Relationships(linkage)
@@ -193,6 +194,15 @@ def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str]) -> None:
         found = windows.explode("start").select(pl.col("of").str.slice(pl.col("start"), _HALF).is_in(known).any())
         if found.collect().item():
             raise RefusedError(f"column {name!r} of the scores holds pseudonyms: return scores without them")
+
+
+def _refuse_hidden_characters(scores: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse text with characters that a terminal obeys or nobody sees: the recipient wrote it, and others read it."""
+    for name in (name for name in columns if scores.schema[name] == pl.String):
+        if scores[name].str.contains(r"[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]").any():
+            raise RefusedError(
+                f"column {name!r} of the scores has control or formatting characters: return scores in plain text"
+            )
 
 
 def _with_patients(scores: pl.DataFrame, own: Mapping[str, OwnPatients], versions: Sequence[Key]) -> pl.DataFrame:

@@ -142,7 +142,7 @@ def subject_access(
             left_out=sum(elsewhere.values()),
         )
     with new_file(Path(out)) as file:
-        file.write_text(json.dumps(answer, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        file.write_text(json.dumps(answer, indent=2) + "\n", "utf-8")
     return SubjectAccess(Path(out), MappingProxyType(counts), MappingProxyType(elsewhere), rows_released)
 
 

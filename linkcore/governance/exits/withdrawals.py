@@ -226,7 +226,7 @@ def _write(out: Path, files: Mapping[str, Sequence[pl.DataFrame]], content: Mapp
         for name, parts in files.items():
             pl.concat(parts).write_csv(folder / name)
         digests = {name: digest_of(folder / name) for name in files}
-        text = json.dumps({**content, "files": digests}, indent=2, ensure_ascii=False)
+        text = json.dumps({**content, "files": digests}, indent=2)
         (folder / LIST_OF_WITHDRAWALS).write_text(text + "\n", "utf-8")
 
 

@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TypeVar, get_args
 
 from linkcore.errors import ProgrammeError
+from linkcore.governance.audit.audit import refuse_unfit
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.derived_together import refuse_birth_dates
@@ -13,6 +14,7 @@ from linkcore.governance.releases.formats import FORMATS, Format
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY, USUAL_LINK_COLUMNS
 from linkcore.governance.releases.plan import RESERVED_COLUMNS, ReleasePlan
 from linkcore.governance.releases.terms import Terms
+from linkcore.keys.key import checked_id
 from linkcore.plain_text import ends_a_line
 from linkcore.sources.source import Source
 
@@ -102,7 +104,10 @@ class Agreement:
         )
         if isinstance(self.cohort, str):
             object.__setattr__(self, "cohort", Cohort(self.cohort))
-        for name in ("recipient", "key", "purpose"):
+        if not self.recipient.strip():
+            raise self._error("recipient says who receives the data; it is empty")
+        checked_id(self.key)
+        for name in ("recipient", "purpose"):
             if ends_a_line(getattr(self, name)):
                 raise self._error(f"{name} has a line end; write it on one line")
         self._check_sources()
@@ -223,12 +228,13 @@ class Agreement:
             If it names a source or column that does not exist, or a column that has the name of one that every release
             adds, or that the format cannot hold.
         RefusedError
-            If it names a column that identifies people.
+            If it names a column that identifies people, or a text of it holds an identifier.
         """
         self.plans(sources)
 
     def plans(self, sources: Sequence[Source]) -> tuple[ReleasePlan, ...]:
         """Compile the agreement for each source that it names, in the order of the sources; raise as `check` does."""
+        self._check_texts()
         there = [source.name for source in sources]
         for name in self.columns:
             if name not in there:
@@ -240,6 +246,14 @@ class Agreement:
         if isinstance(self.cohort, Cohort):
             self.cohort.check(sources)
         return plans
+
+    def _check_texts(self) -> None:
+        """Refuse now what the audit log would refuse only when everything is linked and written."""
+        refuse_unfit("recipient", self.recipient)
+        named = f"agreement with {self.recipient!r}: "
+        refuse_unfit("key", self.key, named=f"{named}key")
+        refuse_unfit("purpose", self.purpose, named=f"{named}purpose")
+        refuse_unfit("sources", ", ".join(self.columns), named=f"{named}the names of its sources")
 
     def _plan(self, source: Source) -> ReleasePlan:
         return ReleasePlan(

@@ -1,7 +1,7 @@
 """Release: one recipient's payload under its own pseudonyms, the only way in which de-identified data leave."""
 
 import datetime as dt
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -212,9 +212,10 @@ def _refuse_too_few_alike(agreement: Agreement, quasi_identifiers: QuasiIdentifi
 
 def _record(occasion: "Occasion", agreement: Agreement, key: Key, tables: list[Table], **stated: int | str) -> None:
     """Record a release in the audit log, with what is stated of it: the digest of its manifest, its cohort, its day."""
-    replace(occasion, reason=agreement.purpose).record(
+    occasion.record(
         "release",
         key,
+        purpose=agreement.purpose,
         recipient=agreement.recipient,
         key_fingerprint=key.fingerprint,
         sources=", ".join(agreement.columns),

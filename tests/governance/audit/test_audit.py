@@ -118,6 +118,9 @@ def test_no_key_material_is_in_the_log(tmp_path: Path) -> None:
         "ex1/2ab",
         "EX1 - 2AB",
         "SO14.0AA",
+        "E1 1ST",
+        "GIR 0AA",
+        "0101010028",  # a Scottish number
     ],
 )
 @pytest.mark.parametrize("field", ["reason", "actor", "recipient"])
@@ -143,6 +146,14 @@ def test_an_nhs_number_or_a_postcode_is_refused_and_not_quoted(tmp_path: Path, t
         "meeting of 2025-11-30, for 2026/27",
         "wards 3-4 and 12-14, A1/2 beds, 12:30-14:00",
         "ticket 99/12/3456",
+        "review of Q1 2nd wave",
+        "protocol v2 3rd draft",
+        "H1 2nd half, E1 1st pass",
+        "A1 4GP practices",
+        "N1 2CT scans",  # no postcode ends in C, I, K, M, O or V
+        "case SAR-2026-000417",  # ten digits that pass the check, but no Scottish number begins with day 20, month 26
+        "RQ 2026 0415 12",
+        "file 2026_0015_02.csv",
     ],
 )
 def test_text_without_identifiers_is_recorded(tmp_path: Path, text: str) -> None:
@@ -180,7 +191,15 @@ def test_a_birth_date_is_refused_and_not_quoted(tmp_path: Path, text: str) -> No
 def test_days_and_the_dates_of_papers_are_recorded(tmp_path: Path) -> None:
     audit = Audit(tmp_path / "audit.jsonl")
     audit.record("release", at=NOW, actor="team", start="2019-03-01", legal_basis="SI 2002/1438 of 12/06/2002")
-    assert audit.head.lines == 1
+    audit.record("release", at=NOW, actor="team", purpose="records since 1 April 2019, Act of 25/05/2018")
+    assert audit.head.lines == 2
+
+
+def test_the_id_of_a_key_holds_no_identifier_either(tmp_path: Path) -> None:
+    audit = Audit(tmp_path / "audit.jsonl")
+    with pytest.raises(RefusedError, match="key contains an NHS Number"):
+        audit.record("key_creation", at=NOW, actor="team", key=Key.from_bytes("9990000018", CHAIN._material.reveal()))
+    assert not audit.path.exists()
 
 
 @pytest.mark.parametrize(

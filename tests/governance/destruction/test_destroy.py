@@ -25,7 +25,7 @@ from linkcore.governance.destruction import destroy as destruction
 from linkcore.governance.destruction.certificates import NOT_PROVED, SURVIVORS, verify_certificate
 from linkcore.governance.destruction.destroy import Destruction, attest, destroy
 from linkcore.governance.destruction.inventory import Inventory
-from linkcore.governance.destruction.mark import Mark, Place, refuse_if_destroyed
+from linkcore.governance.destruction.mark import MARK, Mark, Place, refuse_if_destroyed
 from linkcore.governance.exits.reidentification import held_versions
 from linkcore.keys.signing import SigningKey
 
@@ -182,6 +182,34 @@ def test_the_page_has_the_same_content_and_fetches_nothing(programme: Programme)
     ]
     plain = re.sub(r"\s+", " ", page.text)
     assert [text for text in told if re.sub(r"\s+", " ", text) not in plain] == []
+
+
+def test_no_file_of_a_destruction_has_power_over_a_terminal(programme: Programme) -> None:
+    copies = ("an e-mail\u202e\x9b2J", "two\nlines")
+    place = programme.destroy(known_copies=copies).certificates["RH8"]
+    assert set(copies) <= set(verify_certificate(place, SIGNING.verify_key)["may_survive"])
+    for file in (place, place.with_suffix(".html"), programme.folder / MARK):
+        text = file.read_text("utf-8")
+        assert not {"\u202e", "\x9b"} & set(text)
+        assert "e-mail\\u202e" in text
+
+
+@pytest.mark.parametrize("field", ["by", "statement"])
+def test_an_attestation_names_no_patient(programme: Programme, field: str) -> None:
+    programme.destroy()
+    before = programme.files()
+    stated = {"by": "A. Officer", "statement": "all\ndestroyed"}
+    occasion = Occasion("trusted team", END, programme.audit)
+    with pytest.raises(lc.RefusedError, match=f"{field} contains an NHS Number"):
+        attest(
+            programme.folder,
+            recipient="Optum",
+            **(stated | {field: "999 000 0018"}),
+            signing_key=SIGNING,
+            occasion=occasion,
+        )
+    assert programme.files() == before
+    attest(programme.folder, recipient="Optum", **stated, signing_key=SIGNING, occasion=occasion)
 
 
 def test_attestations_are_added_to_the_certificates(programme: Programme) -> None:

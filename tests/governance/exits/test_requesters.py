@@ -45,6 +45,7 @@ def test_the_file_states_requesters_and_the_plan_names_them(folder: Path) -> Non
         ('source = "emergency"', 'source = "emergency"\npractice = "A81001"', "state either practice or source"),
         ('source = "emergency"', 'source = "emergency"\ncode = "RH8"', "requesters: RH8 states a code"),
         ('source = "emergency"', 'source = "emergency"\nlimits = 3', "requesters.RH8.limits: no such key"),
+        ("limit = 42", "limit = 1000000000", "limit is less than 1,000,000,000"),
         ("limit = 42", "limit = 0", "requesters.B82002: requester B82002: limit is a whole number from 1 on"),
         ("limit = 42", "return_limit = 0", "return_limit is a whole number from 1 on"),
         ("[requesters.RH8]", "[requesters.rh8]", "requesters: write rh8 as RH8"),

@@ -200,6 +200,13 @@ def test_a_column_with_pseudonyms_is_no_score(tmp_path: Path, linkage: lc.Linkag
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("odd", ["high\u202e", "\x9b2J", "\u200b", "two\u2028lines"])
+def test_a_score_with_characters_that_nobody_sees_is_refused(tmp_path: Path, linkage: lc.Linkage, odd: str) -> None:
+    with pytest.raises(lc.RefusedError, match="column 'BAND' of the scores has control or formatting characters"):
+        give_back(tmp_path, linkage, scores=scores().with_columns(BAND=pl.lit(odd)))
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_limit_of_returns_counts_from_the_audit_log(tmp_path: Path, linkage: lc.Linkage) -> None:
     requesters = [*REQUESTERS[:2], replace(REQUESTERS[2], return_limit=9)]
     give_back(tmp_path, linkage, requesters=requesters)

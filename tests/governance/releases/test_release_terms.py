@@ -385,11 +385,18 @@ class TestAudit:
     def test_without_an_occasion_the_manifest_knows_no_time(self, tmp_path: Path) -> None:
         assert lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY).manifest["written"] is None
 
-    def test_the_reason_recorded_is_the_purpose_of_the_agreement(self, tmp_path: Path) -> None:
-        occasion = Occasion("team", NOON, Audit(tmp_path / "audit.jsonl"), reason="another")
-        lc.release(linked(), agreement(), KEY, tmp_path / "out", on=DAY, occasion=occasion)
+    @pytest.mark.parametrize("changes", [{"purpose": "for 999 000 0018"}, {"purpose": "long " * 300}])
+    def test_what_the_log_would_refuse_is_refused_before_anything_is_read(self, changes: dict[str, Any]) -> None:
+        with pytest.raises(lc.LinkcoreError, match="agreement with 'partner': purpose"):
+            agreement(**changes).check(linked().sources)
+
+    def test_the_purpose_of_the_agreement_is_recorded_with_the_dates_of_its_papers(self, tmp_path: Path) -> None:
+        purpose = "records since 1 April 2019, Act of 25/05/2018"
+        occasion = Occasion("team", NOON, Audit(tmp_path / "audit.jsonl"), reason="monthly")
+        lc.release(linked(), agreement(purpose=purpose), KEY, tmp_path / "out", on=DAY, occasion=occasion)
         line = json.loads((tmp_path / "audit.jsonl").read_text())
-        assert (line["actor"], line["reason"], line["at"]) == ("team", PURPOSE, NOON.isoformat())
+        stated = (line["actor"], line["reason"], line["details"]["purpose"], line["at"])
+        assert stated == ("team", "monthly", purpose, NOON.isoformat())
 
 
 def test_no_format_carries_an_identifier(tmp_path: Path) -> None:
