@@ -40,7 +40,7 @@ ROOMS_OF_LINKAGE = [
     ["model", "enough_identifiers", "superseded"],
     ["blocking", "comparisons", "decisions", "settings"],
     ["placement", "run"],
-    ["exact", "learning"],
+    ["exact", "learning", "stable_persons"],
     ["engine", "self_test"],
     ["fallback"],
     ["result"],
