@@ -90,7 +90,8 @@ def release(
     Each source becomes one table. It has the column ``pseudonym``, what the agreement tells about links (usually
     ``link_method`` and ``link_band``), then the columns that it names. Rows are sorted by pseudonym and then by a keyed
     hash of the row, so nothing of the source's order is left. If the linkage knew an earlier one, the table
-    ``superseded`` says which pseudonym took the place of which (``old``, ``new``, ``reason``, ``date``). Payload is streamed: memory does not grow with it.
+    ``superseded`` says which pseudonym took the place of which (``old``, ``new``, ``reason``, ``date``). Payload is
+    streamed: memory does not grow with it.
 
     Data of real people are released only
 

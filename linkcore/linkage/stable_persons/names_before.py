@@ -35,8 +35,8 @@ def told_of(superseded: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
 
     Examples
     --------
-    >>> table = {"old": ["a", "c"], "new": ["c", "d"], "reason": ["joined", "split"]}
-    >>> told_of(pl.DataFrame(table), pl.Series(["d"])).height, told_of(pl.DataFrame(table), pl.Series(["c", "d"])).height
+    >>> table = pl.DataFrame({"old": ["a", "c"], "new": ["c", "d"], "reason": ["joined", "split"]})
+    >>> told_of(table, pl.Series(["d"])).height, told_of(table, pl.Series(["c", "d"])).height
     (0, 2)
     """
     theirs = with_names_before(superseded, names).implode()
