@@ -76,7 +76,7 @@ def keep_names(
     absent = previous.only(listed["now"].is_null() & unseen)
     still_true = _still_true(previous.superseded, names)
     counts = {
-        "kept": int(names.is_in(previous.persons["name"].implode()).sum()),
+        "kept": previous.persons.join(names.to_frame("name"), on="name", how="semi").height,
         "new": names.len() - pl.concat([listed["now"].drop_nulls(), overlap["now"]]).n_unique(),
         "absent": absent.persons.height,
         **{reason: int((changes["reason"] == reason).sum()) for reason in SUPERSESSION.categories},
@@ -126,19 +126,16 @@ def _with_tokens(persons: pl.DataFrame, kept: pl.DataFrame, used: pl.Series, ext
     """Give kept tokens to their persons, and a token that nobody had to each other person without a number."""
     carried = persons["token"].scatter(kept["now"], kept["name"].str.strip_prefix(PERSON_PREFIX))
     lacking = persons["nhs_number"].is_null().scatter(kept["now"], values=False)
-    attempt = 1
+    attempt, lacking = 1, lacking.arg_true()
     while True:
-        taken = lacking & (PERSON_PREFIX + carried).is_in(used.implode())
-        if not taken.any():
+        lacking = lacking.filter((PERSON_PREFIX + carried.gather(lacking)).is_in(used.implode()))
+        if lacking.is_empty():
             return persons.with_columns(carried.alias("token"))
         attempt += 1
-        named = (
-            persons.filter(taken)
-            .select("source", "record_id")
-            .join(extracts, on="source", how="left", maintain_order="left")
-        )
+        named = persons.select("source", "record_id")[lacking]
+        named = named.join(extracts, on="source", how="left", maintain_order="left")
         texts = named.select(pl.concat_str("source", "extract", "record_id", separator="/")).to_series()
-        carried = carried.scatter(taken.arg_true(), digests(texts, attempt=attempt))
+        carried = carried.scatter(lacking, digests(texts, attempt=attempt))
 
 
 def _changes(
@@ -175,5 +172,6 @@ def _reason(matched: pl.DataFrame) -> pl.Expr:
 
 def _still_true(superseded: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
     """Leave out rows that a person contradicts who has the old name again; after a split, both may have theirs."""
-    in_use = pl.col("old").is_in(names.implode())
-    return superseded.filter((pl.col("reason") == "split") | ~in_use)
+    split = pl.col("reason") == "split"
+    taken_back = superseded.filter(~split).select("old").join(names.to_frame("old"), on="old", how="semi")
+    return superseded.filter(split | ~pl.col("old").is_in(taken_back["old"].implode()))
