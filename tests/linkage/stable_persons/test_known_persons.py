@@ -62,6 +62,14 @@ def test_an_id_that_is_used_again_for_somebody_else_passes_no_token_on() -> None
     assert tokens(back) == tokens(january)
 
 
+def test_a_blank_record_under_an_id_that_was_used_again_takes_nobodys_token() -> None:
+    january = linked(ANNA)
+    february = linked(("A", None, "CARL", "FOX", "1949-11-30", "EX9 9ZZ"), date=FEBRUARY, previous=january)
+    march = linked(("A", None, None, None, None, None), date=MARCH, previous=february)
+    assert march.persons["token"].item() not in {*january.persons["token"], *february.persons["token"]}
+    assert reasons(march) == []
+
+
 @pytest.mark.parametrize("place", [2, 3, 4, 5])
 def test_a_record_of_which_one_identifier_was_corrected_keeps_its_token(place: int) -> None:
     said = list(ANNA)
