@@ -41,6 +41,7 @@ from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey, VerifyKey
 from linkcore.link import Linkage, link
 from linkcore.linkage.settings import Exact, Fallback
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.pseudonyms.persons import pseudonym_mapping, repseudonymise
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.pseudonyms.sql import register_duckdb
@@ -91,6 +92,7 @@ __all__ = [
     "Key",
     "KeyMaterialError",
     "Keyring",
+    "KnownPersons",
     "Linkage",
     "LinkcoreError",
     "Occasion",

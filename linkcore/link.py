@@ -18,6 +18,7 @@ from linkcore.linkage.link_records import STEPS, link_records
 from linkcore.linkage.model.splink_json import model_json
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Exact, Fallback
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.parallel import side_by_side
 from linkcore.progress import Progress, Stopwatch, silent
 from linkcore.quality.measure_linkage import measure_linkage
@@ -67,6 +68,8 @@ class Linkage(MeasuredLinkage):
         The settings of the linkage, as :func:`link` got them.
     run : Run
         Settings, versions and times, as plain values.
+    history : PersonHistory
+        What became of the persons of the linkages before, and what recognises the records of this one.
     synthetic : bool
         Whether the caller declared that the data are synthetic. Data of real people leave by stricter rules.
     """
@@ -376,6 +379,7 @@ def link(
     decisions: pl.DataFrame | None = None,
     reference_date: dt.date | None = None,
     seed: int = 0,
+    previous: Linkage | KnownPersons | None = None,
     work: str | Path | None = None,
     synthetic: bool = False,
     progress: Progress = silent,
@@ -403,6 +407,10 @@ def link(
         The date at which ages are calculated and by which two-digit years are read. Today's date is never used.
     seed : int
         Seed of every random sample.
+    previous : Linkage or KnownPersons, optional
+        The linkage before this one, or its ``known_persons()``. The same people keep their tokens, and so every
+        recipient's pseudonyms; ``superseded`` of the linkage tells each change. It needs a reference date, which dates
+        them. Give records ids that last: row numbers are recognised only by what the record says.
     work : path, optional
         A folder on a disk for records that do not fit in memory. The files have no name, nobody else can open them, and
         they are deleted with the linkage or the process. Without a folder, all records are in memory.
@@ -434,6 +442,9 @@ def link(
     check_sources(sources)
     if decisions is not None:
         check_decisions(decisions, sources)
+    if previous is not None and reference_date is None:
+        raise ProgrammeError("previous needs a reference_date: it dates the rows of the supersession table; give one")
+    known = previous.known_persons() if isinstance(previous, Linkage) else previous
     exact = exact or Exact()
     progress = watch = Stopwatch(progress)
     steps = len(sources) + STEPS
@@ -444,7 +455,14 @@ def link(
         progress(f"read {source.name}", done, steps)
         records.append(next(reading))
     result = link_records(
-        records, exact, fallback, decisions=decisions, seed=seed, reference_date=reference_date, progress=progress
+        records,
+        exact,
+        fallback,
+        decisions=decisions,
+        previous=known,
+        seed=seed,
+        reference_date=reference_date,
+        progress=progress,
     )
     result = replace(result, synthetic=synthetic)
     quality = measure_linkage(result, records)

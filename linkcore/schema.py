@@ -32,6 +32,8 @@ __all__ = [
     "RECORDS",
     "SET_ASIDE",
     "STAGE_ONE_CODE",
+    "SUPERSEDED",
+    "SUPERSESSION",
     "USABLE_STATUSES",
     "WHOLE_NAME",
 ]
@@ -205,6 +207,28 @@ DECISIONS: Final = pl.Schema(
     }
 )
 """Clerks' decisions about pairs of records, in the order in which they were written down."""
+
+SUPERSESSION: Final = pl.Enum(
+    [
+        "number_found",  # the person had no NHS Number, and has one now
+        "number_superseded",  # the list of superseded numbers names the new number
+        "number_changed",  # the records of the person carry another NHS Number now
+        "number_lost",  # the records of the person carry no NHS Number any more
+        "joined",  # two persons turned out to be one
+        "split",  # one person turned out to be two: some records of the old name have the new one
+    ]
+)
+"""Why one name of a person took the place of another."""
+
+SUPERSEDED: Final = pl.Schema(
+    {
+        "old": pl.String(),  # what was hashed to the person's pseudonym before: see pseudonyms/persons.py
+        "new": pl.String(),  # what is hashed now; after a split, "old" may be in use too
+        "reason": SUPERSESSION,
+        "date": pl.Date(),  # reference date of the linkage that found it
+    }
+)
+"""The supersession table, oldest rows first."""
 
 ALL: Final = "all"
 """Value of a column ``source``, ``dimension`` or ``group`` that means all together. No source may have this name."""

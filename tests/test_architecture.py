@@ -41,7 +41,7 @@ ROOMS_OF_LINKAGE = [
     ["model", "enough_identifiers", "superseded"],
     ["blocking", "comparisons", "decisions", "settings"],
     ["placement", "run"],
-    ["exact", "learning"],
+    ["exact", "learning", "stable_persons"],
     ["decided", "engine", "self_test"],
     ["fallback"],
     ["result"],

@@ -11,7 +11,16 @@ from typing import Any, Final
 from linkcore.errors import RefusedError, SourceError
 from linkcore.keys.signing import SigningKey, VerifyKey
 
-__all__ = ["MANIFEST", "SIGNATURE", "digest_of", "is_as_listed", "is_of_a_release", "read_manifest", "verify_release"]
+__all__ = [
+    "MANIFEST",
+    "SIGNATURE",
+    "SUPERSEDED_TABLE",
+    "digest_of",
+    "is_as_listed",
+    "is_of_a_release",
+    "read_manifest",
+    "verify_release",
+]
 __all__ += ["write_manifest"]
 
 MANIFEST: Final = "manifest.json"
@@ -20,6 +29,8 @@ MANIFEST: Final = "manifest.json"
 SIGNATURE: Final = "manifest.json.sig"
 """The file with the Ed25519 signature of the manifest's bytes: 64 bytes."""
 
+SUPERSEDED_TABLE: Final = "superseded"
+"""The name of the table of superseded pseudonyms; the manifest describes it apart from the sources' tables."""
 
 _ALWAYS: Final = {"format": int, "recipient": str, "key": str, "key_version": int, "files": list}
 _SHA256: Final = re.compile("[0-9a-f]{64}")
@@ -140,9 +151,11 @@ def _content(file: Path) -> bytes:
 def _parsed(folder: Path, content: bytes) -> MappingProxyType[str, Any]:
     try:
         manifest = json.loads(content)
-        files = manifest["files"]
+        sound = isinstance(manifest["files"], list)
+        files = _files(manifest)
         # The tables of a database are in one file.
-        sound = all(type(manifest[name]) is kind for name, kind in _ALWAYS.items()) and all(map(_is_sound, files))
+        sound = sound and all(type(manifest[name]) is kind for name, kind in _ALWAYS.items())
+        sound = sound and all(map(_is_sound, files))
         sound = sound and 0 < len({(each["file"], each["sha256"]) for each in files}) == len(_listed(manifest))
     except (ValueError, LookupError, TypeError, RecursionError):
         sound = False
@@ -161,5 +174,11 @@ def _is_sound(stated: Mapping[str, Any]) -> bool:
     )
 
 
+def _files(manifest: Mapping[str, Any]) -> list[Any]:
+    """Return all tables of a release, each with its file; the one of superseded pseudonyms, if any, is the last."""
+    superseded = manifest.get(SUPERSEDED_TABLE)
+    return [*manifest["files"], *([] if superseded is None else [{**superseded, "source": SUPERSEDED_TABLE}])]
+
+
 def _listed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {each["file"]: each for each in manifest["files"]}
+    return {each["file"]: each for each in _files(manifest)}

@@ -13,6 +13,9 @@ from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.run import describe_run
 from linkcore.linkage.settings import Exact, Fallback
+from linkcore.linkage.stable_persons.identifier_hashes import identifier_hashes
+from linkcore.linkage.stable_persons.keep_names import PersonHistory, keep_names
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.progress import Progress
 from linkcore.schema import LINKS
 from linkcore.sources.records import Records
@@ -29,6 +32,7 @@ def link_records(
     fallback: Fallback | None,
     *,
     decisions: pl.DataFrame | None = None,
+    previous: KnownPersons | None = None,
     seed: int,
     reference_date: dt.date | None,
     progress: Progress,
@@ -53,9 +57,16 @@ def link_records(
     progress("count", steps - 1, steps)
     placement = follow(records, stand_alone(records, placement), decided)
     sources = tuple(each.source for each in records)
+    links, persons = _links(records, placement), placement.persons
+    history = PersonHistory(identifier_hashes(records, placement))
+    if previous is not None:
+        persons, history = keep_names(
+            links, persons, history.hashes, previous=previous, exact=exact, date=reference_date
+        )
     return LinkageResult(
-        links=_links(records, placement),
-        persons=placement.persons,
+        links=links,
+        persons=persons,
+        history=history,
         sources=sources,
         rows={each.source.name: each.frame.select("row", each.row_hashes.alias("raw_row_hash")) for each in records},
         probabilistic=probabilistic,

@@ -14,7 +14,16 @@ from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.schema import FURTHER, METHOD, PERSONS
 from linkcore.sources.records import Records
 
-__all__ = ["PLACED", "Placement", "defines_its_person", "of_persons", "stand_alone", "unplaced"]
+__all__ = [
+    "PLACED",
+    "Placement",
+    "defines_its_person",
+    "digests",
+    "extract_of",
+    "of_persons",
+    "stand_alone",
+    "unplaced",
+]
 
 PLACED: Final = pl.Schema(
     {
@@ -141,12 +150,23 @@ def tokens(records: Records, record_ids: pl.Series) -> pl.Series:
     fingerprint of the extract, so that row 17 of two extracts never has the same token. A token is no secret:
     pseudonyms are made from it under a key, as from an NHS Number.
     """
-    extract = records.fingerprint if records.source.record_id_column is None else ""
-    # No name of a source contains the separator, so two sources never make one text of different parts.
-    prefix = pl.lit(f"{records.source.name}/{extract}/")
-    names = pl.DataFrame({"id": record_ids}).select(prefix + pl.col("id")).to_series()
+    prefix = pl.lit(f"{records.source.name}/{extract_of(records)}/")
+    return digests(pl.DataFrame({"id": record_ids}).select(prefix + pl.col("id")).to_series())
+
+
+def extract_of(records: Records) -> str:
+    """Return the fingerprint of the extract where the record id is only a row number; otherwise an empty text."""
+    return records.fingerprint if records.source.record_id_column is None else ""
+
+
+def digests(names: pl.Series, *, attempt: int = 1) -> pl.Series:
+    """Make a token of each ``source/extract/record id``; each attempt makes others.
+
+    No name of a source contains the separator, so two sources never make one text of different parts.
+    """
+    public = _PUBLIC if attempt == 1 else _PUBLIC + f" {attempt}".encode()
     if names.len() <= _FEW:
-        digests = (hmac.digest(_PUBLIC, name.encode(), "sha256") for name in names)
-        return pl.Series(names.name, [digest[:16].hex() for digest in digests], pl.String)
+        made = (hmac.digest(public, name.encode(), "sha256") for name in names)
+        return pl.Series(names.name, [digest[:16].hex() for digest in made], pl.String)
     # Not from_bytes, which refuses text: this key keeps nothing secret.
-    return pseudonymise(names, Key._build("person-token", Secret(_PUBLIC)))
+    return pseudonymise(names, Key._build("person-token", Secret(public)))

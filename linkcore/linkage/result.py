@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -12,6 +12,8 @@ from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import PLACED, Placement
 from linkcore.linkage.run import Run
 from linkcore.linkage.settings import Exact, Fallback
+from linkcore.linkage.stable_persons.keep_names import PersonHistory
+from linkcore.linkage.stable_persons.known_persons import KnownPersons, known_persons
 from linkcore.schema import LINKS
 from linkcore.sources.source import Source
 
@@ -42,6 +44,8 @@ class LinkageResult:
         The settings of the linkage, as :func:`linkcore.link` got them.
     run : Run
         Settings, versions and times, as plain values.
+    history : PersonHistory
+        What became of the persons of the linkages before, and what recognises the records of this one.
     synthetic : bool
         Whether the caller declared the data to be synthetic. Stricter rules hold for releasing data of real people.
     """
@@ -56,11 +60,31 @@ class LinkageResult:
     fallback: Fallback | None = None
     reference_date: dt.date | None = None
     run: Run = field(default_factory=Run)
+    history: PersonHistory = field(default_factory=PersonHistory)
     synthetic: bool = False
 
     def __repr__(self) -> str:
         """Show neither counts nor identifiers, because a notebook stores its output."""
         return f"{type(self).__name__}({', '.join(source.name for source in self.sources)})"
+
+    @property
+    def superseded(self) -> pl.DataFrame:
+        """SUPERSEDED of :mod:`linkcore.schema`: which name took the place of which. It holds NHS Numbers."""
+        return self.history.superseded
+
+    def known_persons(self) -> KnownPersons:
+        """Return what the next linkage needs so that the same people keep their tokens, and so their pseudonyms.
+
+        It names persons by NHS Number and token, and their records by id and by hashes of identifiers. It identifies
+        people, and stays with the trusted team.
+
+        Returns
+        -------
+        KnownPersons
+            The persons of this linkage, those of earlier ones who are absent from it, and the supersession table.
+        """
+        of_now = known_persons(self.links, self.history.hashes, self.persons)
+        return replace(of_now + self.history.absent, superseded=self.superseded)
 
     @property
     def placement(self) -> Placement:

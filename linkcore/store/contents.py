@@ -18,6 +18,8 @@ from linkcore.linkage.model.splink_json import model_json, saved_models
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.linkage.settings import Exact, Fallback
+from linkcore.linkage.stable_persons.keep_names import PersonHistory
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.quality_file import QUALITY_FILE, from_json, to_json
@@ -31,7 +33,8 @@ _ABOUT: Final = "linkage.json"
 _MODEL: Final = "model.json"
 _LINKED: Final = ("links", "persons", "rows", "left_out", "decisions")
 _FALLBACK: Final = ("candidates", "records", "alternatives", "tested", "relatives")
-_TABLES: Final = frozenset({*_LINKED, *_FALLBACK, "superseded", "texts"})
+_HISTORY: Final = ("hashes", "names_superseded", "absent_persons", "absent_records", "absent_superseded")
+_TABLES: Final = frozenset({*_HISTORY, *_LINKED, *_FALLBACK, "superseded", "texts"})
 
 # Settings of the fallback that later commands use. What only linking needed, a given model and answers, is not kept.
 _SETTINGS: Final = ("max_false_link_rate", "accept", "engine", "check", "memory", "threads")
@@ -66,6 +69,9 @@ def tables_of(linkage: MeasuredLinkage) -> dict[str, pl.DataFrame]:
             ]
         ),
     }
+    absent = linkage.history.absent
+    kept = (linkage.history.hashes, linkage.superseded, absent.persons, absent.records, absent.superseded)
+    tables |= dict(zip(_HISTORY, kept, strict=True))
     if linkage.exact.superseded is not None:
         tables["superseded"] = linkage.exact.superseded.lazy().collect()
     if linkage.probabilistic is not None:
@@ -94,6 +100,7 @@ def texts_of(linkage: MeasuredLinkage) -> dict[str, str]:
         "sources": describe_sources(linkage.sources),
         "rows": {name: rows.height for name, rows in linkage.rows.items()},
         "polars": pl.__version__,
+        "history": dict(linkage.history.counts),
         "probabilistic": None,
     }
     texts = {QUALITY_FILE: to_json(linkage.quality)}
@@ -139,7 +146,7 @@ def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
             f"{store.place} was written with Polars {about['polars']}, and this is Polars {pl.__version__}, by which "
             "rows are recognised otherwise; use that version, or link again with `linkcore link`"
         )
-    names = [*_LINKED, *(_FALLBACK if about["probabilistic"] is not None else ())]
+    names = [*_LINKED, *_HISTORY, *(_FALLBACK if about["probabilistic"] is not None else ())]
     tables = store.tables([*names, *(["superseded"] if store.holds("superseded") else [])])
     rows, start = {}, 0
     for name, height in about["rows"].items():
@@ -153,6 +160,12 @@ def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
         "links": tables["links"],
         "persons": tables["persons"],
         "decisions": tables["decisions"],
+        "history": PersonHistory(
+            tables["hashes"],
+            tables["names_superseded"],
+            KnownPersons(tables["absent_persons"], tables["absent_records"], tables["absent_superseded"]),
+            about["history"],
+        ),
         "rows": rows,
         "sources": as_linked(sources, about["sources"], rows, left_out),
         "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], tables, models),

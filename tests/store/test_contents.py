@@ -116,3 +116,23 @@ def test_releases_from_what_is_opened_are_the_same_byte_for_byte(
     )
     assert len(fresh) > 10
     assert fresh == opened
+
+
+def test_what_is_known_of_earlier_persons_is_kept(key: lc.Key, tmp_path: Path) -> None:
+    people = {"given_name": ["ANNA", "BEN"], "family_name": ["NG", "OKORO"], "postcode": ["EX1 2AB", "PL4 8AA"]}
+    born = {"birth_date": [dt.date(1980, 2, 3), dt.date(1975, 11, 30)]}
+    first = lc.Source("seen", pl.DataFrame(people | born | {"nhs_number": [None, "9990000018"]}))
+    second = lc.Source("seen", pl.DataFrame(people | born | {"nhs_number": ["9990000026", None]}).head(1))
+    exact = lc.Exact(usable=["test"])
+    before = lc.link([first], exact=exact, synthetic=True)
+    linkage = lc.link([second], exact=exact, synthetic=True, previous=before, reference_date=DAY)
+    assert linkage.superseded["reason"].to_list() == ["number_found"]
+    assert linkage.history.absent.persons.height == 1
+    linkage.save(tmp_path / "work", key=key)
+    opened = lc.Linkage.load(tmp_path / "work", [second], key=key)
+    assert_same(opened.history, linkage.history, "history")
+    again = [
+        lc.link([first], exact=exact, synthetic=True, previous=each, reference_date=dt.date(2026, 4, 1))
+        for each in (linkage, opened)
+    ]
+    assert_same(again[1].history, again[0].history, "history")

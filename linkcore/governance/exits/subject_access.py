@@ -28,6 +28,7 @@ from linkcore.governance.withholding.opt_outs import current_numbers
 from linkcore.governance.withholding.withholding import Withholding
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
+from linkcore.linkage.stable_persons.names_before import with_names_before
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.sources.payload import payload_beside_links
@@ -123,7 +124,11 @@ def subject_access(
         for source in linkage.sources:
             rows, others = _rows(linkage, source, numbers, persons["person_id"], withholding)
             records[source.name], elsewhere[source.name] = rows, others
-        released = [_released(Path(folder), persons, numbers, keys) for folder in releases]
+        now = pl.Series(
+            [*persons.select(person_name()).to_series(), *(f"{number:010d}" for number in numbers)], dtype=pl.String
+        )
+        names = with_names_before(linkage.superseded, now).sort()
+        released = [_released(Path(folder), names, keys) for folder in releases]
         answer = {
             "format": 1,
             "at": occasion.at.astimezone(dt.UTC).isoformat(timespec="seconds"),
@@ -235,15 +240,14 @@ def _opt_outs(opt_outs: OptOutLists, current: int, on: dt.date, linkage: Linkage
 # --- Releases --------------------------------------------------------------------------------------------------------
 
 
-def _released(folder: Path, persons: pl.DataFrame, numbers: set[int], keys: Sequence[Key]) -> dict[str, Any]:
+def _released(folder: Path, names: pl.Series, keys: Sequence[Key]) -> dict[str, Any]:
     """Return in which files of a release the person is found, and with how many rows."""
     manifest = verify_release(folder)
     about = {name: manifest.get(name) for name in ("recipient", "purpose", "key", "key_version")}
     key = next((key for key in keys if (key.id, key.version) == (about["key"], about["key_version"])), None)
     if key is None:
         return {**about, "folder": str(folder), "said": "not looked for: its key was not given", "files": []}
-    names = {*persons.select(person_name()).to_series(), *(f"{number:010d}" for number in numbers)}
-    pseudonyms = pseudonymise(pl.Series("pseudonym", sorted(names), pl.String), key)
+    pseudonyms = pseudonymise(names.alias("pseudonym"), key)
     counts = {
         (table["file"], table["source"]): _count(folder / table["file"], table["source"], pseudonyms)
         for table in manifest["files"]

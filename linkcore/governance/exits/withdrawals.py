@@ -19,6 +19,7 @@ from linkcore.governance.withholding.possible_people import PossiblePeople
 from linkcore.identifiers.nhs_number import digits
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
+from linkcore.linkage.stable_persons.names_before import with_names_before
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
@@ -189,7 +190,9 @@ def _persons(
 
 
 def _pseudonyms(linkage: Linkage, person_ids: pl.Series, key: Key) -> pl.Series:
-    return linkage.persons[person_ids].select(pseudonymise(person_name(), key)).to_series()
+    """Return the pseudonyms of persons, and those that they had in earlier releases."""
+    names = linkage.persons[person_ids].select(person_name()).to_series()
+    return pseudonymise(with_names_before(linkage.superseded, names), key)
 
 
 def _released(folder: Path, sources: Sequence[str]) -> pl.Series:

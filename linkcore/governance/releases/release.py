@@ -27,6 +27,7 @@ from linkcore.governance.releases.leaving import leaving_records
 from linkcore.governance.releases.manifest_content import describe_anonymity, describe_release, describe_withheld
 from linkcore.governance.releases.shown_counts import ShownCounts
 from linkcore.governance.releases.singling_out import refuse_singling_out
+from linkcore.governance.releases.supersessions import describe_supersessions, write_supersessions
 from linkcore.governance.releases.tables import Table, write_table
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
@@ -88,7 +89,9 @@ def release(
 
     Each source becomes one table. It has the column ``pseudonym``, what the agreement tells about links (usually
     ``link_method`` and ``link_band``), then the columns that it names. Rows are sorted by pseudonym and then by a keyed
-    hash of the row, so nothing of the source's order is left. Payload is streamed: memory does not grow with it.
+    hash of the row, so nothing of the source's order is left. If the linkage knew an earlier one, the table
+    ``superseded`` says which pseudonym took the place of which (``old``, ``new``, ``reason``, ``date``). Payload is
+    streamed: memory does not grow with it.
 
     Data of real people are released only
 
@@ -174,6 +177,7 @@ def release(
             )
         )
         _refuse_too_few_alike(agreement, quasi_identifiers)
+        superseded = write_supersessions(leaving, agreement, key, folder)
         # Only now is a file that holds several tables complete, and can be described.
         counts = ShownCounts.of(linkage, withholding)
         manifest = describe_release(agreement, key, tables, counts) | {
@@ -183,6 +187,7 @@ def release(
             "synthetic": synthetic,
             "withheld": None if withholding is None else describe_withheld(agreement, counts),
             "anonymity": describe_anonymity(agreement, quasi_identifiers),
+            **describe_supersessions(superseded),
         }
         write_manifest(folder, manifest, signing_key)
         if occasion is not None and kept is not None:

@@ -237,3 +237,22 @@ def test_dates_bytes_and_lists_are_written_as_text(tmp_path: Path) -> None:
         "raw": "00ff",
         "codes": ["a", None],
     }
+
+
+def test_rows_under_a_superseded_pseudonym_are_found(tmp_path: Path) -> None:
+    """The hospital's record had no number in March, when it was released, and has the person's number in April."""
+
+    def linkage_with(number: str | None, date: dt.date, previous: lc.Linkage | None = None) -> lc.Linkage:
+        rows = {"record_id": ["A"], "nhs_number": [number], "family_name": ["SMITH"], "COST": [1]}
+        gp = lc.Source("gp", pl.DataFrame({"nhs_number": NUMBERS}), spine=True)
+        seen = lc.Source("hospital", pl.DataFrame(rows, schema_overrides={"nhs_number": pl.String}))
+        exact = lc.Exact(usable=("valid", "test"))
+        return lc.link([gp, seen], exact=exact, fallback=None, reference_date=date, previous=previous, synthetic=True)
+
+    march = linkage_with(None, dt.date(2026, 3, 1))
+    april = linkage_with(ASKED, dt.date(2026, 4, 1), march)
+    agreement = lc.Agreement("partner", KEY.id, {"hospital": ["COST"]}, "planning")
+    lc.release(march, agreement, KEY, tmp_path / "march")
+    found, answer = ask(tmp_path, april, releases=[tmp_path / "march"], keys=[KEY])
+    assert found.released == 1
+    assert answer["releases"][0]["files"] == [{"file": "hospital.parquet", "source": "hospital", "rows": 1}]

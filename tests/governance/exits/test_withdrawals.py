@@ -233,3 +233,30 @@ def test_missing_keys_old_objections_and_broken_releases_are_refused(folders: li
     with pytest.raises(lc.SourceError, match="cannot be read"):
         run(folders, said)
     assert not (folders[0].parent / "out").exists()
+
+
+def test_a_pseudonym_that_was_superseded_is_withdrawn_from_the_release_that_has_it(tmp_path: Path) -> None:
+    """In February DEE has no number, in March she has one and objects; EVE has never had one."""
+
+    def linked(number: str | None, date: dt.date, previous: lc.Linkage | None = None) -> lc.Linkage:
+        gp = lc.Source("gp", pl.DataFrame({"nhs_number": [ADA, BEN], "cost": [1, 2]}), spine=True)
+        rows = {"record_id": ["D", "E"], "nhs_number": [number, None], "family_name": ["NG", "FOX"], "cost": [3, 4]}
+        seen = lc.Source("seen", pl.DataFrame(rows, schema_overrides={"nhs_number": pl.String}))
+        return lc.link([gp, seen], exact=EXACT, fallback=None, reference_date=date, previous=previous, synthetic=True)
+
+    february = linked(None, dt.date(2026, 2, 1))
+    march = linked(CAT, DAY, february)
+    lc.release(february, lc.Agreement("Recipient one", "one", {"seen": ["cost"]}), KEYS["one"], tmp_path / "one")
+    audit = Audit(tmp_path / "audit.jsonl")
+    withdrawals(
+        march,
+        objections((CAT, "2026-03-01", "objection")),
+        [tmp_path / "one"],
+        list(KEYS.values()),
+        tmp_path / "out",
+        on=DAY,
+        occasion=Occasion("analyst", AT, audit, "objections"),
+    )
+    token = february.persons.filter(record_id="D")["token"].item()
+    listed = pl.read_csv(tmp_path / "out" / "one.csv")["pseudonym"].to_list()
+    assert listed == pseudonyms(KEYS["one"], f"linkcore:person:{token}")
