@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from linkcore.errors import ProgrammeError
-from linkcore.files import new_file, new_folder
+from linkcore.files import begins_like, new_file, new_folder
 from linkcore.linkage.engine.splink import SplinkLinker
 from linkcore.linkage.link_records import STEPS, link_records
 from linkcore.linkage.model.splink_json import model_json
@@ -136,8 +136,9 @@ class Linkage(MeasuredLinkage):
         for source, model in self.probabilistic.source_models.items():
             models[path.with_name(f"{path.stem}.{source}.json")] = model
         for place, model in models.items():
-            with new_file(place) as file:
-                file.write_text(model_json(model), "utf-8")
+            text = model_json(model)
+            with new_file(place, ours=begins_like(text.encode())) as file:
+                file.write_text(text, "utf-8")
 
     def explain(self, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
         """Explain why a record was linked to its person, or to nobody: its candidates and the weight of each field.

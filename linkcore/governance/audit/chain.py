@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from linkcore.errors import RefusedError
-from linkcore.files import locked, new_file
+from linkcore.files import anything, locked, new_file
 from linkcore.keys.key import Key
 from linkcore.private_folders import others_can_write
 
@@ -161,7 +161,7 @@ def head_path(path: Path) -> Path:
 def write_head(path: Path, chain: Chain, head: Head, size: int) -> None:
     """Replace the head of a log; ``size`` is the size of the log in bytes."""
     text, _ = chain.signed({"lines": head.lines, "bytes": size, "last": head.digest})
-    with new_file(head_path(path)) as file:
+    with new_file(head_path(path), ours=anything) as file:
         file.write_bytes(text)
 
 
