@@ -1,8 +1,9 @@
 """Write files and folders that appear whole or not at all, and lock folders against other processes.
 
 Output is written beside its place, flushed to disk and renamed. It is readable by its owner only, and replaces nothing
-but an earlier run's output. When the file system refuses to prepare the place or to rename, a ProgrammeError names the
-place. Errors in the caller's own writing pass through unchanged.
+but an earlier run's output. Nothing is written where another user could move it, or let the place lead elsewhere. When
+the file system refuses to prepare the place or to rename, a ProgrammeError names the place. Errors in the caller's own
+writing pass through unchanged.
 """
 
 import os
@@ -14,15 +15,43 @@ from pathlib import Path
 from typing import Final
 
 from linkcore.errors import ProgrammeError
+from linkcore.private_folders import way_to
 
-__all__ = ["earlier_folder", "locked", "new_file", "new_folder"]
+__all__ = ["anything", "begins_like", "check_place", "earlier_folder", "locked", "new_file", "new_folder"]
 
 _LONGEST_WAIT: Final = 60.0  # seconds; a lock is held for the time of one small file
 _PAUSE: Final = 0.02
+_BYTES_OF_A_KIND: Final = 40  # from the first bytes, one can tell a report from a log, a list or a programme file
 
 
 def _nothing(_: Path) -> bool:
     return False
+
+
+def anything(_: Path) -> bool:
+    """Recognise any file: for a file whose every version the caller has read, or a name that only linkcore uses."""
+    return True
+
+
+def begins_like(content: bytes) -> Callable[[Path], bool]:
+    """Recognise the files of one kind: their first bytes, such as the header of an answer, are those of the content.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile() as file:
+    ...     begins_like(b"pseudonym,nhs_number")(Path(file.name))
+    False
+    """
+    start = content[:_BYTES_OF_A_KIND]
+
+    def is_alike(place: Path) -> bool:
+        if not place.is_file():
+            return False
+        with place.open("rb") as file:
+            return file.read(len(start)) == start
+
+    return is_alike
 
 
 @contextmanager
@@ -50,7 +79,7 @@ def new_folder(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Itera
     >>> parent.cleanup()
     """
     with _named_errors(place):
-        place = place.resolve()
+        place = _settled(place)
         if not place.name or place.is_mount():
             raise ProgrammeError(f"{place} cannot be replaced as a whole; choose a folder inside it")
         partial, previous = (_beside(place, state) for state in ("partial", "previous"))
@@ -98,11 +127,12 @@ def earlier_folder(place: Path) -> Path:
 
 
 @contextmanager
-def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
-    """Write a file that appears at its place only when it is complete, and replaces the file that was there.
+def new_file(place: Path, *, ours: Callable[[Path], bool] = _nothing, mode: int = 0o600) -> Iterator[Path]:
+    """Write a file that appears at its place only when it is complete, and replaces an earlier run's file.
 
-    Until it is complete, the file has no name: a run that is killed leaves nothing of it. Where the system has no such
-    files, it is written in a private folder beside its place, which the next run clears.
+    ``ours`` recognises the file of an earlier run; any other is not replaced. Until the new file is complete, it has no
+    name: a run that is killed leaves nothing of it. Where the system has no such files, it is written in a private
+    folder beside its place, which the next run clears.
 
     Examples
     --------
@@ -113,10 +143,8 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
     ...     (Path(parent) / "a.txt").read_text()
     'whole'
     """
+    place = check_place(place, ours=ours)
     with _named_errors(place):
-        place = place.resolve()
-        if place.is_dir():
-            raise ProgrammeError(f"{place} is a folder, but a file is to be written there; choose another place")
         partial = _beside(place, "partial")
     with _claimed(partial, place), ExitStack() as stack:
         named = partial / place.name
@@ -131,8 +159,44 @@ def new_file(place: Path, *, mode: int = 0o600) -> Iterator[Path]:
             _flush(file)
             if file != named:
                 _give_name(file, named, mode)
+            check_place(place, ours=ours)
             named.replace(place)
             _flush(place.parent)
+
+
+def check_place(place: Path, *, ours: Callable[[Path], bool] = _nothing) -> Path:
+    """Return where a file is to be written, links followed; refuse a place that holds anything but an earlier output.
+
+    `new_file` checks the place too. A command that is recorded checks it before it answers.
+
+    Examples
+    --------
+    >>> from tempfile import NamedTemporaryFile
+    >>> with NamedTemporaryFile() as file:
+    ...     check_place(Path(file.name))
+    Traceback (most recent call last):
+    linkcore.errors.ProgrammeError: ... exists, and is no earlier output of this command; choose another place, or ...
+    """
+    with _named_errors(place):
+        place = _settled(place)
+        if place.is_dir():
+            raise ProgrammeError(f"{place} is a folder, but a file is to be written there; choose another place")
+        if os.path.lexists(place) and not ours(place):
+            raise ProgrammeError(
+                f"{place} exists, and is no earlier output of this command; choose another place, or remove it"
+            )
+    return place
+
+
+def _settled(place: Path) -> Path:
+    """Follow the links of a place; refuse it if another user could let it lead elsewhere, or move what is written."""
+    end, open_at = way_to(place)
+    if open_at is None:
+        return end
+    raise ProgrammeError(
+        f"{place} cannot be written: another user can change what {open_at} leads to, and so read or replace what is "
+        "written; make it your own and `chmod go-w` it (`chmod +t` if it must stay shared), or choose another place"
+    )
 
 
 def _give_name(unnamed: Path, named: Path, mode: int) -> None:
@@ -225,6 +289,8 @@ def _claimed(partial: Path, place: Path) -> Iterator[int]:
     if descriptor is None:
         raise ProgrammeError(f"{place} is being written by another run; wait until that run has ended, or end it")
     try:
+        with _named_errors(place):
+            _settled(place)  # again: another user may have made the folders above in the meantime
         yield descriptor
     finally:
         # After the rename, another run may already have made a folder of this name.

@@ -10,7 +10,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError
-from linkcore.files import new_file, new_folder
+from linkcore.files import begins_like, new_file, new_folder
 from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.linkage.engine.splink import SplinkLinker
@@ -190,8 +190,9 @@ class Linkage(MeasuredLinkage):
         for source, model in self.probabilistic.source_models.items():
             models[path.with_name(f"{path.stem}.{source}.json")] = model
         for place, model in models.items():
-            with new_file(place) as file:
-                file.write_text(model_json(model), "utf-8")
+            text = model_json(model)
+            with new_file(place, ours=begins_like(text.encode())) as file:
+                file.write_text(text, "utf-8")
 
     def explain(self, source: str, record_id: str, *, identifiable: bool = False) -> Explanation:
         """Explain why a record was linked to its person, or to nobody: its candidates and the weight of each field.

@@ -7,13 +7,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from linkcore import files
 from linkcore.errors import ProgrammeError
-from linkcore.files import new_file, new_folder
+from linkcore.files import anything, begins_like, new_file, new_folder
 
 
 def ours(entry: Path) -> bool:
@@ -57,6 +58,29 @@ def test_a_file_is_private_from_its_first_byte(tmp_path: Path) -> None:
         file.write_text("whole")
     assert (tmp_path / "deep" / "file").read_text() == "whole"
     assert (tmp_path / "deep" / "file").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_file_is_replaced_only_where_the_caller_recognises_it(tmp_path: Path) -> None:
+    place = tmp_path / "answer.csv"
+    place.write_text("an audit log")
+    with pytest.raises(ProgrammeError, match=r"answer\.csv exists, and is no earlier output"), new_file(place):
+        pytest.fail("the work began")
+    with pytest.raises(ProgrammeError, match="no earlier output"), new_file(place, ours=begins_like(b"a,b\n")):
+        pytest.fail("the work began")
+    assert place.read_text() == "an audit log"
+    place.write_text("a,b\n1,2\n")
+    with new_file(place, ours=begins_like(b"a,b\n")) as file:
+        file.write_text("a,b\n3,4\n")
+    assert place.read_text() == "a,b\n3,4\n"
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
+    place = tmp_path / "answer.csv"
+    with pytest.raises(ProgrammeError, match="no earlier output"), new_file(place) as file:  # noqa: PT012
+        file.write_text("answer")
+        place.write_text("an audit log")
+    assert place.read_text() == "an audit log"
+    assert names(tmp_path) == ["answer.csv"]
 
 
 AT_A_STEP = """
@@ -109,7 +133,7 @@ class TestKilledWhileItWritesAFile:
     ) -> None:
         monkeypatch.delattr(os, "O_TMPFILE")
         for text in ("first", "second"):
-            with new_file(tmp_path / "answer") as file:
+            with new_file(tmp_path / "answer", ours=anything) as file:
                 file.write_text(text)
         assert (names(tmp_path), (tmp_path / "answer").read_text()) == (["answer"], "second")
 
@@ -195,7 +219,7 @@ class TestLinks:
 
     def test_a_link_to_a_file_stays_too(self, tmp_path: Path) -> None:
         (tmp_path / "link").symlink_to(tmp_path / "real")
-        with new_file(tmp_path / "link") as file:
+        with new_file(tmp_path / "link", ours=anything) as file:
             file.write_text("whole")
         assert (tmp_path / "link").is_symlink()
         assert (tmp_path / "real").read_text() == "whole"
@@ -384,14 +408,50 @@ class TestOtherUsers:
         assert names(shared) == [".out.previous", ".out.previous/old"]
 
     def test_a_folder_that_takes_the_place_of_the_output_is_not_passed_off_as_it(self, shared: Path) -> None:
-        shared.chmod(0o777)  # without the sticky bit, others can rename what is not theirs
-
         def take(folder: Path) -> None:
+            shared.chmod(0o777)  # without the sticky bit, others can rename what is not theirs
             as_other_user(f"os.rename({str(folder)!r}, {str(shared / 'taken')!r}); os.mkdir({str(folder)!r})")
 
         with pytest.raises(ProgrammeError, match="another process moved"), new_folder(shared / "out") as folder:
             take(folder)
         assert not (shared / "out").exists()
+
+    @pytest.mark.parametrize("new", [new_folder, new_file])
+    @pytest.mark.parametrize("others", ["can write", "can write above", "own the folder", "own a link to it"])
+    def test_where_others_could_move_the_output_nothing_is_written(self, shared: Path, new, others: str) -> None:  # type: ignore[no-untyped-def]
+        """They would read what is written by its path, or let it lead to a file that they may not write."""
+        place = shared / "inner"
+        place.mkdir(mode=0o755)
+        match others:
+            case "can write":
+                place.chmod(0o777)
+            case "can write above":
+                shared.chmod(0o777)
+            case "own the folder":
+                os.chown(place, OTHER_USER, OTHER_USER)
+            case _:
+                as_other_user(f"os.symlink({str(place)!r}, {str(shared / 'link')!r})")
+                place = shared / "link"
+        with pytest.raises(ProgrammeError, match="another user can change what"), new(place / "out"):
+            pytest.fail("the work began")
+        assert names(shared) == (["inner", "link"] if place.name == "link" else ["inner"])
+
+    @pytest.mark.parametrize("new", [new_folder, partial(new_file, ours=anything)])
+    def test_a_link_of_another_user_is_not_followed(self, shared: Path, new, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+        victim = tmp_path / "victim"
+        victim.write_text("mine")
+        as_other_user(f"os.symlink({str(victim)!r}, {str(shared / 'out')!r})")
+        with pytest.raises(ProgrammeError, match=r"another user can change what .*out leads to"), new(shared / "out"):
+            pytest.fail("the work began")
+        assert victim.read_text() == "mine"
+
+    def test_below_a_shared_folder_with_the_sticky_bit_ones_own_is_written(self, shared: Path) -> None:
+        with new_file(shared / "deep" / "file") as file:
+            file.write_text("whole")
+        (shared / "link").symlink_to(shared / "deep")
+        with new_folder(shared / "link" / "out") as folder:
+            (folder / "old").touch()
+        assert names(shared) == ["deep", "deep/file", "deep/out", "deep/out/old", "link"]
 
     def test_a_lock_that_another_process_keeps_ends_the_waiting(
         self, shared: Path, monkeypatch: pytest.MonkeyPatch

@@ -13,6 +13,7 @@ from linkcore.cli.opening import (
     linkage_of,
     now,
     recorded_request,
+    refuse_own_files,
 )
 from linkcore.cli.saying import say
 from linkcore.errors import KeyMaterialError, ProgrammeError
@@ -134,12 +135,15 @@ def _lookup_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _reidentify(arguments: argparse.Namespace) -> None:
-    from linkcore.files import new_file
+    from linkcore.files import begins_like, check_place, new_file
     from linkcore.governance.exits.own_patients import PatientList
     from linkcore.governance.exits.reidentification import reidentify
 
     request = recorded_request(arguments, "reidentification", on=now().date(), requester=arguments.requester)
+    is_answer = begins_like(b"pseudonym,nhs_number\n")
     with request as (programme, occasion):
+        refuse_own_files(arguments, programme)
+        check_place(arguments.out, ours=is_answer)
         keys = _keys(arguments, programme)
         pseudonyms = column_of("pseudonyms", arguments.pseudonyms, arguments.pseudonym_column)
         patients = PatientList(arguments.requester, column_of("list", arguments.list, arguments.list_column))
@@ -152,7 +156,7 @@ def _reidentify(arguments: argparse.Namespace) -> None:
         linkage=linkage,
         occasion=occasion,
     )
-    with new_file(arguments.out) as file:
+    with new_file(arguments.out, ours=is_answer) as file:
         answer.write_csv(file)
     say(f"{answer.height:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
 
@@ -165,6 +169,7 @@ def _return(arguments: argparse.Namespace) -> None:
 
     column = arguments.pseudonym_column
     with recorded_request(arguments, "score_return", on=now().date()) as (programme, occasion):
+        refuse_own_files(arguments, programme)
         keys = _keys(arguments, programme)
         source = Source("scores", arguments.scores, columns={"nhs_number": column})
         with source.reading():
@@ -216,6 +221,7 @@ def _subject_access(arguments: argparse.Namespace) -> None:
 
     request = recorded_request(arguments, "subject_access", releases=len(arguments.release))
     with request as (programme, occasion):
+        refuse_own_files(arguments, programme)
         keys = held_keys(arguments, {str(read_manifest(folder).get("key")) for folder in arguments.release})
         linkage, opt_outs = linkage_of(arguments, programme), programme.opt_out_lists()
     # Never an argument: other users of the machine and the history of the shell would show it.

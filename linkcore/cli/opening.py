@@ -42,6 +42,7 @@ __all__ = [
     "progress",
     "record",
     "recorded_request",
+    "refuse_own_files",
     "required_occasion",
     "signing_key",
 ]
@@ -225,6 +226,21 @@ def recorded_request(
         request.refuse_without_reason("--reason: say why, with nothing in it that identifies a patient")
         programme.refuse_if_over(on)
         yield programme, found
+
+
+def refuse_own_files(arguments: argparse.Namespace, programme: "Programme") -> None:
+    """Refuse an --out that is a file of the programme or of the command: it may look like an earlier answer."""
+    from linkcore.governance.audit.chain import head_path
+
+    log = arguments.audit if programme.audit is None else programme.folder / programme.audit.file
+    own = [log, head_path(log)]
+    own += [file for source in programme.sources() for file in source.files]
+    own += () if programme.opt_outs is None else [programme.folder / file for file in programme.opt_outs.files()]
+    for name, value in vars(arguments).items():
+        if name != "out":
+            own += [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, Path)]
+    if arguments.out.resolve() in {file.resolve() for file in own}:
+        raise ProgrammeError(f"--out: {arguments.out} is a file of the programme, or is read; choose another file")
 
 
 def record(arguments: argparse.Namespace, action: str, key: "Key | None" = None, **details: int | str) -> None:

@@ -48,7 +48,7 @@ def add(commands: "Commands") -> None:
 def _pseudonymise(arguments: argparse.Namespace) -> None:
     import polars as pl
 
-    from linkcore.files import new_file
+    from linkcore.files import check_place, new_file
     from linkcore.identifiers.nhs_number import nhs_number
     from linkcore.pseudonyms.pseudonymise import pseudonymise
     from linkcore.schema import USABLE_STATUSES
@@ -70,8 +70,10 @@ def _pseudonymise(arguments: argparse.Namespace) -> None:
     usable = (*USABLE_STATUSES, *(["test"] if arguments.test_numbers else []))
     number = nhs_number(arguments.column, usable=usable)
     replaced = pseudonymise(number, key) if stage_one is None else stage_one.write(number, key)
+    written = [name, *arguments.keep]
+    check_place(arguments.out, ours=lambda place: _is_pseudonymised(place, written))
     record(arguments, "pseudonymisation", key, file=arguments.file.name, stage=arguments.stage or "")
-    with source.reading(), new_file(arguments.out) as file:
+    with source.reading(), new_file(arguments.out, ours=lambda place: _is_pseudonymised(place, written)) as file:
         source.scan([arguments.column, *arguments.keep]).select(replaced.alias(name), *arguments.keep).sink_parquet(
             file
         )
@@ -85,6 +87,16 @@ def _pseudonymise(arguments: argparse.Namespace) -> None:
         )
     else:
         say("the holder of the stage-1 key can reverse these codes: never give the key to the trusted team")
+
+
+def _is_pseudonymised(place: Path, columns: list[str]) -> bool:
+    """Whether a file is an earlier output with these columns; one of stage-1 codes cannot be told from what is read."""
+    import polars as pl
+
+    try:
+        return columns[0] == "pseudonym" and pl.read_parquet_schema(place).keys() == dict.fromkeys(columns).keys()
+    except (OSError, pl.exceptions.PolarsError):
+        return False
 
 
 def _stage_one(arguments: argparse.Namespace) -> "StageOne | None":

@@ -72,11 +72,12 @@ def _refuse_unless_identifiable(arguments: argparse.Namespace) -> None:
 
 
 def _explain(arguments: argparse.Namespace) -> None:
-    from linkcore.files import new_file
+    from linkcore.files import check_place, new_file
     from linkcore.text_table import as_text
 
     _refuse_unless_identifiable(arguments)
     with recorded_request(arguments, "explanation", on=arguments.on) as (programme, occasion):
+        check_place(arguments.out)
         linkage = linkage_of(arguments, programme, on=arguments.on)
         occasion.record("explanation", source=arguments.source, records=1)
         explanation = linkage.explain(arguments.source, arguments.record_id, identifiable=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self, final
 
 from linkcore.errors import KeyMaterialError, ProgrammeError
-from linkcore.files import locked, new_file
+from linkcore.files import anything, locked, new_file
 from linkcore.keys.key import Key
 from linkcore.keys.key_versions import HeldKey, KeyVersion, as_bytes, from_bytes
 from linkcore.keys.sealed import COST, Lock, checked_passphrase, seal, unseal
@@ -151,7 +151,7 @@ class Keyring(Hidden):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with locked(self.path.parent, optional=True):
                 self._refuse_if_changed()
-                with new_file(self.path) as file:
+                with new_file(self.path, ours=anything) as file:
                     file.write_bytes(text)
                     self._verify(file, content)
         except OSError as error:

@@ -66,7 +66,9 @@ class Secret(Hidden, Generic[_T]):
 
 
 def read_private(path: str | os.PathLike[str], what: str) -> Secret[bytes]:
-    """Read a file; refuse it if other users have access to it (mode wider than 0600; Windows has no such modes).
+    """Read a file; refuse it if another user owns it or has access to it (mode wider than 0600).
+
+    Windows has no such owners and modes.
 
     Examples
     --------
@@ -77,14 +79,20 @@ def read_private(path: str | os.PathLike[str], what: str) -> Secret[bytes]:
     """
     try:
         with Path(path).open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            is_wide = os.name == "posix" and bool(mode & 0o177)
-            content = None if is_wide else Secret(file.read())
+            found = os.fstat(file.fileno())
+            is_theirs = os.name == "posix" and found.st_uid not in {0, os.geteuid()}
+            is_wide = os.name == "posix" and bool(found.st_mode & 0o177)
+            content = None if is_theirs or is_wide else Secret(file.read())
     except OSError as error:
         raise KeyMaterialError(f"the {what} {os.fspath(path)} cannot be read: {error.strerror}") from None
+    if is_theirs:
+        raise KeyMaterialError(
+            f"the {what} {os.fspath(path)} belongs to another user, who can read and change it: if it is what you "
+            "expect, `chown` it to the user who runs linkcore; otherwise make a new key"
+        )
     if content is None:
         raise KeyMaterialError(
-            f"the {what} {os.fspath(path)} is open to others (mode {mode & 0o777:04o}): if you are sure that nobody "
-            "has read it, `chmod 600` it; otherwise make a new key"
+            f"the {what} {os.fspath(path)} is open to others (mode {found.st_mode & 0o777:04o}): if you are sure that "
+            "nobody has read it, `chmod 600` it; otherwise make a new key"
         )
     return content

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, final
 
 from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
-from linkcore.files import new_file
+from linkcore.files import begins_like, new_file
 from linkcore.keys.secret import Hidden, Secret, read_private
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SigningKey", "VerifyKey"]
 
+_PUBLIC_KEY: Final = b"-----BEGIN PUBLIC KEY-----"
 _ID_DIGITS: Final = 16  # of the SHA-256 of the public key; they name the key and prove nothing
 
 
@@ -271,14 +272,14 @@ class VerifyKey:
         Parameters
         ----------
         path : path
-            The file. An existing file is replaced.
+            The file. An existing file is replaced if it holds a public key.
 
         Raises
         ------
         ProgrammeError
             There cannot be a file at this path.
         """
-        with new_file(Path(path)) as file:
+        with new_file(Path(path), ours=begins_like(_PUBLIC_KEY)) as file:
             file.write_text(self.text, "utf-8")
 
     def verify(self, content: bytes, signature: bytes) -> None:

@@ -9,7 +9,7 @@ import polars as pl
 
 from linkcore.disclosure.disclosed import disclosed
 from linkcore.errors import ProgrammeError
-from linkcore.files import new_file
+from linkcore.files import begins_like, new_file
 from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.quality.truth import with_truth
@@ -115,7 +115,7 @@ def write_report(
             )
         quality = compared(quality, before)
     for place, text in ((path, render(quality)), (path.with_name(QUALITY_FILE), to_json(quality))):
-        with new_file(place) as file:
+        with new_file(place, ours=begins_like(text.encode())) as file:
             file.write_text(text, "utf-8")
 
 

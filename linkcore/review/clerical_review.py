@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
-from linkcore.files import new_file
+from linkcore.files import begins_like, new_file
 from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.result import LinkageResult
 from linkcore.review.answers import PAIR
@@ -36,7 +36,8 @@ def clerical_review(linkage: LinkageResult, path: str | Path, *, identifiable: b
         raise ProgrammeError("there is nothing to review: this linkage has no probabilistic part (fallback=None)")
     asked = _most_uncertain(linkage.probabilistic, [each.name for each in linkage.sources], records)
     text = _pairs(linkage, linkage.probabilistic, asked).write_csv(quote_style="always", include_bom=True)
-    with new_file(Path(path)) as file:
+    header, _, _ = text.partition("\n")
+    with new_file(Path(path), ours=begins_like(header.encode())) as file:
         file.write_bytes(text.encode("utf-8"))
     return asked.height
 

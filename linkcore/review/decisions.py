@@ -10,7 +10,7 @@ from typing import Final, Protocol
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
-from linkcore.files import locked, new_file
+from linkcore.files import anything, locked, new_file
 from linkcore.private_folders import others_can_write
 from linkcore.review.answers import PAIR
 from linkcore.schema import DECISION, DECISIONS
@@ -181,7 +181,7 @@ def add_decisions(
     with locked(path.parent):
         if _bytes_of(path) != before:
             raise RefusedError(f"the decisions {path} were added to meanwhile by somebody else; add yours again")
-        with new_file(path) as file:
+        with new_file(path, ours=anything) as file:
             file.write_bytes(content)
     return added.height
 

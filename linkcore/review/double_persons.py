@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
-from linkcore.files import new_file
+from linkcore.files import begins_like, new_file
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.possibly_same import double_persons
 from linkcore.linkage.result import LinkageResult
@@ -31,8 +31,10 @@ def write_double_persons(
     if not 0 < least <= 1:
         raise ProgrammeError(f"least is {least}; give a probability above 0 and at most 1")
     pairs = double_persons(linkage, least=least)
-    with new_file(Path(path)) as file:
-        file.write_bytes(_table(linkage, pairs).write_csv(quote_style="always", include_bom=True).encode("utf-8"))
+    content = _table(linkage, pairs).write_csv(quote_style="always", include_bom=True).encode("utf-8")
+    header = content.partition(b"\n")[0]
+    with new_file(Path(path), ours=begins_like(header)) as file:
+        file.write_bytes(content)
     return pairs.height
 
 

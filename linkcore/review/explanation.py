@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
-from linkcore.files import new_file
+from linkcore.files import begins_like, new_file
 from linkcore.linkage.engine.splink import weigh_fields
 from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.exact.alternatives import with_alternatives
@@ -118,7 +118,7 @@ class Explanation:
             If there is no chart, or the file cannot be written.
         """
         page = self.waterfall()
-        with new_file(Path(path)) as file:
+        with new_file(Path(path), ours=begins_like(page.encode())) as file:
             file.write_text(page, "utf-8")
 
 

@@ -11,10 +11,12 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError
+from linkcore.private_folders import way_to
 
 __all__ = ["collected"]
 
 _BATCH_ROWS: Final = 1 << 20
+_OPEN_FILES: Final = Path("/proc/self/fd")
 
 
 def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
@@ -35,6 +37,7 @@ def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
         return query.collect(engine="streaming")
     if not work.is_dir():
         raise ProgrammeError(f"there is no work folder {work}; make it, on a disk with room for all records")
+    _refuse_shared(work)
     schema = query.collect_schema()
     with _nameless(work) as file:
         query.sink_ipc(file, record_batch_size=_BATCH_ROWS)
@@ -48,13 +51,25 @@ def collected(query: pl.LazyFrame, work: Path | None) -> pl.DataFrame:
     return pl.DataFrame(columns)
 
 
+def _refuse_shared(work: Path) -> None:
+    """Refuse a folder in which another user could put a file of theirs in the place of one with records."""
+    _, open_at = way_to(work / "linkcore.arrow")
+    if open_at is not None:
+        raise ProgrammeError(
+            f"work folder {work}: another user can change what {open_at} leads to, and so read the records; make it "
+            "your own and `chmod go-w` it, or choose another folder"
+        )
+
+
 @contextmanager
 def _nameless(work: Path) -> Iterator[Path]:
     """Make a file whose name is gone at the end, so that only its mapped content is left."""
-    # Only its owner can open a file that is made like this, while it has a name.
-    with tempfile.NamedTemporaryFile(dir=work, prefix="linkcore-", suffix=".arrow") as file:
+    # Only its owner can open a file that is made like this. On Linux it has no name at all. Where it has to have one,
+    # other users cannot put theirs in its place.
+    make = tempfile.TemporaryFile if _OPEN_FILES.is_dir() else tempfile.NamedTemporaryFile
+    with make(dir=work, prefix="linkcore-", suffix=".arrow") as file:
         try:
-            yield Path(file.name)
+            yield _OPEN_FILES / str(file.fileno()) if _OPEN_FILES.is_dir() else Path(file.name)
         except OSError as error:
             # Polars gives no error number. Any other error comes from what is read, not from what is written.
             if os.strerror(errno.ENOSPC) not in str(error):

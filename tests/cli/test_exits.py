@@ -64,6 +64,51 @@ def test_a_practice_is_told_about_its_own_patients_only(
     assert not (tmp_path / "more.csv").exists()
 
 
+@pytest.mark.parametrize("file", ["audit.jsonl", "audit.jsonl.head", "programme.toml", "gp.csv", "keyring", "list.csv"])
+@pytest.mark.parametrize("command", ["reidentify", "subject-access"])
+def test_an_answer_replaces_no_file_that_is_not_an_earlier_answer(
+    programme: Path, keyring: Path, key: lc.Key, tmp_path: Path, *, command: str, file: str
+) -> None:
+    out = keyring if file == "keyring" else tmp_path / file if file == "list.csv" else programme / file
+    asked = listed(tmp_path / "asked.csv", pseudonyms(key, PEOPLE), "pseudonym")
+    everybody = listed(tmp_path / "list.csv", PEOPLE)
+    arguments = {
+        "reidentify": (
+            *("reidentify", programme, "--recipient", "Partner", "--keyring", keyring, *WHO, "--requester", "B82002"),
+            *("--pseudonyms", asked, "--list", everybody),
+        ),
+        "subject-access": ("subject-access", programme, "--keyring", keyring, *WHO),
+    }[command]
+    done(*arguments, "--out", tmp_path / "answer", passphrase=PASSPHRASE, stdin=PEOPLE[0])
+    before = out.read_bytes()
+    refused = run(*arguments, "--out", out, passphrase=PASSPHRASE, stdin=PEOPLE[0])
+    assert (refused.returncode, "choose another" in refused.stderr) == (2, True)
+    assert lines(programme / "audit.jsonl")[-1]["details"]["outcome"].startswith("refused")
+    if out.suffix in (".jsonl", ".head"):  # the refusal is in the log
+        assert out.read_bytes().startswith(before) or file.endswith("head")
+        done("audit", "verify", programme / "audit.jsonl")
+    else:
+        assert out.read_bytes() == before
+
+
+def test_an_answer_does_not_replace_the_list_that_it_was_asked_with(
+    programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
+) -> None:
+    both = listed(
+        tmp_path / "both.csv",
+        [",".join(row) for row in zip(pseudonyms(key, PEOPLE), PEOPLE, strict=True)],
+        "pseudonym,nhs_number",
+    )
+    before = both.read_bytes()
+    refused = run(
+        *("reidentify", programme, "--recipient", "Partner", "--keyring", keyring, *WHO, "--requester", "B82002"),
+        *("--pseudonyms", both, "--list", both, "--out", both),
+        passphrase=PASSPHRASE,
+    )
+    assert (refused.returncode, "is a file of the programme, or is read" in refused.stderr) == (2, True)
+    assert both.read_bytes() == before
+
+
 def test_a_provider_is_told_about_people_in_its_own_extract(
     programme: Path, keyring: Path, key: lc.Key, tmp_path: Path
 ) -> None:

@@ -1,6 +1,7 @@
 """Only `reveal` shows a secret; a private file is read only if no other user has access to it."""
 
 import inspect
+import os
 import pickle
 from pathlib import Path
 
@@ -44,3 +45,15 @@ def test_a_file_that_cannot_be_read_raises_an_error_of_linkcore(tmp_path: Path) 
     for place in (tmp_path / "missing", tmp_path):
         with pytest.raises(KeyMaterialError, match=r"the keyring .* cannot be read"):
             read_private(place, "keyring")
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users")
+def test_a_file_of_another_user_is_refused_unread(tmp_path: Path) -> None:
+    """Its owner knows what is in it, and can change it."""
+    file = tmp_path / "theirs"
+    file.write_bytes(b"CANARY")
+    file.chmod(0o600)
+    os.chown(file, 12_345, 12_345)
+    with pytest.raises(KeyMaterialError, match=r"the signing key .*theirs belongs to another user") as caught:
+        read_private(file, "signing key")
+    assert "CANARY" not in report(caught.value)

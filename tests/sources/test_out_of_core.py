@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import polars as pl
@@ -14,6 +15,7 @@ import pytest
 import linkcore as lc
 from linkcore.errors import ProgrammeError
 from linkcore.schema import METHOD
+from linkcore.sources import out_of_core
 from linkcore.sources.out_of_core import collected
 from linkcore.synthetic import synthesise
 
@@ -53,6 +55,29 @@ def test_a_linkage_out_of_core_is_the_same(tmp_path: Path) -> None:
     assert list(work.iterdir()) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can act as two users")
+@pytest.mark.parametrize("others", ["write to it", "write above it", "own it"])
+def test_a_work_folder_in_which_others_could_swap_the_file_is_refused(others: str) -> None:
+    with tempfile.TemporaryDirectory() as above:
+        Path(above).chmod(0o1777)
+        work = Path(above, "work")
+        work.mkdir(mode=0o755)
+        query = pl.LazyFrame({"x": [1, 2]})
+        assert collected(query, work).height == collected(query, Path(above)).height == 2
+        if others == "own it":
+            os.chown(work, 12_345, 12_345)
+        else:
+            (work if others == "write to it" else Path(above)).chmod(0o777)
+        with pytest.raises(ProgrammeError, match=r"work folder .*another user can change what"):
+            collected(query, work)
+
+
+def test_without_unnamed_files_the_file_is_gone_all_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(out_of_core, "_OPEN_FILES", tmp_path / "none")
+    assert collected(pl.LazyFrame({"x": [1, 2]}), tmp_path)["x"].sum() == 3
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_only_the_owner_can_read_the_file_and_a_kill_removes_it(tmp_path: Path) -> None:
     script = f"""
 import os, signal, stat, sys
@@ -63,8 +88,8 @@ from linkcore.sources.out_of_core import collected
 work = Path({str(tmp_path)!r})
 
 def look(rows):
-    (file,) = work.iterdir()
-    print(oct(stat.S_IMODE(file.stat().st_mode)), flush=True)
+    (file,) = [link for link in Path("/proc/self/fd").iterdir() if link.exists() and str(work) in str(link.readlink())]
+    print(oct(stat.S_IMODE(file.stat().st_mode)), list(work.iterdir()), flush=True)
     return rows
 
 os.umask(0)
@@ -74,7 +99,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == -signal.SIGKILL
-    assert done.stdout.splitlines() == ["0o600", "[] 3"]
+    assert done.stdout.splitlines() == ["0o600 []", "[] 3"]
     assert list(tmp_path.iterdir()) == []
 
 

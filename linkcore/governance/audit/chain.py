@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from linkcore.errors import RefusedError
-from linkcore.files import locked, new_file
+from linkcore.files import anything, locked, new_file
 from linkcore.keys.key import Key
-from linkcore.private_folders import others_can_write
+from linkcore.private_folders import others_can_write, way_to
 
 __all__ = ["NO_LINE", "Chain", "Head", "HeadFile", "Line", "Proof", "alone", "append"]
 __all__ += ["has_keyed_line", "head_path", "last_line", "others_who_can_write", "read_head", "write_head"]
@@ -161,7 +161,7 @@ def head_path(path: Path) -> Path:
 def write_head(path: Path, chain: Chain, head: Head, size: int) -> None:
     """Replace the head of a log; ``size`` is the size of the log in bytes."""
     text, _ = chain.signed({"lines": head.lines, "bytes": size, "last": head.digest})
-    with new_file(head_path(path)) as file:
+    with new_file(head_path(path), ours=anything) as file:
         file.write_bytes(text)
 
 
@@ -199,8 +199,9 @@ def has_keyed_line(path: Path) -> bool:
 
 def others_who_can_write(path: Path) -> str | None:
     """Return why other users can write to a log, to its head or in its folder, or None if they cannot."""
-    for place in dict.fromkeys((path, head_path(path), path.parent, path.resolve().parent)):
-        if place.exists() and others_can_write(place):
+    above = [open_at for _, open_at in (way_to(path), way_to(head_path(path))) if open_at is not None]
+    for place in dict.fromkeys((*above, path, head_path(path), path.parent, path.resolve().parent)):
+        if place in above or (place.exists() and others_can_write(place)):
             return (
                 f"other users of this machine can write to {place} (mode {place.stat().st_mode & 0o7777:04o}): if you "
                 "are sure that nobody changed the audit log, `chmod go-w` it, and make it your own; otherwise keep it "

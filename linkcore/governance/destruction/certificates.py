@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from linkcore.errors import ProgrammeError
-from linkcore.files import new_file
+from linkcore.files import anything, new_file
 from linkcore.governance.destruction.mark import Mark
 from linkcore.keys.signing import SigningKey, VerifyKey
 from linkcore.plain_text import escaped
@@ -136,7 +136,7 @@ def write_certificates(mark: Mark, folder: Path, signing_key: SigningKey) -> Map
             verify_key=signing_key.verify_key.text.strip(),
         ).encode()
         for name, text in ((place, content), (_signature_of(place), signature), (place.with_suffix(".html"), page)):
-            with new_file(name) as file:
+            with new_file(name, ours=anything) as file:
                 file.write_bytes(text)
         written[provider] = place
     return written

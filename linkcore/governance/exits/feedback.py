@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, SourceError
-from linkcore.files import new_file
+from linkcore.files import begins_like, new_file
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.requesters import Requester, is_of_several, ods_code
 from linkcore.governance.exits.requests import Request, requested
@@ -109,7 +109,7 @@ def feedback(
         counts = faults.group_by("identifier", "fault").agg(pl.len().alias("records")).sort("identifier", "fault")
         records = faults.select("record_id").n_unique()
         request.answer(source=own.source.name, records=records, rows=faults.height)
-    with new_file(Path(out)) as file:
+    with new_file(Path(out), ours=begins_like(",".join(_COLUMNS).encode())) as file:
         faults.select(guarded(pl.col(name)) for name in _COLUMNS).write_csv(file)
     return counts
 

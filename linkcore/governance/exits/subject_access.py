@@ -17,7 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
-from linkcore.files import new_file
+from linkcore.files import begins_like, check_place, new_file
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.requests import requested
 from linkcore.governance.manifest import verify_release
@@ -39,6 +39,7 @@ __all__ = ["SubjectAccess", "subject_access"]
 _LINK: Final = ("row", "record_id", "person_id", "method", "match_weight", "match_probability", "conflict")
 # Marks our columns beside a source's own: no column of a source begins like this.
 _OURS: Final = "linkcore:"
+_IS_ANSWER: Final = begins_like(b'{\n  "format": 1,\n  "at": "')
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ def subject_access(
     Raises
     ------
     ProgrammeError
-        If the text is not an NHS Number.
+        If the text is not an NHS Number, or if ``out`` holds anything but an earlier answer.
     RefusedError
         If there is no reason, if a release is not as its manifest states, or if the audit log cannot be written.
     SourceError
@@ -117,6 +118,7 @@ def subject_access(
     """
     with requested(occasion, "subject_access", releases=len(releases)) as request:
         request.refuse_without_reason("subject access needs a reason: give the number of the case")
+        check_place(Path(out), ours=_IS_ANSWER)
         _refuse_rows_left_out(linkage)
         numbers, current = _numbers(linkage, nhs_number)
         persons = linkage.persons.filter(pl.col("nhs_number") == current)
@@ -146,7 +148,7 @@ def subject_access(
             rows=rows_released,
             left_out=sum(elsewhere.values()),
         )
-    with new_file(Path(out)) as file:
+    with new_file(Path(out), ours=_IS_ANSWER) as file:
         file.write_text(json.dumps(answer, indent=2) + "\n", "utf-8")
     return SubjectAccess(Path(out), MappingProxyType(counts), MappingProxyType(elsewhere), rows_released)
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.errors import RefusedError
-from linkcore.files import locked, new_file
+from linkcore.files import anything, locked, new_file
 from linkcore.governance.audit.audit import Audit
 from linkcore.governance.manifest import digest_of
 from linkcore.governance.releases.cohorts import Cohort
@@ -81,7 +81,7 @@ class EarlierCohorts:
                     "this one; release again"
                 )
             if digest not in there:
-                with new_file(self._folder / f"{digest}.json") as file:
+                with new_file(self._folder / f"{digest}.json", ours=anything) as file:
                     file.write_bytes(content)
         return self._fingerprint + digest
 

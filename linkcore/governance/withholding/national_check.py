@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
-from linkcore.files import new_file
+from linkcore.files import check_place, new_file
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.withholding.doubts import Expected
 from linkcore.governance.withholding.linked_rows import stage_of
@@ -52,13 +52,15 @@ def export_national_check(linkage: Linkage, path: str | Path, *, occasion: Occas
     RefusedError
         If people are known by stage-1 codes.
     ProgrammeError
-        If the file is not named ``.dat``, if no record carries an NHS Number, or if the file cannot be written.
+        If the file is not named ``.dat``, if no record carries an NHS Number, or if the file exists or
+        cannot be written.
     SourceError
         If a source is not what was linked.
     """
     path = Path(path)
     if path.suffix != ".dat":
         raise ProgrammeError(f"{path}: the national service takes a file named .dat; choose such a name")
+    check_place(path)
     if stage_of(linkage.sources) is not None:
         raise RefusedError(
             "the sources know people by stage-1 codes, which the national service does not know: let the holder of the "

@@ -12,6 +12,7 @@ aborts the process if Python ends first.
 import codecs
 import csv
 import io
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ NO_HEADER: Final = "the first line looks like a record; give the file a header"
 _BLOCK_BYTES: Final = 4 << 20
 # A longer row has a quotation mark that never closes.
 _LONGEST_ROW_BYTES: Final = 64 << 20
+_MOST_COLUMNS: Final = 10_000
 # An NHS Number, a date and a telephone number have at least as many digits; the name of a column hardly ever has.
 _DIGITS_OF_A_VALUE: Final = 5
 
@@ -83,7 +85,10 @@ class CsvFile:
             raise self._error("cannot be read; check that it is complete, and a CSV file")
         if not names:
             raise self._error("the file is empty; it must begin with a header line")
-        repeated = [str(number) for number, name in enumerate(names, start=1) if names.count(name) > 1]
+        if len(names) > _MOST_COLUMNS:
+            raise self._error(f"{len(names):,} columns, and at most {_MOST_COLUMNS:,} are read; correct the file")
+        times = Counter(names)
+        repeated = [str(number) for number, name in enumerate(names, start=1) if times[name] > 1]
         if repeated and looks_like_record(names):
             raise self._error(NO_HEADER)
         if repeated:

@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import os
 import stat
+import tempfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -566,6 +567,20 @@ def test_a_log_that_another_user_made_beforehand_is_refused(tmp_path: Path) -> N
     os.chown(audit.path, 65534, 65534)
     with pytest.raises(RefusedError, match="can write"):
         audit.record("release", at=NOW, actor="team")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("others", ["own the folder", "write above it"])
+def test_a_log_whose_folder_another_user_could_replace_is_refused(others: str) -> None:
+    with tempfile.TemporaryDirectory() as above:
+        Path(above).chmod(0o755)
+        audit = written(Path(above, "logs"))
+        if others == "own the folder":
+            os.chown(audit.path.parent, 65534, 65534)
+        else:
+            Path(above).chmod(0o777)
+        with pytest.raises(RefusedError, match="can write"):
+            audit.record("release", at=NOW, actor="team")
 
 
 # --- Interruptions and other writers ----------------------------------------------------------------------------------

@@ -66,6 +66,17 @@ def test_an_empty_or_unreadable_header_is_refused(tmp_path: Path, content: bytes
         csv_file(tmp_path, content).header()
 
 
+def test_a_header_of_too_many_columns_is_refused_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "wide.csv"
+    file.write_text(",".join(f"c{number}" for number in range(30_000)) + "\n")
+    begun = time.process_time()
+    with pytest.raises(SourceError, match=r"30,000 columns.*at most 10,000"):
+        CsvFile("gp", file).header()
+    assert time.process_time() - begun < 5
+    file.write_text(",".join(f"c{number}" for number in range(10_000)) + "\n")
+    assert len(CsvFile("gp", file).header()) == 10_000
+
+
 def test_a_file_with_only_a_header_is_an_empty_table(tmp_path: Path) -> None:
     file = csv_file(tmp_path, b"\xef\xbb\xbfA,B\r\n")
     assert file.header() == ("A", "B")
