@@ -20,6 +20,7 @@ __all__ = ["COST", "SHORTEST_PASSPHRASE", "Lock", "checked_passphrase", "seal", 
 COST: Final = 17
 """Binary logarithm of scrypt's N: one guess takes 128 MiB and about a third of a second (OWASP Password Storage)."""
 
+_FEWEST_CHARACTERS: Final = 5  # different ones, without spaces
 SHORTEST_PASSPHRASE: Final = 15
 """Fewest characters of a passphrase that alone protects a file (NIST SP 800-63B-4, 3.1.1.2)."""
 
@@ -87,7 +88,7 @@ class Lock(Hidden):
 
 
 def checked_passphrase(passphrase: Secret[str]) -> Secret[str]:
-    """Refuse a passphrase that is too short to protect a file.
+    """Refuse a passphrase that is too short, or too uniform, to protect a file.
 
     Examples
     --------
@@ -98,6 +99,11 @@ def checked_passphrase(passphrase: Secret[str]) -> Secret[str]:
         raise KeyMaterialError(
             f"the passphrase is too short: it alone protects the keys, so give at least {SHORTEST_PASSPHRASE} "
             "characters, such as several words"
+        )
+    if len(set("".join(passphrase.reveal().split()))) < _FEWEST_CHARACTERS:
+        raise KeyMaterialError(
+            "the passphrase is the same few characters again and again: it alone protects the keys, so give several "
+            "words"
         )
     return passphrase
 

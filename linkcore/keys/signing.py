@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, Self, final
 from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
 from linkcore.files import begins_like, new_file
 from linkcore.keys.secret import Hidden, Secret, read_private
+from linkcore.keys.weak_material import weakness
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -105,7 +106,7 @@ class SigningKey(Hidden):
         Raises
         ------
         KeyMaterialError
-            There is no such file, other users may read or write it, or it holds no such key.
+            There is no such file, other users may read or write it, it holds no such key, or its key is not random.
         """
         from cryptography.exceptions import UnsupportedAlgorithm
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -115,7 +116,13 @@ class SigningKey(Hidden):
         with suppress(ValueError, TypeError, UnsupportedAlgorithm):
             private = load_pem_private_key(text.reveal(), password=None)
             if isinstance(private, Ed25519PrivateKey):
-                return cls._build(Secret(private))
+                weak = weakness(Secret(private.private_bytes_raw()))
+                if weak is None:
+                    return cls._build(Secret(private))
+                raise KeyMaterialError(
+                    f"the signing key {os.fspath(path)}: its material {weak}: make a new key, and send its public key "
+                    "to the recipients"
+                )
         raise KeyMaterialError(
             f"the signing key {os.fspath(path)} is not an Ed25519 key in PEM, or has a passphrase: restore it from a "
             "copy, or make a new key and send its public key to the recipients"

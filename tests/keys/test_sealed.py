@@ -126,7 +126,10 @@ def test_a_wrong_cost_is_refused(cost: int) -> None:
 
 
 def test_a_short_passphrase_is_refused_and_not_shown() -> None:
-    assert checked_passphrase(Secret("x" * 15)).reveal() == "x" * 15
+    assert checked_passphrase(Secret("abcde" * 3)).reveal() == "abcde" * 3
+    for uniform in ("x" * 15, " " * 40, "ab cd " * 9):
+        with pytest.raises(KeyMaterialError, match="the same few characters"):
+            checked_passphrase(Secret(uniform))
     with pytest.raises(KeyMaterialError, match="15 characters") as caught:
         checked_passphrase(Secret("hunter2hunter2"))
     assert "hunter2" not in report(caught.value)

@@ -7,6 +7,8 @@ import traceback
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from linkcore.errors import KeyMaterialError, RefusedError
 from linkcore.keys.signing import SigningKey, VerifyKey
@@ -38,6 +40,16 @@ def test_a_published_key_gives_the_published_signature(published: Path) -> None:
     key = SigningKey.read(published)
     assert key.verify_key.raw.hex() == PUBLIC
     assert key.sign(bytes.fromhex(MESSAGE)).hex() == SIGNATURE
+
+
+@pytest.mark.parametrize("seed", [bytes(32), b"correct horse battery staple 123", bytes(range(32))])
+def test_a_key_of_a_weak_seed_is_refused(tmp_path: Path, seed: bytes) -> None:
+    file = tmp_path / "team.pem"
+    file.touch(mode=0o600)
+    weak = Ed25519PrivateKey.from_private_bytes(seed)
+    file.write_bytes(weak.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    with pytest.raises(KeyMaterialError, match=r"team\.pem: its material .*: make a new key"):
+        SigningKey.read(file)
 
 
 def test_a_key_that_is_written_is_read_back_and_its_file_is_private(tmp_path: Path) -> None:

@@ -27,6 +27,13 @@ WEAK = {
     "hex text": RANDOM.hex().encode(),
     "base64 text": base64.b64encode(RANDOM) + b"\n",
     "UTF-16 text": b"\xff\xfe" + "correct horse battery".encode("utf-16-le"),
+    "UTF-16 text without a mark": "The quick brown fox, 7 jumps".encode("utf-16-le"),
+    "UTF-16 text, big end first": "Portez ce vieux whisky à Zoé".encode("utf-16-be"),
+    "UTF-16 text of another script": "очень надёжный пароль и ещё слово".encode("utf-16-le"),
+    "UTF-32 text": "The quick brown fox, 7 jumps".encode("utf-32-le"),
+    "Windows-1252 text": "Voyez le brick géant, où fûme 1 whisky; dix juges".encode("cp1252"),
+    "text and a few bytes": b"the quick brown fox jumps ov\x00\x01\x80\xff",
+    "bytes and text": RANDOM[:4] + b"the quick brown fox jumps ov",
     "repeated": RANDOM[:8] * 4,
     "repeated 20": (RANDOM[:20] * 2)[:32],
     "repeated 24": RANDOM[:24] + RANDOM[:8],
@@ -77,7 +84,7 @@ def test_a_keyring_takes_no_weak_key_but_one_that_it_has_can_still_be_rotated_an
 
 
 def test_random_material_of_any_length_makes_a_key() -> None:
-    for number in range(20_000):
+    for number in range(50_000):
         material = hashlib.shake_256(number.to_bytes(4, "big")).digest(32 + number % 65)
         Key.from_bytes("a", material)
 
