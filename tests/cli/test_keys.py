@@ -172,7 +172,8 @@ def test_no_output_of_a_release_holds_the_key_or_its_midstates(programme: Path, 
     said = done(*arguments, "--keyring", other.path, "--out", out, passphrase=PASSPHRASE)
     done(*arguments, "--key-file", tmp_path / "key.json", "--out", again)
     for file in out.iterdir():  # the same key, from both places
-        assert file.read_bytes() == (again / file.name).read_bytes()
+        if file.suffix != ".json":  # a manifest has the second in which it was written
+            assert file.read_bytes() == (again / file.name).read_bytes()
     files = [other.path, programme / "audit.jsonl", *out.iterdir()]
     assert len(files) == 5
     assert not [file for file in files if shows(file.read_bytes(), MATERIAL)]

@@ -80,6 +80,8 @@ EXITS = {
     "decide",
     "destroy",
 }
+# And one that vouches for the log of all of them.
+EXITS |= {"audit start-key"}
 
 
 def commands() -> dict[str, argparse.ArgumentParser]:

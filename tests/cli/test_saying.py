@@ -80,7 +80,7 @@ def test_a_line_end_in_a_column_name_is_refused(programme: Path, end: str) -> No
     [
         ('name = "Partner"', r'name = "Part\nner"', "recipient has a line end"),
         ('purpose = "Planning"', r'purpose = "Plan\u2028ning"', "purpose has a line end"),
-        ('key = "partner-2026"', r'key = "partner\r2026"', "key has a line end"),
+        ('key = "partner-2026"', r'key = "partner\r2026"', "1 to 64 letters"),
         ('name = "Example"', r'name = "Exa\nmple"', "programme.name: it has a line end"),
     ],
 )
