@@ -83,7 +83,7 @@ class Texts:
     --------
     >>> texts = Texts(pl.Series(["TWFyeSBKb25lcw==", "4d617279", "7", "2.50", None]))
     >>> texts.frame.filter(value="TWFyeSBKb25lcw==")["text"].to_list()
-    ['TWFyeSBKb25lcw==', 'Mary Jones', '4d617279204a6f6e6573']
+    ['TWFyeSBKb25lcw==', 'Mary Jones', '4d61...']
     """
 
     def __init__(self, values: pl.Series) -> None:
