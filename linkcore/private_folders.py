@@ -118,6 +118,8 @@ def _is_of_own_users(group: int) -> bool:
     try:
         named = grp.getgrgid(group).gr_mem
     except KeyError:
+        if group not in {os.getegid(), *os.getgroups()}:
+            return False  # nobody knows who is in it
         named = []
     primary = [user.pw_name for user in pwd.getpwall() if user.pw_gid == group]
     own = [user.pw_name for user in pwd.getpwall() if user.pw_uid in (0, os.geteuid())]

@@ -89,6 +89,7 @@ def test_what_others_could_change_is_not_private(machine: Machine, others: str) 
         case "write":
             place.chmod(0o757)
         case "write as its group":
+            os.chown(place, -1, OTHER_USER)
             place.chmod(0o775)
         case "own it":
             os.chown(place, OTHER_USER, OTHER_USER)

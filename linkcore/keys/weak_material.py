@@ -33,6 +33,8 @@ def weakness(material: Secret[bytes]) -> str | None:
     >>> import secrets
     >>> weakness(Secret(secrets.token_bytes(32)))
     """
+    if len(set(material.reveal())) == 1:
+        return "holds the same few bytes again and again"
     if any(is_so(material.reveal()) for is_so in (_is_text, _is_mostly_text, _is_wide_text)):  # 1.6e-11, 1e-11, 5e-21
         return "is text"
     if len(set(material.reveal())) < _FEWEST_BYTES:  # 3e-12

@@ -119,8 +119,8 @@ def subject_access(
     with requested(occasion, "subject_access", releases=len(releases)) as request:
         request.refuse_without_reason("subject access needs a reason: give the number of the case")
         check_place(Path(out), ours=_IS_ANSWER)
-        _refuse_rows_left_out(linkage)
         numbers, current = _numbers(linkage, nhs_number)
+        _refuse_rows_left_out(linkage)
         persons = linkage.persons.filter(pl.col("nhs_number") == current)
         records, elsewhere = {}, {}
         for source in linkage.sources:

@@ -37,7 +37,7 @@ METHOD_COLOURS: Final[Mapping[str, str]] = MappingProxyType(
         "probabilistic": "var(--green)",
         "new_person": "var(--orange)",
         "unlinked": "var(--red)",
-        "decided": "var(--pale)",
+        "decided": "var(--quiet)",
     }
 )
 """Colours of the methods."""

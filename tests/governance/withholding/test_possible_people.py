@@ -166,7 +166,8 @@ def test_a_record_that_goes_with_an_open_one_is_withheld_with_it() -> None:
 
 def test_who_a_clerk_has_ruled_out_withholds_nothing() -> None:
     listed = people(PEOPLE).with_columns(nhs_number=pl.Series(OWN))
-    twin = people(1).with_columns(nhs_number=pl.Series(FRESH[:1]))
+    # With the same name, the two would be taken for one who is registered twice.
+    twin = people(1).with_columns(nhs_number=pl.Series(FRESH[:1]), given_name=pl.lit("ANN"))
     nobody = people(1).with_columns(nhs_number=pl.lit(None, pl.String))
     apart = decided((("seen", "0"), ("gp", "0"), "not the same"))
     linkage = lc.link(named_sources(pl.concat([listed, twin]), nobody), decisions=apart)
