@@ -28,6 +28,8 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """
     from numba import config, njit
 
+    if config.DISABLE_JIT:  # Numba is told to run everything as Python
+        return function
     for folder in (lambda: config.CACHE_DIR, _own_folder):
         with _kept_in(folder()):
             try:
