@@ -76,9 +76,9 @@ def duckdb_sha256(numbers: pl.Series, threads: int) -> object:
 
 
 def polars_hash(numbers: pl.Series, _threads: int) -> object:
-    """Use a Polars plugin, whose key shows in the plan."""
+    """Use a Polars plugin, whose key shows in the plan, and is a text: here as long as a block of SHA-256."""
     pytest.importorskip("polars_hash")
-    hashed = pl.first().chash.hmac_sha256(key=MATERIAL.decode())  # type: ignore[attr-defined]
+    hashed = pl.first().chash.hmac_sha256(key=MATERIAL.hex())  # type: ignore[attr-defined]
     return numbers.to_frame().select(hashed.str.head(32))
 
 
