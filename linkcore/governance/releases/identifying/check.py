@@ -178,9 +178,11 @@ class _Column:
         self._distinct = pl.Series(dtype=pl.Null)
         self._said: dict[str, pl.DataFrame] = {}
         self._like: dict[str, pl.Series] = {}
-        self._own: dict[str, list[pl.Series]] = {}
+        self._own: dict[str, list[pl.Series]] = defaultdict(list)
         self._own_rows: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
+        self._written: dict[str, list[pl.Series]] = defaultdict(list)
+        self._written_rows: Counter[str] = Counter()
         self._patterns: Counter[str] = Counter()
 
     def look(self, block: pl.DataFrame, name: str, draws: int) -> None:
@@ -225,7 +227,8 @@ class _Column:
         own = person.gather(row)
         agreed = self._people.agree(kind, reading, own)
         own_rows = row.filter(agreed).n_unique()
-        self._add(kind, own.filter(agreed), own_rows)
+        self._own[kind].append(own.filter(agreed).unique())
+        self._own_rows[kind] += own_rows
         if own_rows <= _LEAST_SHARE / 2 * person.len():
             return  # too few to refuse a column, however few agree with others
         for draw in range(1, draws + 1):
@@ -233,33 +236,27 @@ class _Column:
             by_chance = self._people.agree(kind, reading, other) & (other != own)
             self._others[kind] += own.filter(by_chance).n_unique()
 
-    def _add(self, kind: str, persons: pl.Series, rows: int) -> None:
-        if rows:
-            self._own.setdefault(kind, []).append(persons.unique())
-            self._own_rows[kind] += rows
-
     def _compare_as_written(self, block: pl.DataFrame, values: pl.Series) -> None:
         """Compare values with the record's own identifiers, letter by letter, and look for its ids inside them."""
         written = {name.removeprefix(AS_WRITTEN): block[name] for name in block.columns if name.startswith(AS_WRITTEN)}
         for identifier, own in {"record_id": block[RECORD], **written}.items():
             same = _same(values, own.cast(pl.String), inside=identifier in ("record_id", "local_patient_id"))
-            self._add(f"written:{identifier}", block[PERSON].filter(same), int(same.sum()))
+            self._written[identifier].append(block[PERSON].filter(same).unique())
+            self._written_rows[identifier] += int(same.sum())
 
     def found(self, draws: int) -> Iterator[str]:
         """Yield what the column holds that identifies people."""
         for kind, parts in self._own.items():
-            persons = pl.concat(parts).n_unique()
             share = self._own_rows[kind] / self._values
-            if kind.startswith("written:"):
-                if share > _SHARE_AS_WRITTEN and persons >= _FEWEST_DISTINCT:
-                    yield f"the record's own {kind.removeprefix('written:').replace('_', ' ')}"
-            elif (kind in UNIQUE and persons > _BY_CHANCE * self._values) or (
-                share > _LEAST_SHARE
-                and more_than_chance(Agreement(persons, self._others[kind], draws, most=share > 1 / 2))
-            ):
-                yield (
-                    BIRTHS if kind == "birth_date" and self._of_dates and share < _MOST_BIRTHS else TITLE_OF_KIND[kind]
-                )
+            agreement = Agreement(pl.concat(parts).n_unique(), self._others[kind], draws, most=share > 1 / 2)
+            unmistakable = kind in UNIQUE and agreement.persons > _BY_CHANCE * self._values
+            if unmistakable or (share > _LEAST_SHARE and more_than_chance(agreement)):
+                of_newborns = kind == "birth_date" and self._of_dates and share < _MOST_BIRTHS
+                yield BIRTHS if of_newborns else TITLE_OF_KIND[kind]
+        for identifier, parts in self._written.items():
+            share = self._written_rows[identifier] / self._values
+            if share > _SHARE_AS_WRITTEN and pl.concat(parts).n_unique() >= _FEWEST_DISTINCT:
+                yield f"the record's own {identifier.replace('_', ' ')}"
         for pattern, rows in self._patterns.items():
             if rows > LEAST_SHARE.get(pattern, 0) * self._values:
                 yield pattern

@@ -7,18 +7,19 @@ import polars as pl
 
 from linkcore.private_database import make_table, private_connection
 
-__all__ = ["HashedNumbers", "first_of_hash"]
+__all__ = ["HASH", "HashedNumbers", "first_of_hash"]
 
 _MEMORY: Final = "2GB"
 _FUNCTIONS: Final = ("md5", "sha1", "sha256")
-# Hexadecimal digits of MD5, SHA-1, SHA-256 and SHA-512.
-_HASH: Final = "^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128})$"
+HASH: Final = "^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128})$"
+"""The form of a hash: the hexadecimal digits of MD5, SHA-1, SHA-256 or SHA-512."""
+
 _FIRST: Final = 16
 
 
 def first_of_hash(text: pl.Expr) -> pl.Expr:
-    """Return the first 64 bits of a text that looks like a hash, as 16 hexadecimal digits; null for any other."""
-    return pl.when(text.str.contains(_HASH)).then(text.str.to_lowercase().str.head(_FIRST))
+    """Return the first 64 bits of a hash, as 16 hexadecimal digits."""
+    return text.str.to_lowercase().str.head(_FIRST)
 
 
 class HashedNumbers:

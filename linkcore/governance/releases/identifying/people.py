@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol
 
 import polars as pl
 
@@ -27,7 +27,6 @@ UNIQUE: Final = frozenset({"nhs_number", "stage_one_code", "hashed_number"})
 """The kinds of which each value belongs to one person."""
 
 _COLUMNS: Final = ("nhs_number", "token", "given_name", "family_name", "birth_date", "postcode", "address")
-_COLUMN: Final = {"stage_one_code": "token"}
 _LARGEST_NUMBER: Final = 9_999_999_999
 
 
@@ -53,15 +52,11 @@ class People:
         self._persons: dict[str, pl.Series] = {
             name: persons[name].cast(PERSONS[name]) for name in _COLUMNS if name in persons.columns
         }
-        self._known: dict[str, pl.Series] = {}
+        self._kinds: dict[str, _Kind] = {}
 
     def known(self, kind: str) -> pl.Series:
-        """Return every value of a kind that any person has, sorted, each once."""
-        if kind == "hashed_number":
-            return self._hashed.known
-        if kind not in self._known:
-            self._known[kind] = self._distinct(kind).drop_nulls().unique().sort()
-        return self._known[kind]
+        """Return every value of a kind that any person has, sorted."""
+        return self._kind(kind).known
 
     def anybody_has(self, kind: str, values: pl.Series) -> pl.Series:
         """Return whether each value is somebody's: Boolean, in the order of ``values``; False for null."""
@@ -72,49 +67,77 @@ class People:
         place = known.search_sorted(values.fill_null(known[0])).clip(upper_bound=known.len() - 1)
         return (known.gather(place) == values).fill_null(False)
 
-    def _distinct(self, kind: str) -> pl.Series:
-        if kind == "name":
-            names = pl.concat([self._persons[name].unique() for name in ("given_name", "family_name")])
-            return _words(names).explode(empty_as_null=True, keep_nulls=True)
-        return _FORMS[kind](self._persons[_COLUMN.get(kind, kind)].unique())
-
-    @cached_property
-    def _hashed(self) -> HashedNumbers:
-        numbers = self._persons["nhs_number"]
-        return HashedNumbers(pl.select(pl.when(numbers <= _LARGEST_NUMBER).then(numbers)).to_series())
-
-    @cached_property
-    def numbers(self) -> pl.Series:
-        """Every NHS Number of ten digits (Int64), sorted."""
-        numbers = self._persons["nhs_number"].drop_nulls()
-        return numbers.filter(numbers <= _LARGEST_NUMBER).unique().sort()
-
-    def _in_one_piece(self, column: str) -> pl.Series:
-        """Return a column of PERSONS without chunks: with chunks, looking up rows takes ten times as long."""
-        self._persons[column] = self._persons[column].rechunk()
-        return self._persons[column]
-
     def agree(self, kind: str, values: pl.Series, persons: pl.Series) -> pl.Series:
         """Return whether each value is the identifier of the person beside it: Boolean without nulls.
 
         ``persons``: positions in PERSONS, as long as ``values``.
         """
-        if kind == "hashed_number":
-            return self._hashed.are_of(values, persons)
-        if kind != "name":
-            own = _FORMS[kind](self._in_one_piece(_COLUMN.get(kind, kind)).gather(persons))
-            return (own == values).fill_null(False)
+        return self._kind(kind).are_of(values, persons)
+
+    @cached_property
+    def numbers(self) -> pl.Series:
+        """Every NHS Number of ten digits (Int64), sorted."""
+        return _ten_digits(self._persons["nhs_number"]).drop_nulls().unique().sort()
+
+    def _kind(self, kind: str) -> "_Kind":
+        if kind not in self._kinds:
+            self._kinds[kind] = _KINDS[kind](self._persons)
+        return self._kinds[kind]
+
+
+class _Kind(Protocol):
+    """One kind of identifier: its values, and whose they are."""
+
+    @property
+    def known(self) -> pl.Series:
+        """Every value that any person has, sorted."""
+
+    def are_of(self, values: pl.Series, persons: pl.Series) -> pl.Series:
+        """Return whether each value is the identifier of the person beside it: Boolean without nulls."""
+
+
+class _OneValue:
+    """A kind of which each person has one value, made of a column of PERSONS."""
+
+    def __init__(self, column: pl.Series, form: Callable[[pl.Series], pl.Series]) -> None:
+        # Looking up rows of a column with chunks takes ten times as long.
+        self._column, self._form = column.rechunk(), form
+
+    @cached_property
+    def known(self) -> pl.Series:
+        return self._form(self._column.unique()).drop_nulls().unique().sort()
+
+    def are_of(self, values: pl.Series, persons: pl.Series) -> pl.Series:
+        return (self._form(self._column.gather(persons)) == values).fill_null(False)
+
+
+class _Names:
+    """The words of given and family names."""
+
+    def __init__(self, *columns: pl.Series) -> None:
+        self._columns = [column.rechunk() for column in columns]
+
+    @cached_property
+    def known(self) -> pl.Series:
+        words = _words(pl.concat([column.unique() for column in self._columns]))
+        return words.explode(empty_as_null=True, keep_nulls=True).drop_nulls().unique().sort()
+
+    def are_of(self, values: pl.Series, persons: pl.Series) -> pl.Series:
         found = pl.repeat(False, values.len(), eager=True)
-        for name in ("given_name", "family_name"):
-            own = _words(self._in_one_piece(name).gather(persons))
-            beside = pl.DataFrame({"own": own, "value": values})
+        for column in self._columns:
+            beside = pl.DataFrame({"own": _words(column.gather(persons)), "value": values})
             found |= beside.select(pl.col("own").list.contains(pl.col("value")).fill_null(False)).to_series()
         return found
 
 
+def _ten_digits(numbers: pl.Series) -> pl.Series:
+    """Keep NHS Numbers; the integers that stand for stage-1 codes become null."""
+    return pl.select(pl.when(numbers <= _LARGEST_NUMBER).then(numbers)).to_series()
+
+
 def _first_nine(numbers: pl.Series) -> pl.Series:
-    """Return the nine digits before the check digit: nobody else has them. A stage-1 code's integer becomes null."""
-    return pl.select(pl.when(numbers <= _LARGEST_NUMBER).then(numbers // 10)).to_series()
+    """Return the nine digits before the check digit: nobody else has them."""
+    return _ten_digits(numbers) // 10
 
 
 def _codes(tokens: pl.Series) -> pl.Series:
@@ -136,10 +159,12 @@ def _lines(addresses: pl.Series) -> pl.Series:
     return addresses.str.extract(r"^((?:[0-9A-Z]+ ){2}[0-9A-Z]+)").str.extract("^(.*[0-9].*)$")
 
 
-_FORMS: Final[Mapping[str, Callable[[pl.Series], pl.Series]]] = {
-    "nhs_number": _first_nine,
-    "stage_one_code": _codes,
-    "birth_date": lambda days: days,
-    "postcode": _compact,
-    "address": _lines,
+_KINDS: Final[Mapping[str, Callable[[Mapping[str, pl.Series]], _Kind]]] = {
+    "nhs_number": lambda persons: _OneValue(persons["nhs_number"], _first_nine),
+    "stage_one_code": lambda persons: _OneValue(persons["token"], _codes),
+    "hashed_number": lambda persons: HashedNumbers(_ten_digits(persons["nhs_number"])),
+    "name": lambda persons: _Names(persons["given_name"], persons["family_name"]),
+    "birth_date": lambda persons: _OneValue(persons["birth_date"], lambda days: days),
+    "postcode": lambda persons: _OneValue(persons["postcode"], _compact),
+    "address": lambda persons: _OneValue(persons["address"], _lines),
 }

@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.governance.releases.identifying.birth_dates import days_in_texts
-from linkcore.governance.releases.identifying.hashed import first_of_hash
+from linkcore.governance.releases.identifying.hashed import HASH, first_of_hash
 from linkcore.governance.releases.identifying.people import People
 from linkcore.governance.releases.identifying.texts import Texts
 from linkcore.identifiers.text import folded
@@ -110,8 +110,7 @@ def _codes(texts: Texts) -> pl.DataFrame:
 
 
 def _hashes(texts: Texts) -> pl.DataFrame:
-    long = texts.having("^[0-9A-Fa-f]{32,128}$")
-    return long.select("value", first_of_hash(pl.col("text")).alias("reading")).drop_nulls()
+    return texts.having(HASH).select("value", first_of_hash(pl.col("text")).alias("reading"))
 
 
 def _postcodes(texts: Texts) -> pl.DataFrame:
