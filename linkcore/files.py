@@ -6,10 +6,11 @@ the file system refuses to prepare the place or to rename, a ProgrammeError name
 writing pass through unchanged.
 """
 
+import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +19,7 @@ from linkcore.errors import ProgrammeError
 from linkcore.private_folders import way_to
 
 __all__ = ["anything", "begins_like", "check_place", "earlier_folder", "locked", "new_file", "new_folder"]
+__all__ += ["write_json"]
 
 _LONGEST_WAIT: Final = 60.0  # seconds; a lock is held for the time of one small file
 _PAUSE: Final = 0.02
@@ -52,6 +54,22 @@ def begins_like(content: bytes) -> Callable[[Path], bool]:
             return file.read(len(start)) == start
 
     return is_alike
+
+
+def write_json(file: Path, content: Mapping[str, object]) -> None:
+    r"""Write content as JSON that people can read, in ASCII: no name has power over the terminal that shows the file.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_json(Path(folder, "a.json"), {"name": "Zo\u00eb"})
+    ...     print(Path(folder, "a.json").read_text())
+    {
+      "name": "Zo\u00eb"
+    }
+    """
+    file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ import polars as pl
 from linkcore.disclosure.disclosed import disclosed
 from linkcore.disclosure.suppression import SMALLEST_COUNT
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
-from linkcore.files import new_folder
+from linkcore.files import new_folder, write_json
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.destruction.mark import refuse_if_destroyed
 from linkcore.governance.manifest import digest_of, is_as_listed, is_of_a_release, read_manifest
@@ -238,8 +238,8 @@ def run_programme(
         )
         write_report(run.quality, folder / _REPORT)
         (folder / _SUMMARY).write_text(run.text(), "utf-8")
-        _write_json(folder / _TRUE_COUNTS, _true_counts(run, true))
-        _write_json(folder / _CONTENTS, _contents(run, folder))
+        write_json(folder / _TRUE_COUNTS, _true_counts(run, true))
+        write_json(folder / _CONTENTS, _contents(run, folder))
     progress("done", steps, steps)
     return run
 
@@ -378,10 +378,6 @@ def _text(count: int | None) -> str:
 def _without_counts(refused: Mapping[str, str]) -> dict[str, str]:
     """Return the reasons of refusals without the counts that they name, such as of people who opted out."""
     return {recipient: _COUNT.sub("some ", why) for recipient, why in refused.items()}
-
-
-def _write_json(file: Path, content: Mapping[str, object]) -> None:
-    file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
 
 
 def _contents(run: ProgrammeRun, folder: Path) -> dict[str, object]:

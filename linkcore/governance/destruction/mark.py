@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
 from linkcore.errors import RefusedError
-from linkcore.files import anything, new_file
+from linkcore.files import anything, new_file, write_json
 from linkcore.governance.audit.audit import Audit
 from linkcore.keys.signing import SigningKey, VerifyKey
 
@@ -113,7 +113,7 @@ class Mark:
         signature = signing_key.sign(_signed_text(stated)).hex()
         content = {"format": 2, "mark": stated, "verify_key": signing_key.verify_key.id, "signature": signature}
         with new_file(folder / MARK, ours=anything) as file:
-            file.write_text(json.dumps(content, indent=2) + "\n", "utf-8")
+            write_json(file, content)
 
 
 _PARTS: Final[dict[str, Any]] = {

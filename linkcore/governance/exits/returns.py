@@ -11,7 +11,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError
-from linkcore.files import new_folder
+from linkcore.files import new_folder, write_json
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
 from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, pseudonyms_of, version_list
@@ -229,7 +229,7 @@ def _write(out: Path, tables: Mapping[str, pl.DataFrame]) -> None:
         for code, table in tables.items():
             file = write_rows(table.lazy(), folder, code, "csv")
             files[file.name] = {"rows": table.height, "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
-        (folder / _CONTENTS).write_text(json.dumps({"format": 1, "files": files}, indent=2) + "\n", "utf-8")
+        write_json(folder / _CONTENTS, {"format": 1, "files": files})
 
 
 def _is_of_a_return(entry: Path) -> bool:

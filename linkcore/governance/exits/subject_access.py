@@ -17,7 +17,7 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
-from linkcore.files import begins_like, check_place, new_file
+from linkcore.files import begins_like, check_place, new_file, write_json
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.requests import requested
 from linkcore.governance.manifest import verify_release
@@ -149,7 +149,7 @@ def subject_access(
             left_out=sum(elsewhere.values()),
         )
     with new_file(Path(out), ours=_IS_ANSWER) as file:
-        file.write_text(json.dumps(answer, indent=2) + "\n", "utf-8")
+        write_json(file, answer)
     return SubjectAccess(Path(out), MappingProxyType(counts), MappingProxyType(elsewhere), rows_released)
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
-from linkcore.files import new_folder
+from linkcore.files import new_folder, write_json
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.manifest import digest_of, is_as_listed, read_manifest, verify_release
 from linkcore.governance.releases.formats import scan_rows
@@ -229,8 +229,7 @@ def _write(out: Path, files: Mapping[str, Sequence[pl.DataFrame]], content: Mapp
         for name, parts in files.items():
             pl.concat(parts).write_csv(folder / name)
         digests = {name: digest_of(folder / name) for name in files}
-        text = json.dumps({**content, "files": digests}, indent=2)
-        (folder / LIST_OF_WITHDRAWALS).write_text(text + "\n", "utf-8")
+        write_json(folder / LIST_OF_WITHDRAWALS, {**content, "files": digests})
 
 
 def _is_of_withdrawals(entry: Path) -> bool:
