@@ -333,7 +333,8 @@ class Linkage(MeasuredLinkage):
 
         They were registered twice, had a temporary number, or a number was mistyped. Persons with an NHS Number and
         those on the spine are compared with each other by the learned model. Nothing is joined: have the numbers
-        traced, and put those that were merged into the table of superseded numbers (``Exact(superseded=...)``).
+        traced, and put those that were merged into the table of superseded numbers (``Exact(superseded=...)``), or let
+        a clerk decide (``linkcore decide``).
 
         Each pair is one row, the most probable first: ``probability``; ``match_weight``, in bits; source, record id,
         number of records, NHS Number and identifiers of both, side by side; and for each comparison how well the two

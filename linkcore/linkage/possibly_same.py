@@ -28,7 +28,7 @@ __all__ = ["double_persons", "possibly_same"]
 _EVEN: Final = 0.5
 
 # Where nothing was learned: what two persons must share for a doubt that they are two.
-_ALIKE: Final = (
+_TWO_SHARED: Final = (
     ("birth_date", "family_name"),
     ("birth_date", "given_name"),
     ("birth_date", "postcode"),
@@ -48,9 +48,9 @@ _KEYS: Final = (
 def possibly_same(result: LinkageResult, doubted: pl.Series, others: pl.Series, *, least: float) -> pl.DataFrame:
     """Find which persons may be one of some others, whatever NHS Numbers they carry.
 
-    They are compared as an open record is with a person, by the model that the linkage learned. How common a value is
-    shows among the others. If no model was learned, persons may be the same where two of birth date, name and postcode
-    agree.
+    They are compared as an open record is with a person, by the model that the linkage learned. How common a value is,
+    is counted among the others only. If no model was learned, persons may be the same where two of birth date, name and
+    postcode agree.
 
     ``doubted``, ``others``: positions in PERSONS; ``least``: the least probability.
     Returns ``person`` and ``other`` (UInt32), each pair once.
@@ -67,7 +67,7 @@ def possibly_same(result: LinkageResult, doubted: pl.Series, others: pl.Series, 
     """
     probabilistic = result.probabilistic
     if doubted.is_empty() or others.is_empty() or probabilistic is None or probabilistic.model is None:
-        return _alike(result.persons, doubted, others)
+        return _who_share_two(result.persons, doubted, others)
     persons = with_alternatives(result.persons[others], probabilistic.alternatives)
     records = _as_records(result, doubted)
     settings = result.fallback or Fallback()
@@ -167,9 +167,9 @@ def _learned(result: LinkageResult, probabilistic: Probabilistic, frequencies: M
     )
 
 
-def _alike(persons: pl.DataFrame, doubted: pl.Series, others: pl.Series) -> pl.DataFrame:
+def _who_share_two(persons: pl.DataFrame, doubted: pl.Series, others: pl.Series) -> pl.DataFrame:
     found = [pl.DataFrame(schema={"person": pl.UInt32, "other": pl.UInt32})]
-    for shared in _ALIKE:
+    for shared in _TWO_SHARED:
         one, other = (
             persons[chosen].select(*shared, chosen.cast(pl.UInt32).alias(name))
             for chosen, name in ((doubted, "person"), (others, "other"))

@@ -88,7 +88,7 @@ class OptOutPolicy:
     plausible : tuple of float
         The least and the greatest share of the people on the spine who may have opted out nationally, or by Type 1. A
         list of another share is refused as another file, or as cut off, unless it is known how many people it must
-        hold, or a checksum lies beside it.
+        hold. With a checksum beside it, a list may be of a smaller share.
     accept_unreadable : bool
         Whether a list may have opt-outs without a readable NHS Number. They withhold nobody, and are counted.
 

@@ -21,7 +21,8 @@ class PossiblePeople:
     These are the record's own number, usable or not; the numbers of the person it is linked to; and the numbers of
     every candidate with a probability of 0.001 or more. A person's numbers are the one by which records are linked to
     it, and those of its records, except records in conflict with it. A superseded number counts as the one that
-    replaced it.
+    replaced it. Besides, a person whose number is not on the spine, or who is on the spine twice, may be somebody under
+    another number.
 
     The sources are read again, and refused if they are not what was linked.
 
