@@ -119,7 +119,7 @@ def records(place: Path) -> int:
     return whole["links"].height
 
 
-def test_whenever_a_save_is_killed_the_store_is_the_old_or_the_new(tmp_path: Path) -> None:
+def test_a_killed_save_leaves_the_old_or_the_new_store(tmp_path: Path) -> None:
     folder = plain(tmp_path / "all" / "work")
     touched = save_another(folder)
     found = [records(tmp_path / f"state{number:03}" / "work") for number in range(touched)]
