@@ -163,7 +163,7 @@ class Linkage(MeasuredLinkage):
         Traceback (most recent call last):
         linkcore.errors.ProgrammeError: there is no linkage in no/such/folder; check the path, or make it with ...
         """
-        loaded = cls(**read_contents(Store.open(Path(folder), key), sources))
+        loaded = read_contents(Store.open(Path(folder), key), sources, cls)
         refuse_unencrypted(synthetic=loaded.synthetic, key=key)
         return loaded
 

@@ -157,8 +157,43 @@ def test_splink_is_imported_in_one_module_only() -> None:
     ["numpy", "numba", "llvmlite", "splink", "duckdb", "pyarrow", "pandas", "pydantic", "rich", "jinja2", "vl_convert"],
 )
 def test_import_linkcore_does_not_load(heavy: str) -> None:
-    probe = f"import sys, linkcore; sys.exit({heavy!r} in sys.modules)"
+    """Nor does the use of any name but those of programmes, whose files Pydantic reads."""
+    used = [name for name, module in linkcore._PLACES.items() if not module.startswith("linkcore.programme.")]
+    probe = f"import sys\nfrom linkcore import {', '.join(used)}\nsys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", probe], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["--version"], ["reidentify", "--help"]])
+def test_the_command_line_explains_itself_without_loading_libraries(arguments: list[str]) -> None:
+    """It loads nothing but its own options and the standard library, so that it answers at once."""
+    probe = (
+        "import sys, linkcore.cli\ntry:\n linkcore.cli.main(sys.argv[1:])\nexcept SystemExit:\n pass\n"
+        "print('LOADED', *sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", probe, *arguments], check=True, capture_output=True, text=True)
+    loaded = done.stdout.rpartition("LOADED ")[2].split()
+    ours = {name for name in loaded if name.partition(".")[0] == "linkcore"}
+    light = {"linkcore", *(f"linkcore.{name}" for name in ("errors", "plain_text", "private_memory", "progress"))}
+    assert {name for name in ours if not name.startswith("linkcore.cli")} <= light
+    strangers = {name.partition(".")[0] for name in loaded} - sys.stdlib_module_names - {"linkcore", "__main__"}
+    assert not strangers & {"polars", "numpy", "numba", "pydantic", "rich", "pyarrow", "cryptography", "xxhash"}
+    assert len(loaded) < 250
+
+
+def test_the_public_names_are_the_same_for_python_and_for_type_checkers() -> None:
+    """What mypy and editors read as imports is what is loaded when it is used."""
+    (typed,) = (node for node in ast.parse((ROOT / "__init__.py").read_text()).body if isinstance(node, ast.If))
+    imported = {
+        each.name: node.module for node in typed.body if isinstance(node, ast.ImportFrom) for each in node.names
+    }
+    assert imported == linkcore._PLACES
+    assert sorted({*imported, "__version__"}) == sorted(linkcore.__all__)
+
+
+def test_the_function_link_is_not_hidden_by_its_module() -> None:
+    for first in ("import linkcore.link", "from linkcore.link import Linkage", "import linkcore; linkcore.link"):
+        probe = f"{first}\nimport linkcore, types\nassert isinstance(linkcore.link, types.FunctionType)"
+        subprocess.run([sys.executable, "-c", probe], check=True)
 
 
 def test_every_public_name_exists_and_is_documented() -> None:

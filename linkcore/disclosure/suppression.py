@@ -123,25 +123,19 @@ def suppressed(counts: Counts) -> set[Hashable]:
     """Return the keys to suppress: small counts, and counts from which they could be worked out."""
     small = [cell for cell, value in enumerate(counts.values) if 0 < value < SMALLEST_COUNT]
     unknown = {cell for cell in range(len(counts.values)) if not counts.shown[cell]} | set(small)
-    sums_of: dict[int, list[int]] = defaultdict(list)
-    for number, (total, parts) in enumerate(counts.sums):
-        for cell in (total, *parts):
-            sums_of[cell].append(number)
+    bounds = _Bounds(counts)
     # For example seven cells of 1 with a margin of 7. Suppressing more does not help, but nobody can tell.
     unprotectable: set[int] = set()
-    while exposed := [cell for cell in _exposed(counts, small, unknown, sums_of) if cell not in unprotectable]:
+    while exposed := [cell for cell in small if cell not in unprotectable and bounds.values(cell) < _POSSIBLE_VALUES]:
+        before = set(unknown)
         for cell in exposed:
-            further = _cheapest(cell, counts, unknown, sums_of)
+            further = _cheapest(cell, counts, unknown, bounds.sums_of)
             if further is None:
                 unprotectable.add(cell)
             else:
                 unknown.add(further)
+        bounds.suppress(unknown - before)
     return {counts.keys[cell] for cell in unknown if counts.shown[cell]}
-
-
-def _exposed(counts: Counts, small: Sequence[int], unknown: set[int], sums_of: dict[int, list[int]]) -> list[int]:
-    low, high = _bounds(counts, unknown, sums_of)
-    return [cell for cell in small if high[cell] - low[cell] + 1 < _POSSIBLE_VALUES]
 
 
 def _cheapest(cell: int, counts: Counts, unknown: set[int], sums_of: dict[int, list[int]]) -> int | None:
@@ -150,7 +144,11 @@ def _cheapest(cell: int, counts: Counts, unknown: set[int], sums_of: dict[int, l
     while border:
         numbers = dict.fromkeys(number for each in border for number in sums_of[each])
         beside = dict.fromkeys(member for number in numbers for member in _members(counts.sums[number]))
-        known = [member for member in beside if member not in unknown | counts.exact and counts.values[member]]
+        known = [
+            member
+            for member in beside
+            if member not in unknown and member not in counts.exact and counts.values[member]
+        ]
         if known:
             return min(known, key=lambda member: (counts.values[member], member))
         border = [member for member in beside if member not in met]
@@ -162,21 +160,62 @@ def _members(of: tuple[int, tuple[int, ...]]) -> tuple[int, ...]:
     return of[0], *of[1]
 
 
-def _bounds(counts: Counts, unknown: set[int], sums_of: dict[int, list[int]]) -> tuple[list[int], list[int]]:
-    """Narrow the bounds of every count as far as the sums allow."""
-    both = list(_shown_bounds(counts, unknown))
-    low, high = [least for least, _ in both], [most for _, most in both]
-    waiting = dict.fromkeys(range(len(counts.sums)))
-    while waiting:
-        number = next(iter(waiting))
-        del waiting[number]
-        total, parts = counts.sums[number]
-        for cell in _narrowed(total, parts, low, high):
-            waiting.update(dict.fromkeys(sums_of[cell]))
-    return low, high
+class _Bounds:
+    """The bounds of every count, narrowed as far as the sums allow.
+
+    If further counts are suppressed, only the bounds that came from theirs are worked out anew. The narrowest bounds
+    are the same in whatever order sums narrow them, so they are those of a new start.
+    """
+
+    def __init__(self, counts: Counts) -> None:
+        self.sums_of: dict[int, list[int]] = defaultdict(list)
+        for number, of in enumerate(counts.sums):
+            for cell in _members(of):
+                self.sums_of[cell].append(number)
+        self._sums = counts.sums
+        self._shown = list(_shown_bounds(counts))
+        self._low, self._high = [least for least, _ in self._shown], [most for _, most in self._shown]
+        self._narrowed_by: list[set[int]] = [set() for _ in self._shown]
+        self._narrow(range(len(counts.sums)))
+
+    def values(self, cell: int) -> int:
+        """Return how many values a count can have."""
+        return self._high[cell] - self._low[cell] + 1
+
+    def suppress(self, cells: Iterable[int]) -> None:
+        """Let counts that are not small be suppressed too."""
+        touched = set(cells)
+        for cell in touched:
+            self._shown[cell] = SMALLEST_COUNT, _UNBOUNDED
+        border = list(touched)
+        while border:
+            sums = self.sums_of[border.pop()]
+            came_from = {
+                member
+                for number in sums
+                for member in _members(self._sums[number])
+                if number in self._narrowed_by[member] and member not in touched
+            }
+            touched |= came_from
+            border += came_from
+        for cell in touched:
+            self._low[cell], self._high[cell] = self._shown[cell]
+            self._narrowed_by[cell].clear()
+        self._narrow(sorted({number for cell in touched for number in self.sums_of[cell]}))
+
+    def _narrow(self, sums: Iterable[int]) -> None:
+        waiting = dict.fromkeys(sums)
+        while waiting:
+            number = next(iter(waiting))
+            del waiting[number]
+            total, parts = self._sums[number]
+            for cell in _narrowed(total, parts, self._low, self._high):
+                self._narrowed_by[cell].add(number)
+                waiting.update(dict.fromkeys(self.sums_of[cell]))
 
 
-def _shown_bounds(counts: Counts, unknown: set[int]) -> Iterator[tuple[int, int]]:
+def _shown_bounds(counts: Counts) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of each count that show without any sum, if no more than the small ones are suppressed."""
     reach = ROUND_TO // 2
     for cell, value in enumerate(counts.values):
         if not counts.shown[cell]:
@@ -187,8 +226,6 @@ def _shown_bounds(counts: Counts, unknown: set[int]) -> Iterator[tuple[int, int]
             yield 0, 0
         elif value < SMALLEST_COUNT:
             yield 1, SMALLEST_COUNT - 1
-        elif cell in unknown:
-            yield SMALLEST_COUNT, _UNBOUNDED
         else:
             yield max(rounded(value) - reach, SMALLEST_COUNT), rounded(value) + reach
 

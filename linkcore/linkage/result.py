@@ -118,12 +118,35 @@ class LinkageResult:
         shared = followers.rename({"person_id": "own"}).join(theirs, on="own").sort("source", "record_id", "person_id")
         return pl.concat([candidates, shared.select(columns)])
 
+    @property
+    def person_ids(self) -> pl.Series:
+        """``person_id`` of the links; a linkage that was kept reads this column alone."""
+        return self.links["person_id"]
+
+    @property
+    def person_numbers(self) -> pl.Series:
+        """``nhs_number`` of the persons; a linkage that was kept reads this column alone."""
+        return self.persons["nhs_number"]
+
+    def person_ids_of(self, source: str) -> pl.Series:
+        """Return ``person_id`` of the records of one source, in the order of its rows."""
+        rows = self._rows_of(source)
+        ids = self.person_ids.slice(self._before(source), rows.height)
+        return ids if rows["row"].is_sorted() else ids.gather(rows["row"].arg_sort())
+
     def links_of(self, source: str) -> pl.DataFrame:
         """Return ``row``, ``raw_row_hash`` and the columns of LINKS of one source, in the order of its rows."""
+        rows = self._rows_of(source)
+        # A slice of the links copies nothing; only links in another order than the rows must be sorted.
+        found = pl.concat([rows, self.links.slice(self._before(source), rows.height)], how="horizontal")
+        return found if rows["row"].is_sorted() else found.sort("row")
+
+    def _rows_of(self, source: str) -> pl.DataFrame:
         if source not in self.rows:
             raise ProgrammeError(f"no source {source!r} was linked; there are {', '.join(self.rows)}")
-        names, rows = list(self.rows), self.rows[source]
-        before = sum(self.rows[name].height for name in names[: names.index(source)])
-        # A slice of the links copies nothing; only links in another order than the rows must be sorted.
-        found = pl.concat([rows, self.links.slice(before, rows.height)], how="horizontal")
-        return found if rows["row"].is_sorted() else found.sort("row")
+        return self.rows[source]
+
+    def _before(self, source: str) -> int:
+        """Return the number of links before those of a source."""
+        names = list(self.rows)
+        return sum(self.rows[name].height for name in names[: names.index(source)])

@@ -4,6 +4,7 @@ import datetime as dt
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -210,20 +211,24 @@ def run_programme(
         true = with_withholding(linkage.quality, withholdings.values())
         shown = disclosed(true)
         releasing = _Releasing(replace(linkage, quality=shown), withholdings, on, signing_key, occasion)
-        for number, agreement in enumerate(agreements):
-            recipient = agreement.recipient
-            progress(f"release to {recipient}", number, steps)
-            if recipient not in refused:
-                try:
-                    place = folder / RELEASES / agreement.key
-                    releases[recipient] = releasing.release(agreement, own_keys[recipient], place)
-                except RefusedError as error:
-                    refused[recipient] = str(error)
-            if recipient in refused and occasion is not None:
-                # If the audit log itself refused, it refuses this line too, and the run ends.
-                occasion.record("release", recipient=recipient, outcome="refused")
+        # The report needs no release, and both wait for libraries that use other threads.
+        with ThreadPoolExecutor(1) as pool:
+            report = pool.submit(write_report, shown, folder / _REPORT)
+            for number, agreement in enumerate(agreements):
+                recipient = agreement.recipient
+                progress(f"release to {recipient}", number, steps)
+                if recipient not in refused:
+                    try:
+                        place = folder / RELEASES / agreement.key
+                        releases[recipient] = releasing.release(agreement, own_keys[recipient], place)
+                    except RefusedError as error:
+                        refused[recipient] = str(error)
+                if recipient in refused and occasion is not None:
+                    # If the audit log itself refused, it refuses this line too, and the run ends.
+                    occasion.record("release", recipient=recipient, outcome="refused")
+            progress("report", len(agreements), steps)
+            report.result()
         _refuse_if_nobody_is_left(agreements, refused)
-        progress("report", len(agreements), steps)
         # Releases are named by the place to which they will be moved.
         placed = {name: replace(each, folder=out / RELEASES / each.folder.name) for name, each in releases.items()}
         run = ProgrammeRun(
@@ -236,7 +241,6 @@ def run_programme(
             MappingProxyType(refused),
             shown,
         )
-        write_report(run.quality, folder / _REPORT)
         (folder / _SUMMARY).write_text(run.text(), "utf-8")
         write_json(folder / _TRUE_COUNTS, _true_counts(run, true))
         write_json(folder / _CONTENTS, _contents(run, folder))

@@ -2,9 +2,10 @@
 
 import datetime as dt
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from functools import cache, partial
+from typing import Any, Final, TypeVar
 
 import polars as pl
 
@@ -26,8 +27,11 @@ from linkcore.report.quality_file import QUALITY_FILE, from_json, to_json
 from linkcore.sources.source import Source
 from linkcore.store.folder import Store
 from linkcore.store.sources import as_linked, describe_sources
+from linkcore.store.when_used import read_when_used
 
 __all__ = ["is_of_a_store", "quality_of", "read_contents", "tables_of", "texts_of"]
+
+_L = TypeVar("_L", bound=MeasuredLinkage)
 
 _ABOUT: Final = "linkage.json"
 _MODEL: Final = "model.json"
@@ -137,8 +141,11 @@ def quality_of(store: Store) -> Quality:
     return from_json(store.texts()[QUALITY_FILE])
 
 
-def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
-    """Return what a Linkage is made of; refuse sources that are not those that were linked."""
+def read_contents(store: Store, sources: Sequence[Source], linkage: type[_L]) -> _L:
+    """Return the linkage of a store; refuse sources that are not those that were linked.
+
+    What every command checks is read now. Each large table is read, and checked, when it is first used.
+    """
     texts = store.texts()
     about, models = json.loads(texts[_ABOUT]), _models(texts, authentic=store.lock is not None)
     if about["polars"] != pl.__version__:
@@ -146,61 +153,72 @@ def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
             f"{store.place} was written with Polars {about['polars']}, and this is Polars {pl.__version__}, by which "
             "rows are recognised otherwise; use that version, or link again with `linkcore link`"
         )
-    names = [*_LINKED, *_HISTORY, *(_FALLBACK if about["probabilistic"] is not None else ())]
-    tables = store.tables([*names, *(["superseded"] if store.holds("superseded") else [])])
-    rows, start = {}, 0
-    for name, height in about["rows"].items():
-        rows[name] = tables["rows"][start : start + height]
-        start += height
+    rows = cache(partial(_rows, store, about["rows"]))
     left_out = {
-        str(name): frame["row"] for (name,), frame in tables["left_out"].group_by("source", maintain_order=True)
+        str(name): frame["row"] for (name,), frame in store.table("left_out").group_by("source", maintain_order=True)
     }
     quality, date = from_json(texts[QUALITY_FILE]), about["reference_date"]
-    return {
-        "links": tables["links"],
-        "persons": tables["persons"],
-        "decisions": tables["decisions"],
-        "history": PersonHistory(
-            tables["hashes"],
-            tables["names_superseded"],
-            KnownPersons(tables["absent_persons"], tables["absent_records"], tables["absent_superseded"]),
-            about["history"],
-        ),
-        "rows": rows,
+    superseded = store.table("superseded") if store.holds("superseded") else None
+    known = {
+        "decisions": store.table("decisions"),
+        "history": _history(store, about["history"]),
         "sources": as_linked(sources, about["sources"], rows, left_out),
-        "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], tables, models),
-        "exact": Exact(**about["exact"], superseded=tables.get("superseded")),
+        "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], store, models),
+        "exact": Exact(**about["exact"], superseded=superseded),
         "fallback": None if about["fallback"] is None else Fallback(**about["fallback"]),
         "reference_date": None if date is None else dt.date.fromisoformat(date),
         "run": quality.run,
         "synthetic": about["synthetic"],
         "quality": quality,
     }
+    columns = {
+        "person_ids": partial(store.column, "links", "person_id"),
+        "person_numbers": partial(store.column, "persons", "nhs_number"),
+    }
+    return read_when_used(linkage, known, {"rows": rows, **_each_when_used(store, "links", "persons"), **columns})
 
 
-def _probabilistic(
-    about: dict[str, Any], tables: Mapping[str, pl.DataFrame], models: Mapping[str | None, Model]
-) -> Probabilistic:
-    checked, relatives = about["weights_checked"], about["relatives"]
-    shifts: dict[str, dict[str, pl.DataFrame]] = {
-        kind: {
-            each: tables["relatives"].filter(kind=kind, comparison=each).drop("kind", "comparison")
-            for each in comparisons
-        }
+def _each_when_used(store: Store, *names: str) -> dict[str, Callable[[], pl.DataFrame]]:
+    return {name: partial(store.table, name) for name in names}
+
+
+def _rows(store: Store, heights: Mapping[str, int]) -> dict[str, pl.DataFrame]:
+    whole, rows, start = store.table("rows"), {}, 0
+    for name, height in heights.items():
+        rows[name] = whole[start : start + height]
+        start += height
+    return rows
+
+
+def _history(store: Store, counts: Mapping[str, int]) -> PersonHistory:
+    def absent() -> KnownPersons:
+        return KnownPersons(*(store.table(f"absent_{name}") for name in ("persons", "records", "superseded")))
+
+    later = {"hashes": partial(store.table, "hashes"), "superseded": partial(store.table, "names_superseded")}
+    return read_when_used(PersonHistory, {"counts": counts}, {**later, "absent": absent})
+
+
+def _probabilistic(about: dict[str, Any], store: Store, models: Mapping[str | None, Model]) -> Probabilistic:
+    checked, relatives, shifts = about["weights_checked"], about["relatives"], store.table("relatives")
+    by_kind: dict[str, dict[str, pl.DataFrame]] = {
+        kind: {each: shifts.filter(kind=kind, comparison=each).drop("kind", "comparison") for each in comparisons}
         for kind, comparisons in relatives["kinds"].items()
     }
-    kept: dict[str, Any] = {name: tables[name] for name in _FALLBACK if name != "relatives"}
-    return Probabilistic(
-        **kept,
+    known = {
         **{name: about[name] for name in ("learned_from", "pi", "counts", "listed", "engine", "own_model")},
-        # The links hold the same; nothing else of it is asked for.
-        placement=Placement(tables["persons"], {}),
-        model=models.get(None),
-        source_models={name: model for name, model in models.items() if name is not None},
-        thresholds={source: Threshold(**threshold) for source, threshold in about["thresholds"].items()},
-        relatives=Relatives(relatives["per_pair"], shifts),
-        weights_checked=None if checked is None else WeightCheck(**checked),
-    )
+        "model": models.get(None),
+        "source_models": {name: model for name, model in models.items() if name is not None},
+        "thresholds": {source: Threshold(**threshold) for source, threshold in about["thresholds"].items()},
+        "relatives": Relatives(relatives["per_pair"], by_kind),
+        "weights_checked": None if checked is None else WeightCheck(**checked),
+    }
+
+    def placement() -> Placement:
+        """Return the persons alone: the links hold the rest."""
+        return Placement(store.table("persons"), {})
+
+    later = _each_when_used(store, *(name for name in _FALLBACK if name != "relatives"))
+    return read_when_used(Probabilistic, known, {**later, "placement": placement})
 
 
 def _models(texts: Mapping[str, str], *, authentic: bool) -> dict[str | None, Model]:

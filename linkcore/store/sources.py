@@ -1,6 +1,6 @@
 """Whether the sources that a command is given are those that were linked."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -29,7 +29,7 @@ def describe_sources(sources: Sequence[Source]) -> dict[str, Any]:
 def as_linked(
     sources: Sequence[Source],
     linked: Mapping[str, Any],
-    rows: Mapping[str, pl.DataFrame],
+    rows: Callable[[], Mapping[str, pl.DataFrame]],
     without_rows: Mapping[str, pl.Series],
 ) -> tuple[Source, ...]:
     """Return the sources, without the rows that were left out; refuse any that is not what was linked.
@@ -37,7 +37,7 @@ def as_linked(
     Files are known by a digest of every byte, and data in memory by the hash of each row's mapped columns.
 
     ``linked``: as :func:`describe_sources` described the sources that were linked.
-    ``rows``: ``row`` and ``raw_row_hash`` of each source, as in a linkage.
+    ``rows`` reads ``row`` and ``raw_row_hash`` of each source, as in a linkage; files are known without them.
     ``without_rows``: by source, the positions of rows that were left out.
     """
     given = {source.name: source for source in sources}
@@ -53,18 +53,20 @@ def as_linked(
                 raise ProgrammeError(f"source {name!r}: its {setting} is not as it was when it was linked; {_AGAIN}")
         whole = source if source.without_rows is None else replace(source, without_rows=None)
         whole = replace(whole, without_rows=without_rows[name]) if name in without_rows else whole
-        if not _is_unchanged(source.digest, stated["digest"], whole, rows[name]):
+        if not _is_unchanged(source.digest, stated["digest"], whole, rows):
             raise SourceError(f"source {name!r}: its data are not those that were linked; {_AGAIN}")
         found.append(whole)
     return tuple(found)
 
 
-def _is_unchanged(digest: str | None, linked: str | None, source: Source, rows: pl.DataFrame) -> bool:
+def _is_unchanged(
+    digest: str | None, linked: str | None, source: Source, rows: Callable[[], Mapping[str, pl.DataFrame]]
+) -> bool:
     if digest is not None and linked is not None:
         return digest == linked
     with source.reading():
         hashes = source.scan(raw_columns(source)).select(raw_row_hash(source)).collect().to_series()
-    return hashes.equals(rows.sort("row")["raw_row_hash"])
+    return hashes.equals(rows()[source.name].sort("row")["raw_row_hash"])
 
 
 def _settings(source: Source) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Suppression: integer programming on everything that is shown cannot work out a small count."""
 
 from collections.abc import Hashable, Sequence
+from random import Random
 
 import numpy as np
 import pytest
@@ -8,7 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import Bounds, LinearConstraint, milp
 
-from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, Counts, rounded, suppressed
+from linkcore.disclosure.suppression import (
+    ROUND_TO,
+    SMALLEST_COUNT,
+    Counts,
+    _Bounds,
+    _shown_bounds,
+    rounded,
+    suppressed,
+)
 
 # Small counts, and counts that rounding moves farthest, because sums of these reveal most.
 COUNT = st.one_of(st.integers(0, 8), st.sampled_from([12, 13, 17, 18, 22, 23]), st.integers(0, 60))
@@ -153,3 +162,57 @@ def test_a_small_count_is_suppressed_though_its_recipient_can_make_it() -> None:
     counts.add_sum("records", ["released", "withheld"])
     counts.known_exactly("released")
     assert suppressed(counts) == {"released"}
+
+
+def naive_bounds(counts: Counts, further: set[int]) -> list[tuple[int, int]]:
+    """Every bound from the start: narrow all counts by all sums until nothing changes."""
+    low, high = zip(*_shown_bounds(counts), strict=True)
+    low = [SMALLEST_COUNT if cell in further else least for cell, least in enumerate(low)]
+    high = [1 << 60 if cell in further else most for cell, most in enumerate(high)]
+    before = None
+    while before != (low, high):
+        before = list(low), list(high)
+        for total, parts in counts.sums:
+            low[total] = max(low[total], sum(low[part] for part in parts))
+            high[total] = min(high[total], sum(high[part] for part in parts))
+            for cell in parts:
+                others = [part for part in parts if part != cell]
+                low[cell] = max(low[cell], low[total] - sum(high[part] for part in others))
+                high[cell] = min(high[cell], high[total] - sum(low[part] for part in others))
+    return list(zip(low, high, strict=True))
+
+
+@given(
+    st.integers(2, 5).flatmap(lambda n: st.lists(st.lists(COUNT, min_size=n, max_size=n), min_size=2, max_size=5)),
+    st.randoms(use_true_random=False),
+)
+@settings(max_examples=60)
+def test_bounds_that_are_kept_are_those_of_a_new_start(cells: list[list[int]], random: Random) -> None:
+    counts = cross_table(cells)
+    bounds, further = _Bounds(counts), set[int]()
+    assert list(zip(bounds._low, bounds._high, strict=True)) == naive_bounds(counts, further)
+    large = [cell for cell, value in enumerate(counts.values) if counts.shown[cell] and value >= SMALLEST_COUNT]
+    while left := [cell for cell in large if cell not in further]:
+        more = set(random.sample(left, min(len(left), 2)))
+        bounds.suppress(more)
+        further |= more
+        assert list(zip(bounds._low, bounds._high, strict=True)) == naive_bounds(counts, further)
+
+
+def test_only_the_bounds_that_came_from_a_count_are_worked_out_anew() -> None:
+    asked = set[int]()
+
+    class Asked(list):  # type: ignore[type-arg]
+        def __getitem__(self, number):  # type: ignore[no-untyped-def]
+            asked.add(number)
+            return super().__getitem__(number)
+
+    counts = cross_table([[3, 20], [30, 40]])
+    own = len(counts.sums)
+    for key, value in {"one": 5, "other": 50, "both": 55}.items():
+        counts.add(key, value)
+    counts.add_sum("both", ["one", "other"])
+    bounds = _Bounds(counts)
+    bounds._sums = Asked(counts.sums)
+    bounds.suppress([counts.keys.index("other")])
+    assert asked == {own}

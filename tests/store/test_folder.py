@@ -63,58 +63,79 @@ def test_a_folder_with_other_files_is_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "work" / "notes.txt").read_text() == "mine"
 
 
-KILLED = """
-import os, signal, sys
+SAVING = """
+import os, shutil, signal, sys, threading
 from pathlib import Path
 import polars as pl
 import linkcore as lc
-left = int(sys.argv[2])
+folder, left, states, lock = Path(sys.argv[1]), int(sys.argv[2]), 0, threading.RLock()
+armed = threading.local()
 def interfere(event, about):
-    global left
+    global left, states
     touches = event in ("open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod")
-    if armed and touches and ".work" in str(about[0]):
-        if not left:
+    if not touches or not saving or getattr(armed, "not_now", False) or ".work" not in str(about[0]):
+        return
+    with lock:
+        if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         left -= 1
-armed = False
+        if left < 0:
+            armed.not_now = True
+            shutil.copytree(folder.parent, folder.parent.with_name(f"state{states:03}"), ignore_dangling_symlinks=True)
+            armed.not_now = False
+        states += 1
+saving = False
 linkage = lc.link([lc.Source("gp", pl.DataFrame({"nhs_number": ["4000000012"] * 2}), spine=True)], fallback=None,
                   synthetic=True)
 sys.addaudithook(interfere)
-armed = True
-linkage.save(sys.argv[1])
+saving = True
+linkage.save(folder)
+saving = False
+print(states)
 """
 
 
-def killed(folder: Path, left: int) -> bool:
-    """Save another linkage in a process of its own, which SIGKILL ends at its n-th touch of the folder."""
+def save_another(folder: Path, *, killed_at: int = -1) -> int:
+    """Save another linkage in a process of its own; return how many times it touched the folder.
+
+    SIGKILL ends it at its n-th touch; else the folder is copied at each touch, as a killed process would leave it.
+    """
     environment = os.environ | {"PYTHONPATH": str(Path(lc.__file__).parent.parent)}
-    command = [sys.executable, "-c", KILLED, str(folder), str(left)]
+    command = [sys.executable, "-c", SAVING, str(folder), str(killed_at)]
     done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
-    assert done.returncode in (0, -signal.SIGKILL), done.stderr
-    return done.returncode != 0
+    assert done.returncode == (0 if killed_at < 0 else -signal.SIGKILL), done.stderr
+    return int(done.stdout) if killed_at < 0 else killed_at
 
 
 def records(place: Path) -> int:
-    return Store.open(place, None).table("links").height
+    """The number of records of a store, all of whose files are read."""
+    store = Store.open(place, None)
+    whole = {
+        file.removesuffix(".parquet"): store.table(file.removesuffix(".parquet"))
+        for file in store.files
+        if file.endswith(".parquet")
+    }
+    assert store.texts()
+    return whole["links"].height
 
 
 def test_a_killed_save_leaves_the_old_or_the_new_store(tmp_path: Path) -> None:
-    """Whenever it is killed, a reader finds a whole store, and the next save goes through."""
-    seen = {"old": 0, "new": 0}
-    for moment in (0, 12, *range(24, 80, 5)):
-        folder = tmp_path / str(moment) / "work"
-        plain(folder)
-        was_killed = killed(folder, moment)
-        found = records(folder)
-        assert found in (1, 2)
-        seen["old" if found == 1 else "new"] += was_killed
-        if not was_killed:
-            assert found == 2
-            break
-        plain(folder)
-        assert records(folder) == 1
-    assert seen["old"]
-    assert not was_killed
+    folder = plain(tmp_path / "all" / "work")
+    touched = save_another(folder)
+    found = [records(tmp_path / f"state{number:03}" / "work") for number in range(touched)]
+    assert touched > 40
+    assert found == sorted(found)  # first the old one, then the new one
+    assert set(found) == {1, 2}
+    changed = found.index(2)
+    # From each state a process can leave, the next save goes through.
+    for number in {0, touched // 2, *range(changed - 3, changed + 2), touched - 1}:
+        assert records(plain(tmp_path / f"state{number:03}" / "work")) == 1
+    # The copies are what is left by processes that were really killed.
+    for moment in (touched // 3, changed - 1, touched - 1):
+        killed = plain(tmp_path / f"killed{moment}" / "work")
+        save_another(killed, killed_at=moment)
+        assert records(killed) == found[moment]
+        assert records(plain(killed)) == 1
 
 
 def test_between_the_two_renames_the_old_store_is_read(tmp_path: Path) -> None:

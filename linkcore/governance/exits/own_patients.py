@@ -128,9 +128,9 @@ class Relationships:
         if requester.source is None:
             person_ids = self._registrations.filter(pl.col("practice") == requester.practice)["person_id"]
         else:
-            person_ids = self._linkage.links_of(requester.source)["person_id"]
+            person_ids = self._linkage.person_ids_of(requester.source)
         # A person's id is its row in PERSONS.
-        return self._linkage.persons["nhs_number"][person_ids.unique()].drop_nulls()
+        return self._linkage.person_numbers[person_ids.unique()].drop_nulls()
 
     @cached_property
     def _registrations(self) -> pl.DataFrame:
@@ -142,4 +142,4 @@ class Relationships:
         assert spine.practice is not None
         code = pl.col(spine.practice).cast(pl.String).str.strip_chars().str.to_uppercase().alias("practice")
         practices = read_linked(linkage, spine, [spine.practice], [code])
-        return practices.hstack([linkage.links_of(spine.name)["person_id"]])
+        return practices.hstack([linkage.person_ids_of(spine.name)])
