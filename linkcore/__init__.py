@@ -26,6 +26,7 @@ from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.checks import refuse_shared_keys
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
+from linkcore.governance.releases.encryption import Encryption
 from linkcore.governance.releases.release import Release, release
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.national_check import export_national_check, national_opt_outs
@@ -36,6 +37,7 @@ from linkcore.governance.withholding.sensitive import CodeList, SensitiveRule
 from linkcore.governance.withholding.type_one import type_one_opt_outs, without_type_one
 from linkcore.governance.withholding.withholding import Withholding, withhold
 from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
+from linkcore.keys.age import AgeIdentity
 from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey, VerifyKey
@@ -79,11 +81,13 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
+    "AgeIdentity",
     "Agreement",
     "Audit",
     "CodeList",
     "Cohort",
     "Derived",
+    "Encryption",
     "Exact",
     "Exemption",
     "Explanation",

@@ -10,6 +10,7 @@ from linkcore.governance.audit.audit import refuse_unfit
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.derived_together import refuse_birth_dates
+from linkcore.governance.releases.encryption import Encryption
 from linkcore.governance.releases.formats import FORMATS, Format
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY, USUAL_LINK_COLUMNS
 from linkcore.governance.releases.plan import RESERVED_COLUMNS, ReleasePlan
@@ -64,6 +65,8 @@ class Agreement:
     match_probability : str
         Why the recipient needs the exact probability of each link. By it, two recipients can join releases. Without a
         reason it is not released.
+    encryption : Encryption, optional
+        For whom the files are encrypted. Without it, they are plain.
 
     Raises
     ------
@@ -91,6 +94,7 @@ class Agreement:
     minimum_k: int | None = None
     link_columns: Sequence[str] = USUAL_LINK_COLUMNS
     match_probability: str = ""
+    encryption: Encryption | None = None
 
     def __post_init__(self) -> None:
         for name in ("columns", "pseudonymised", "quasi_identifiers", "not_identifying"):
@@ -177,6 +181,17 @@ class Agreement:
 
     def _error(self, what: str) -> ProgrammeError:
         return ProgrammeError(f"agreement with {self.recipient!r}: {what}")
+
+    def refuse_without_passphrase(self) -> None:
+        """Refuse now what a release refuses later: the passphrase that encrypts it is not there, or is weak.
+
+        Raises
+        ------
+        KeyMaterialError
+            If there is no passphrase, it is weak, or other users may read its file.
+        """
+        if self.encryption is not None:
+            self.encryption.passphrase()
 
     @property
     def added_columns(self) -> tuple[str, ...]:

@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
-from linkcore.governance.manifest import digest_of
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.cohorts import Cohort
+from linkcore.governance.releases.encryption import ReleaseFiles
 from linkcore.governance.releases.formats import FORMATS
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY
 from linkcore.governance.releases.shown_counts import ShownCounts, written
@@ -21,7 +21,9 @@ from linkcore.report.file_schema import SUPPRESSED
 __all__ = ["describe_anonymity", "describe_release", "describe_withheld"]
 
 
-def describe_release(agreement: Agreement, key: Key, tables: Sequence[Table], counts: ShownCounts) -> dict[str, Any]:
+def describe_release(
+    agreement: Agreement, key: Key, tables: Sequence[Table], files: ReleaseFiles, counts: ShownCounts
+) -> dict[str, Any]:
     """Describe the agreement, the key and the files."""
     from importlib.metadata import version
 
@@ -45,7 +47,8 @@ def describe_release(agreement: Agreement, key: Key, tables: Sequence[Table], co
         "not_identifying": {source: list(names) for source, names in agreement.not_identifying.items()},
         "records_linked": written(counts.records()),
         "files_are": FORMATS[agreement.format].note,
-        "files": [_describe_file(table, agreement, counts) for table in tables],
+        "files": [_describe_file(table, agreement, files, counts) for table in tables],
+        **files.encryption(),
         "versions": {
             "linkcore": version("linkcore"),
             "polars": pl.__version__,
@@ -81,13 +84,13 @@ def describe_anonymity(agreement: Agreement, quasi_identifiers: QuasiIdentifiers
     }
 
 
-def _describe_file(table: Table, agreement: Agreement, counts: ShownCounts) -> dict[str, Any]:
+def _describe_file(table: Table, agreement: Agreement, files: ReleaseFiles, counts: ShownCounts) -> dict[str, Any]:
     # Not the bytes: of a file without payload, they tell the rows. The digest shows that it is whole.
     rows = counts.released(agreement.purpose, table.source, released=table.released, outside=table.outside)
     return {
-        "file": table.file.name,
+        "file": table.file,
         "source": table.source,
         "rows": written(rows),
         "columns": dict(table.columns),
-        "sha256": digest_of(table.file),
+        **files.described(table.file),
     }
