@@ -45,4 +45,7 @@ def test_every_licence_allows_the_use_and_is_what_the_package_states(name: str, 
             *metadata.get_all("Classifier", []),
         ]
     )
+    if "icen" not in stated:  # then the file of the licence says it
+        files = [each for each in importlib.metadata.files(name) or () if each.name.startswith("LICEN")]
+        stated = " ".join(each.read_text("utf-8").partition("\n")[0] for each in files)
     assert all(part.split("-")[0] in stated for part in parts)

@@ -364,6 +364,13 @@ class RecipientTable(_BuiltTable):
     match_probability: str = ""
     encryption: EncryptionTable | None = None
 
+    @field_validator("encryption", mode="before")
+    @classmethod
+    def _says_for_whom(cls, encryption: Any) -> Any:
+        if isinstance(encryption, bool):
+            raise ValueError('say for whom: encryption = ["age1..."], or where the passphrase is')
+        return encryption
+
     def build(self, place: Callable[[str], Any] = str) -> Agreement:
         """Build the agreement."""
         return Agreement(
