@@ -362,7 +362,15 @@ class RecipientTable(_BuiltTable):
     minimum_k: int | None = Field(default=None, ge=1)
     link_columns: tuple[str, ...] = USUAL_LINK_COLUMNS
     match_probability: str = ""
+    integer_id: str = ""
     encryption: EncryptionTable | None = None
+
+    @field_validator("integer_id", mode="before")
+    @classmethod
+    def _names_a_column(cls, integer_id: Any) -> Any:
+        if isinstance(integer_id, bool):
+            raise ValueError('name the column: integer_id = "person_id"')
+        return integer_id
 
     @field_validator("encryption", mode="before")
     @classmethod
@@ -391,6 +399,7 @@ class RecipientTable(_BuiltTable):
             minimum_k=self.minimum_k,
             link_columns=self.link_columns,
             match_probability=self.match_probability,
+            integer_id=self.integer_id,
             encryption=None if self.encryption is None else self.encryption.build(place),
         )
 

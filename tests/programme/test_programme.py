@@ -123,6 +123,8 @@ def test_the_fallback_can_be_left_out_or_configured(folder: Path) -> None:
         (AGREED, f"{AGREED}\nencryption = []", r"recipient\[1\]\.encryption: .*state one of these"),
         (AGREED, f'{AGREED}\nencryption = {{passphrase = "x"}}', r"\.encryption\.passphrase: no such key"),
         (AGREED, f'{AGREED}\nencryption = {{passphrase_variable = "a b"}}', r"\.encryption: .*not a passphrase"),
+        (AGREED, f"{AGREED}\ninteger_id = true", r"recipient\[1\]\.integer_id: name the column"),
+        (AGREED, f'{AGREED}\ninteger_id = "a b"', r"recipient\[1\]: .*integer_id names a column"),
         ('name = "Example"', 'name = " "', r"programme\.name: it is empty"),
         ('name = "partner"', 'name = " "', r"recipient\[1\]: .*who receives the data"),
     ],
@@ -141,8 +143,10 @@ def test_a_secret_key_of_age_in_the_programme_file_is_refused_and_not_quoted(fol
     assert secret[16:] not in str(caught.value)
 
 
-def test_for_whom_a_release_is_encrypted_is_stated_and_planned(folder: Path) -> None:
+def test_for_whom_a_release_is_encrypted_and_its_integer_ids_are_stated_and_planned(folder: Path) -> None:
     public = str(x25519.Identity.generate().to_public())
+    planned = plan(load(folder, WHOLE.replace(AGREED, f'{AGREED}\ninteger_id = "person_id"')), dt.date(2026, 4, 1))
+    assert "gp: pseudonym, person_id, link_method, link_band, ETHNIC" in planned
     programme = load(folder, WHOLE.replace(AGREED, f'{AGREED}\nencryption = ["{public}"]'))
     assert programme.agreements()[0].encryption == lc.Encryption([public])
     assert f"encrypted in the age format, for {public}" in plan(programme, dt.date(2026, 4, 1))

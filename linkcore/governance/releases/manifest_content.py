@@ -38,6 +38,7 @@ def describe_release(
         "key_version": key.version,
         "key_fingerprint": key.fingerprint,
         "pseudonym": "HMAC-SHA-256 under the recipient's key, leftmost 128 bits, lower-case hex",
+        **_describe_integer_id(agreement),
         "pseudonymised_columns": {source: list(names) for source, names in agreement.pseudonymised.items()},
         "derived_columns": {
             source: {name: derived.described() for name, derived in columns.items()}
@@ -57,8 +58,15 @@ def describe_release(
     }
 
 
+def _describe_integer_id(agreement: Agreement) -> dict[str, Any]:
+    if not agreement.integer_id:
+        return {}
+    means = "2^62 + the leftmost 62 bits of HMAC-SHA-256 under the recipient's key: 64-bit integer of 19 digits"
+    return {"integer_id": {"column": agreement.integer_id, "means": means}}
+
+
 def _describe_link_columns(agreement: Agreement) -> dict[str, str]:
-    stated = {name: LINK_COLUMNS[name].says for name in agreement.added_columns[1:]}
+    stated = {name: LINK_COLUMNS[name].says for name in agreement.told_of_links}
     if agreement.match_probability:
         stated[MATCH_PROBABILITY] += f"; released because: {agreement.match_probability}"
     return stated

@@ -14,6 +14,7 @@ from linkcore.governance.releases.identifying.check import PERSON
 from linkcore.governance.releases.leaving import LEAVES, LeavingRecords
 from linkcore.keys.key import Key
 from linkcore.linkage.stable_persons.names_before import told_of
+from linkcore.pseudonyms.integer_ids import integer_id
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
@@ -49,8 +50,12 @@ def write_supersessions(
             links = leaving.links_of(source, ())
             present = present.scatter(links.filter(LEAVES)[PERSON].unique(), True)
     names = linkage.persons.filter(present).select(person_name()).to_series()
+    both, column = ("old", "new"), agreement.integer_id
     rows = told_of(linkage.superseded, names).select(
-        pseudonymise("old", key), pseudonymise("new", key), pl.col("reason").cast(pl.String), "date"
+        *(pseudonymise(name, key) for name in both),
+        *(integer_id(name, key).alias(f"{name}_{column}") for name in both if column),
+        pl.col("reason").cast(pl.String),
+        "date",
     )
     # In order of pseudonyms, so that the order of names is lost.
     file = write_rows(rows.sort(pl.all()).lazy(), files, SUPERSEDED_TABLE, agreement.format)

@@ -58,13 +58,13 @@ def write_table(
     ``quasi_identifiers`` collects what the table tells about persons.
     """
     name = plan.source.name
-    links = leaving.links_of(plan.source, plan.link_columns)
+    links = leaving.links_of(plan.source, plan.link_columns, plan.integer_id)
     released = int(links[LEAVES].sum())
     reference_date = leaving.linkage.reference_date
     references = () if reference_date is None else (reference_date,)
     check = IdentifierCheck([*plan.payload, *plan.derived], leaving.people, rows=released, references=references)
     # Rows of one person that hold nothing but a pseudonym are all the same.
-    hashed_columns = list(plan.schema)[1:] or ["pseudonym"]
+    hashed_columns = [name for name in plan.schema if name not in ("pseudonym", plan.integer_id)] or ["pseudonym"]
     with Buckets(files.folder / f"{name}.work", released, leaving.persons.height) as buckets:
         for rows in _leaving_rows(plan, leaving, links, key):
             check.add(rows)
