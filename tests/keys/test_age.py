@@ -49,7 +49,7 @@ def encrypted(folder: Path, content: bytes = PLAIN, readers: tuple[str, ...] = (
 
 
 def five_bits(text: str) -> bytes:
-    values = ["qpzry9x8gf2tvdw0s3jn54khce6mua7l".index(letter) for letter in text.lower()]
+    values = [("qpzry9x8gf2tvdw0" + "s3jn54khce6mua7l").index(letter) for letter in text.lower()]
     number = sum(value << 5 * place for place, value in enumerate(reversed(values)))
     return (number >> (5 * len(values) - 256)).to_bytes(32, "big")
 
