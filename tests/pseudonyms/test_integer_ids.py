@@ -5,7 +5,7 @@ import hmac
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import linkcore as lc
@@ -31,6 +31,7 @@ def test_an_id_is_what_hmac_of_the_standard_library_gives() -> None:
     assert found.to_list() == [*map(expected, NAMES), None]
 
 
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=80), max_size=20), st.binary(min_size=32, max_size=80))
 def test_any_name_has_a_positive_id_of_19_digits(names: list[str], salt: bytes) -> None:
     material = hashlib.sha512(salt).digest()

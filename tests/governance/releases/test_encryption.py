@@ -4,6 +4,7 @@ import ctypes
 import hashlib
 import json
 import os
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,9 +17,10 @@ import pyrage
 import pytest
 
 import linkcore as lc
-from linkcore.governance.manifest import IDENTITY, MANIFEST, SIGNATURE, verify_release
+from linkcore.governance.manifest import IDENTITY, MANIFEST, SIGNATURE, is_of_a_release, verify_release
 from linkcore.governance.releases.formats import Format
 from linkcore.keys.age import fingerprint
+from tests.cli.commands import done, run
 from tests.governance.extracts import DAY, KEY, SIGNING, linked, signed_and_audited
 from tests.governance.releases.test_supersessions import months
 from tests.governance.releases.test_supersessions import table as superseded_rows
@@ -50,9 +52,15 @@ def identity(tmp_path: Path) -> lc.AgeIdentity:
     return lc.AgeIdentity.read(file)
 
 
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("released") / "out"
+    return lc.release(linked(), agreement("csv"), KEY, place, signing_key=SIGNING).folder
+
+
 @pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return lc.release(linked(), agreement("csv"), KEY, tmp_path / "out", signing_key=SIGNING).folder
+def out(released: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(released, tmp_path / "out"))
 
 
 def open_beside(out: Path, *, keep: bool = True) -> list[Path]:
@@ -282,6 +290,11 @@ def test_a_passphrase_opens_the_identity_that_opens_the_files(tmp_path: Path, mo
     assert manifest["encryption"]["readers"] == [fingerprint(found.public_key)]
     assert not [file for file in out.iterdir() if PASSPHRASE.encode() in file.read_bytes()]
     assert PASSPHRASE not in repr(stated)
+    verify = ("verify", out, "--identity", out / IDENTITY)
+    assert "gp.csv.age, gp: encrypted; opens to what was released" in done(*verify, passphrase=PASSPHRASE)
+    refused = run(*verify, passphrase="another passphrase")
+    assert (refused.returncode, "the passphrase is wrong" in refused.stderr) == (4, True)
+    assert all(map(is_of_a_release, out.iterdir()))  # so that another release may replace it
     flipped(out / IDENTITY)
     with pytest.raises(lc.RefusedError, match=r"identity\.age is not as it was written"):
         verify_release(out)
