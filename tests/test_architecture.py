@@ -154,7 +154,20 @@ def test_splink_is_imported_in_one_module_only() -> None:
 
 @pytest.mark.parametrize(
     "heavy",
-    ["numpy", "numba", "llvmlite", "splink", "duckdb", "pyarrow", "pandas", "pydantic", "rich", "jinja2", "vl_convert"],
+    [
+        "numpy",
+        "numba",
+        "llvmlite",
+        "splink",
+        "duckdb",
+        "pyarrow",
+        "pandas",
+        "pydantic",
+        "rich",
+        "jinja2",
+        "vl_convert",
+        "pyrage",
+    ],
 )
 def test_import_linkcore_does_not_load(heavy: str) -> None:
     """Nor does the use of any name but those of programmes, whose files Pydantic reads."""

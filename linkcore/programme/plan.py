@@ -145,6 +145,8 @@ def _agreement(agreement: Agreement, opt_outs: OptOutsTable | None, on: dt.date 
     known = sorted({name for source in agreement.columns for name in agreement.known_by(source)})
     least = "" if agreement.minimum_k is None else f", at least k = {agreement.minimum_k}"
     yield f"  as {agreement.format}; quasi-identifiers: {', '.join(known) or 'none'}{least}"
+    if agreement.encryption is not None:
+        yield f"  encrypted in the age format, {agreement.encryption.described()}"
 
 
 def _requester(requester: Requester) -> str:

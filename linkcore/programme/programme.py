@@ -560,7 +560,7 @@ class Programme(Table):
         Inventory
             For :func:`linkcore.destroy`. Its ``work`` includes the lists of opt-outs and of superseded numbers, since
             they hold NHS Numbers, the decisions, since they hold record ids, and the cohorts beside the audit log,
-            since their lists hold pseudonyms.
+            since their lists hold pseudonyms. Its ``key_files`` include the files with passphrases of releases.
         """
         data: dict[str, list[str]] = {}
         for source in self.source:
@@ -576,7 +576,7 @@ class Programme(Table):
             self.programme.name,
             data,
             work=(*self.destruction.work, *self._store(), *lists, *superseded, *decisions, *self._cohorts()),
-            key_files=self.destruction.key_files,
+            key_files=(*self.destruction.key_files, *self._passphrase_files()),
             recipients=tuple(recipient.name for recipient in self.recipient),
             known_copies=self.destruction.known_copies,
             keys=(*(recipient.key for recipient in self.recipient), *filter(None, [self.linkage.store_key])),
@@ -587,6 +587,12 @@ class Programme(Table):
         store = self.store()
         inside = store is not None and store.is_dir() and store.resolve().is_relative_to(self.folder.resolve())
         return (self.linkage.store,) if inside and self.linkage.store is not None else ()
+
+    def _passphrase_files(self) -> tuple[str, ...]:
+        """Return the files with the passphrases of releases that lie inside the programme's folder."""
+        files = [table.encryption.passphrase_file for table in self.recipient if table.encryption is not None]
+        inside = self.folder.resolve()
+        return tuple(file for file in files if file and (self.folder / file).resolve().is_relative_to(inside))
 
     def _cohorts(self) -> tuple[str, ...]:
         """Return the folder with the cohorts of earlier releases, if it lies inside the programme's own."""

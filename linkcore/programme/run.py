@@ -198,6 +198,8 @@ def run_programme(
     refuse_another_day(on, occasion, synthetic=programme.programme.synthetic)
     agreements = programme.agreements()
     own_keys = {agreement.recipient: _own_key(keys, agreement) for agreement in agreements}
+    for agreement in agreements:
+        agreement.refuse_without_passphrase()
     refuse_shared_keys(own_keys, audit=None if occasion is None else occasion.audit)
     if occasion is not None:
         occasion.record("programme_run", programme=programme.programme.name, on=str(on), recipients=len(agreements))

@@ -14,7 +14,13 @@ from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder, write_json
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
-from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, pseudonyms_of, version_list
+from linkcore.governance.exits.reidentification import (
+    INTEGER_ID,
+    checked_pseudonyms,
+    one_key,
+    pseudonyms_of,
+    version_list,
+)
 from linkcore.governance.exits.requesters import Requester, ods_code
 from linkcore.governance.exits.requests import requested
 from linkcore.governance.manifest import is_as_listed
@@ -73,7 +79,7 @@ def return_scores(
     Parameters
     ----------
     scores : polars.DataFrame
-        The recipient's scores: the column ``pseudonym``, and columns of scores.
+        The recipient's scores: the column ``pseudonym``, which may hold the integer ids, and columns of scores.
     lists : sequence of PatientList
         The patient lists of the practices and providers.
     keys : Key or sequence of Key
@@ -133,13 +139,14 @@ def return_scores(
         request.refuse_without_reason("returning scores needs a reason: say why")
         _check(scores, lists, columns)
         found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
-        _refuse_pseudonyms(found, columns)
+        _refuse_pseudonyms(found, columns, found["pseudonym"])
         _refuse_hidden_characters(found, columns)
         asked = found["pseudonym"].n_unique()
         request.details |= {"versions": version_list(versions), "pseudonyms": asked}
         relationships = Relationships(linkage)
         own = {each.requester: relationships.own_patients(each, own_requesters[each.requester]) for each in lists}
         theirs = _with_patients(found, own, versions)
+        _refuse_integer_ids(theirs, columns)
         tables = _by_requester(theirs, own, columns)
         # All are checked before any line says that a requester was answered.
         earlier = occasion.audit.lines()
@@ -172,14 +179,24 @@ def _check(scores: pl.DataFrame, lists: Sequence[PatientList], columns: Sequence
         raise ProgrammeError("two patient lists have the same ODS code: give one list for each organisation")
 
 
-def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str]) -> None:
-    """Refuse scores with pseudonyms in them: their files would say which NHS Number each pseudonym stands for.
+def _refuse_integer_ids(theirs: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse scores with integer ids of the patients in them, also as numbers, and as numbers that were rounded."""
+    ids = theirs[INTEGER_ID]
+    _refuse_pseudonyms(theirs, columns, ids)
+    for name in (name for name in columns if theirs.schema[name].is_numeric()):
+        if theirs[name].cast(pl.Float64).is_in(ids.cast(pl.Float64).implode()).any():
+            raise RefusedError(f"column {name!r} of the scores holds integer ids: return scores without them")
+
+
+def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str], known: pl.Series) -> None:
+    """Refuse scores with these pseudonyms in them: their files would say which NHS Number each pseudonym stands for.
 
     A pseudonym is found within other text, in groups, reversed, and with some digits left out at its end. One that is
     encoded is not found, and no check can tell: each score that is unique may stand for a pseudonym.
     """
-    halves = [scores["pseudonym"].unique().str.slice(start, _HALF) for start in (0, 32 - _HALF)]
-    known = pl.concat([*halves, *(half.str.reverse() for half in halves)]).implode()
+    texts = known.unique().cast(pl.String)
+    halves = [texts.str.head(_HALF), texts.str.tail(_HALF)]
+    parts = pl.concat([*halves, *(half.str.reverse() for half in halves)]).implode()
     for name in (name for name in columns if scores.schema[name] in _TEXTS):
         digits = (
             scores[name].cast(pl.String).unique().str.to_lowercase().str.replace_all("[^0-9a-f]", "").to_frame("of")
@@ -191,7 +208,7 @@ def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str]) -> None:
                 pl.col("of"), pl.int_ranges(0, pl.col("of").str.len_bytes().cast(pl.Int64) - _HALF + 1).alias("start")
             )
         )
-        found = windows.explode("start").select(pl.col("of").str.slice(pl.col("start"), _HALF).is_in(known).any())
+        found = windows.explode("start").select(pl.col("of").str.slice(pl.col("start"), _HALF).is_in(parts).any())
         if found.collect().item():
             raise RefusedError(f"column {name!r} of the scores holds pseudonyms: return scores without them")
 
@@ -208,9 +225,13 @@ def _refuse_hidden_characters(scores: pl.DataFrame, columns: Sequence[str]) -> N
 def _with_patients(scores: pl.DataFrame, own: Mapping[str, OwnPatients], versions: Sequence[Key]) -> pl.DataFrame:
     """Join scores to the patients they are about: ``nhs_number``, and a row for each requester that lists a patient."""
     patients = [
-        pseudonyms_of(each.numbers, versions).with_columns(pl.lit(code).alias(_REQUESTER)) for code, each in own.items()
+        pseudonyms_of(each.numbers, versions, scores.schema["pseudonym"]).with_columns(pl.lit(code).alias(_REQUESTER))
+        for code, each in own.items()
     ]
-    none = pl.DataFrame(schema={"pseudonym": pl.String, "nhs_number": pl.String, _REQUESTER: pl.String})
+    kind = scores.schema["pseudonym"]
+    none = pl.DataFrame(
+        schema={"pseudonym": kind, INTEGER_ID: pl.Int64, "nhs_number": pl.String, _REQUESTER: pl.String}
+    )
     return scores.join(pl.concat([none, *patients]), on="pseudonym", how="inner", maintain_order="left")
 
 

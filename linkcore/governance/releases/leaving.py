@@ -17,6 +17,7 @@ from linkcore.governance.releases.rows import RANK
 from linkcore.governance.releases.small_areas import people_by_postcode
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
+from linkcore.pseudonyms.integer_ids import integer_id, refuse_same_ids
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.sources.source import Source
@@ -30,6 +31,9 @@ LEAVES: Final = "linkcore:leaves"
 """The column that says whether a record leaves."""
 
 
+_INTEGER_ID: Final = "linkcore:integer_id"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LeavingRecords:
     """The records of a linkage that leave for one recipient.
@@ -39,7 +43,7 @@ class LeavingRecords:
     linkage : Linkage
         The linkage.
     persons : polars.DataFrame
-        ``pseudonym`` and ``RANK``, one row for each person.
+        ``pseudonym`` and ``RANK``, and the integer id if there is one, one row for each person.
     not_withheld : mapping of str to polars.Series, optional
         For each source, whether a record may leave. Without it, every record may.
     in_cohort : polars.Series, optional
@@ -61,8 +65,11 @@ class LeavingRecords:
         """The people of the spine by postcode."""
         return people_by_postcode(self.linkage.persons, self.linkage.sources)
 
-    def links_of(self, source: Source, link_columns: tuple[str, ...]) -> pl.DataFrame:
-        """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves."""
+    def links_of(self, source: Source, link_columns: tuple[str, ...], integer_id: str = "") -> pl.DataFrame:
+        """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves.
+
+        ``integer_id`` is the name of the column with the integer id of the person; without a name there is none.
+        """
         links = with_link_columns(self.linkage, source.name, self.linkage.links_of(source.name), link_columns)
         person = links["person_id"]
         if self.not_withheld is None:
@@ -76,6 +83,7 @@ class LeavingRecords:
             "raw_row_hash",
             self.persons[RANK][person],
             self.persons["pseudonym"][person],
+            *([self.persons[_INTEGER_ID][person].alias(integer_id)] if integer_id else []),
             *link_columns,
             person.alias(PERSON),
             record_id.alias(RECORD),
@@ -95,11 +103,21 @@ def leaving_records(
     where = f"agreement with {agreement.recipient!r}"
     refuse_crossed_places(derived, linkage.persons, linkage.sources, where)
     persons = person_pseudonyms(linkage.persons, key)
+    if agreement.integer_id:
+        persons = persons.with_columns(_integer_ids(linkage, key))
     not_withheld = None if withholding is None else withholding.kept
     in_cohort = None
     if isinstance(agreement.cohort, Cohort):
         in_cohort = persons_of(agreement.cohort, linkage, persons["pseudonym"], not_withheld)
     return LeavingRecords(linkage, persons, not_withheld, in_cohort)
+
+
+def _integer_ids(linkage: Linkage, key: Key) -> pl.Series:
+    """Return each person's integer id; none may be that of another person, now or in an earlier linkage."""
+    ids = linkage.persons.select(integer_id(person_name(), key).alias(_INTEGER_ID)).to_series()
+    names = pl.concat([linkage.persons.select(person_name()).to_series(), linkage.superseded["old"].alias("name")])
+    refuse_same_ids(names.unique().to_frame("name").select(integer_id("name", key)).to_series(), key)
+    return ids
 
 
 def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:

@@ -26,6 +26,7 @@ from tests.governance.people import (
     NOW,
     NUMBERS,
     SOUTH,
+    integer_id,
     linked,
     pseudonym,
 )
@@ -295,3 +296,34 @@ def test_destroyed_versions_of_a_key_are_not_used(tmp_path: Path) -> None:
     for key in (KEY.id, "nobody"):
         with pytest.raises(lc.KeyMaterialError, match="nothing can be re-identified"):
             held_versions(keyring, key)
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_integer_ids_are_looked_up_like_pseudonyms(linkage: lc.Linkage, audit: Audit, as_text: bool) -> None:
+    asked = [*map(integer_id, NUMBERS), 2**63 - 1]
+    answer = ask(audit, linkage, pseudonyms=list(map(str, asked)) if as_text else asked)
+    assert answer.schema == {"pseudonym": pl.Int64, "nhs_number": pl.String}
+    assert answer.rows() == [(integer_id(number), number) for number in NORTH]
+    assert lines(audit)[-1]["details"]["pseudonyms"] == len(asked)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [9990000018],  # a column of NHS Numbers
+        [integer_id(NORTH[0]), None],
+        [integer_id(NORTH[0]), 2**62 - 1],
+        pl.Series([2**64 - 1], dtype=pl.UInt64),
+        pl.Series([1], dtype=pl.Int8),
+        ["9999999999999999999"],
+        [str(integer_id(NORTH[0])), pseudonym(NORTH[0])],
+        [float(integer_id(NORTH[0]))],  # read as a number with a decimal point, it is rounded
+    ],
+)
+def test_numbers_that_are_no_integer_ids_are_refused_and_not_quoted(
+    linkage: lc.Linkage, audit: Audit, odd: object
+) -> None:
+    with pytest.raises(lc.ProgrammeError, match=r"integer ids|19 digits") as caught:
+        ask(audit, linkage, pseudonyms=odd)
+    assert "9990000018" not in str(caught.value)
+    assert lines(audit)[-1]["details"]["outcome"] == "refused, wrong usage"

@@ -18,7 +18,7 @@ from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.exits.returns import Returned, return_scores
-from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, linked, pseudonym
+from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, integer_id, linked, pseudonym
 
 
 @pytest.fixture(scope="module")
@@ -231,4 +231,33 @@ def test_the_limit_of_returns_counts_from_the_audit_log(tmp_path: Path, linkage:
 def test_wrong_columns_and_lists_are_refused(tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any]) -> None:
     with pytest.raises(lc.ProgrammeError):
         give_back(tmp_path, linkage, **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_by_integer_id_go_back_like_those_by_pseudonym(tmp_path: Path, linkage: lc.Linkage) -> None:
+    of = [*NUMBERS, NUMBERS[0]]
+    by_id = scores().with_columns(pl.Series("pseudonym", [*map(integer_id, of), 2**63 - 1]))
+    told = [give_back(tmp_path / kind, linkage, scores=each) for kind, each in (("a", scores()), ("b", by_id))]
+    assert told[0].rows == told[1].rows
+    for code in told[0].rows:
+        assert (tmp_path / "a/out" / f"{code}.csv").read_bytes() == (tmp_path / "b/out" / f"{code}.csv").read_bytes()
+
+
+@pytest.mark.parametrize("by", ["pseudonym", "integer id"])
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        pl.col("id"),
+        pl.col("id").cast(pl.Float64),
+        pl.col("id").cast(pl.String),
+        pl.lit("no. ") + pl.col("id").cast(pl.String).str.slice(0, 17),
+        pl.col("id").cast(pl.String).str.reverse(),
+    ],
+)
+def test_a_column_with_integer_ids_is_no_score(tmp_path: Path, linkage: lc.Linkage, smuggled: pl.Expr, by: str) -> None:
+    ids = pl.Series("id", [*map(integer_id, [*NUMBERS, NUMBERS[0]]), 2**63 - 1])
+    odd = scores().with_columns(ids).with_columns(smuggled.alias("RISK")).drop("id")
+    odd = odd if by == "pseudonym" else odd.with_columns(ids.alias("pseudonym"))
+    with pytest.raises(lc.RefusedError, match=r"column 'RISK' of the scores holds (integer ids|pseudonyms)"):
+        give_back(tmp_path, linkage, scores=odd)
     assert not (tmp_path / "out").exists()
