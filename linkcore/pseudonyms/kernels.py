@@ -218,7 +218,7 @@ class _X86:
 
 
 class _AArch64:
-    """The same by the SHA2 instructions of AArch64 (Arm's manual, C7.2)."""
+    """The same by the SHA2 instructions of AArch64 (Arm's manual, C7.2). They ran in an emulator only."""
 
     halves: Final = ((0, 1, 2, 3), (4, 5, 6, 7))
 

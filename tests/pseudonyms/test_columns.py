@@ -239,3 +239,10 @@ def test_the_processor_decides_how_to_hash() -> None:
     without = SHA_INSTRUCTIONS if instructions else VECTORS[1] if has("avx2") else VECTORS[0]
     assert lanes_of_host() == (VECTORS[2] if has("avx512f") else without)
     assert lanes_that_run() == (*VECTORS, SHA_INSTRUCTIONS)[: 4 if instructions else 3]
+
+
+def test_instructions_that_the_processor_lacks_are_never_emitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "_features", frozenset)  # a processor without any
+    assert lanes_of_host() == VECTORS[0]
+    with pytest.raises(AssertionError, match="end the process"):
+        hash_array(pa.array(["9434765919"], pa.string_view()), [STAGE], lanes=SHA_INSTRUCTIONS)
