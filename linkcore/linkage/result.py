@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from linkcore.linkage.placement import PLACED, Placement
 from linkcore.linkage.run import Run
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.keep_names import PersonHistory
-from linkcore.linkage.stable_persons.known_persons import KnownPersons, known_persons
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.schema import LINKS
 from linkcore.sources.source import Source
 
@@ -83,8 +83,7 @@ class LinkageResult:
         KnownPersons
             The persons of this linkage, those of earlier ones who are absent from it, and the supersession table.
         """
-        of_now = known_persons(self.links, self.history.hashes, self.persons)
-        return replace(of_now + self.history.absent, superseded=self.superseded)
+        return self.history.known_persons(self.links, self.persons)
 
     @property
     def placement(self) -> Placement:

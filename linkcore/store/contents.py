@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 import polars as pl
@@ -20,6 +20,8 @@ from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.keep_names import PersonHistory
 from linkcore.linkage.stable_persons.known_persons import KnownPersons
+from linkcore.parallel import side_by_side
+from linkcore.pseudonyms.persons import NAMED_BY
 from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.quality_file import QUALITY_FILE, from_json, to_json
@@ -27,7 +29,7 @@ from linkcore.sources.source import Source
 from linkcore.store.folder import Store
 from linkcore.store.sources import as_linked, describe_sources
 
-__all__ = ["is_of_a_store", "quality_of", "read_contents", "tables_of", "texts_of"]
+__all__ = ["is_of_a_store", "quality_of", "read_contents", "read_known_persons", "tables_of", "texts_of"]
 
 _ABOUT: Final = "linkage.json"
 _MODEL: Final = "model.json"
@@ -160,12 +162,7 @@ def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
         "links": tables["links"],
         "persons": tables["persons"],
         "decisions": tables["decisions"],
-        "history": PersonHistory(
-            tables["hashes"],
-            tables["names_superseded"],
-            KnownPersons(tables["absent_persons"], tables["absent_records"], tables["absent_superseded"]),
-            about["history"],
-        ),
+        "history": _history(tables, about),
         "rows": rows,
         "sources": as_linked(sources, about["sources"], rows, left_out),
         "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], tables, models),
@@ -176,6 +173,26 @@ def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
         "synthetic": about["synthetic"],
         "quality": quality,
     }
+
+
+def read_known_persons(store: Store) -> tuple[KnownPersons, bool]:
+    """Return the persons that the next linkage must know, and whether they are synthetic.
+
+    Neither the sources nor anything else of the linkage is read: the sources have changed since, and row hashes, which
+    differ between versions of Polars, are not needed.
+    """
+    about = json.loads(store.texts()[_ABOUT])
+    columns: dict[str, list[str] | None] = {"links": ["person_id", "source", "record_id"], "persons": list(NAMED_BY)}
+    names = ["links", "persons", *_HISTORY]
+    found = side_by_side(lambda name: store.table(name, columns.get(name)), names)
+    tables = dict(zip(names, found, strict=True))
+    known = _history(tables, about).known_persons(tables["links"], tables["persons"])
+    return replace(known, linkage=store.digest), bool(about["synthetic"])
+
+
+def _history(tables: Mapping[str, pl.DataFrame], about: Mapping[str, Any]) -> PersonHistory:
+    absent = KnownPersons(tables["absent_persons"], tables["absent_records"], tables["absent_superseded"])
+    return PersonHistory(tables["hashes"], tables["names_superseded"], absent, about["history"])
 
 
 def _probabilistic(

@@ -102,21 +102,21 @@ class StoreLock(Hidden):
         content: bytes = sink.getvalue().to_pybytes()
         return content
 
-    def decrypted(self, name: str, content: bytes) -> pl.DataFrame:
+    def decrypted(self, name: str, content: bytes, columns: list[str] | None = None) -> pl.DataFrame:
         """Read an encrypted table; refuse one that was altered, or is of another store or another name."""
         try:
-            frame = pl.from_arrow(self._read(name, content))
+            frame = pl.from_arrow(self._read(name, content, columns))
             assert isinstance(frame, pl.DataFrame)
             return frame.with_columns((pl.selectors.matches(_FEW_VALUES) & pl.selectors.enum()).cast(pl.String))
         except (OSError, ValueError, pl.exceptions.PolarsError):  # pyarrow's own errors are of the first two
             pass
         raise KeyMaterialError(f"{name} does not open: it was altered, or is of another store; restore it from a copy")
 
-    def _read(self, name: str, content: bytes) -> "pa.Table":
+    def _read(self, name: str, content: bytes, columns: list[str] | None) -> "pa.Table":
         import pyarrow as pa
         import pyarrow.parquet as pq
         from pyarrow.parquet.encryption import create_decryption_properties
 
         properties = create_decryption_properties(self._tables.reveal(), aad_prefix=name.encode())
         with pq.ParquetFile(pa.BufferReader(content), decryption_properties=properties) as file:
-            return file.read()
+            return file.read(columns)

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import polars as pl
@@ -11,7 +11,7 @@ from linkcore.identifiers.nhs_number import digits
 from linkcore.linkage.placement import digests
 from linkcore.linkage.settings import Exact
 from linkcore.linkage.stable_persons.identifier_hashes import HASHES
-from linkcore.linkage.stable_persons.known_persons import KnownPersons, known_records
+from linkcore.linkage.stable_persons.known_persons import KnownPersons, known_persons, known_records
 from linkcore.linkage.stable_persons.match_persons import match_persons
 from linkcore.linkage.stable_persons.recognise import Side, recognise
 from linkcore.pseudonyms.persons import PERSON_PREFIX, person_name
@@ -43,6 +43,10 @@ class PersonHistory:
     superseded: pl.DataFrame = field(default_factory=SUPERSEDED.to_frame)
     absent: KnownPersons = field(default_factory=KnownPersons)
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+
+    def known_persons(self, links: pl.DataFrame, persons: pl.DataFrame) -> KnownPersons:
+        """Return what the next linkage needs to know of these persons, and of the absent ones."""
+        return replace(known_persons(links, self.hashes, persons) + self.absent, superseded=self.superseded)
 
 
 def keep_names(

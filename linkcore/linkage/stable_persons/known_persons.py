@@ -39,6 +39,8 @@ class KnownPersons:
         identifiers.
     superseded : polars.DataFrame
         SUPERSEDED of :mod:`linkcore.schema`: which name took the place of which.
+    linkage : str
+        Digest of the store from which they were read; a release states it. Empty if they were never in a store.
 
     Raises
     ------
@@ -54,6 +56,7 @@ class KnownPersons:
     persons: pl.DataFrame = field(default_factory=KNOWN_PERSONS.to_frame)
     records: pl.DataFrame = field(default_factory=KNOWN_RECORDS.to_frame)
     superseded: pl.DataFrame = field(default_factory=SUPERSEDED.to_frame)
+    linkage: str = ""
 
     def __post_init__(self) -> None:
         schemas = {"persons": KNOWN_PERSONS, "records": KNOWN_RECORDS, "superseded": SUPERSEDED}
