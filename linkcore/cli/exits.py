@@ -140,7 +140,7 @@ def _reidentify(arguments: argparse.Namespace) -> None:
     from linkcore.governance.exits.reidentification import reidentify
 
     request = recorded_request(arguments, "reidentification", on=now().date(), requester=arguments.requester)
-    is_answer = begins_like(b"pseudonym,nhs_number\n")
+    is_answer = begins_like(b"pseudonym,nhs_number")
     with request as (programme, occasion):
         refuse_own_files(arguments, programme)
         check_place(arguments.out, ours=is_answer)

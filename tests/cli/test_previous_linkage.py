@@ -10,7 +10,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.files import earlier_folder
-from linkcore.store import folder as store_folder
+from linkcore.store.encryption import StoreLock
 from tests.cli.commands import DAY, PASSPHRASE, PEOPLE, done, lines, run, state
 
 WALK_IN = "ZOE,QUINN,1971-05-06,EX1 2AB"
@@ -136,15 +136,15 @@ def test_a_link_that_fails_while_it_writes_leaves_the_linkage_before(
     monthly: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = known(monthly)
-    written = store_folder.StoreLock.encrypted
+    written = StoreLock.encrypted
 
-    def fails(self: store_folder.StoreLock, name: str, frame: pl.DataFrame) -> bytes:
+    def fails(self: StoreLock, name: str, frame: pl.DataFrame) -> bytes:
         if name == "persons.parquet":
             raise KeyboardInterrupt
         return written(self, name, frame)
 
     with monkeypatch.context() as patch:
-        patch.setattr(store_folder.StoreLock, "encrypted", fails)
+        patch.setattr(StoreLock, "encrypted", fails)
         with pytest.raises(KeyboardInterrupt):
             link(monthly)
     assert known(monthly).linkage == before.linkage

@@ -60,7 +60,12 @@ def reidentify(
     -------
     polars.DataFrame
         ``pseudonym`` and ``nhs_number`` (ten digits, as listed), in the order of the pseudonyms. A pseudonym that is
-        not there stands for nobody among the requester's patients.
+        not there stands for nobody among the requester's patients. Of one that gave way to another since, or whose
+        records are not all of one person now: ``superseded_by``, the person's pseudonym now, under the same version of
+        the key; ``superseded_why``, the reasons of :data:`linkcore.schema.SUPERSESSION`; and ``superseded_on``
+        (Date), the date of the last of them, null if it was before the first linkage that was kept. After a ``split``,
+        what the recipient said of the pseudonym before that date may be about somebody else. If its records are now of
+        several persons, none of whom has it still, ``nhs_number`` is null: nobody can tell whose it was.
 
     Raises
     ------
@@ -118,9 +123,23 @@ def reidentify(
 def pseudonyms_of(numbers: pl.DataFrame, keys: Sequence[Key]) -> pl.DataFrame:
     """Return the pseudonyms of a requester's own patients under all the keys; ``numbers`` is of `OwnPatients`.
 
-    ``pseudonym`` (each once) and ``nhs_number``, as listed. This is a look-up table: do not keep it.
+    ``pseudonym`` (each once), ``nhs_number``, as listed, and what has become of the pseudonym, as :func:`reidentify`
+    returns it. This is a look-up table: do not keep it.
     """
-    hashed = [numbers.select(pseudonymise("pseudonymised", key).alias("pseudonym"), "nhs_number") for key in keys]
+    has_heir = (pl.col("pseudonymised") != pl.col("current")) & ~pl.col("several")
+    told = numbers.select(
+        "pseudonymised",
+        pl.when(~pl.col("several")).then("nhs_number").alias("nhs_number"),
+        pl.when(has_heir).then("current").alias("superseded_by"),
+        pl.col("why").alias("superseded_why"),
+        pl.col("since").alias("superseded_on"),
+    )
+    hashed = [
+        told.with_columns(pseudonymise("pseudonymised", key), pseudonymise("superseded_by", key)).rename(
+            {"pseudonymised": "pseudonym"}
+        )
+        for key in keys
+    ]
     return pl.concat(hashed).unique("pseudonym", keep="first", maintain_order=True)
 
 
