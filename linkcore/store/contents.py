@@ -103,6 +103,7 @@ def texts_of(linkage: MeasuredLinkage) -> dict[str, str]:
         "rows": {name: rows.height for name, rows in linkage.rows.items()},
         "polars": pl.__version__,
         "history": dict(linkage.history.counts),
+        "history_by_source": {name: dict(counts) for name, counts in linkage.history.by_source.items()},
         "probabilistic": None,
     }
     texts = {QUALITY_FILE: to_json(linkage.quality)}
@@ -192,7 +193,9 @@ def read_known_persons(store: Store) -> tuple[KnownPersons, bool]:
 
 def _history(tables: Mapping[str, pl.DataFrame], about: Mapping[str, Any]) -> PersonHistory:
     absent = KnownPersons(tables["absent_persons"], tables["absent_records"], tables["absent_superseded"])
-    return PersonHistory(tables["hashes"], tables["names_superseded"], absent, about["history"])
+    # An earlier version did not count by source.
+    counts = (about["history"], about.get("history_by_source", {}))
+    return PersonHistory(tables["hashes"], tables["names_superseded"], absent, *counts)
 
 
 def _probabilistic(

@@ -187,6 +187,15 @@ def test_a_linkage_that_followed_another_opens_as_any(monthly: Path, tmp_path: P
     done(*command, "--out", tmp_path / "report", passphrase=PASSPHRASE)
     quality = json.loads((tmp_path / "report" / "quality.json").read_text())
     assert "previous_linkage" in quality["run"]["settings"]
+    became = {row["became"]: row["times"] for row in quality["tables"]["earlier_persons"] if row["source"] == "all"}
+    assert (became["kept"], became["new"]) == (20, 0)
+    assert "People of the linkage before" in (tmp_path / "report" / "report.html").read_text()
+    opened = lc.Linkage.load(
+        monthly / "work",
+        lc.Programme.load(monthly / "programme.toml").sources(),
+        key=lc.Keyring.open(keyring, PASSPHRASE),
+    )
+    assert opened.history.by_source == {"walk-in": {"kept": 1, "new": 0}}
 
 
 def test_a_previous_linkage_is_destroyed_with_the_programme(monthly: Path) -> None:

@@ -56,7 +56,7 @@ class KnownPersons:
     persons: pl.DataFrame = field(default_factory=KNOWN_PERSONS.to_frame)
     records: pl.DataFrame = field(default_factory=KNOWN_RECORDS.to_frame)
     superseded: pl.DataFrame = field(default_factory=SUPERSEDED.to_frame)
-    linkage: str = ""
+    linkage: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         schemas = {"persons": KNOWN_PERSONS, "records": KNOWN_RECORDS, "superseded": SUPERSEDED}
