@@ -16,6 +16,7 @@ from linkcore.keys.keyring import Keyring
 from linkcore.linkage.engine.splink import SplinkLinker
 from linkcore.linkage.link_records import STEPS, link_records
 from linkcore.linkage.model.splink_json import model_json
+from linkcore.linkage.probable_names import keep_probable_names
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.known_persons import KnownPersons
@@ -503,6 +504,8 @@ def link(
         reference_date=reference_date,
         progress=progress,
     )
+    if known is not None:
+        result = keep_probable_names(result, known)
     result = replace(result, synthetic=synthetic)
     quality = measure_linkage(result, records)
     progress("linked", steps, steps)

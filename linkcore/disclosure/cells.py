@@ -210,6 +210,8 @@ def _read_earlier_persons(cells: Cells, quality: Quality) -> None:
         rest: Key = ("became", ALL, "another name")
         cells.counts.add(rest, others, shown=False)
         cells.counts.add_sum(("persons",), [*named, rest])
+    if (probable := ("became", ALL, "probable")) in cells.counts:
+        cells.counts.add_part(("became", ALL, "kept"), probable, ("rest", probable))
     for became in ("kept", "new"):
         for source in quality.records["source"].unique(maintain_order=True):
             if (part := ("became", source, became)) in cells.counts:

@@ -75,8 +75,8 @@ class LinkageResult:
     def known_persons(self) -> KnownPersons:
         """Return what the next linkage needs so that the same people keep their tokens, and so their pseudonyms.
 
-        It names persons by NHS Number and token, and their records by id and by hashes of identifiers. It identifies
-        people, and stays with the trusted team.
+        It names persons by NHS Number and token, and their records by id and by hashes of identifiers; it describes
+        those without a number by their identifiers. It identifies people, and stays with the trusted team.
 
         Returns
         -------

@@ -10,14 +10,10 @@ from linkcore.keys.key import Key
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.pseudonyms.stage_one import CODE_TOKEN
 
-__all__ = ["NAMED_BY", "PERSON_PREFIX", "person_name", "pseudonym_mapping", "repseudonymise"]
+__all__ = ["PERSON_PREFIX", "person_name", "pseudonym_mapping", "repseudonymise"]
 
 PERSON_PREFIX: Final = "linkcore:person:"
 """Prefix of a person's token, so that no token is hashed like an NHS Number."""
-
-
-NAMED_BY: Final = ("nhs_number", "token")
-"""The columns of PERSONS that name a person."""
 
 
 def person_name() -> pl.Expr:
@@ -73,7 +69,7 @@ def pseudonym_mapping(persons: pl.DataFrame | pl.LazyFrame, old: Key, new: Key) 
     {'old': '281d3885abc35f77b3953572ce915c1d', 'new': '1c4e61f4653477319208c2aa5cf19678'}
     """
     lazy = persons.lazy()
-    missing = set(NAMED_BY) - set(lazy.collect_schema().names())
+    missing = {"nhs_number", "token"} - set(lazy.collect_schema().names())
     if missing:
         raise ProgrammeError(f"persons lacks the columns {', '.join(sorted(missing))}: give the persons of a linkage")
     names = lazy.select(person_name()).drop_nulls().unique()

@@ -21,7 +21,6 @@ from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.keep_names import PersonHistory
 from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.parallel import side_by_side
-from linkcore.pseudonyms.persons import NAMED_BY
 from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.quality_file import QUALITY_FILE, from_json, to_json
@@ -183,9 +182,9 @@ def read_known_persons(store: Store) -> tuple[KnownPersons, bool]:
     differ between versions of Polars, are not needed.
     """
     about = json.loads(store.texts()[_ABOUT])
-    columns: dict[str, list[str] | None] = {"links": ["person_id", "source", "record_id"], "persons": list(NAMED_BY)}
     names = ["links", "persons", *_HISTORY]
-    found = side_by_side(lambda name: store.table(name, columns.get(name)), names)
+    needed = {"links": ["person_id", "source", "record_id"]}
+    found = side_by_side(lambda name: store.table(name, needed.get(name)), names)
     tables = dict(zip(names, found, strict=True))
     known = _history(tables, about).known_persons(tables["links"], tables["persons"])
     return replace(known, linkage=store.digest), bool(about["synthetic"])

@@ -209,5 +209,5 @@ def test_persons_are_read_from_a_store_whose_sources_have_changed(monthly: Path)
     whole = lc.Linkage.load(monthly / "work", sources, key=keyring).known_persons()
     (monthly / "gp.csv").unlink()
     assert PEOPLE[0] in whole.persons["name"]
-    for name in ("persons", "records", "superseded"):
+    for name in ("persons", "records", "superseded", "described"):
         assert getattr(known(monthly), name).equals(getattr(whole, name))

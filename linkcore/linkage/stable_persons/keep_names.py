@@ -36,7 +36,8 @@ class PersonHistory:
         ``kept``: persons with the name that they had; ``new``: persons whom no earlier linkage knew; ``absent``; each
         reason of a supersession; ``ties``: matches settled by an order alone; ``ambiguous``: sets of identifiers that
         several persons have, so that they recognise nobody; ``returned``: supersessions taken back, since the old name
-        is in use again. Empty without an earlier linkage.
+        is in use again; ``probable``: those kept whom only the model recognised, by
+        :mod:`linkcore.linkage.probable_names`. Empty without an earlier linkage.
     by_source : mapping of str to mapping of str to int
         ``kept`` and ``new``, of the persons without an NHS Number whom records of a source define; for each source that
         an earlier linkage had too. ``new`` leaves out whose new name a supersession explains.

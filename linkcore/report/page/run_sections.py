@@ -50,7 +50,8 @@ def earlier_persons_section(quality: Quality) -> Section | None:
         "People keep their pseudonyms from linkage to linkage: by their NHS Number, or else by their records. Each "
         "change has a reason, and is a row of the table that every release carries. Absent: no record of them is "
         "recognised now. Ties: two were as good, and a fixed order chose. Ambiguous: identifiers that several people "
-        "have recognise nobody. Returned: an earlier name is in use again."
+        "have recognise nobody. Returned: an earlier name is in use again. Probable: kept because the model recognised "
+        "the person."
     )
     of_all = became.filter(source=ALL).drop("source").with_columns(pl.col("became").str.replace_all("_", " "))
     of_sources = became.filter(pl.col("source") != ALL)

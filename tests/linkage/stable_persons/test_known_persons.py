@@ -141,7 +141,7 @@ def test_known_persons_are_kept_in_three_parquet_files(tmp_path: Path) -> None:
     assert one.superseded.equals(other.superseded)
 
 
-def test_known_persons_hold_no_name_date_or_postcode_and_show_nothing() -> None:
+def test_the_three_frames_of_known_persons_hold_no_name_date_or_postcode_and_show_nothing() -> None:
     known = linked(ANNA, BEN).known_persons()
     text = "".join(each.write_csv() for each in (known.persons, known.records, known.superseded))
     for value in (*ANNA[2:], *BEN[2:]):
@@ -170,6 +170,7 @@ def test_an_earlier_linkage_needs_a_reference_date() -> None:
     [
         ({"persons": pl.DataFrame({"names": ["a"]})}, "persons must have the columns name"),
         ({"records": pl.DataFrame({"person": [0]})}, "records must have the columns"),
+        ({"described": pl.DataFrame({"token": ["a"]})}, "described must have the columns"),
         ({"superseded": pl.DataFrame({"old": ["a"]})}, "superseded must have the columns"),
         ({"persons": pl.DataFrame({"name": ["a", "a"]})}, "two have the same"),
         ({"persons": pl.DataFrame({"name": [None]}, schema=KNOWN_PERSONS)}, "has no name"),
