@@ -108,8 +108,7 @@ def leaving_records(
 
 def _renamed(linkage: Linkage, key: Key) -> pl.DataFrame:
     names = linkage.persons.select(person_name()).to_series()
-    led_to = names.filter(names.is_in(linkage.superseded["new"].implode()))
-    earlier = earlier_names(linkage.superseded, led_to).filter(pl.col("old") != pl.col("new"), ~pl.col("several"))
+    earlier = earlier_names(linkage.superseded, names).filter(pl.col("old") != pl.col("new"), ~pl.col("several"))
     return earlier.select(pseudonymise("old", key), pseudonymise("new", key))
 
 

@@ -32,11 +32,12 @@ def with_names_before(superseded: pl.DataFrame, names: pl.Series) -> pl.Series:
 
 
 def earlier_names(superseded: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
-    """Return these names and all that gave way to them, each with what took its place, why and since when.
+    """Return all names that gave way to these, and these, each with what took its place, why and since when.
 
     One row for each ``old`` name and each ``new`` one to which it leads. ``why`` has all reasons on the way, null if
     nothing happened; ``since`` is the date of the last of them. ``several``: the name leads to more than one name, so
-    nobody can tell whose it was. A name that somebody split from leads to itself, and ``why`` says so.
+    nobody can tell whose it was. A name that somebody split from leads to itself, and ``why`` says so. A name of which
+    the table says nothing is left out.
 
     Examples
     --------
@@ -46,6 +47,8 @@ def earlier_names(superseded: pl.DataFrame, names: pl.Series) -> pl.DataFrame:
     [('a', 'c', 'joined, number_found, split'), ('b', 'c', 'number_found, split'), ('c', 'c', 'split')]
     """
     whole = superseded.filter(pl.col("reason") != _SPLIT).select(via="old", new="new")
+    told_of_any = pl.concat([superseded["old"], superseded["new"]])
+    names = names.filter(names.is_in(told_of_any.implode()))
     theirs = with_names_before(superseded, names)
     last = pl.DataFrame({"old": theirs, "via": theirs})
     reached = [last]
