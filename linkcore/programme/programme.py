@@ -347,7 +347,10 @@ class Programme(Table):
             If a setting is wrong, or data cannot be read.
         """
         self.refuse_if_over(on)
-        previous = self.previous_persons() if previous is None else previous
+        if previous is None:
+            previous = self.previous_persons()
+        else:
+            self._refuse_undated()
         sources, not_read = (self.sources(), None) if on is None else self.sources_without_type_one(on)
         linkage = link(
             sources,
@@ -426,6 +429,9 @@ class Programme(Table):
         """Refuse what cannot be the linkage before this one, by what is known without a key."""
         self._refuse_plain(place)
         refuse_unencrypted(synthetic=self.programme.synthetic, key=key_of_store(place))
+        self._refuse_undated()
+
+    def _refuse_undated(self) -> None:
         if self.programme.reference_date is None:
             raise ProgrammeError(
                 "programme.reference_date: a linkage that follows another one needs it, since it dates what became of "

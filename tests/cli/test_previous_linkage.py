@@ -99,6 +99,8 @@ def test_a_linkage_that_cannot_be_followed_is_not_replaced(monthly: Path) -> Non
     assert refused.returncode == 2
     assert "programme.reference_date: a linkage that follows another one needs it" in refused.stderr
     assert "give --anew if that is meant" in refused.stderr
+    with pytest.raises(lc.ProgrammeError, match=r"programme\.reference_date: a linkage that follows"):
+        lc.Programme.load(monthly / "programme.toml").link(previous=known(monthly))
     state(monthly, "synthetic = true\n", "synthetic = true\nreference_date = 2026-05-01\n")
 
     other = lc.Keyring.create(monthly.parent / "other.keys", PASSPHRASE, cost=14)
