@@ -16,6 +16,7 @@ from linkcore.keys.keyring import Keyring
 from linkcore.linkage.engine.splink import SplinkLinker
 from linkcore.linkage.link_records import STEPS, link_records
 from linkcore.linkage.model.splink_json import model_json
+from linkcore.linkage.probable_names import keep_probable_names
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.known_persons import KnownPersons
@@ -33,7 +34,7 @@ from linkcore.review.explanation import Explanation, explain
 from linkcore.sources.checks import check_sources
 from linkcore.sources.records import Records, standardise
 from linkcore.sources.source import Source
-from linkcore.store.contents import is_of_a_store, read_contents, tables_of, texts_of
+from linkcore.store.contents import is_of_a_store, read_contents, read_known_persons, tables_of, texts_of
 from linkcore.store.encryption import StoreLock
 from linkcore.store.folder import Store, refuse_unencrypted, write_store
 
@@ -166,6 +167,43 @@ class Linkage(MeasuredLinkage):
         loaded = read_contents(Store.open(Path(folder), key), sources, cls)
         refuse_unencrypted(synthetic=loaded.synthetic, key=key)
         return loaded
+
+    @staticmethod
+    def load_known_persons(folder: str | Path, *, key: Key | Keyring | None = None) -> KnownPersons:
+        """Read from a kept linkage what the next one needs so that the same people keep their pseudonyms.
+
+        Only that is read, so the sources may have changed since.
+
+        Parameters
+        ----------
+        folder : path
+            The folder that :meth:`save` wrote.
+        key : Key or Keyring, optional
+            The key under which the linkage is encrypted, or a keyring that holds it.
+
+        Returns
+        -------
+        KnownPersons
+            For ``link(sources, previous=...)``.
+
+        Raises
+        ------
+        ProgrammeError
+            If there is no linkage, or it is of another version.
+        SourceError
+            If the folder is damaged.
+        RefusedError
+            If the key is missing or wrong, or the linkage was altered.
+
+        Examples
+        --------
+        >>> Linkage.load_known_persons("no/such/folder")
+        Traceback (most recent call last):
+        linkcore.errors.ProgrammeError: there is no linkage in no/such/folder; check the path, or make it with ...
+        """
+        known, synthetic = read_known_persons(Store.open(Path(folder), key))
+        refuse_unencrypted(synthetic=synthetic, key=key)
+        return known
 
     def save_model(self, path: str | Path) -> None:
         """Save the learned model as Splink's own JSON. It holds weights and no identifiers.
@@ -466,6 +504,8 @@ def link(
         reference_date=reference_date,
         progress=progress,
     )
+    if known is not None:
+        result = keep_probable_names(result, known)
     result = replace(result, synthetic=synthetic)
     quality = measure_linkage(result, records)
     progress("linked", steps, steps)

@@ -46,6 +46,7 @@ ROOMS_OF_LINKAGE = [
     ["fallback"],
     ["result"],
     ["link_records", "possibly_same"],
+    ["probable_names"],
 ]
 
 

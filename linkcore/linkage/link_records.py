@@ -75,7 +75,13 @@ def link_records(
         reference_date=reference_date,
         decisions=decided.decisions,
         run=describe_run(
-            sources, exact, fallback, seed=seed, reference_date=reference_date, decisions=decided.decisions
+            sources,
+            exact,
+            fallback,
+            seed=seed,
+            reference_date=reference_date,
+            decisions=decided.decisions,
+            previous=None if previous is None else previous.linkage,
         ),
     )
 

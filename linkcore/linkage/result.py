@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -13,7 +13,7 @@ from linkcore.linkage.placement import PLACED, Placement
 from linkcore.linkage.run import Run
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.keep_names import PersonHistory
-from linkcore.linkage.stable_persons.known_persons import KnownPersons, known_persons
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.schema import LINKS
 from linkcore.sources.source import Source
 
@@ -75,16 +75,15 @@ class LinkageResult:
     def known_persons(self) -> KnownPersons:
         """Return what the next linkage needs so that the same people keep their tokens, and so their pseudonyms.
 
-        It names persons by NHS Number and token, and their records by id and by hashes of identifiers. It identifies
-        people, and stays with the trusted team.
+        It names persons by NHS Number and token, and their records by id and by hashes of identifiers; it describes
+        those without a number by their identifiers. It identifies people, and stays with the trusted team.
 
         Returns
         -------
         KnownPersons
             The persons of this linkage, those of earlier ones who are absent from it, and the supersession table.
         """
-        of_now = known_persons(self.links, self.history.hashes, self.persons)
-        return replace(of_now + self.history.absent, superseded=self.superseded)
+        return self.history.known_persons(self.links, self.persons)
 
     @property
     def placement(self) -> Placement:

@@ -115,7 +115,7 @@ class NumbersTable(Table):
 
 
 class LinkageTable(Table):
-    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, and where the linkage is kept."""
+    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, where it is kept, and the one before."""
 
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
@@ -128,6 +128,7 @@ class LinkageTable(Table):
     work: str | None = None
     store: str | None = None
     store_key: str | None = None
+    previous: str | None = None
     decisions: str | None = None
 
 

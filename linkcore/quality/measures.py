@@ -144,6 +144,10 @@ class Quality:
         (:mod:`linkcore.quality.group_rates`).
     cluster_sizes : polars.DataFrame
         ``size``, ``persons``: number of persons by their number of records.
+    earlier_persons : polars.DataFrame
+        ``source`` (``all``, and each source that an earlier linkage had too), ``became``, ``times``: what became of the
+        persons of earlier linkages, as in :class:`linkcore.linkage.stable_persons.keep_names.PersonHistory`. Of a
+        source, only persons without an NHS Number whom its records define. Empty without an earlier linkage.
     implausible : polars.DataFrame
         ``source``, ``finding``, ``links``, ``of`` (number of links judged): links whose record contradicts its person
         (:mod:`linkcore.quality.implausible`).
@@ -192,6 +196,7 @@ class Quality:
     match_weights: pl.DataFrame = field(default_factory=partial(empty, "match_weights"))
     groups: pl.DataFrame = field(default_factory=partial(empty, "groups"))
     cluster_sizes: pl.DataFrame = field(default_factory=partial(empty, "cluster_sizes"))
+    earlier_persons: pl.DataFrame = field(default_factory=partial(empty, "earlier_persons"))
     implausible: pl.DataFrame = field(default_factory=partial(empty, "implausible"))
     withheld: pl.DataFrame = field(default_factory=partial(empty, "withheld"))
     withheld_basis: pl.DataFrame = field(default_factory=partial(empty, "withheld_basis"))

@@ -86,7 +86,7 @@ def from_json(text: str) -> Quality:
 def _quality(stated: Mapping[str, Any]) -> Quality:
     fallback = stated["fallback"]
     # A file of version 0.2.0 is read too, to compare with: it has not counted these.
-    counted: Mapping[str, Any] = {"number_faults": []} | stated["tables"]
+    counted: Mapping[str, Any] = {"number_faults": [], "earlier_persons": []} | stated["tables"]
     tables: dict[str, Any] = _tables(counted, QUALITY_TABLES)
     tables_of_fallback: dict[str, Any] = {} if fallback is None else _tables(fallback["tables"], FALLBACK_TABLES)
     return Quality(

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cache, partial
 from typing import Any, Final, TypeVar
 
@@ -21,6 +21,7 @@ from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.keep_names import PersonHistory
 from linkcore.linkage.stable_persons.known_persons import KnownPersons
+from linkcore.parallel import side_by_side
 from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.quality_file import QUALITY_FILE, from_json, to_json
@@ -29,7 +30,7 @@ from linkcore.store.folder import Store
 from linkcore.store.sources import as_linked, describe_sources
 from linkcore.store.when_used import read_when_used
 
-__all__ = ["is_of_a_store", "quality_of", "read_contents", "tables_of", "texts_of"]
+__all__ = ["is_of_a_store", "quality_of", "read_contents", "read_known_persons", "tables_of", "texts_of"]
 
 _L = TypeVar("_L", bound=MeasuredLinkage)
 
@@ -105,6 +106,7 @@ def texts_of(linkage: MeasuredLinkage) -> dict[str, str]:
         "rows": {name: rows.height for name, rows in linkage.rows.items()},
         "polars": pl.__version__,
         "history": dict(linkage.history.counts),
+        "history_by_source": {name: dict(counts) for name, counts in linkage.history.by_source.items()},
         "probabilistic": None,
     }
     texts = {QUALITY_FILE: to_json(linkage.quality)}
@@ -161,7 +163,7 @@ def read_contents(store: Store, sources: Sequence[Source], linkage: type[_L]) ->
     superseded = store.table("superseded") if store.holds("superseded") else None
     known = {
         "decisions": store.table("decisions"),
-        "history": _history(store, about["history"]),
+        "history": _history(store, about),
         "sources": as_linked(sources, about["sources"], rows, left_out),
         "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], store, models),
         "exact": Exact(**about["exact"], superseded=superseded),
@@ -190,12 +192,27 @@ def _rows(store: Store, heights: Mapping[str, int]) -> dict[str, pl.DataFrame]:
     return rows
 
 
-def _history(store: Store, counts: Mapping[str, int]) -> PersonHistory:
+def read_known_persons(store: Store) -> tuple[KnownPersons, bool]:
+    """Return the persons that the next linkage must know, and whether they are synthetic.
+
+    Neither the sources nor anything else of the linkage is read: the sources have changed since, and row hashes, which
+    differ between versions of Polars, are not needed.
+    """
+    about = json.loads(store.texts()[_ABOUT])
+    needed = {"links": ["person_id", "source", "record_id"], "persons": None}
+    links, persons = side_by_side(lambda name: store.table(name, needed[name]), needed)
+    known = _history(store, about).known_persons(links, persons)
+    return replace(known, linkage=store.digest), bool(about["synthetic"])
+
+
+def _history(store: Store, about: Mapping[str, Any]) -> PersonHistory:
     def absent() -> KnownPersons:
         return KnownPersons(*(store.table(f"absent_{name}") for name in ("persons", "records", "superseded")))
 
     later = {"hashes": partial(store.table, "hashes"), "superseded": partial(store.table, "names_superseded")}
-    return read_when_used(PersonHistory, {"counts": counts}, {**later, "absent": absent})
+    # An earlier version did not count by source.
+    counts = {"counts": about["history"], "by_source": about.get("history_by_source", {})}
+    return read_when_used(PersonHistory, counts, {**later, "absent": absent})
 
 
 def _probabilistic(about: dict[str, Any], store: Store, models: Mapping[str | None, Model]) -> Probabilistic:

@@ -10,7 +10,7 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 import linkcore as lc
 from linkcore.disclosure.cells import cells_of
 from linkcore.disclosure.disclosed import disclosed
-from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
+from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded
 from linkcore.governance.withholding.withholding import Withholding
 from linkcore.quality.group_rates import OTHER, group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality, Weights
@@ -42,6 +42,23 @@ def tables(quality: lc.Quality) -> dict[str, pl.DataFrame]:
 
 def counts(frame: pl.DataFrame) -> list[str]:
     return [name for name, dtype in frame.schema.items() if dtype.is_integer()]
+
+
+def test_what_became_of_few_persons_is_not_shown(true: lc.Quality) -> None:
+    assert true.persons is not None
+    counted = {"kept": true.persons - 23, "new": 20, "absent": 6, "split": 0}
+    rows = [("all", became, times) for became, times in counted.items()] + [("gp", "kept", 4), ("gp", "new", 20)]
+    told = replace(true, earlier_persons=pl.DataFrame(rows, schema=QUALITY_TABLES["earlier_persons"], orient="row"))
+    kept = rounded(true.persons - 23)
+    shown = disclosed(told).earlier_persons.rows()
+    assert shown[1:] == [
+        ("all", "new", 20),
+        ("all", "absent", None),
+        ("all", "split", 0),
+        ("gp", "kept", None),
+        ("gp", "new", 20),
+    ]
+    assert shown[0] in [("all", "kept", kept), ("all", "kept", None)]
 
 
 def test_every_shown_count_is_0_or_a_large_multiple_of_five(shown: lc.Quality) -> None:

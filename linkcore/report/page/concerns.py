@@ -9,7 +9,15 @@ from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.report.page.words import count, drift_in_words, in_prose, in_words, listed
 from linkcore.schema import ALL, WHOLE_NAME
 
-__all__ = ["CONFLICT_SHARE", "FOUND_SHARE", "MISSED_SHARE", "UNUSABLE_SHARE", "concerns", "false_link_limit"]
+__all__ = [
+    "CONFLICT_SHARE",
+    "FOUND_SHARE",
+    "KEPT_SHARE",
+    "MISSED_SHARE",
+    "UNUSABLE_SHARE",
+    "concerns",
+    "false_link_limit",
+]
 
 CONFLICT_SHARE: Final = 0.001
 """A source with a larger share of conflicts needs checking. Between 0.02 % and 0.2 % of NHS Numbers are wrong."""
@@ -24,6 +32,9 @@ _REVIEW: Final = "Review a sample of these links before you rely on them."
 
 FOUND_SHARE: Final = 0.75
 """If a smaller share of the records of listed people is linked, most likely a column is missing or wrong."""
+
+KEPT_SHARE: Final = 0.5
+"""If a smaller share of people without an NHS Number keeps its pseudonyms, most likely their record ids were lost."""
 
 _ENOUGH_RECORDS: Final = 20
 """Of fewer records, a share may be small by chance."""
@@ -45,6 +56,7 @@ def concerns(quality: Quality) -> list[str]:
     # What does not fit together comes first: it is most likely a mistake in a source's columns.
     found += _nothing_usable(quality.completeness)
     found += _whole_names(quality.set_aside)
+    found += _lost_names(quality.earlier_persons)
     if quality.fallback is not None:
         found += _few_linked(quality.fallback)
         found += _left_out(quality.fallback)
@@ -100,6 +112,23 @@ def _whole_names(set_aside: pl.DataFrame) -> Iterator[str]:
         yield (
             f"Names: {in_words(identifier)} of {source} mostly holds whole names, so hardly any name agrees. Map the "
             "column to full_name instead of the parts of a name, and link again."
+        )
+
+
+def _lost_names(earlier_persons: pl.DataFrame) -> Iterator[str]:
+    wide = earlier_persons.filter(pl.col("source") != ALL).pivot(
+        "became", on_columns=["kept", "new"], index="source", values="times"
+    )
+    # A count that is not shown is small: as good as none.
+    share = wide.fill_null(0).filter(pl.col("kept") + pl.col("new") >= _ENOUGH_RECORDS)
+    lost = share.select("source", kept=pl.col("kept") / (pl.col("kept") + pl.col("new")))
+    lost = lost.filter(pl.col("kept") < KEPT_SHARE)
+    if lost.height:
+        yield (
+            "Lost pseudonyms: few of the people without an NHS Number have the pseudonym of the linkage before, in "
+            f"{_named(lost, 'source', 'kept')}, and nothing explains it. If these extracts repeat earlier records, "
+            "give the records the ids that they had before, and not row numbers; then link again from the linkage "
+            "before."
         )
 
 

@@ -51,6 +51,24 @@ def test_without_a_finding_there_is_no_concern() -> None:
 
 GROUP = {"source": "all", "dimension": "age band", "group": "20-29", "rate": 0.91}
 CASES: dict[str, tuple[dict[str, object], str]] = {
+    "lost pseudonyms": (
+        {
+            "earlier_persons": table(
+                "earlier_persons",
+                {"source": "all", "became": "kept", "times": 0},
+                {"source": "all", "became": "new", "times": 900},
+                {"source": "seen", "became": "kept", "times": 1},
+                {"source": "seen", "became": "new", "times": 99},
+                {"source": "steady", "became": "kept", "times": 50},
+                {"source": "steady", "became": "new", "times": 50},
+                {"source": "few", "became": "kept", "times": 0},
+                {"source": "few", "became": "new", "times": 19},
+            )
+        },
+        "Lost pseudonyms: few of the people without an NHS Number have the pseudonym of the linkage before, in seen "
+        "(1 %), and nothing explains it. If these extracts repeat earlier records, give the records the ids that they "
+        "had before, and not row numbers; then link again from the linkage before.",
+    ),
     "nothing usable": (
         {
             "completeness": table(
