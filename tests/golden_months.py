@@ -96,10 +96,9 @@ def _judged(linkage: lc.Linkage, truth: Path, programme: Programme, out: Path) -
     releases = {}
     for agreement in programme.agreements():
         columns = {name: columns[:1] for name, columns in agreement.columns.items() if name in linkage.rows}
-        agreement = replace(agreement, columns=columns)
-        place = out / agreement.recipient
+        place, key = out / agreement.recipient, key_of(agreement.recipient)
         for_it = replace(withheld, purpose=agreement.purpose)
-        lc.release(linkage, agreement, key_of(agreement.recipient), place, on=day, withholding=for_it)
+        lc.release(linkage, replace(agreement, columns=columns), key, place, on=day, withholding=for_it)
         tables = [pl.read_parquet(place / f"{name}.parquet", columns=["pseudonym"]) for name in columns]
         told = place / "superseded.parquet"
         releases[agreement.recipient] = Released(
@@ -127,8 +126,12 @@ def main_names(month: Month) -> pl.DataFrame:
 
 
 def whom(month: Month) -> pl.DataFrame:
-    """``name`` and ``entity``: the person of most records of each name, by truth, and how many it ``has``."""
-    counted = month.records.group_by("name", "entity").agg(has=pl.len()).sort("has", "entity", descending=[True, False])
+    """``name`` and ``entity``: the person of most records of each name, by truth, and how many it ``has``.
+
+    A record that shows somebody else's number says nothing of whom a name is.
+    """
+    true = month.records.filter(~pl.col("number_wrong"))
+    counted = true.group_by("name", "entity").agg(has=pl.len()).sort("has", "entity", descending=[True, False])
     return counted.unique("name", keep="first", maintain_order=True)
 
 
@@ -136,7 +139,8 @@ def continuing(before: Month, now: Month) -> pl.DataFrame:
     """Return ``entity``, ``name`` and ``became`` of each person with a record in both months, by its main name.
 
     ``kept``: some of its records have the name still; a reason of a supersession, which leads to a name that it has;
-    ``deleted``: all records with the name were deleted, and the person has others; ``unexplained``.
+    ``deleted``: all records with the name were deleted, and the person has others; ``unrecognisable``: its records say
+    next to nothing, so that nobody can recognise them without an id; ``unexplained``.
     """
     has = now.records.select("entity", "name").unique()
     people = main_names(before).join(has.select("entity").unique(), on="entity", how="semi")
@@ -144,7 +148,8 @@ def continuing(before: Month, now: Month) -> pl.DataFrame:
     told = new_of.select("entity", "name", "reason").unique(["entity", "name"], keep="first", maintain_order=True)
     kept_by = has.with_columns(kept=pl.lit(True))
     still_there = before.records.join(now.records.select(*RECORD), on=RECORD, how="semi")
-    there = still_there.select("entity", "name").unique().with_columns(there=pl.lit(True))
+    says = (pl.col("method") != "unlinked").any().alias("there")
+    there = still_there.group_by("entity", "name").agg(says)
     judged = people
     for each in (kept_by, told, there):
         judged = judged.join(each, on=["entity", "name"], how="left", maintain_order="left")
@@ -152,9 +157,9 @@ def continuing(before: Month, now: Month) -> pl.DataFrame:
         pl.when("kept").then(pl.lit("kept")).otherwise(pl.coalesce(pl.col("reason").cast(pl.String), pl.lit("untold")))
     )
     judged = judged.with_columns(became.alias("became"))
-    deleted = (pl.col("became") == "untold") & pl.col("there").is_null()
-    became = pl.when(deleted).then(pl.lit("deleted")).when(pl.col("became") == "untold").then(pl.lit("unexplained"))
-    return judged.select("entity", "name", became=became.otherwise("became"))
+    why = pl.when("there").then(pl.lit("unexplained")).when(~pl.col("there")).then(pl.lit("unrecognisable"))
+    untold = pl.when(pl.col("became") == "untold").then(why.otherwise(pl.lit("deleted")))
+    return judged.select("entity", "name", became=pl.coalesce(untold, "became"))
 
 
 def ended_names(before: Month, now: Month) -> pl.DataFrame:
@@ -173,7 +178,7 @@ def passed_on(months: Sequence[Month]) -> pl.DataFrame:
         now = whom(month)
         passed.append(first.join(now, on="name", suffix="_now").filter(pl.col("entity") != pl.col("entity_now")))
         first = pl.concat([first, now.join(first, on="name", how="anti")])
-    return pl.concat(passed)
+    return pl.concat(passed).unique(["name", "entity", "entity_now"], maintain_order=True)
 
 
 def names_ever(month: Month, names: set[str]) -> set[str]:
@@ -197,7 +202,7 @@ def pseudonyms(names: Collection[str], recipient: str) -> set[str]:
 def figures(months: Sequence[Month]) -> pl.DataFrame:
     """Count what became of the names of continuing people from each month to the next, by kind of change."""
     kinds = pl.concat([continuing(before, now) for before, now in pairwise(months)])["became"].value_counts()
-    order = ["kept", *SUPERSESSION.categories, "deleted", "unexplained"]
+    order = ["kept", *SUPERSESSION.categories, "deleted", "unrecognisable", "unexplained"]
     return pl.DataFrame({"became": order}).join(kinds, on="became", how="left").fill_null(0)
 
 
@@ -215,13 +220,13 @@ def main() -> None:
             lines = [f"{len(month.releases)} releases, {time.process_time() - began:,.0f} CPU s", str(month.counts)]
             sys.stdout.write("\n".join(lines) + "\n")
     counted = figures(months)
-    people = int(counted["count"].sum())
-    stable = people - int(counted.filter(became="unexplained")["count"].item())
+    people, lost = (int(each["count"].sum()) for each in (counted, counted.filter(became="unexplained")))
     ended = pl.concat([ended_names(before, now) for before, now in pairwise(months)])
+    untold = ended.filter(~pl.col("told"))["method"].value_counts().rows()
     said = [
-        f"person-months: {people:,}; kept or explained: {stable / people:.4%}",
+        f"person-months: {people:,}; unexplained: {lost / people:.4%}",
         *(f"  {became}: {number:,}" for became, number in counted.rows()),
-        f"names that ended: {ended.height:,}; not told: {ended.filter(~pl.col('told'))['method'].to_list()}",
+        f"names that ended: {ended.height:,}; not told, by the method of their records: {untold}",
         f"names that passed on: {passed_on(months).height}",
     ]
     sys.stdout.write("\n".join(said) + "\n")
