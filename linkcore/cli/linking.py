@@ -42,6 +42,14 @@ def add(commands: "Commands") -> None:
         commands, "synthesise", _synthesise, "write a synthetic ICS: its sources, the truth, and a programme file"
     )
     _population(synthesise)
+    synthesise.add_argument(
+        "--months",
+        type=options.positive,
+        default=1,
+        metavar="N",
+        help="number of months, each in a folder of its own: people are born, move, marry and die, and providers add, "
+        "correct and delete records (1)",
+    )
     synthesise.add_argument("--out", type=Path, required=True, help="folder to write")
 
     check = options.command(
@@ -101,11 +109,16 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _synthesise(arguments: argparse.Namespace) -> None:
-    from linkcore.synthetic import synthesise
+    from linkcore.synthetic import synthesise, synthesise_months
 
     with progress() as show:
-        made = synthesise(arguments.out, people=arguments.people, seed=arguments.seed, progress=show)
-    say(f"{sum(made.records.values()):,} records of {len(made.records)} sources; programme: {made.programme}")
+        stated = {"people": arguments.people, "seed": arguments.seed, "progress": show}
+        if arguments.months == 1:
+            made = [synthesise(arguments.out, **stated)]
+        else:
+            made = list(synthesise_months(arguments.out, months=arguments.months, **stated))
+    for month in made:
+        say(f"{sum(month.records.values()):,} records of {len(month.records)} sources; programme: {month.programme}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
