@@ -46,6 +46,7 @@ def concerns(quality: Quality) -> list[str]:
     found += _nothing_usable(quality.completeness)
     found += _whole_names(quality.set_aside)
     if quality.fallback is not None:
+        found += _unsettled(quality.fallback)
         found += _few_linked(quality.fallback)
         found += _left_out(quality.fallback)
     if quality.drift is not None:
@@ -100,6 +101,14 @@ def _whole_names(set_aside: pl.DataFrame) -> Iterator[str]:
         yield (
             f"Names: {in_words(identifier)} of {source} mostly holds whole names, so hardly any name agrees. Map the "
             "column to full_name instead of the parts of a name, and link again."
+        )
+
+
+def _unsettled(fallback: FallbackQuality) -> Iterator[str]:
+    if "unsettled_pairs" in fallback.counts:
+        yield (
+            "Not settled: what was learned without labels was still changing when learning stopped, so probabilities "
+            f"and links depend on when it stopped. Give a model or labels, or more identifiers. {_REVIEW}"
         )
 
 
