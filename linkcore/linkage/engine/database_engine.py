@@ -241,10 +241,8 @@ class DatabaseEngine(ABC):
             compared += pairs.height
             sampled.append(self._sampled(pairs.with_columns(pl.col("a", "b") - first), sample))
             scored.append(self._with_relatives(learned, pairs.filter(pl.col("weight") >= least)))
-        # Two records may have proposed each other in two rounds.
-        pairs = pl.concat(scored).unique(["a", "b"])
-        named = pairs.with_columns(pl.col("a", "b") - first).sort("a", "b")
-        return Scored(named, compared, left_out, sampled=self._sampled(pl.concat(sampled).unique(["a", "b"]), sample))
+        named = _each_once(scored).with_columns(pl.col("a", "b") - first).sort("a", "b")
+        return Scored(named, compared, left_out, sampled=self._sampled(_each_once(sampled), sample))
 
     def score_again(self, learned: Learned, scored: Scored, *, sample: int = 0) -> Scored:
         """Score all pairs that :meth:`score_among_records` has found, by another model with the same comparisons."""
@@ -325,3 +323,8 @@ class DatabaseEngine(ABC):
                 f"FROM ({pairs_sql(self.rules, some, where, ordered=True)})"
             )
             yield
+
+
+def _each_once(rounds: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put the pairs of all rounds together; two records may have proposed each other in two rounds."""
+    return rounds[0] if len(rounds) == 1 else pl.concat(rounds).unique(["a", "b"])
