@@ -158,7 +158,8 @@ class Mixture:
 
         size = self.begun.size + 1
         counts = [np.bincount(places, found, minlength=size)[:-1] for places in self.levels]
-        summed: NDArray[np.float64] = np.sum(counts, axis=0)
+        # Of no pairs at all, NumPy counts in whole numbers.
+        summed: NDArray[np.float64] = np.sum(counts, axis=0, dtype=np.float64)
         return summed
 
 

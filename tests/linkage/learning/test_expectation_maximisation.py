@@ -165,6 +165,13 @@ def test_where_no_pair_is_of_one_person_hardly_any_is_found() -> None:
     assert maximise(counted(strangers), model(START), PAIRS).matches < 0.1 * MATCHES
 
 
+def test_where_no_pair_is_proposed_nothing_is_found(gammas: dict[str, NDArray[np.int64]]) -> None:
+    learned = maximise(in_patterns(as_pairs(gammas).clear()), model(START), 1, GIVEN)
+    assert learned.converged
+    assert (learned.matches, learned.kin_pairs["kin"]) == (0.25, 0.25)
+    assert all(shares.pairs == 0 for shares in learned.m.values())
+
+
 def positions(table: Sequence[float]) -> dict[int, float]:
     return dict(enumerate(table, start=1))
 
