@@ -32,9 +32,9 @@ __all__ = ["learn_from_labels", "learn_without_labels", "use_given_models"]
 # like relatives is then records of one person that differ in much.
 _FEWEST_RELATED: Final = 0.01
 
-# u and m are learned in turn until no level's u changes by more than a hundredth of a bit: less than any decision depends
-# on. That takes four to ten rounds; in large data the random pairs hold so few of one person that the first u is enough.
-# After so many rounds learning gives up, and the quality of the linkage says so.
+# u and m are learned in turn until no level's u changes by more than a hundredth of a bit: less than any decision
+# depends on. That takes four to ten rounds; in large data the random pairs hold so few of one person that the first u
+# is enough. After so many rounds learning gives up, and the quality of the linkage says so.
 _ROUNDS: Final = 50
 _SETTLED: Final = 0.01
 
