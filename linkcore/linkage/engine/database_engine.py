@@ -3,7 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import polars as pl
@@ -241,10 +241,19 @@ class DatabaseEngine(ABC):
             compared += pairs.height
             sampled.append(self._sampled(pairs.with_columns(pl.col("a", "b") - first), sample))
             scored.append(self._with_relatives(learned, pairs.filter(pl.col("weight") >= least)))
-        # Two records may have proposed each other in two rounds.
-        pairs = pl.concat(scored).unique(["a", "b"])
-        named = pairs.with_columns(pl.col("a", "b") - first).sort("a", "b")
-        return Scored(named, compared, left_out, sampled=self._sampled(pl.concat(sampled).unique(["a", "b"]), sample))
+        named = _each_once(scored).with_columns(pl.col("a", "b") - first).sort("a", "b")
+        return Scored(named, compared, left_out, sampled=self._sampled(_each_once(sampled), sample))
+
+    def score_again(self, learned: Learned, scored: Scored, *, sample: int = 0) -> Scored:
+        """Score all pairs that :meth:`score_among_records` has found, by another model with the same comparisons."""
+        pairs = self._scored_again(learned, scored.pairs)
+        likely = pairs.filter(pl.col("weight") >= math.log2(_NEGLIGIBLE_ODDS * max(self.records, 1)))
+        named = self._with_relatives(learned, likely).select(scored.pairs.columns)
+        return replace(scored, pairs=named, sampled=self._sampled(pairs, sample))
+
+    def _scored_again(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        """Return these pairs of records, in order, with their weights by another model."""
+        return pairs.select("a", "b", self.weigh(learned, pairs), "^gamma_.*$")
 
     def _sampled(self, scored: pl.DataFrame, size: int) -> pl.DataFrame:
         """Draw pairs by hash and, of each level that occurs and each source, at least some."""
@@ -314,3 +323,8 @@ class DatabaseEngine(ABC):
                 f"FROM ({pairs_sql(self.rules, some, where, ordered=True)})"
             )
             yield
+
+
+def _each_once(rounds: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Put the pairs of all rounds together; two records may have proposed each other in two rounds."""
+    return rounds[0] if len(rounds) == 1 else pl.concat(rounds).unique(["a", "b"])

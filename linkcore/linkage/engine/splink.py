@@ -60,6 +60,9 @@ class SplinkEngine(DatabaseEngine):
         of_all = (pairs["weight"] - shifted(pairs, learned.shifts)).round(9).alias("of_all")
         return pairs.with_columns(of_all).drop("source")
 
+    def _scored_again(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        return self.score_records(learned, pairs.select("a", "b")).drop("relative")
+
     def _predict(self, learned: Learned, model: Model, pairs: str) -> pl.DataFrame:
         """Let Splink weigh the pairs of a table by a model."""
         connection = self.people.connection

@@ -125,12 +125,12 @@ def _nothing_compared(
 
 def _link(engine: DatabaseEngine, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
     progress("learn how records of one person differ", 0, _STEPS)
-    learned, label_counts = learn(engine, inputs, seed)
+    learned, label_counts, scored = learn(engine, inputs, seed)
     progress("compare open records with persons", 1, _STEPS)
     found = find_persons(engine, learned, inputs)
     accepted = found.assignment.accepted
     progress("compare open records with each other", 2, _STEPS)
-    groups = group_rest(engine, learned, inputs, accepted["record"])
+    groups = group_rest(engine, learned, inputs, accepted["record"], scored)
     checked = _check_weights(engine, learned, inputs, (found, groups))
     progress("estimate false and missed links", 3, _STEPS)
     sources, compared = inputs.sources, inputs.compared

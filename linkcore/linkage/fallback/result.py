@@ -81,7 +81,8 @@ class Probabilistic:
     counts : mapping of str to int
         Number of ``open`` records, of those that were ``compared``, and of ``hidden`` records. Number of ``labels``;
         and of ``labels_lost``, which reviewers gave, but whose record is not open any more or whose person is not
-        listed. Number of ``pairs_with_persons`` and ``pairs_among_records``. ``left_out``: how many times a person, or
+        listed. ``unsettled_pairs``: from how many pairs the model was learned, if it did not converge. Number of
+        ``pairs_with_persons`` and ``pairs_among_records``. ``left_out``: how many times a person, or
         a record that was compared with other records, was in a block too large to be compared.
     records : polars.DataFrame
         The open records that were compared: the columns of RECORDS, ``source`` (String), and ``unseen`` (Float64). If

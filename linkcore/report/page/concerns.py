@@ -58,6 +58,7 @@ def concerns(quality: Quality) -> list[str]:
     found += _whole_names(quality.set_aside)
     found += _lost_names(quality.earlier_persons)
     if quality.fallback is not None:
+        found += _unsettled(quality.fallback)
         found += _few_linked(quality.fallback)
         found += _left_out(quality.fallback)
     if quality.drift is not None:
@@ -129,6 +130,14 @@ def _lost_names(earlier_persons: pl.DataFrame) -> Iterator[str]:
             f"{_named(lost, 'source', 'kept')}, and nothing explains it. If these extracts repeat earlier records, "
             "give the records the ids that they had before, and not row numbers; then link again from the linkage "
             "before."
+        )
+
+
+def _unsettled(fallback: FallbackQuality) -> Iterator[str]:
+    if "unsettled_pairs" in fallback.counts:
+        yield (
+            "Not settled: what was learned without labels was still changing when learning stopped, so probabilities "
+            f"and links depend on when it stopped. Give a model or labels, or more identifiers. {_REVIEW}"
         )
 
 

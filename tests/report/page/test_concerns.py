@@ -149,6 +149,12 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
         "No usable NHS Number: more than 20 % of the records have none in seen (25 %). Ask these sources to trace the "
         "missing numbers.",
     ),
+    "unsettled": (
+        {"fallback": replace(fallback(), counts={"unsettled_pairs": None})},
+        "Not settled: what was learned without labels was still changing when learning stopped, so probabilities and "
+        "links depend on when it stopped. Give a model or labels, or more identifiers. Review a sample of these links "
+        "before you rely on them.",
+    ),
     "drift": (
         {
             "drift": table(
