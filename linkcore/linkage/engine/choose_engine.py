@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.blocking import BlockingRule, GivenRule, blocking_rules
 from linkcore.linkage.comparisons.comparisons import known_conditions
-from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.pair_engine import PairEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable
 from linkcore.linkage.model.expressions import parse_rules
@@ -18,7 +18,7 @@ from linkcore.sources.source import FurtherKind
 __all__ = ["is_own", "make_engine"]
 
 
-def make_engine(people: PeopleTable, settings: Fallback, further: Mapping[str, FurtherKind]) -> DatabaseEngine:
+def make_engine(people: PeopleTable, settings: Fallback, further: Mapping[str, FurtherKind]) -> PairEngine:
     """Make the engine that the settings ask for; ``further`` says how further identifiers are compared.
 
     The model that the settings give, if any, says what is compared and by which rules pairs are proposed.

@@ -15,8 +15,8 @@ import polars as pl
 
 from linkcore.linkage.decided.placing import NOTHING_DECIDED, Decided
 from linkcore.linkage.engine.choose_engine import is_own, make_engine
-from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.engine import Learned
+from linkcore.linkage.engine.pair_engine import PairEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.enough_identifiers import enough_to_compare
@@ -123,7 +123,7 @@ def _nothing_compared(
     )
 
 
-def _link(engine: DatabaseEngine, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
+def _link(engine: PairEngine, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
     progress("learn how records of one person differ", 0, _STEPS)
     learned, label_counts, scored = learn(engine, inputs, seed)
     progress("compare open records with persons", 1, _STEPS)
@@ -174,7 +174,7 @@ def _tested(inputs: FallbackInputs) -> pl.DataFrame:
 
 
 def _check_weights(
-    engine: DatabaseEngine, learned: Learned, inputs: FallbackInputs, results: tuple[PersonsFound, Groups]
+    engine: PairEngine, learned: Learned, inputs: FallbackInputs, results: tuple[PersonsFound, Groups]
 ) -> WeightCheck | None:
     """Check weights of pairs with persons or, where there are none, of pairs of records; of both if always."""
     found, groups = results
