@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.linkage.codes.compared import ComparedPeople
 from linkcore.linkage.engine import learn, native
-from linkcore.linkage.model.weights import levels_of_pairs
 from linkcore.report.page.concerns import concerns
 from tests.naive import check_digit
 
@@ -67,12 +67,12 @@ def several_visits() -> lc.Source:
 def test_levels_of_the_pairs_that_were_learned_from_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
     found = []
 
-    def counted(*arguments: Any, **named: Any) -> pl.DataFrame:
-        levels = levels_of_pairs(*arguments, **named)
-        found.append(levels.height)
-        return levels
+    class Counted(ComparedPeople):
+        def levels(self, left: Any, right: Any) -> pl.DataFrame:
+            found.append(left.size)
+            return super().levels(left, right)
 
-    monkeypatch.setattr(native, "levels_of_pairs", counted)
+    monkeypatch.setattr(native, "ComparedPeople", Counted)
     linkage = lc.link([several_visits()])
     assert linkage.probabilistic is not None
     assert linkage.persons.height < PEOPLE + OPEN + 5
