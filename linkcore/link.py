@@ -462,6 +462,7 @@ def link(
         fallback,
         decisions=decisions,
         previous=known,
+        earlier=previous.probabilistic if isinstance(previous, Linkage) else None,
         seed=seed,
         reference_date=reference_date,
         progress=progress,

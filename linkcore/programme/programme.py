@@ -58,7 +58,7 @@ from linkcore.store.folder import key_of_store
 __all__ = ["Programme"]
 
 # Keys of [linkage] that are settings of the fallback, as they are.
-_OF_FALLBACK: Final = ("accept", "max_false_link_rate", "engine", "check", "memory")
+_OF_FALLBACK: Final = ("accept", "max_false_link_rate", "engine", "check", "memory", "relearn")
 
 
 class Programme(Table):

@@ -23,11 +23,13 @@ hundred stands would be known no better than to a third of itself."""
 
 
 def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, Mapping[str, int]]:
-    """Take the model of the settings, and learn what it does not state from labels, or else from all pairs.
+    """Take the model that is kept, or that of the settings; learn what it does not state from labels, or all pairs.
 
     Returns what was learned, and the counts of the labels: ``labels``; and ``labels_lost``, where reviewers gave some,
     whose record or person is not there any more.
     """
+    if inputs.kept is not None:
+        return inputs.kept.learned(engine, inputs.names), inputs.kept.labels
     given = inputs.settings.models
     trained = {name: model for name, model in given.items() if isinstance(model, Model)}
     if None in trained:
