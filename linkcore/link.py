@@ -468,7 +468,8 @@ def link(
         progress=progress,
     )
     result = replace(result, synthetic=synthetic)
-    quality = measure_linkage(result, records)
+    before = previous.quality.fallback if isinstance(previous, Linkage) else None
+    quality = measure_linkage(result, records, earlier=before)
     progress("linked", steps, steps)
     return Linkage.of(result, replace(quality, run=replace(quality.run, seconds=watch.seconds)))
 

@@ -10,6 +10,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.fallback.check_weights import WeightCheck
+from linkcore.linkage.fallback.model_use import LearnedOn, ModelUse
 from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.learning.relatives import Relatives
 from linkcore.linkage.model.by_source import shift_frame
@@ -33,8 +34,9 @@ _ABOUT: Final = "linkage.json"
 _MODEL: Final = "model.json"
 _LINKED: Final = ("links", "persons", "rows", "left_out", "decisions")
 _FALLBACK: Final = ("candidates", "records", "alternatives", "tested", "relatives")
+_LEARNED_ON: Final = ("learned_records", "learned_departures", "learned_unseen")
 _HISTORY: Final = ("hashes", "names_superseded", "absent_persons", "absent_records", "absent_superseded")
-_TABLES: Final = frozenset({*_HISTORY, *_LINKED, *_FALLBACK, "superseded", "texts"})
+_TABLES: Final = frozenset({*_HISTORY, *_LINKED, *_FALLBACK, *_LEARNED_ON, "superseded", "texts"})
 
 # Settings of the fallback that later commands use. What only linking needed, a given model and answers, is not kept.
 _SETTINGS: Final = ("max_false_link_rate", "accept", "engine", "check", "memory", "threads")
@@ -77,6 +79,8 @@ def tables_of(linkage: MeasuredLinkage) -> dict[str, pl.DataFrame]:
     if linkage.probabilistic is not None:
         tables |= {name: getattr(linkage.probabilistic, name) for name in _FALLBACK if name != "relatives"}
         tables["relatives"] = _relatives(linkage.probabilistic.relatives)
+        if (on := linkage.probabilistic.learned_on) is not None:
+            tables |= dict(zip(_LEARNED_ON, (on.records.to_frame("hash"), on.departures, on.unseen), strict=True))
     return tables
 
 
@@ -126,6 +130,8 @@ def _about_fallback(found: Probabilistic) -> dict[str, Any]:
         "engine": found.engine,
         "own_model": found.own_model,
         "weights_checked": found.weights_checked and asdict(found.weights_checked),
+        "model_use": asdict(found.model_use),
+        "learned_on": found.learned_on and {"date": found.learned_on.date, "settings": found.learned_on.settings},
     }
 
 
@@ -147,7 +153,7 @@ def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
             "rows are recognised otherwise; use that version, or link again with `linkcore link`"
         )
     names = [*_LINKED, *_HISTORY, *(_FALLBACK if about["probabilistic"] is not None else ())]
-    tables = store.tables([*names, *(["superseded"] if store.holds("superseded") else [])])
+    tables = store.tables([*names, *(name for name in (*_LEARNED_ON, "superseded") if store.holds(name))])
     rows, start = {}, 0
     for name, height in about["rows"].items():
         rows[name] = tables["rows"][start : start + height]
@@ -200,7 +206,17 @@ def _probabilistic(
         thresholds={source: Threshold(**threshold) for source, threshold in about["thresholds"].items()},
         relatives=Relatives(relatives["per_pair"], shifts),
         weights_checked=None if checked is None else WeightCheck(**checked),
+        model_use=ModelUse(**about.get("model_use", {})),
+        learned_on=_learned_on(about.get("learned_on"), tables),
     )
+
+
+def _learned_on(about: dict[str, Any] | None, tables: Mapping[str, pl.DataFrame]) -> LearnedOn | None:
+    """Return what the model was learned on; None in a store of a version that did not keep it."""
+    if about is None:
+        return None
+    records, departures, unseen = (tables[name] for name in _LEARNED_ON)
+    return LearnedOn(about["date"], about["settings"], records["hash"], departures, unseen)
 
 
 def _models(texts: Mapping[str, str], *, authentic: bool) -> dict[str | None, Model]:
