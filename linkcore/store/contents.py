@@ -80,7 +80,7 @@ def tables_of(linkage: MeasuredLinkage) -> dict[str, pl.DataFrame]:
         tables |= {name: getattr(linkage.probabilistic, name) for name in _FALLBACK if name != "relatives"}
         tables["relatives"] = _relatives(linkage.probabilistic.relatives)
         if (on := linkage.probabilistic.learned_on) is not None:
-            tables |= dict(zip(_LEARNED_ON, (on.records.to_frame("hash"), on.departures, on.unseen), strict=True))
+            tables |= dict(zip(_LEARNED_ON, (on.records, on.departures, on.unseen), strict=True))
     return tables
 
 
@@ -215,8 +215,7 @@ def _learned_on(about: dict[str, Any] | None, tables: Mapping[str, pl.DataFrame]
     """Return what the model was learned on; None in a store of a version that did not keep it."""
     if about is None:
         return None
-    records, departures, unseen = (tables[name] for name in _LEARNED_ON)
-    return LearnedOn(about["date"], about["settings"], records["hash"], departures, unseen)
+    return LearnedOn(about["date"], about["settings"], *(tables[name] for name in _LEARNED_ON))
 
 
 def _models(texts: Mapping[str, str], *, authentic: bool) -> dict[str | None, Model]:

@@ -8,7 +8,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.engine.engine import Engine, Learned
-from linkcore.linkage.fallback.model_use import LearnedOn, ModelUse
+from linkcore.linkage.fallback.model_use import DRIFT_LIMIT, NEW_RECORDS_LIMIT, LearnedOn, ModelUse
 from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.model.model import Comparison, Model
 from linkcore.linkage.self_test.thresholds import Threshold
@@ -18,8 +18,6 @@ from linkcore.schema import FURTHER
 from linkcore.sources.source import Source
 
 __all__ = [
-    "DRIFT_LIMIT",
-    "NEW_RECORDS_LIMIT",
     "KeptModel",
     "drift",
     "identifier_fingerprints",
@@ -27,14 +25,6 @@ __all__ = [
     "refuse_never",
     "settings_of_learning",
 ]
-
-NEW_RECORDS_LIMIT: Final = 0.2
-"""A model is kept while at most this share of the compared records is new since it was learned. Where three records in
-a hundred change in a month, that is half a year."""
-
-DRIFT_LIMIT: Final = 0.05
-"""A model is kept while on no comparison more than this share of the pairs of one person stands on other levels than
-when it was learned. Of three hundred pairs, so many do by chance."""
 
 _IDENTIFIERS: Final = (
     *("given_name", "family_name", "birth_date", "birth_date_text", "gender", "postcode", "address"),
@@ -102,8 +92,8 @@ class KeptModel:
             return ModelUse(why=found, new_records=use.new_records)
         now = LearnedOn() if found.learned_on is None else found.learned_on
         use = replace(use, drift=drift(self.on.departures, now.departures))
-        furthest = max(use.drift, key=lambda name: use.drift[name], default="")
-        if fallback.relearn == "never" or use.drift.get(furthest, 0.0) <= DRIFT_LIMIT:
+        furthest, share = use.furthest
+        if fallback.relearn == "never" or share <= DRIFT_LIMIT:
             return use
         return replace(
             use,
@@ -132,8 +122,8 @@ def model_to_keep(
     if fallback.models:
         return None, ModelUse(why="a model was given")
     on = earlier.learned_on
-    still = int(now.records.is_in(on.records.implode()).sum())
-    use = ModelUse(new_records=round(1 - still / now.records.len(), 6))
+    new = now.records.join(on.records, on="hash", how="anti").height
+    use = ModelUse(new_records=round(new / now.records.height, 6))
     why = "the settings ask for it" if fallback.relearn == "always" else _unfit_for(on, now.settings, earlier, names)
     if why and fallback.relearn != "always":
         refuse_never(fallback, why)

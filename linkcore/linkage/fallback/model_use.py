@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import polars as pl
 
 from linkcore.linkage.self_test.unseen import NOTHING_TESTED
 
-__all__ = ["LearnedOn", "ModelUse"]
+__all__ = ["DRIFT_LIMIT", "NEW_RECORDS_LIMIT", "LearnedOn", "ModelUse"]
+
+NEW_RECORDS_LIMIT: Final = 0.2
+"""A model is kept while at most this share of the compared records is new since it was learned. Where three records in
+a hundred change in a month, that is half a year."""
+
+DRIFT_LIMIT: Final = 0.05
+"""A model is kept while on no comparison more than this share of the pairs of one person stands on other levels than
+when it was learned. Of three hundred pairs, so many do by chance."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -21,9 +29,8 @@ class LearnedOn:
         The reference date of the linkage that learned, as YYYY-MM-DD.
     settings : mapping of str to JSON value
         The settings on which depends what is learned.
-    records : polars.Series
-        UInt64: hashes of the identifiers of the compared records, each once. They have no key, so they stay with the
-        trusted team.
+    records : polars.DataFrame
+        ``hash`` (UInt64) of the identifiers of the compared records. It has no key, so it stays with the trusted team.
     departures : polars.DataFrame
         How those records differed from what was learned; see
         :func:`linkcore.linkage.learning.departures.departures`.
@@ -34,7 +41,7 @@ class LearnedOn:
 
     date: str | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
-    records: pl.Series = field(default_factory=lambda: pl.Series("records", dtype=pl.UInt64))
+    records: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema={"hash": pl.UInt64}))
     departures: pl.DataFrame = field(default_factory=pl.DataFrame)
     unseen: pl.DataFrame = field(
         default_factory=lambda: NOTHING_TESTED.select(pl.lit(None, pl.String).alias("source"), "unseen")
@@ -65,3 +72,8 @@ class ModelUse:
     learned_on: str | None = None
     new_records: float | None = None
     drift: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def furthest(self) -> tuple[str, float]:
+        """The comparison that has drifted most, and how far; an empty name where nothing is known."""
+        return max(self.drift.items(), key=lambda item: item[1], default=("", 0.0))

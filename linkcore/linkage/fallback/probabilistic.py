@@ -94,7 +94,7 @@ def link_probabilistically(
     )
     learning = LearnedOn(
         settings=settings_of_learning([records.source for records in sources], exact, fallback),
-        records=identifier_fingerprints(compared.select(name_sources(sources)).to_series(), compared),
+        records=identifier_fingerprints(compared.select(name_sources(sources)).to_series(), compared).to_frame("hash"),
     )
     kept, use = model_to_keep(earlier, fallback, learning, names=inputs.open_sources)
     if kept is not None:
@@ -105,7 +105,7 @@ def link_probabilistically(
     found = _run(replace(inputs, hidden=_hide_numbers(inputs, exact, seed)), seed, progress)
     assert not isinstance(found, str)
     assert found.learned_on is not None
-    learned_on = replace(found.learned_on, settings=learning.settings, records=learning.records.unique().sort())
+    learned_on = replace(found.learned_on, settings=learning.settings, records=learning.records.unique().sort("hash"))
     return replace(found, model_use=use, learned_on=learned_on)
 
 
