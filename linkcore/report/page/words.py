@@ -241,8 +241,8 @@ def model_use_in_words(use: ModelUse) -> str:
     of_then = "an earlier run" if use.learned_on is None else f"the run of {use.learned_on}"
     text = f"The model, the thresholds and the self-test are those of {of_then}. They were kept because {use.why}."
     if use.new_records is not None:
-        text += f" Since then, {percent(use.new_records)} of the compared records are new or changed."
+        text += f" Since then, {in_prose(use.new_records)} of the compared records are new or changed."
     name, share = use.furthest
     if name:
-        text += f" Most drift is on {in_words(name)}: {percent(share)} of the pairs of one person are on other levels."
+        text += f" Most drift is on {in_words(name)}: {in_prose(share)} of the pairs of one person are on other levels."
     return text
