@@ -189,12 +189,14 @@ def _of_fallback(
 
 
 def _of_model_use(fallback: FallbackQuality) -> ModelUse:
-    """Round the share of new records, so that no count can be worked out, and show drift as departures are shown."""
-    use, own = fallback.model_use, fallback.weights.own_model
+    """Round the share of new records, suppress it where few are new or few are not; show drift as departures are."""
+    use, compared = fallback.model_use, int(fallback.sources["compared"].sum())
+    new = round((use.new_records or 0.0) * compared)
+    few = any(0 < count < SMALLEST_COUNT for count in (new, compared - new))
     return replace(
         use,
-        new_records=None if use.new_records is None else round(use.new_records, 2),
-        drift={name: round(share, 3) for name, share in use.drift.items()} if own else {},
+        new_records=None if few or use.new_records is None else round(use.new_records, 2),
+        drift={name: round(share, 3) for name, share in use.drift.items()} if fallback.weights.own_model else {},
     )
 
 

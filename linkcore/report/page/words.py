@@ -234,7 +234,7 @@ def model_use_in_words(use: ModelUse) -> str:
     >>> model_use_in_words(ModelUse(kept=True, why="all fits", learned_on="2026-03-31"))
     'The model, the thresholds and the self-test are those of the run of 2026-03-31. They were kept because all fits.'
     """
-    if use.new_records is None and not use.kept:
+    if use == ModelUse():
         return ""
     if not use.kept:
         return f"The model, the thresholds and the self-test are of this run. They were not kept because {use.why}."
