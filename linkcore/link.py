@@ -130,16 +130,19 @@ class Linkage(MeasuredLinkage):
             write_store(partial, tables_of(self), texts_of(self), lock)
 
     @classmethod
-    def load(cls, folder: str | Path, sources: Sequence[Source], *, key: Key | Keyring | None = None) -> "Linkage":
+    def load(
+        cls, folder: str | Path, sources: Sequence[Source] | None, *, key: Key | Keyring | None = None
+    ) -> "Linkage":
         """Open a linkage that :meth:`save` wrote; nothing is linked.
 
         Parameters
         ----------
         folder : path
             The folder.
-        sources : sequence of Source
+        sources : sequence of Source, optional
             The sources that were linked, in any order. Their files must be the same byte for byte; of data in memory,
-            the mapped columns. Settings of payload, such as ``practice`` and ``events``, may change.
+            the mapped columns. Settings of payload, such as ``practice`` and ``events``, may change. With None, the
+            linkage has no sources, and is only good for ``link(..., previous=linkage)``: they may have changed since.
         key : Key or Keyring, optional
             The key under which the linkage is encrypted, or a keyring that holds it.
 
@@ -412,7 +415,9 @@ def link(
     previous : Linkage or KnownPersons, optional
         The linkage before this one, or its ``known_persons()``. The same people keep their tokens, and so every
         recipient's pseudonyms; ``superseded`` of the linkage tells each change. It needs a reference date, which dates
-        them. Give records ids that last: row numbers are recognised only by what the record says.
+        them. Give records ids that last: row numbers are recognised only by what the record says. Of a linkage, the
+        model, the thresholds and the self-test are kept too, as ``Fallback(relearn=...)`` says; the persons do not
+        depend on what was linked before in any other way.
     work : path, optional
         A folder on a disk for records that do not fit in memory. The files have no name, nobody else can open them, and
         they are deleted with the linkage or the process. Without a folder, all records are in memory.

@@ -143,11 +143,14 @@ def quality_of(store: Store) -> Quality:
     return from_json(store.texts()[QUALITY_FILE])
 
 
-def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
-    """Return what a Linkage is made of; refuse sources that are not those that were linked."""
+def read_contents(store: Store, sources: Sequence[Source] | None) -> dict[str, Any]:
+    """Return what a Linkage is made of; refuse sources that are not those that were linked.
+
+    Without sources, nothing is checked against them: the linkage then has none, and a later one can follow it.
+    """
     texts = store.texts()
     about, models = json.loads(texts[_ABOUT]), _models(texts, authentic=store.lock is not None)
-    if about["polars"] != pl.__version__:
+    if sources is not None and about["polars"] != pl.__version__:
         raise ProgrammeError(
             f"{store.place} was written with Polars {about['polars']}, and this is Polars {pl.__version__}, by which "
             "rows are recognised otherwise; use that version, or link again with `linkcore link`"
@@ -173,7 +176,7 @@ def read_contents(store: Store, sources: Sequence[Source]) -> dict[str, Any]:
             about["history"],
         ),
         "rows": rows,
-        "sources": as_linked(sources, about["sources"], rows, left_out),
+        "sources": () if sources is None else as_linked(sources, about["sources"], rows, left_out),
         "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], tables, models),
         "exact": Exact(**about["exact"], superseded=tables.get("superseded")),
         "fallback": None if about["fallback"] is None else Fallback(**about["fallback"]),
