@@ -176,6 +176,7 @@ def settings_of_learning(sources: Sequence[Source], exact: Exact, fallback: Fall
     return {
         "max_false_link_rate": fallback.max_false_link_rate,
         "accept": fallback.accept,
+        "model": "given" if fallback.models else "learned",
         "usable": list(exact.usable),
         "conflicts": exact.conflicts,
     } | {

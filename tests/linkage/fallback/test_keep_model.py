@@ -89,6 +89,11 @@ def test_a_model_is_learned_anew_for_a_reason_that_is_told(now: LearnedOn, fallb
     assert rule(now, fallback).why.startswith(why)
 
 
+def test_a_model_that_was_given_is_not_kept_when_it_is_given_no_more() -> None:
+    given = found(learned_on(range(100), fallback=Fallback(model=MODEL)))
+    assert rule(learned_on(range(100)), earlier=given).why == "model is set otherwise than when the model was learned"
+
+
 def test_without_an_earlier_model_one_is_learned_whatever_the_settings() -> None:
     for relearn in ("when_changed", "always", "never"):
         now, settings = learned_on(range(9)), Fallback(relearn=relearn)
