@@ -34,7 +34,7 @@ from linkcore.review.explanation import Explanation, explain
 from linkcore.sources.checks import check_sources
 from linkcore.sources.records import Records, standardise
 from linkcore.sources.source import Source
-from linkcore.store.contents import is_of_a_store, read_contents, read_known_persons, tables_of, texts_of
+from linkcore.store.contents import is_of_a_store, read_contents, tables_of, texts_of
 from linkcore.store.encryption import StoreLock
 from linkcore.store.folder import Store, refuse_unencrypted, write_store
 
@@ -71,6 +71,8 @@ class Linkage(MeasuredLinkage):
         Settings, versions and times, as plain values.
     history : PersonHistory
         What became of the persons of the linkages before, and what recognises the records of this one.
+    store_digest : str
+        SHA-256 of the header of the store from which the linkage was opened, which names this one linkage; else empty.
     synthetic : bool
         Whether the caller declared that the data are synthetic. Data of real people leave by stricter rules.
     """
@@ -131,16 +133,19 @@ class Linkage(MeasuredLinkage):
             write_store(partial, tables_of(self), texts_of(self), lock)
 
     @classmethod
-    def load(cls, folder: str | Path, sources: Sequence[Source], *, key: Key | Keyring | None = None) -> "Linkage":
+    def load(
+        cls, folder: str | Path, sources: Sequence[Source] | None, *, key: Key | Keyring | None = None
+    ) -> "Linkage":
         """Open a linkage that :meth:`save` wrote; nothing is linked.
 
         Parameters
         ----------
         folder : path
             The folder.
-        sources : sequence of Source
+        sources : sequence of Source, optional
             The sources that were linked, in any order. Their files must be the same byte for byte; of data in memory,
-            the mapped columns. Settings of payload, such as ``practice`` and ``events``, may change.
+            the mapped columns. Settings of payload, such as ``practice`` and ``events``, may change. With None, the
+            linkage has no sources, and is only good for ``link(..., previous=linkage)``: they may have changed since.
         key : Key or Keyring, optional
             The key under which the linkage is encrypted, or a keyring that holds it.
 
@@ -167,43 +172,6 @@ class Linkage(MeasuredLinkage):
         loaded = read_contents(Store.open(Path(folder), key), sources, cls)
         refuse_unencrypted(synthetic=loaded.synthetic, key=key)
         return loaded
-
-    @staticmethod
-    def load_known_persons(folder: str | Path, *, key: Key | Keyring | None = None) -> KnownPersons:
-        """Read from a kept linkage what the next one needs so that the same people keep their pseudonyms.
-
-        Only that is read, so the sources may have changed since.
-
-        Parameters
-        ----------
-        folder : path
-            The folder that :meth:`save` wrote.
-        key : Key or Keyring, optional
-            The key under which the linkage is encrypted, or a keyring that holds it.
-
-        Returns
-        -------
-        KnownPersons
-            For ``link(sources, previous=...)``.
-
-        Raises
-        ------
-        ProgrammeError
-            If there is no linkage, or it is of another version.
-        SourceError
-            If the folder is damaged.
-        RefusedError
-            If the key is missing or wrong, or the linkage was altered.
-
-        Examples
-        --------
-        >>> Linkage.load_known_persons("no/such/folder")
-        Traceback (most recent call last):
-        linkcore.errors.ProgrammeError: there is no linkage in no/such/folder; check the path, or make it with ...
-        """
-        known, synthetic = read_known_persons(Store.open(Path(folder), key))
-        refuse_unencrypted(synthetic=synthetic, key=key)
-        return known
 
     def save_model(self, path: str | Path) -> None:
         """Save the learned model as Splink's own JSON. It holds weights and no identifiers.
@@ -450,7 +418,9 @@ def link(
     previous : Linkage or KnownPersons, optional
         The linkage before this one, or its ``known_persons()``. The same people keep their tokens, and so every
         recipient's pseudonyms; ``superseded`` of the linkage tells each change. It needs a reference date, which dates
-        them. Give records ids that last: row numbers are recognised only by what the record says.
+        them. Give records ids that last: row numbers are recognised only by what the record says. Of a linkage, the
+        model, the thresholds and the self-test are kept too, as ``Fallback(relearn=...)`` says; the persons do not
+        depend on what was linked before in any other way.
     work : path, optional
         A folder on a disk for records that do not fit in memory. The files have no name, nobody else can open them, and
         they are deleted with the linkage or the process. Without a folder, all records are in memory.
@@ -500,6 +470,7 @@ def link(
         fallback,
         decisions=decisions,
         previous=known,
+        earlier=previous.probabilistic if isinstance(previous, Linkage) else None,
         seed=seed,
         reference_date=reference_date,
         progress=progress,
@@ -507,7 +478,8 @@ def link(
     if known is not None:
         result = keep_probable_names(result, known)
     result = replace(result, synthetic=synthetic)
-    quality = measure_linkage(result, records)
+    before = previous.quality.fallback if isinstance(previous, Linkage) else None
+    quality = measure_linkage(result, records, earlier=before)
     progress("linked", steps, steps)
     return Linkage.of(result, replace(quality, run=replace(quality.run, seconds=watch.seconds)))
 

@@ -10,7 +10,7 @@ from linkcore.cli.opening import (
     keyring_with,
     linkage_of,
     live_programme,
-    previous_persons,
+    previous_linkage,
     progress,
 )
 from linkcore.cli.saying import say
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from linkcore.cli.options import Commands
     from linkcore.governance.withholding.withholding import Withholding
     from linkcore.link import Linkage
-    from linkcore.linkage.stable_persons.known_persons import KnownPersons
     from linkcore.programme.programme import Programme
     from linkcore.quality.measures import Quality
 
@@ -161,7 +160,7 @@ def _link(arguments: argparse.Namespace) -> None:
     say(f"linkage: {out} ({encrypted}; it has identifiers: keep it within the trusted team)")
 
 
-def _previous(arguments: argparse.Namespace, programme: "Programme", *, replaced: Path) -> "KnownPersons | None":
+def _previous(arguments: argparse.Namespace, programme: "Programme", *, replaced: Path) -> "Linkage | None":
     """Read the persons of the linkage before: the one that is named, or else the one that is replaced.
 
     A pipeline that forgets to name it would give people new pseudonyms each month. So it is followed, or refused.
@@ -169,11 +168,11 @@ def _previous(arguments: argparse.Namespace, programme: "Programme", *, replaced
     from linkcore.store.folder import holds_linkage
 
     if arguments.previous_linkage is not None or programme.previous() is not None:
-        return previous_persons(arguments, programme)
+        return previous_linkage(arguments, programme)
     if not holds_linkage(replaced):
         return None
     try:
-        return programme.previous_persons(replaced, key=keyring_of_linkage(arguments, replaced))
+        return programme.previous_linkage(replaced, key=keyring_of_linkage(arguments, replaced))
     except LinkcoreError as error:
         raise type(error)(
             f"{error} -- the linkage in {replaced} would be replaced, and without it people who have no NHS Number get "

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from linkcore.keys.keyring import Keyring
     from linkcore.keys.signing import SigningKey
     from linkcore.link import Linkage
-    from linkcore.linkage.stable_persons.known_persons import KnownPersons
     from linkcore.programme.programme import Programme
 
 __all__ = [
@@ -40,7 +39,7 @@ __all__ = [
     "occasion",
     "one_key",
     "opened_keyring",
-    "previous_persons",
+    "previous_linkage",
     "progress",
     "record",
     "recorded_request",
@@ -98,7 +97,7 @@ def linkage_of(arguments: argparse.Namespace, programme: "Programme", *, on: dt.
     kept = kept_linkage(arguments, programme, on=on)
     if kept is not None:
         return kept
-    previous = previous_persons(arguments, programme)
+    previous = previous_linkage(arguments, programme)
     with progress() as show:
         return programme.link(on=on, previous=previous, progress=show)
 
@@ -111,10 +110,10 @@ def kept_linkage(
     return None if place is None else programme.open_linkage(place, key=keyring_of_linkage(arguments, place), on=on)
 
 
-def previous_persons(arguments: argparse.Namespace, programme: "Programme") -> "KnownPersons | None":
-    """Read the persons of the linkage before, which --previous or the programme names; None if neither does."""
+def previous_linkage(arguments: argparse.Namespace, programme: "Programme") -> "Linkage | None":
+    """Open the linkage before, which --previous or the programme names; None if neither does."""
     place = getattr(arguments, "previous_linkage", None) or programme.previous()
-    return None if place is None else programme.previous_persons(place, key=keyring_of_linkage(arguments, place))
+    return None if place is None else programme.previous_linkage(place, key=keyring_of_linkage(arguments, place))
 
 
 def keyring_of_linkage(arguments: argparse.Namespace, place: Path) -> "Keyring | None":

@@ -15,7 +15,7 @@ from linkcore.cli.opening import (
     live_programme,
     occasion,
     one_key,
-    previous_persons,
+    previous_linkage,
     progress,
     signing_key,
 )
@@ -97,7 +97,7 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         keys = {key.id: key for key in map(Key.read, arguments.key_file)}
     linkage = kept_linkage(arguments, programme, on=arguments.on)
-    previous = previous_persons(arguments, programme) if linkage is None else None
+    previous = previous_linkage(arguments, programme) if linkage is None else None
     with progress() as show:
         run = run_programme(
             programme,

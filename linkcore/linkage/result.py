@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
@@ -46,6 +46,8 @@ class LinkageResult:
         Settings, versions and times, as plain values.
     history : PersonHistory
         What became of the persons of the linkages before, and what recognises the records of this one.
+    store_digest : str
+        SHA-256 of the header of the store from which the linkage was opened, which names this one linkage; else empty.
     synthetic : bool
         Whether the caller declared the data to be synthetic. Stricter rules hold for releasing data of real people.
     """
@@ -61,6 +63,7 @@ class LinkageResult:
     reference_date: dt.date | None = None
     run: Run = field(default_factory=Run)
     history: PersonHistory = field(default_factory=PersonHistory)
+    store_digest: str = ""
     synthetic: bool = False
 
     def __repr__(self) -> str:
@@ -83,7 +86,8 @@ class LinkageResult:
         KnownPersons
             The persons of this linkage, those of earlier ones who are absent from it, and the supersession table.
         """
-        return self.history.known_persons(self.links, self.persons)
+        known = self.history.known_persons(self.person_of_record, self.persons)
+        return replace(known, linkage=self.store_digest)
 
     @property
     def placement(self) -> Placement:
@@ -121,6 +125,11 @@ class LinkageResult:
     def person_ids(self) -> pl.Series:
         """``person_id`` of the links; a linkage that was kept reads this column alone."""
         return self.links["person_id"]
+
+    @property
+    def person_of_record(self) -> pl.DataFrame:
+        """``person_id``, ``source`` and ``record_id`` of the links; a kept linkage reads these columns alone."""
+        return self.links.select("person_id", "source", "record_id")
 
     @property
     def person_numbers(self) -> pl.Series:

@@ -109,6 +109,7 @@ def _fallback_settings(fallback: Fallback) -> dict[str, Any]:
         "threads": fallback.threads,
         "engine": fallback.engine,
         "check": fallback.check,
+        "relearn": fallback.relearn,
     }
 
 

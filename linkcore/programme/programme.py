@@ -59,7 +59,7 @@ from linkcore.store.folder import key_of_store, refuse_unencrypted
 __all__ = ["Programme"]
 
 # Keys of [linkage] that are settings of the fallback, as they are.
-_OF_FALLBACK: Final = ("accept", "max_false_link_rate", "engine", "check", "memory")
+_OF_FALLBACK: Final = ("accept", "max_false_link_rate", "engine", "check", "memory", "relearn")
 
 
 class Programme(Table):
@@ -331,7 +331,7 @@ class Programme(Table):
             each release.
         previous : Linkage or KnownPersons, optional
             The linkage before this one, from which people keep their pseudonyms. By default, the one that the programme
-            states, if it is not encrypted; else give what :meth:`previous_persons` returns.
+            states, if it is not encrypted; else give what :meth:`previous_linkage` returns.
         progress : Progress
             Called at each step.
 
@@ -348,7 +348,7 @@ class Programme(Table):
         """
         self.refuse_if_over(on)
         if previous is None:
-            previous = self.previous_persons()
+            previous = self.previous_linkage()
         else:
             self._refuse_undated()
         sources, not_read = (self.sources(), None) if on is None else self.sources_without_type_one(on)
@@ -386,10 +386,8 @@ class Programme(Table):
         """
         return None if self.linkage.previous is None else self.folder / self.linkage.previous
 
-    def previous_persons(
-        self, folder: str | Path | None = None, *, key: Key | Keyring | None = None
-    ) -> KnownPersons | None:
-        """Read the persons of the linkage before this one, by which people keep their pseudonyms.
+    def previous_linkage(self, folder: str | Path | None = None, *, key: Key | Keyring | None = None) -> Linkage | None:
+        """Open the linkage before this one, from which people keep their pseudonyms, without its sources.
 
         Parameters
         ----------
@@ -400,7 +398,7 @@ class Programme(Table):
 
         Returns
         -------
-        KnownPersons or None
+        Linkage or None
             None if neither names a linkage.
 
         Raises
@@ -414,7 +412,7 @@ class Programme(Table):
         if place is None:
             return None
         self._check_previous(place)
-        return Linkage.load_known_persons(place, key=key)
+        return Linkage.load(place, None, key=key)
 
     def anew(self) -> "Programme":
         """Return the programme without a linkage before, to link its sources anew.

@@ -115,7 +115,7 @@ def run_programme(
     occasion: Occasion | None = None,
     signing_key: SigningKey | None = None,
     linkage: Linkage | None = None,
-    previous: KnownPersons | None = None,
+    previous: Linkage | KnownPersons | None = None,
     progress: Progress = silent,
 ) -> ProgrammeRun:
     r"""Do everything that a programme file states: link, withhold, and release to each recipient what it may have.
@@ -148,8 +148,8 @@ def run_programme(
         The key that signs the manifests. Only a synthetic programme runs without it.
     linkage : Linkage, optional
         The linkage of the programme's sources, from :meth:`Programme.open_linkage`. Without it, they are linked.
-    previous : KnownPersons, optional
-        Where they are linked: the persons of the linkage before, from :meth:`Programme.previous_persons`. By default,
+    previous : Linkage or KnownPersons, optional
+        Where they are linked: the persons of the linkage before, from :meth:`Programme.previous_linkage`. By default,
         those of the linkage that the programme states, if it is not encrypted.
     progress : Progress
         Called at each step.

@@ -17,7 +17,7 @@ from linkcore.quality.demographics import demographic_groups
 from linkcore.quality.fallback import fallback_quality
 from linkcore.quality.group_rates import count_groups, group_rates, with_all_sources
 from linkcore.quality.implausible import implausible_events, implausible_identifiers
-from linkcore.quality.measures import Quality, measure
+from linkcore.quality.measures import FallbackQuality, Quality, measure
 from linkcore.quality.tables import QUALITY_TABLES, empty
 from linkcore.schema import ALL, FURTHER, PARTS_OF_NAME
 from linkcore.sources.events import read_events
@@ -29,8 +29,13 @@ _AREA: Final = "area"
 _COMPARED: Final = ("gender", "birth_date")
 
 
-def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Quality:
-    """Measure all that a report shows of a linkage; ``sources`` are the RECORDS that were linked."""
+def measure_linkage(
+    result: LinkageResult, sources: Sequence[Records], *, earlier: FallbackQuality | None = None
+) -> Quality:
+    """Measure all that a report shows of a linkage.
+
+    ``sources``: the RECORDS that were linked. ``earlier``: the quality of the fallback whose model may have been kept.
+    """
     names = [records.source.name for records in sources]
     placement = result.placement
     counted = measure(
@@ -39,7 +44,7 @@ def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Qualit
         placement.persons.height,
         sources=names,
         usable=result.exact.usable,
-        fallback=fallback_quality(result),
+        fallback=fallback_quality(result, earlier),
     )
     return replace(
         counted,

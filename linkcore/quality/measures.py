@@ -6,6 +6,7 @@ from functools import partial
 
 import polars as pl
 
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.linkage.run import Run
 from linkcore.quality.counts import cluster_sizes, flow
 from linkcore.quality.tables import empty
@@ -81,6 +82,9 @@ class FallbackQuality:
         Numbers of records and pairs compared, and of labels learned from.
     weights : Weights
         What weighed the pairs, and whether Splink checked it.
+    model_use : ModelUse
+        Whether the run learned the model, the thresholds and what the self-test estimates, or kept those of an earlier
+        one, and why. If they were kept, the self-test is that of the earlier run.
     """
 
     sources: pl.DataFrame
@@ -94,6 +98,7 @@ class FallbackQuality:
     departures: pl.DataFrame
     counts: Mapping[str, int | None]
     weights: Weights = field(default_factory=Weights)
+    model_use: ModelUse = field(default_factory=ModelUse)
 
     def __repr__(self) -> str:
         """Return no count, because a notebook stores what it shows."""

@@ -151,7 +151,7 @@ def json_schema() -> dict[str, Any]:
                     {
                         "type": "object",
                         "additionalProperties": False,
-                        "required": ["tables", "counts", "weights"],
+                        "required": ["tables", "counts", "weights", "model_use"],
                         "properties": {
                             "tables": _tables(FALLBACK_TABLES),
                             "counts": {
@@ -160,6 +160,7 @@ def json_schema() -> dict[str, Any]:
                                 "additionalProperties": {"$ref": "#/$defs/count"},
                             },
                             "weights": _WEIGHTS,
+                            "model_use": _MODEL_USE,
                         },
                     },
                 ],
@@ -187,6 +188,27 @@ _WEIGHTS: Final[Mapping[str, Any]] = {
             "description": "Largest difference between the two weights of a pair, in bits.",
         },
         "own_model": {"type": "boolean", "description": "Whether all comparisons are linkcore's own."},
+    },
+}
+
+_MODEL_USE: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "description": "Whether the model, the thresholds and the self-test are those of an earlier run.",
+    "additionalProperties": False,
+    "required": ["kept", "why", "learned_on", "new_records", "drift"],
+    "properties": {
+        "kept": {"type": "boolean", "description": "Whether they were kept; otherwise they are of this run."},
+        "why": {"type": "string", "description": "Why they were kept, or learned."},
+        "learned_on": {"type": ["string", "null"], "description": "Reference date of the run that learned them."},
+        "new_records": {
+            "type": ["number", "null"],
+            "description": "Share of the compared records that is new since then; null where no model could be kept.",
+        },
+        "drift": {
+            "type": "object",
+            "description": "By comparison, the share of pairs of one person that stand on other levels than then.",
+            "additionalProperties": {"type": "number"},
+        },
     },
 }
 

@@ -3,7 +3,7 @@
 import datetime as dt
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import cache, partial
 from typing import Any, Final, TypeVar
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.fallback.check_weights import WeightCheck
+from linkcore.linkage.fallback.model_use import LearnedOn, ModelUse
 from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.learning.relatives import Relatives
 from linkcore.linkage.model.by_source import shift_frame
@@ -21,7 +22,6 @@ from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.keep_names import PersonHistory
 from linkcore.linkage.stable_persons.known_persons import KnownPersons
-from linkcore.parallel import side_by_side
 from linkcore.quality.measured import MeasuredLinkage
 from linkcore.quality.measures import Quality
 from linkcore.report.quality_file import QUALITY_FILE, from_json, to_json
@@ -30,7 +30,7 @@ from linkcore.store.folder import Store
 from linkcore.store.sources import as_linked, describe_sources
 from linkcore.store.when_used import read_when_used
 
-__all__ = ["is_of_a_store", "quality_of", "read_contents", "read_known_persons", "tables_of", "texts_of"]
+__all__ = ["is_of_a_store", "quality_of", "read_contents", "tables_of", "texts_of"]
 
 _L = TypeVar("_L", bound=MeasuredLinkage)
 
@@ -38,8 +38,9 @@ _ABOUT: Final = "linkage.json"
 _MODEL: Final = "model.json"
 _LINKED: Final = ("links", "persons", "rows", "left_out", "decisions")
 _FALLBACK: Final = ("candidates", "records", "alternatives", "tested", "relatives")
+_LEARNED_ON: Final = {name: f"learned_{name}" for name in ("records", "departures", "unseen")}
 _HISTORY: Final = ("hashes", "names_superseded", "absent_persons", "absent_records", "absent_superseded")
-_TABLES: Final = frozenset({*_HISTORY, *_LINKED, *_FALLBACK, "superseded", "texts"})
+_TABLES: Final = frozenset({*_HISTORY, *_LINKED, *_FALLBACK, *_LEARNED_ON.values(), "superseded", "texts"})
 
 # Settings of the fallback that later commands use. What only linking needed, a given model and answers, is not kept.
 _SETTINGS: Final = ("max_false_link_rate", "accept", "engine", "check", "memory", "threads")
@@ -82,6 +83,8 @@ def tables_of(linkage: MeasuredLinkage) -> dict[str, pl.DataFrame]:
     if linkage.probabilistic is not None:
         tables |= {name: getattr(linkage.probabilistic, name) for name in _FALLBACK if name != "relatives"}
         tables["relatives"] = _relatives(linkage.probabilistic.relatives)
+        if (on := linkage.probabilistic.learned_on) is not None:
+            tables |= {table: getattr(on, name) for name, table in _LEARNED_ON.items()}
     return tables
 
 
@@ -132,6 +135,8 @@ def _about_fallback(found: Probabilistic) -> dict[str, Any]:
         "engine": found.engine,
         "own_model": found.own_model,
         "weights_checked": found.weights_checked and asdict(found.weights_checked),
+        "model_use": asdict(found.model_use),
+        "learned_on": found.learned_on and {"date": found.learned_on.date, "settings": found.learned_on.settings},
     }
 
 
@@ -143,14 +148,15 @@ def quality_of(store: Store) -> Quality:
     return from_json(store.texts()[QUALITY_FILE])
 
 
-def read_contents(store: Store, sources: Sequence[Source], linkage: type[_L]) -> _L:
+def read_contents(store: Store, sources: Sequence[Source] | None, linkage: type[_L]) -> _L:
     """Return the linkage of a store; refuse sources that are not those that were linked.
 
-    What every command checks is read now. Each large table is read, and checked, when it is first used.
+    What every command checks is read now. Each large table is read, and checked, when it is first used. Without
+    sources, nothing is checked against them: the linkage then has none, and a later one can follow it.
     """
     texts = store.texts()
     about, models = json.loads(texts[_ABOUT]), _models(texts, authentic=store.lock is not None)
-    if about["polars"] != pl.__version__:
+    if sources is not None and about["polars"] != pl.__version__:
         raise ProgrammeError(
             f"{store.place} was written with Polars {about['polars']}, and this is Polars {pl.__version__}, by which "
             "rows are recognised otherwise; use that version, or link again with `linkcore link`"
@@ -164,7 +170,8 @@ def read_contents(store: Store, sources: Sequence[Source], linkage: type[_L]) ->
     known = {
         "decisions": store.table("decisions"),
         "history": _history(store, about),
-        "sources": as_linked(sources, about["sources"], rows, left_out),
+        "sources": () if sources is None else as_linked(sources, about["sources"], rows, left_out),
+        "store_digest": store.digest,
         "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], store, models),
         "exact": Exact(**about["exact"], superseded=superseded),
         "fallback": None if about["fallback"] is None else Fallback(**about["fallback"]),
@@ -173,8 +180,9 @@ def read_contents(store: Store, sources: Sequence[Source], linkage: type[_L]) ->
         "synthetic": about["synthetic"],
         "quality": quality,
     }
-    columns = {
+    columns: dict[str, Callable[[], Any]] = {
         "person_ids": partial(store.column, "links", "person_id"),
+        "person_of_record": partial(store.table, "links", ["person_id", "source", "record_id"]),
         "person_numbers": partial(store.column, "persons", "nhs_number"),
     }
     return read_when_used(linkage, known, {"rows": rows, **_each_when_used(store, "links", "persons"), **columns})
@@ -190,19 +198,6 @@ def _rows(store: Store, heights: Mapping[str, int]) -> dict[str, pl.DataFrame]:
         rows[name] = whole[start : start + height]
         start += height
     return rows
-
-
-def read_known_persons(store: Store) -> tuple[KnownPersons, bool]:
-    """Return the persons that the next linkage must know, and whether they are synthetic.
-
-    Neither the sources nor anything else of the linkage is read: the sources have changed since, and row hashes, which
-    differ between versions of Polars, are not needed.
-    """
-    about = json.loads(store.texts()[_ABOUT])
-    needed = {"links": ["person_id", "source", "record_id"], "persons": None}
-    links, persons = side_by_side(lambda name: store.table(name, needed[name]), needed)
-    known = _history(store, about).known_persons(links, persons)
-    return replace(known, linkage=store.digest), bool(about["synthetic"])
 
 
 def _history(store: Store, about: Mapping[str, Any]) -> PersonHistory:
@@ -228,6 +223,8 @@ def _probabilistic(about: dict[str, Any], store: Store, models: Mapping[str | No
         "thresholds": {source: Threshold(**threshold) for source, threshold in about["thresholds"].items()},
         "relatives": Relatives(relatives["per_pair"], by_kind),
         "weights_checked": None if checked is None else WeightCheck(**checked),
+        "model_use": ModelUse(**about.get("model_use", {})),
+        "learned_on": _learned_on(about.get("learned_on"), store),
     }
 
     def placement() -> Placement:
@@ -236,6 +233,14 @@ def _probabilistic(about: dict[str, Any], store: Store, models: Mapping[str | No
 
     later = _each_when_used(store, *(name for name in _FALLBACK if name != "relatives"))
     return read_when_used(Probabilistic, known, {**later, "placement": placement})
+
+
+def _learned_on(about: dict[str, Any] | None, store: Store) -> LearnedOn | None:
+    """Return what the model was learned on; None in a store of a version that did not keep it."""
+    if about is None:
+        return None
+    later = {name: partial(store.table, table) for name, table in _LEARNED_ON.items()}
+    return read_when_used(LearnedOn, {"date": about["date"], "settings": about["settings"]}, later)
 
 
 def _models(texts: Mapping[str, str], *, authentic: bool) -> dict[str | None, Model]:

@@ -42,7 +42,7 @@ def link(programme: Path, *options: object, out: str = "work") -> str:
 
 def known(programme: Path, out: str = "work") -> lc.KnownPersons:
     keyring = lc.Keyring.open(programme.parent / "team.keys", PASSPHRASE)
-    return lc.Linkage.load_known_persons(programme / out, key=keyring)
+    return lc.Linkage.load(programme / out, None, key=keyring).known_persons()
 
 
 def tokens(programme: Path, out: str = "work") -> set[str]:

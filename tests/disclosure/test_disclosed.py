@@ -12,6 +12,7 @@ from linkcore.disclosure.cells import cells_of
 from linkcore.disclosure.disclosed import disclosed
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded
 from linkcore.governance.withholding.withholding import Withholding
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.quality.group_rates import OTHER, group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality, Weights
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
@@ -261,12 +262,24 @@ def test_the_number_of_checked_pairs_is_rounded_and_small_ones_are_suppressed(
     assert shown.fallback.weights == replace(weights, checked=expected)
 
 
+def test_the_share_of_new_records_is_rounded_and_tells_of_no_few(true: lc.Quality) -> None:
+    assert true.fallback is not None
+    compared = int(true.fallback.sources["compared"].sum())
+    assert compared > 100
+    for new, expected in ((0, 0.0), (3, None), (50, round(50 / compared, 2)), (compared - 3, None), (compared, 1.0)):
+        use = ModelUse(kept=True, new_records=new / compared, drift={"name": 0.01234})
+        shown = disclosed(replace(true, fallback=replace(true.fallback, model_use=use))).fallback
+        assert shown is not None
+        assert shown.model_use == replace(use, new_records=expected, drift={"name": 0.012})
+
+
 def test_what_was_learned_of_somebody_elses_levels_is_for_the_trusted_team(true: lc.Quality) -> None:
     """A level can be written so that one person stands on it: its m and u then spell that person's postcode."""
     assert true.fallback is not None
     assert disclosed(true).fallback.model.height > 0  # type: ignore[union-attr]
     foreign = replace(true.fallback, weights=replace(true.fallback.weights, own_model=False))
+    foreign = replace(foreign, model_use=ModelUse(kept=True, drift={"A postcode": 0.1}))
     shown = disclosed(replace(true, fallback=foreign)).fallback
     assert shown is not None
-    assert (shown.model.height, shown.departures.height) == (0, 0)
+    assert (shown.model.height, shown.departures.height, shown.model_use.drift) == (0, 0, {})
     assert foreign.model.height > 0

@@ -26,12 +26,14 @@ _Lesson = tuple[Learned, Mapping[str, int], Scored | None]
 
 
 def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> _Lesson:
-    """Take the model of the settings, and learn what it does not state from labels, or else from all pairs.
+    """Take the model that is kept, or that of the settings; learn what it does not state from labels, or all pairs.
 
     Returns what was learned; the counts of the labels; and all pairs among the records, if they were scored. Counts are
     ``labels``; ``labels_lost``, where reviewers gave some, whose record or person is not there any more; and
     ``unsettled_pairs``, where it was learned from pairs and did not converge.
     """
+    if inputs.kept is not None:
+        return inputs.kept.learned(engine, inputs.names), inputs.kept.labels, None
     given = inputs.settings.models
     trained = {name: model for name, model in given.items() if isinstance(model, Model)}
     if None in trained:

@@ -5,8 +5,9 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.fallback.model_use import DRIFT_LIMIT, NEW_RECORDS_LIMIT, ModelUse
 from linkcore.quality.measures import FallbackQuality, Quality
-from linkcore.report.page.words import count, drift_in_words, in_prose, in_words, listed
+from linkcore.report.page.words import count, drift_in_words, in_prose, in_words, listed, model_use_in_words
 from linkcore.schema import ALL, WHOLE_NAME
 
 __all__ = [
@@ -66,6 +67,7 @@ def concerns(quality: Quality) -> list[str]:
     if quality.fallback is not None:
         found += _wrong(quality.fallback, false_link_limit(quality))
         found += _uncertified(quality.fallback)
+        found += _outdated(quality.fallback.model_use)
         found += _missed(quality.fallback)
     found += _groups(quality.groups)
     found += _conflicts(quality)
@@ -189,6 +191,12 @@ def _uncertified(fallback: FallbackQuality) -> Iterator[str]:
             "Not certified: too few records could be tested to show that the limit on wrong links holds in "
             f"{listed(uncertified)}. {_REVIEW}"
         )
+
+
+def _outdated(use: ModelUse) -> Iterator[str]:
+    """Warn of a model that was kept because the settings ask for it, though the rule would not keep it."""
+    if use.kept and ((use.new_records or 0.0) > NEW_RECORDS_LIMIT or use.furthest[1] > DRIFT_LIMIT):
+        yield f"Outdated model: {model_use_in_words(use)} Learn it anew: set relearn to 'when_changed'."
 
 
 def _missed(fallback: FallbackQuality) -> Iterator[str]:

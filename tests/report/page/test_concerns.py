@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.linkage.run import Run
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
@@ -47,6 +48,9 @@ WELL = Quality(
 def test_without_a_finding_there_is_no_concern() -> None:
     assert concerns(WELL) == []
     assert concerns(replace(WELL, fallback=None)) == []
+    kept = replace(fallback(), model_use=ModelUse(kept=True, new_records=0.2, drift={"name": 0.05}))
+    learned = replace(fallback(), model_use=ModelUse(new_records=0.9))
+    assert concerns(replace(WELL, fallback=kept)) == concerns(replace(WELL, fallback=learned)) == []
 
 
 GROUP = {"source": "all", "dimension": "age band", "group": "20-29", "rate": 0.91}
@@ -100,6 +104,18 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
         {"fallback": fallback(basis="expected")},
         "Not certified: too few records could be tested to show that the limit on wrong links holds in seen. "
         "Review a sample of these links before you rely on them.",
+    ),
+    "outdated": (
+        {"fallback": replace(fallback(), model_use=ModelUse(kept=True, why="it is asked for", new_records=0.21))},
+        "Outdated model: The model, the thresholds and the self-test are those of an earlier run. They were kept "
+        "because it is asked for. Since then, 21 % of the compared records are new or changed. Learn it anew: set "
+        "relearn to 'when_changed'.",
+    ),
+    "drifted": (
+        {"fallback": replace(fallback(), model_use=ModelUse(kept=True, why="it is asked for", drift={"name": 0.06}))},
+        "Outdated model: The model, the thresholds and the self-test are those of an earlier run. They were kept "
+        "because it is asked for. Most drift is on name: 6 % of the pairs of one person are on other levels. Learn it "
+        "anew: set relearn to 'when_changed'.",
     ),
     "no labels": (
         {"fallback": fallback(basis="no labels")},
