@@ -72,12 +72,14 @@ class ComparedPeople:
         import numpy as np
 
         compared = self.comparisons if compared is None else compared
-        find, most = self._compiled(_learned(compared)), max((len(each.levels) for each in compared), default=0)
+        find = self._compiled(_learned(compared))
+        # From -1, where a ladder has no end and nothing is known.
+        most = 1 + max((len(each.levels) for each in compared), default=0)
 
         def count(some: "_Pairs") -> "NDArray[np.int64]":
             left, right, group = some()
             size = most * (int(group.max(initial=0)) + 1)
-            return np.array([np.bincount(group * most + levels, minlength=size) for levels in find(left, right)])
+            return np.array([np.bincount(group * most + levels + 1, minlength=size) for levels in find(left, right)])
 
         counted = list(side_by_side(count, pairs, at_once=self.threads))
         total = np.zeros((len(compared), max((each.shape[1] for each in counted), default=0)), np.int64)
@@ -140,15 +142,15 @@ def _conditions(ladders: _Ladders) -> list[tuple[list[str], Sequence[int]]]:
 
 
 def _as_counts(comparisons: Sequence[Comparison], found: "NDArray[np.int64]") -> pl.DataFrame:
-    """Turn counts by comparison, group and level into COUNTS, in order."""
+    """Turn counts by comparison, group and level, from -1, into COUNTS, in order."""
     from linkcore.linkage.learning.levels import COUNTS
 
     rows = [
-        (comparison.name, group, position, int(found[number, group, position]))
+        (comparison.name, group, position, int(found[number, group, position + 1]))
         for number, comparison in enumerate(comparisons)
         for group in range(found.shape[1])
         for position, level in enumerate(comparison.levels)
-        if found[number, group, position] and not level.is_null
+        if found[number, group, position + 1] and not level.is_null
     ]
     return pl.DataFrame(rows, schema=COUNTS, orient="row")
 
