@@ -41,7 +41,7 @@ def pairs(draw: st.DrawFn) -> tuple[str, str]:
     return one, "".join(other)
 
 
-@settings(max_examples=60, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+@settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.lists(pairs(), min_size=40, max_size=40))
 def test_similarities_and_edits_are_those_of_duckdb(asked: list[tuple[str, str]]) -> None:
     frame = pl.DataFrame(asked, schema=["a", "b"], orient="row")
