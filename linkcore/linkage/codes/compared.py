@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -72,6 +72,8 @@ class ComparedPeople:
         import numpy as np
 
         compared = self.comparisons if compared is None else compared
+        if not compared:
+            return _as_counts([], np.zeros((0, 0, 0), np.int64))
         find = self._compiled(_learned(compared))
         # From -1, where a ladder has no end and nothing is known.
         most = 1 + max((len(each.levels) for each in compared), default=0)
@@ -91,7 +93,8 @@ class ComparedPeople:
     def _slots(self) -> "tuple[dict[str, int], Rows]":
         """Lay out the columns that the comparisons ask for: the place of each, and all of them."""
         graphs = [
-            graph_of(_conditions(ladders))[0] for ladders in (_of_numbers(self.comparisons), _learned(self.comparisons))
+            _graph_of(_conditions(ladders))[0]
+            for ladders in (_of_numbers(self.comparisons), _learned(self.comparisons))
         ]
         kinds: dict[str, set[str]] = {}
         for question in (question for graph in graphs for question in graph.questions):
@@ -106,7 +109,7 @@ class ComparedPeople:
         from linkcore.linkage.codes.kernels import levels
 
         slots, rows = self._slots
-        graph, starts = graph_of(_conditions(ladders))
+        graph, starts = _graph_of(_conditions(ladders))
         nodes, roots = _as_arrays(graph, slots), np.array(starts, np.int32)
 
         def find(left: "Ids", right: "Ids") -> "NDArray[np.int8]":
@@ -137,8 +140,12 @@ def _learned(comparisons: Sequence[Comparison]) -> _Ladders:
     return [(as_learned(each), range(len(each.levels))) for each in comparisons]
 
 
-def _conditions(ladders: _Ladders) -> list[tuple[list[str], Sequence[int]]]:
-    return [([level.condition for level in each.levels], numbers) for each, numbers in ladders]
+def _conditions(ladders: _Ladders) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
+    return tuple((tuple(level.condition for level in each.levels), tuple(numbers)) for each, numbers in ladders)
+
+
+# Each round of pairs is asked the same questions.
+_graph_of = lru_cache(maxsize=8)(graph_of)
 
 
 def _as_counts(comparisons: Sequence[Comparison], found: "NDArray[np.int64]") -> pl.DataFrame:

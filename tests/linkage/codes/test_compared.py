@@ -56,3 +56,6 @@ def test_no_pairs_have_no_levels() -> None:
     nobody = np.zeros(0, np.uint32)
     assert ComparedPeople(CodedPeople(frame), asked).levels(nobody, nobody).shape == (0, 2)
     assert ComparedPeople(CodedPeople(frame), asked).count([]).is_empty()
+    everybody = np.arange(10, dtype=np.uint32)
+    nothing = ComparedPeople(CodedPeople(frame), []).count([lambda: (everybody, everybody, np.zeros(10, np.int64))])
+    assert nothing.is_empty()
