@@ -42,6 +42,7 @@ ROOMS_OF_LINKAGE = [
     ["blocking", "comparisons", "decisions", "settings"],
     ["placement", "run"],
     ["exact", "learning", "stable_persons"],
+    ["codes"],
     ["decided", "engine", "self_test"],
     ["fallback"],
     ["result"],

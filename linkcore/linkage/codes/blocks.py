@@ -7,7 +7,7 @@ comparison and loses nothing.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from linkcore.linkage.blocking import Rule
 from linkcore.linkage.codes.coded import CodedPeople
@@ -32,7 +32,7 @@ class _RuleBlocks:
     """The blocks of a rule: that of each right row (0 for none), where each starts, the members, who is left out."""
 
     of_right: "Codes"
-    starts: "NDArray[np.int64]"
+    starts: "Codes"
     members: "Ids"
     left_out: int
 
@@ -47,12 +47,41 @@ class Blocks:
         UInt32, the rows that look for others.
     left_out : mapping of str to int
         By rule, how many rows of the left side were in blocks that were too large.
+    of_right : numpy.ndarray
+        Int32, a row for each rule: the block of each right row; 0 for none.
+    starts, members : numpy.ndarray
+        Where each block starts among the members of its rule (int32), and the rows that are in them (UInt32): those of
+        each rule one after the other.
+    first_block, first_member : numpy.ndarray
+        Int64, where the blocks and the members of each rule begin.
+    height : int
+        How many rows there are.
     """
 
     right: "Ids" = field(repr=False)
     left_out: Mapping[str, int]
-    _rules: Sequence[_RuleBlocks] = field(repr=False)
-    _height: int
+    of_right: "Codes" = field(repr=False)
+    starts: "Codes" = field(repr=False)
+    members: "Ids" = field(repr=False)
+    first_block: "NDArray[np.int64]" = field(repr=False)
+    first_member: "NDArray[np.int64]" = field(repr=False)
+    height: int
+
+    @classmethod
+    def of(cls, made: Sequence[_RuleBlocks], right: "Ids", left_out: Mapping[str, int], height: int) -> Self:
+        """Put the blocks of some rules after each other."""
+        import numpy as np
+
+        return cls(
+            right,
+            left_out,
+            np.stack([each.of_right for each in made]) if made else np.zeros((0, right.size), np.int32),
+            np.concatenate([each.starts for each in made] or [np.zeros(0, np.int32)]),
+            np.concatenate([each.members for each in made] or [np.zeros(0, np.uint32)]),
+            np.cumsum([0, *(each.starts.size for each in made)])[:-1],
+            np.cumsum([0, *(each.members.size for each in made)])[:-1],
+            height,
+        )
 
     def pairs(self, start: int, end: int) -> "tuple[Ids, Ids]":
         """Return the pairs of some of the right rows, by their positions: left and right rows, each pair once."""
@@ -60,23 +89,17 @@ class Blocks:
 
         from linkcore.linkage.codes.kernels import pairs_of_blocks
 
-        if not self._rules:
-            return np.empty(0, np.uint32), np.empty(0, np.uint32)
-        of_right = np.stack([rule.of_right[start:end] for rule in self._rules])
-        members_before = np.cumsum([0, *(rule.members.size for rule in self._rules)])
-        starts = [rule.starts + before for rule, before in zip(self._rules, members_before, strict=False)]
-        rules = np.cumsum([0, *(each.size for each in starts)])[:-1]
-        all_starts, members = np.concatenate(starts), np.concatenate([rule.members for rule in self._rules])
-        sizes = np.zeros(end - start, np.int64)
-        for rule, blocks in zip(self._rules, of_right, strict=True):
-            sizes += np.diff(rule.starts)[blocks]
-        seen, found = np.zeros(self._height, np.int32), []
+        of_right, sizes = self.of_right[:, start:end], np.zeros(end - start, np.int64)
+        for first, blocks in zip(self.first_block, of_right, strict=True):
+            places = first + blocks
+            sizes += self.starts[places + 1] - self.starts[places]
+        seen, found = np.empty(self.height, np.int32), []
         for part in _parts(sizes):
-            most = int(sizes[part].sum())
-            left, right = np.empty(most, np.uint32), np.empty(most, np.uint32)
+            left, right = (np.empty(int(sizes[part].sum()), np.uint32) for _ in range(2))
             seen[:] = 0
-            ids = self.right[start:end][part]
-            count = pairs_of_blocks(ids, of_right[:, part], all_starts, rules, members, seen, left, right)
+            ids, blocks = self.right[start:end][part], np.ascontiguousarray(of_right[:, part])
+            members = self.starts, self.first_block, self.first_member, self.members
+            count = pairs_of_blocks(ids, blocks, *members, seen, left, right)
             found.append((left[:count], right[:count]))
         return np.concatenate([left for left, _ in found]), np.concatenate([right for _, right in found])
 
@@ -110,11 +133,18 @@ def make_blocks(
     for name in sorted(names):
         codes = people.column(name).codes
         for side, rows in zip(sides, (left, right), strict=True):
-            side[name] = codes[rows]
+            side[name] = codes[_as_slice(rows)]
     make = partial(_blocks_of_rule, left=left, sides=sides, largest=largest)
     made = list(side_by_side(make, rules, at_once=threads))
     left_out = {rule.sql: each.left_out for rule, each in zip(rules, made, strict=True) if each.left_out}
-    return Blocks(right, left_out, made, people.height)
+    return Blocks.of(made, right, left_out, people.height)
+
+
+def _as_slice(rows: "Ids") -> "Ids | slice":
+    """Return rows that follow each other as a slice, which copies nothing."""
+    first, size = int(rows[0]) if rows.size else 0, rows.size
+    follow = size > 0 and int(rows[-1]) - first == size - 1 and bool((rows[1:] > rows[:-1]).all())
+    return slice(first, first + size) if follow else rows
 
 
 def _blocks_of_rule(
@@ -131,9 +161,9 @@ def _blocks_of_rule(
     too_large = sizes > (rule.largest_block if largest is None else largest)
     left_out = int(sizes[too_large].sum())
     sizes[too_large] = 0
-    starts = np.concatenate([[0], np.cumsum(sizes)])
+    starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
     members = np.empty(starts[-1], np.uint32)
-    fill_blocks(of_left, left, np.where(too_large, -1, starts[:-1]), members)
+    fill_blocks(of_left, left, np.where(too_large, np.int32(-1), starts[:-1]), members)
     of_right[sizes[of_right] == 0] = 0
     return _RuleBlocks(of_right, starts, members, left_out)
 

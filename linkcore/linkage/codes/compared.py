@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Final
 
 import polars as pl
@@ -72,12 +72,16 @@ class ComparedPeople:
         import numpy as np
 
         compared = self.comparisons if compared is None else compared
-        find, most = self._compiled(_learned(compared)), max((len(each.levels) for each in compared), default=0)
+        if not compared:
+            return _as_counts([], np.zeros((0, 0, 0), np.int64))
+        find = self._compiled(_learned(compared))
+        # From -1, where a ladder has no end and nothing is known.
+        most = 1 + max((len(each.levels) for each in compared), default=0)
 
         def count(some: "_Pairs") -> "NDArray[np.int64]":
             left, right, group = some()
             size = most * (int(group.max(initial=0)) + 1)
-            return np.array([np.bincount(group * most + levels, minlength=size) for levels in find(left, right)])
+            return np.array([np.bincount(group * most + levels + 1, minlength=size) for levels in find(left, right)])
 
         counted = list(side_by_side(count, pairs, at_once=self.threads))
         total = np.zeros((len(compared), max((each.shape[1] for each in counted), default=0)), np.int64)
@@ -89,7 +93,8 @@ class ComparedPeople:
     def _slots(self) -> "tuple[dict[str, int], Rows]":
         """Lay out the columns that the comparisons ask for: the place of each, and all of them."""
         graphs = [
-            graph_of(_conditions(ladders))[0] for ladders in (_of_numbers(self.comparisons), _learned(self.comparisons))
+            _graph_of(_conditions(ladders))[0]
+            for ladders in (_of_numbers(self.comparisons), _learned(self.comparisons))
         ]
         kinds: dict[str, set[str]] = {}
         for question in (question for graph in graphs for question in graph.questions):
@@ -104,7 +109,7 @@ class ComparedPeople:
         from linkcore.linkage.codes.kernels import levels
 
         slots, rows = self._slots
-        graph, starts = graph_of(_conditions(ladders))
+        graph, starts = _graph_of(_conditions(ladders))
         nodes, roots = _as_arrays(graph, slots), np.array(starts, np.int32)
 
         def find(left: "Ids", right: "Ids") -> "NDArray[np.int8]":
@@ -135,20 +140,24 @@ def _learned(comparisons: Sequence[Comparison]) -> _Ladders:
     return [(as_learned(each), range(len(each.levels))) for each in comparisons]
 
 
-def _conditions(ladders: _Ladders) -> list[tuple[list[str], Sequence[int]]]:
-    return [([level.condition for level in each.levels], numbers) for each, numbers in ladders]
+def _conditions(ladders: _Ladders) -> tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]:
+    return tuple((tuple(level.condition for level in each.levels), tuple(numbers)) for each, numbers in ladders)
+
+
+# Each round of pairs is asked the same questions.
+_graph_of = lru_cache(maxsize=8)(graph_of)
 
 
 def _as_counts(comparisons: Sequence[Comparison], found: "NDArray[np.int64]") -> pl.DataFrame:
-    """Turn counts by comparison, group and level into COUNTS, in order."""
+    """Turn counts by comparison, group and level, from -1, into COUNTS, in order."""
     from linkcore.linkage.learning.levels import COUNTS
 
     rows = [
-        (comparison.name, group, position, int(found[number, group, position]))
+        (comparison.name, group, position, int(found[number, group, position + 1]))
         for number, comparison in enumerate(comparisons)
         for group in range(found.shape[1])
         for position, level in enumerate(comparison.levels)
-        if found[number, group, position] and not level.is_null
+        if found[number, group, position + 1] and not level.is_null
     ]
     return pl.DataFrame(rows, schema=COUNTS, orient="row")
 

@@ -351,21 +351,30 @@ def fill_blocks(found: Any, ids: Any, ends: Any, members: Any) -> None:
 
 @compiled
 def pairs_of_blocks(  # noqa: PLR0917
-    ids: Any, blocks: Any, starts: Any, rules: Any, members: Any, seen: Any, left: Any, right: Any
+    ids: Any,
+    blocks: Any,
+    starts: Any,
+    first_block: Any,
+    first_member: Any,
+    members: Any,
+    seen: Any,
+    left: Any,
+    right: Any,
 ) -> Any:
     """Write the pairs of some ids with all who share a block with them, each once, and return how many there are.
 
-    ``blocks``: the block of each id by each rule, 0 for none; ``starts``: where each block of all rules starts;
-    ``rules``: the place of each rule's first block among those; ``seen``: for each who may be a member, 0.
+    ``blocks``: the block of each id by each rule, 0 for none; ``starts`` to ``members`` as those of all blocks;
+    ``seen``: 0 for each who may be a member.
     """
     count = 0
     for i in range(ids.size):
-        for rule in range(rules.size):
+        for rule in range(first_block.size):
             if blocks[rule, i]:
-                block = rules[rule] + blocks[rule, i]
+                block = first_block[rule] + blocks[rule, i]
                 for at in range(starts[block], starts[block + 1]):
-                    if seen[members[at]] != i + 1:
-                        seen[members[at]] = i + 1
-                        left[count], right[count] = members[at], ids[i]
+                    member = members[first_member[rule] + at]
+                    if seen[member] != i + 1:
+                        seen[member] = i + 1
+                        left[count], right[count] = member, ids[i]
                         count += 1
     return count

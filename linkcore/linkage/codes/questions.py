@@ -146,6 +146,8 @@ class Graph:
         return self._add(ladder, {})
 
     def _add(self, ladder: _Ladder, known: dict[_Ladder, int]) -> int:
+        if not ladder:  # in a ladder without an end, nothing is known of such a pair
+            return self.leaf(-1)
         first, number = ladder[0]
         if first is True:
             return self.leaf(number)

@@ -6,6 +6,7 @@ The weights are those of Splink's model. In every run of some size, Splink weigh
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
@@ -51,9 +52,16 @@ class NativeEngine(PairEngine):
     def _compared(self) -> ComparedPeople:
         return ComparedPeople(self.people.coded, self.comparisons, self.people.threads)
 
+    @cached_property
+    def _by_model(self) -> dict[tuple[str, ...], ComparedPeople]:
+        """The people as models compare them, by the names and conditions of the model."""
+        return {_conditions(self.comparisons): self._compared}
+
     def _score(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
         compared = learned.model.comparisons
-        found = pairs.hstack(self._compared.levels(pairs["a"].to_numpy(), pairs["b"].to_numpy()))
+        # A given model may compare less than there is, or more.
+        people = self._by_model.setdefault(_conditions(compared), replace(self._compared, comparisons=compared))
+        found = pairs.hstack(people.levels(pairs["a"].to_numpy(), pairs["b"].to_numpy()))
         # A billionth of a bit is more than what the order of a sum can change.
         return found.insert_column(2, match_weight(found, compared, learned.frequencies).round(9))
 
@@ -154,6 +162,10 @@ class NativeEngine(PairEngine):
             [lambda: (one[kept], other[kept], group[kept])], with_others_of_the_household(comparisons)
         )
         return RelativeCounts(counts, some.len(), people.listed)
+
+
+def _conditions(comparisons: Sequence[Comparison]) -> tuple[str, ...]:
+    return tuple(text for each in comparisons for text in (each.name, *(level.condition for level in each.levels)))
 
 
 def _ids(start: int, end: int) -> "Ids":
