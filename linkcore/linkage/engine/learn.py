@@ -32,6 +32,10 @@ __all__ = ["learn_from_labels", "learn_without_labels", "use_given_models"]
 # like relatives is then records of one person that differ in much.
 _FEWEST_RELATED: Final = 0.01
 
+# If a larger share of the pairs with one family name agree on both names, most of these pairs are of one person. Then
+# relatives would be described as one person is, and the estimate could settle on either.
+_MOSTLY_ONE_PERSON: Final = 0.5
+
 # u and m are learned in turn until no level's u changes by more than a hundredth of a bit: less than any decision
 # depends on. That takes four to ten rounds; in large data the random pairs hold so few of one person that the first u
 # is enough. After so many rounds learning gives up, and the quality of the linkage says so.
@@ -200,6 +204,9 @@ def _known_of_relatives(
     ``names``: of pairs that share a family name.
     """
     if not set(NEEDED) - {"postcode"} <= set(engine.present) or names is None or not names.pairs:
+        return {}
+    (both_agree, _), *_ = next(each for each in engine.comparisons if each.name == "name").judging
+    if names.of_level.get(both_agree, 0.0) > _MOSTLY_ONE_PERSON:
         return {}
     born = [name for name in own_birth_dates(engine.comparisons) if name in u]
     kinds = {OTHER_BIRTH_DATE: {"name": names.of_level} | {name: u[name].of_level for name in born}}

@@ -193,7 +193,7 @@ def test_without_labels_what_a_model_states_is_given_and_its_names_mean_nothing(
 
         def run(people: PeopleTable) -> dict[str, list[float | None]]:
             engine = make_engine(people, settings, {})
-            known = learn_without_labels(engine, [], 0, lambda pairs: pairs)
+            known, _ = learn_without_labels(engine, [], 0, lambda pairs: pairs)
             return {each.name: [level.m for _, level in each.judging] for each in known.model.comparisons}
 
         return with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), run)
