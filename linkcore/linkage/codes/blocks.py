@@ -136,6 +136,7 @@ def make_blocks(
             side[name] = codes[_as_slice(rows)]
     make = partial(_blocks_of_rule, left=left, sides=sides, largest=largest)
     made = list(side_by_side(make, rules, at_once=threads))
+    del make, sides  # hundreds of megabytes, of a whole ICS
     left_out = {rule.sql: each.left_out for rule, each in zip(rules, made, strict=True) if each.left_out}
     return Blocks.of(made, right, left_out, people.height)
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import polars as pl
+
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.blocking import BlockingRule, GivenRule, blocking_rules
 from linkcore.linkage.comparisons.comparisons import known_conditions
@@ -92,10 +94,12 @@ def _check_types(model: Model | UntrainedModel, people: PeopleTable) -> None:
     import duckdb
 
     sides = ", ".join(f'{side}."{name}" AS "{name}_{side}"' for name in people.columns for side in ("l", "r"))
-    nobody = f"(SELECT {sides} FROM people AS l, people AS r LIMIT 0)"
+    nobody = f"(SELECT {sides} FROM people AS l, people AS r)"
+    # The types are those of everybody.
+    connection = people.only(pl.Series(dtype=pl.UInt32)).connection
     for comparison in model.comparisons:
         try:
-            people.connection.sql(f"SELECT {comparison.case_sql(comparison.numbers)} FROM {nobody}").fetchall()
+            connection.sql(f"SELECT {comparison.case_sql(comparison.numbers)} FROM {nobody}").fetchall()
             continue
         except duckdb.Error:
             pass
