@@ -8,7 +8,9 @@ from docutils.utils.math.latex2mathml import tex2mathml
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import generated
+from generated.pages import filled
+
+import linkcore
 
 if TYPE_CHECKING:
     from docutils import nodes
@@ -20,11 +22,10 @@ ROOT = Path(__file__).parent.parent
 project = "linkcore"
 author = "The linkcore authors"
 project_copyright = "2026 The linkcore authors. Documentation: Open Government Licence v3.0"
-version = release = generated.version()
+version = release = linkcore.__version__
 language = "en-GB"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
-exclude_patterns = ["site"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 4
 highlight_language = "text"
@@ -49,10 +50,10 @@ def setup(app: "Sphinx") -> None:
     app.add_html_math_renderer("mathml", (inline_formula, None), (formula, None))
 
 
-def read_page(app: "Sphinx", page: str, content: list[str]) -> None:
+def read_page(_: "Sphinx", page: str, content: list[str]) -> None:
     """Fill in a page, and make its links to the README and the changelog lead to their pages of the site."""
     # Sphinx hands over a list of one text, to be changed.
-    text = generated.filled(content[0], ROOT)
+    text = filled(content[0], ROOT)
     up = "../" * page.count("/")
     for file, own in {"README.md": "index.md", "CHANGELOG.md": "changes.md"}.items():
         text = text.replace(f"]({up}../{file}", f"]({up}{own}")
