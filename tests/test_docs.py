@@ -170,6 +170,18 @@ def test_the_manifest_page_names_every_member(after_the_session: tuple[Path, dic
     assert members | {"superseded"} == described
 
 
+def test_the_tables_of_quality_json_that_pages_name_are_there() -> None:
+    described = set(re.findall(r"^## (.*)$", quality_json(), re.MULTILINE))
+    named = {name for page in PAGES for name in re.findall(r"`((?:fallback\.)?tables\.\w+)`", page.read_text("utf-8"))}
+    assert len(named) > 10
+    assert named <= described
+
+
+@pytest.mark.parametrize(("page", "written"), [("CITATION.cff", "version: {}\n"), ("CITATION.md", "version {}, ")])
+def test_the_version_to_cite_is_this_one(page: str, written: str) -> None:
+    assert written.format(lc.__version__) in (DOCS / page).read_text("utf-8")
+
+
 def test_values_that_excel_changes_are_read_as_the_page_says() -> None:
     page = (DOCS / "how_to" / "csv_and_excel.md").read_text("utf-8")
     rows = dict(re.findall(r"^\| (`.*`[^|]*) \| (.*) \|$", page, re.MULTILINE))
