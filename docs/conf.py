@@ -40,7 +40,7 @@ html_show_sourcelink = False
 html_show_sphinx = False
 html_copy_source = False
 html_static_path = ["static"]
-html_css_files = ["tables.css"]
+html_css_files = ["wide.css"]
 html_math_renderer = "mathml"
 
 
@@ -73,5 +73,6 @@ def formula(translator: "HTML5Translator", node: "nodes.math_block") -> None:
 def _write(translator: "HTML5Translator", node: Any, *, as_block: bool) -> None:
     from docutils import nodes
 
-    translator.body.append(tex2mathml(node.astext(), as_block=as_block))
+    markup = tex2mathml(node.astext(), as_block=as_block)
+    translator.body.append(f'<div class="formula">{markup}</div>' if as_block else markup)
     raise nodes.SkipNode
