@@ -62,6 +62,7 @@ def programme_tables() -> dict[str, list[Key]]:
         "[[sensitive]]": (of.SensitiveTable,),
         "[[recipient]]": (of.RecipientTable, lc.Agreement),
         "[recipient.cohort]": (of.CohortTable, lc.Cohort),
+        "[recipient.encryption]": (of.EncryptionTable, lc.Encryption),
         "[recipient.derived.SOURCE]": (of.DerivedTable, lc.Derived),
         "[recipient.terms]": (lc.Terms, lc.Terms),
         "[requesters.ODS]": (lc.Requester, lc.Requester),
