@@ -11,8 +11,18 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from linkcore.cli import auditing, destruction, exits, first_hour, keys, linking, objecting, pseudonymising, releasing
-from linkcore.cli import reviewing
+from linkcore.cli import (
+    auditing,
+    destruction,
+    exits,
+    first_hour,
+    keys,
+    linking,
+    objecting,
+    pseudonymising,
+    releasing,
+    reviewing,
+)
 from linkcore.errors import LinkcoreError
 from linkcore.private_memory import close_memory
 

@@ -124,7 +124,7 @@ def guess_columns(source: str, found: Mapping[str, Evidence]) -> Guess:
     >>> from linkcore.first_hour.evidence import column_evidence
     >>> rows = pl.DataFrame({"NHS_NO": ["401 023 2137"], "DOB": ["03/04/1980"], "FORENAME": ["Anna"], "NOTE": ["x"]})
     >>> guess_columns("gp", column_evidence(rows, day_first=True)).columns
-    {'nhs_number': 'NHS_NO', 'given_name': 'FORENAME', 'birth_date': 'DOB'}
+    {'nhs_number': 'NHS_NO', 'birth_date': 'DOB', 'given_name': 'FORENAME'}
     """
     scores = sorted(
         (
@@ -193,7 +193,7 @@ def _payload(
         return next((column for column in left if column in fits and _is_named(column, pattern)), None)
 
     dates = [column for column, evidence in left.items() if is_date(evidence)]
-    few = [column for column, evidence in left.items() if 1 < evidence.distinct < 60]
+    few = [column for column, evidence in left.items() if 0 < evidence.distinct < 60]
     groups = {"ethnic_group": first(_ETHNIC, few), "deprivation": first(_DEPRIVATION, few)}
     start = first(_START, dates)
     events = {

@@ -1,9 +1,9 @@
 """What the values of a column look like: the shares that say which identifier it may hold."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Final
 
@@ -19,6 +19,13 @@ _SLASHED: Final = r"^\s*([0-9]{1,2})[-/.]([0-9]{1,2})[-/.](?:[0-9]{4}|[0-9]{2})\
 _ROUNDED: Final = r"^[0-9][.,][0-9]{0,8}[eE]\+?[0-9]+$"
 _ICD_10: Final = r"^[A-TV-Z][0-9]{2}(?:\.?[0-9X][0-9]?)?$"
 _PRACTICE: Final = r"^[A-Z][0-9]{5}$"
+_SOME: Final = 0.1
+_MAY_BE: Final = {
+    "number": pl.col("text").str.count_matches("[0-9]") >= 9,
+    "date": pl.col("text").str.contains(_WRITTEN_DATE),
+    "postcode": pl.col("text").str.contains("[A-Za-z]") & pl.col("text").str.contains("[0-9]"),
+    "gender": pl.col("text").str.len_chars() < 16,
+}
 _ADDRESS: Final = r"[A-Za-z]{3}.*[ ,].*[A-Za-z]{2}"
 
 
@@ -59,6 +66,10 @@ class Evidence:
         return self.letters > 0.9 and (self.whole > 0.5 or (self.several > 0.6 and ends_differ))
 
 
+_NOTHING: Final = Evidence(0.0, 0, *[0.0] * 17)
+"""Of a column that cannot be an identifier: lists, bytes."""
+
+
 def months_come_first(rows: pl.DataFrame) -> bool | None:
     """Whether dates such as 03/14/2001 are written month first; None if no date says so, or both orders are there.
 
@@ -93,25 +104,34 @@ def column_evidence(rows: pl.DataFrame, *, day_first: bool) -> Mapping[str, Evid
 
 def _weigh(column: pl.Series, day_first: bool) -> Evidence:
     if column.dtype.is_nested() or column.dtype in (pl.Binary, pl.Object):
-        return Evidence(*[0.0, 0, *[0.0] * 17])
+        return _NOTHING
     is_date = column.dtype in (pl.Date, pl.Datetime)
     frame = pl.select(
         as_text(pl.lit(column), column.dtype).str.strip_chars().alias("text"), pl.lit(column).alias("raw")
     )
     given = frame.filter(pl.col("text") != "", compact(pl.col("text")).is_in(MISSING_WORDS).not_())
     text = pl.col("text")
-    date = birth_date.standardise(pl.col("raw"), day_first=day_first, dtype=column.dtype)
-    number = nhs_number.standardise(text, dtype=pl.String()).struct.field("status")
     words = folded(text).str.to_uppercase().str.extract_all(r"[A-Z]{2,}")
-    sex = gender.standardise(text, dtype=pl.String()).struct.field("status")
+    may_be = given.select(**{name: expression.mean() for name, expression in _MAY_BE.items()}).row(0, named=True)
+    nothing = pl.repeat(None, pl.len(), dtype=pl.String)
+
+    def status(kind: str, read: Callable[[pl.Expr], pl.Expr]) -> pl.Expr:
+        """Read the values only where many may be of the kind: to read one takes a hundred times as long."""
+        return read(text).struct.field("status").cast(pl.String) if (may_be[kind] or 0) > _SOME else nothing
+
+    number = status("number", partial(nhs_number.standardise, dtype=pl.String()))
+    sex = status("gender", partial(gender.standardise, dtype=pl.String()))
+    date = pl.repeat(None, pl.len(), dtype=pl.Date)
+    if is_date or (may_be["date"] or 0) > _SOME:
+        date = birth_date.standardise(pl.col("raw"), day_first=day_first, dtype=column.dtype).struct.field("value")
     weighed = given.select(
-        number=number.is_in(nhs_number.NUMBERED),
-        test=number == "test",
+        number=number.is_in(nhs_number.NUMBERED).fill_null(False),
+        test=(number == "test").fill_null(False),
         rounded=text.str.contains(_ROUNDED),
-        date=date.struct.field("value").is_not_null() & (pl.lit(is_date) | text.str.contains(_WRITTEN_DATE)),
-        postcode=postcode.standardise(text).struct.field("status").is_in(["valid", "pseudo"]),
-        gender=sex.is_in(["valid", "no_evidence"]),
-        gender_words=(sex == "valid") & text.str.contains("[A-Za-z]"),
+        date=date.is_not_null() & (pl.lit(is_date) | _MAY_BE["date"]),
+        postcode=status("postcode", postcode.standardise).is_in(["valid", "pseudo"]).fill_null(False),
+        gender=sex.is_in(["valid", "no_evidence"]).fill_null(False),
+        gender_words=((sex == "valid") & text.str.contains("[A-Za-z]")).fill_null(False),
         letters=text.str.contains(r"\p{L}") & ~text.str.contains("[0-9]"),
         first_given=words.list.first().is_in(_given_names()),
         last_given=words.list.last().is_in(_given_names()),
@@ -121,7 +141,7 @@ def _weigh(column: pl.Series, day_first: bool) -> Evidence:
         address=text.str.contains(_ADDRESS) & text.str.contains("[0-9]"),
         diagnosis=text.str.to_uppercase().str.contains(_ICD_10),
         practice=text.str.contains(_PRACTICE),
-        days=date.struct.field("value").to_physical(),
+        days=date.to_physical(),
     )
     shares = weighed.drop("days").mean().row(0, named=True)
     days = weighed["days"].drop_nulls()

@@ -17,6 +17,8 @@ from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known,
 
 __all__ = ["Extract", "Skipped", "find_extracts"]
 
+_NOT_DATA: Final = (".toml", ".json", ".jsonl", ".md", ".html", ".sql")
+_OF_LINKCORE: Final = ("store.json", "quality.json", "manifest.json")
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 
 
@@ -92,12 +94,13 @@ def _groups(place: str | Path) -> Iterator[list[Path]]:
         return
     folders = [path, *sorted(each for each in path.rglob("*") if each.is_dir())]
     for folder in folders:
-        yield sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
+        files = sorted(each for each in folder.iterdir() if each.is_file() and not each.name.startswith("."))
+        # What linkcore has written there is no source.
+        if not any(each.name in _OF_LINKCORE for each in files):
+            yield [each for each in files if each.suffix.lower() not in _NOT_DATA]
 
 
 def _look_at(file: Path) -> Extract | Skipped:
-    if file.suffix.lower() in (".toml", ".json", ".jsonl", ".md", ".html"):
-        return Skipped(str(file), "it is not data")
     if not is_known(file):
         return Skipped(str(file), f"its format is not known; save it as one of {', '.join(SUFFIXES)}")
     form = sniff(file) if is_text(file) else TextForm()

@@ -44,8 +44,8 @@ def programme_text(
     """Return the text of a programme file in a folder."""
     lines = [
         "# Written by `linkcore init` from what the files hold. Read it through: whoever knows the data knows better.",
-        "# `linkcore profile` shows what each mapped column holds, and what cannot be right; `linkcore check` says what",
-        "# the programme would do; `linkcore link` links.",
+        "# `linkcore profile` shows what each mapped column holds, and what cannot be right; `linkcore check` says",
+        "# what the programme would do; `linkcore link` links.",
         "",
         "[programme]",
         f"name = {_text(folder.name or 'programme')}",

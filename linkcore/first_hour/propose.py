@@ -18,13 +18,13 @@ from linkcore.identifiers import nhs_number
 __all__ = ["Ask", "Proposal", "propose"]
 
 Ask = Callable[[str, Sequence[str], str], str]
-"""Asks a question: its text, the answers to choose from, and the answer if there is none. Returns one of the answers."""
+"""Asks a question: its text, the answers to choose from, and the usual answer. Returns one of the answers."""
 
 NONE: Final = "none"
 """The answer that no column is it."""
 
 # So many rows show what a column holds.
-_ROWS: Final = 5_000
+_ROWS: Final = 1_000
 _TEST_RANGE: Final = "all NHS Numbers are of the range for tests, so the data are taken for synthetic"
 
 
@@ -123,8 +123,7 @@ def _look(extract: Extract) -> Looked | Skipped:
     if not guess.columns:
         return Skipped(extract.data, "none of its columns holds an identifier")
     read = numbers.filter(pl.col("value").is_not_null())
-    looked = Looked(extract, evidence, guess, not months, read["value"], read.filter(status="test").height)
-    return looked
+    return Looked(extract, evidence, guess, not months, read["value"], read.filter(status="test").height)
 
 
 def _numbers(extract: Extract, column: str | None) -> pl.DataFrame:

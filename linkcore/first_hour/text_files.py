@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final
+from typing import BinaryIO, Final
 
 __all__ = ["TextForm", "is_text", "sniff"]
 
@@ -48,13 +48,13 @@ def is_text(file: Path) -> bool:
 
 
 def sniff(file: Path) -> TextForm:
-    """Find the encoding and the separator of a text file; the whole file must be readable in the encoding.
+    r"""Find the encoding and the separator of a text file; the whole file must be readable in the encoding.
 
     Examples
     --------
     >>> import tempfile
     >>> with tempfile.NamedTemporaryFile(suffix=".csv") as file:
-    ...     _ = file.write("nhs_no;né\\n9434765919;à Paris, 7e\\n".encode("windows-1252"))
+    ...     _ = file.write("nhs_no;né\n9434765919;à Paris, 7e\n".encode("windows-1252"))
     ...     file.flush()
     ...     sniff(Path(file.name))
     TextForm(encoding='windows-1252', separator=';', header_row=1)
@@ -67,7 +67,7 @@ def sniff(file: Path) -> TextForm:
     return TextForm(encoding, separator, _header_row(_widths(lines, separator)))
 
 
-def _open(file: Path) -> IO[bytes]:
+def _open(file: Path) -> BinaryIO | gzip.GzipFile:
     return gzip.open(file) if file.suffix.lower() == ".gz" else file.open("rb")
 
 

@@ -17,6 +17,7 @@ _ENOUGH: Final = 30
 _AGREES: Final = 0.5
 _DISAGREES: Final = 0.2
 _AT_HOME: Final = 0.3
+_CONTACTS: Final = 10  # years
 _UNIQUE: Final = 0.97
 _FOUND_ON_SPINE: Final = 0.3
 _MOST_NUMBERS: Final = 200_000
@@ -144,6 +145,9 @@ def _anchor_by_others(anchor: Looked, others: Sequence[Looked], rows: Mapping[st
         enough = [share for number, share in compared if number >= _ENOUGH]
         if enough:
             shares[column] = max(enough)
+    taken = anchor.guess.columns.get("birth_date")
+    if taken is not None and anchor.evidence[taken].years > _CONTACTS and max(shares.values(), default=0) < _AGREES:
+        return anchor  # the others are wrong
     return _with_birth_date(anchor, shares, "the birth dates of the same persons in other sources")
 
 

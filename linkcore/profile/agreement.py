@@ -68,8 +68,8 @@ def agreement(records: Sequence[Records]) -> pl.DataFrame:
     """
     reference = reference_of(records)
     rows = []
-    for each in records if reference is not None else ():
-        if each is not reference:
+    for each in records:
+        if reference is not None and each is not reference:
             rows += count_agreement(each.source.name, same_numbers(each, reference))
     return pl.DataFrame(rows, schema=AGREEMENT, orient="row")
 

@@ -27,6 +27,14 @@ _LOUD: Final = 0.2
 _FEW_ALIKE: Final = 0.3
 _FEW_AT_HOME: Final = 0.1
 _SPAN_OF_CONTACTS: Final = 5 * 365  # days
+_BORN: Final = pl.col("birth_date")
+_OTHER_BORN: Final = pl.col("reference:birth_date")
+_TURNED: Final = (
+    (_BORN.dt.day() == _OTHER_BORN.dt.month())
+    & (_BORN.dt.month() == _OTHER_BORN.dt.day())
+    & (_BORN.dt.year() == _OTHER_BORN.dt.year())
+    & (_BORN != _OTHER_BORN)
+)
 _LEAVE_OUT: Final = "or take it out of columns"
 
 
@@ -169,6 +177,8 @@ def _disagrees(identifier: str, compared: int, agree: int, alike: int, pairs: pl
     """Whether so few values agree that the column cannot hold what it should."""
     if identifier in PARTS_OF_NAME:  # some sources have initials
         return alike < _FEW_ALIKE * compared or _share(pairs, _is_whole(identifier)) > _FEW_ALIKE
+    if identifier == "birth_date" and _share(pairs, _TURNED) > _LOUD:
+        return True
     return agree < (_FEW_AT_HOME if identifier == "postcode" else _FEW_ALIKE) * compared
 
 
@@ -188,9 +198,7 @@ def _why(records: Records, reference: Records, identifier: str, pairs: pl.DataFr
 
 
 def _why_dates(records: Records, reference: Records, pairs: pl.DataFrame) -> str:
-    own, other = pl.col("birth_date"), pl.col("reference:birth_date")
-    turned = (own.dt.day() == other.dt.month()) & (own.dt.month() == other.dt.day())
-    if _share(pairs, turned & (own.dt.year() == other.dt.year())) > _FEW_ALIKE:
+    if _share(pairs, _TURNED) > _LOUD:
         return "days and months are exchanged: change day_first of the source"
     for each in (records, reference):
         days = each.frame["birth_date"].to_physical()
