@@ -1,13 +1,13 @@
 """Which column is which identifier: by the name of the column and by its values."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from linkcore.first_hour.evidence import Evidence
 
-__all__ = ["Doubt", "Guess", "guess_columns", "is_date", "words_of"]
+__all__ = ["Doubt", "Guess", "are_names", "guess_columns", "is_date", "words_of"]
 
 # What the name of a column says, written without spaces and in small letters.
 _NAMED: Final = {
@@ -108,6 +108,18 @@ def words_of(column: str) -> str:
 
 def _is_named(column: str, pattern: str) -> bool:
     return re.search(pattern, words_of(column).replace(" ", "")) is not None
+
+
+def are_names(columns: Sequence[str]) -> bool:
+    """Whether at least two columns are called like identifiers, as no record is.
+
+    Examples
+    --------
+    >>> are_names(["NHS Number", "D.O.B.", "PHQ-9"]), are_names(["4010232137", "Smith", "1 Church Street"])
+    (True, False)
+    """
+    patterns = [pattern for identifier, pattern in _NAMED.items() if identifier != "address"]
+    return sum(any(_is_named(column, pattern) for pattern in patterns) for column in columns) > 1
 
 
 def is_date(evidence: Evidence) -> bool:

@@ -10,6 +10,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import LinkcoreError, ProgrammeError
+from linkcore.first_hour.columns import are_names
 from linkcore.first_hour.text_files import TextForm, is_text, sniff
 from linkcore.schema import ALL
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
@@ -111,7 +112,7 @@ def _look_at(file: Path) -> Extract | Skipped:
     except (LinkcoreError, OSError) as error:
         why = str(error) if isinstance(error, LinkcoreError) else "it cannot be read"
         return Skipped(str(file), why.partition(f"{file}: ")[2] or why)
-    if looks_like_record(columns):
+    if looks_like_record(columns) and not are_names(columns):
         return Skipped(str(file), NO_HEADER)
     return Extract(_name(file.name.partition(".")[0]), glob.escape(str(file)), (file,), form, columns)
 

@@ -25,6 +25,8 @@ NONE: Final = "none"
 
 # So many rows show what a column holds.
 _ROWS: Final = 1_000
+# A list of opt-outs has a number, and perhaps a date and a code.
+_OF_LIST: Final = 3
 _TEST_RANGE: Final = "all NHS Numbers are of the range for tests, so the data are taken for synthetic"
 
 
@@ -122,6 +124,8 @@ def _look(extract: Extract) -> Looked | Skipped:
         return Skipped(extract.data, "it has no rows")
     if not guess.columns:
         return Skipped(extract.data, "none of its columns holds an identifier")
+    if list(guess.columns) == ["nhs_number"] and len(extract.columns) <= _OF_LIST:
+        return Skipped(extract.data, "it seems to be a list of NHS Numbers; state a list of opt-outs under [opt_outs]")
     read = numbers.filter(pl.col("value").is_not_null())
     return Looked(extract, evidence, guess, not months, read["value"], read.filter(status="test").height)
 

@@ -104,12 +104,20 @@ def test_files_that_are_no_sources_are_told_and_left_out(first_hour: FirstHour, 
     (tmp_path / "notes.docx").write_bytes(b"PK")
     (tmp_path / "codes.csv").write_text("code,meaning\n1,yes\n2,no\n", "utf-8")
     (tmp_path / "empty.csv").write_text("NHS_NO,DOB\n", "utf-8")
+    numbers = pl.read_csv(first_hour.folder / "GP list.csv", infer_schema=False).select("NHS Number")
+    numbers.head(50).write_csv(tmp_path / "opted_out.csv")
     proposal = propose([tmp_path], folder=tmp_path)
     assert [source["name"] for source in tomllib.loads(proposal.text)["source"]] == ["gp_list"]
     why = {Path(each.file).name: each.why for each in proposal.skipped}
-    assert set(why) == {"titled.csv", "headless.csv", "notes.docx", "codes.csv", "empty.csv"}
+    assert set(why) == {"titled.csv", "headless.csv", "notes.docx", "codes.csv", "empty.csv", "opted_out.csv"}
+    assert "[opt_outs]" in why["opted_out.csv"]
     assert "row 2" in why["titled.csv"]
     assert "header" in why["headless.csv"]
+
+
+def test_a_header_with_digits_is_a_header(first_hour: FirstHour, tmp_path: Path) -> None:
+    renamed(first_hour.folder / "nhs_111.csv", {"CALL_SECONDS": "GAD-7"}, tmp_path / "calls.csv")
+    assert "calls" in proposed(tmp_path)
 
 
 def test_files_of_a_folder_that_are_alike_are_one_source(first_hour: FirstHour, tmp_path: Path) -> None:

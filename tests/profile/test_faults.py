@@ -53,7 +53,7 @@ RIGHT |= {"postcode": "postcode"}
 
 def sources(columns: Mapping[str, str | None], **settings: Any) -> list[lc.Source]:
     """The right GP list, and a source whose mapping differs from the right one."""
-    mapped = {name: column for name, column in (RIGHT | columns).items() if column is not None}
+    mapped = {name: column for name, column in {**RIGHT, **columns}.items() if column is not None}
     return [
         lc.Source("gp", people(), RIGHT, spine=True),
         lc.Source("seen", people(), mapped, **settings),

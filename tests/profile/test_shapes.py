@@ -18,7 +18,8 @@ PLACES = st.lists(st.tuples(st.sampled_from(ALPHABETS), st.integers(0, 9**9), st
 @settings(max_examples=60, deadline=None)
 @given(PLACES)
 def test_another_value_of_the_same_form_has_the_same_shape(places: list[tuple[str, int, int]]) -> None:
-    one, other = ("".join(each[0][each[pick] % len(each[0])] for each in places) for pick in (1, 2))
+    one = "".join(letters[pick % len(letters)] for letters, pick, _ in places)
+    other = "".join(letters[pick % len(letters)] for letters, _, pick in places)
     assert len(set(shape_of(one, other))) == 1
 
 
