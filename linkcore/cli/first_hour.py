@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["add", "say_profile"]
 
+# How the page of an earlier run begins.
+_PAGE = b"<!DOCTYPE html>\n<!-- linkcore profile -->"
+
 
 def add(commands: "Commands") -> None:
     """Add ``init`` and ``profile``."""
@@ -37,6 +40,7 @@ def add(commands: "Commands") -> None:
     )
     options.programme(profile)
     profile.add_argument("--json", action="store_true", help="print the profile as one JSON document")
+    profile.add_argument("--out", type=Path, metavar="FILE", help="HTML page to write as well, with true counts")
 
 
 def _init(arguments: argparse.Namespace) -> None:
@@ -68,17 +72,21 @@ def _ask(text: str, answers: Sequence[str], default: str) -> str:
 
 
 def _profile(arguments: argparse.Namespace) -> None:
-    say_profile(live_programme(arguments.programme), as_json=arguments.json)
+    say_profile(live_programme(arguments.programme), as_json=arguments.json, page=arguments.out)
 
 
-def say_profile(programme: "Programme", *, as_json: bool = False) -> None:
+def say_profile(programme: "Programme", *, as_json: bool = False, page: Path | None = None) -> None:
     """Print the profile of a programme's sources, and refuse what cannot be right."""
+    from linkcore.files import begins_like, new_file
     from linkcore.profile.profile import profile_sources
-    from linkcore.profile.words import profile_in_words
+    from linkcore.profile.words import profile_as_page, profile_in_words
 
     profile = profile_sources(
         programme.sources(), usable=programme.numbers.usable, reference_date=programme.programme.reference_date
     )
+    if page is not None:
+        with new_file(page, ours=begins_like(_PAGE)) as file:
+            file.write_text(profile_as_page(profile), "utf-8")
     if as_json:
         print(json.dumps(profile.as_dict(), indent=2))
     else:

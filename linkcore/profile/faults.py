@@ -82,8 +82,8 @@ def find_faults(records: Sequence[Records]) -> list[Fault]:
     >>> wrong = standardise(Source("seen", pl.DataFrame({"postcode": ["Ward 7"] * 200, "given_name": ["Anna"] * 200})))
     >>> for fault in find_faults([wrong]):
     ...     print(fault.identifier, "-", fault.text)
+    given_name - column 'given_name': all its 200 values are the same; map the right column, ...
     postcode - column 'postcode': 100 % of its 200 values cannot be read as a postcode; map the right column, ...
-    given_name - column 'given_name': all its 200 values are the same; map the right column, or take it out of columns
     """
     return [*(fault for each in records for fault in _of_source(each)), *_of_same_numbers(records)]
 

@@ -4,7 +4,7 @@ import json
 
 import linkcore as lc
 from linkcore.profile.profile import profile_sources
-from linkcore.profile.words import profile_in_words
+from linkcore.profile.words import profile_as_page, profile_in_words
 from tests.profile.test_faults import RIGHT, USABLE, people, sources
 
 
@@ -26,16 +26,22 @@ def test_shares_shapes_overlap_and_agreement() -> None:
 def test_no_value_is_in_a_profile() -> None:
     made = [*sources({"birth_date": "seen"}), lc.Source("odd", people(), RIGHT | {"postcode": "rounded"})]
     profile = profile_sources(made, usable=USABLE)
-    said = profile_in_words(profile) + json.dumps(profile.as_dict())
+    said = profile_in_words(profile) + profile_as_page(profile) + json.dumps(profile.as_dict())
     frame = people()
     for column in ("nhs", "given", "family", "born", "postcode", "rounded"):
         assert not [value for value in frame[column] if value in said]
 
 
+def test_the_name_of_a_column_has_no_power_over_the_page() -> None:
+    hostile = "<script>alert(1)</script>\x1b[2J"
+    profile = profile_sources([lc.Source("gp", people().rename({"given": hostile}), {"given_name": hostile})])
+    page = profile_as_page(profile)
+    assert "<script>" not in page
+    assert "\x1b" not in page
+
+
 def test_small_counts_are_folded_into_other_shapes() -> None:
-    odd = people().with_columns(
-        postcode=people()["postcode"].to_frame().with_row_index().select("postcode").to_series()
-    )
+    odd = people()
     odd[3, "postcode"] = "Flat 3 (the blue one)"
     (source,) = profile_sources([lc.Source("gp", odd, RIGHT, spine=True)], usable=USABLE).sources
     postcode = next(column for column in source.columns if column.identifier == "postcode")
