@@ -159,18 +159,33 @@ def _of_values(records: Records, identifier: str, column: str) -> Iterator[Fault
 def _of_same_numbers(records: Sequence[Records]) -> Iterator[Fault]:
     """Find columns that disagree with what the reference says of the same persons."""
     reference = reference_of(records)
+    compared: dict[str, int] = {}
+    found: dict[str, list[Fault]] = {}
     for each in records:
         if reference is not None and each is not reference:
             pairs = same_numbers(each, reference)
-            for source, identifier, compared, agree, alike in count_agreement(each.source.name, pairs):
-                if compared >= ENOUGH and _disagrees(identifier, compared, agree, alike, pairs):
-                    yield Fault(
-                        source,
-                        identifier,
-                        f"{compared - agree:,} of {compared:,} values disagree with those of {reference.source.name} "
-                        f"for the same NHS Number; {_why(each, reference, identifier, pairs)}",
-                        certain=identifier in ("birth_date", *PARTS_OF_NAME),
-                    )
+            for source, identifier, both, agree, alike in count_agreement(each.source.name, pairs):
+                if both >= ENOUGH:
+                    compared[identifier] = compared.get(identifier, 0) + 1
+                    if _disagrees(identifier, both, agree, alike, pairs):
+                        text = (
+                            f"{both - agree:,} of {both:,} values disagree with those of {reference.source.name} for "
+                            f"the same NHS Number; {_why(each, reference, identifier, pairs)}"
+                        )
+                        certain = identifier in ("birth_date", *PARTS_OF_NAME)
+                        found.setdefault(identifier, []).append(Fault(source, identifier, text, certain))
+    for identifier, faults in found.items():
+        if reference is not None and len(faults) == compared[identifier] > 1:
+            yield _of_reference(reference, faults)
+        else:
+            yield from faults
+
+
+def _of_reference(reference: Records, faults: Sequence[Fault]) -> Fault:
+    """Return the fault of the reference, with which no other source agrees."""
+    why = faults[0].text.partition("; ")[2]
+    text = f"its values disagree with those of all {len(faults)} other sources for the same NHS Numbers; {why}"
+    return Fault(reference.source.name, faults[0].identifier, text, faults[0].certain)
 
 
 def _disagrees(identifier: str, compared: int, agree: int, alike: int, pairs: pl.DataFrame) -> bool:

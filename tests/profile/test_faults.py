@@ -90,8 +90,12 @@ def test_a_wrong_mapping_stops_before_anything_is_linked(columns: dict[str, str 
 
 
 def test_the_spine_itself_may_be_wrong() -> None:
-    made = [lc.Source("gp", people(), RIGHT | {"birth_date": "seen"}, spine=True), lc.Source("a", people(), RIGHT)]
-    assert "column 'seen' of gp spans few years" in refused(made)
+    wrong = lc.Source("gp", people(), RIGHT | {"birth_date": "seen"}, spine=True)
+    assert "column 'seen' of gp spans few years" in refused([wrong, lc.Source("a", people(), RIGHT)])
+    others = [lc.Source(name, people(), RIGHT) for name in "abc"]
+    (fault,) = find_faults([standardise(each, usable=USABLE) for each in (wrong, *others)])
+    assert (fault.source, fault.identifier) == ("gp", "birth_date")
+    assert fault.text.startswith("its values disagree with those of all 3 other sources")
 
 
 @pytest.mark.parametrize(
