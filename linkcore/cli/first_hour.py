@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from linkcore.cli.options import Commands
     from linkcore.programme.programme import Programme
 
-__all__ = ["add", "say_profile"]
+__all__ = ["add", "ask", "say_profile"]
 
 # How the page of an earlier run begins.
 _PAGE = b"<!DOCTYPE html>\n<!-- linkcore profile -->"
@@ -48,8 +48,8 @@ def _init(arguments: argparse.Namespace) -> None:
     from linkcore.first_hour.propose import propose
 
     place = check_place(arguments.out)
-    ask = _ask if sys.stdin.isatty() and sys.stderr.isatty() else None
-    proposal = propose(arguments.files, folder=place.parent, ask=ask)
+    asked = ask if sys.stdin.isatty() and sys.stderr.isatty() else None
+    proposal = propose(arguments.files, folder=place.parent, ask=asked)
     with new_file(place, mode=0o644) as file:
         file.write_text(proposal.text, "utf-8")
     say(*proposal.sources)
@@ -60,7 +60,7 @@ def _init(arguments: argparse.Namespace) -> None:
     say(f"programme: {arguments.out}; next: linkcore profile {arguments.out}")
 
 
-def _ask(text: str, answers: Sequence[str], default: str) -> str:
+def ask(text: str, answers: Sequence[str], default: str) -> str:
     """Ask somebody at a terminal, until the answer is one of the answers; no answer is the default."""
     while True:
         sys.stderr.write(escaped(f"{text} [{' / '.join(answers)}; Enter: {default}] "))

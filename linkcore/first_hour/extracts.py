@@ -16,7 +16,10 @@ from linkcore.schema import ALL
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
 from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known, open_file
 
-__all__ = ["Extract", "Skipped", "find_extracts"]
+__all__ = ["UNREADABLE", "Extract", "Skipped", "find_extracts"]
+
+UNREADABLE: Final = "it cannot be read; check that it is complete"
+"""Why a file is left out that a library refuses."""
 
 _NOT_DATA: Final = (".toml", ".json", ".jsonl", ".md", ".html", ".sql")
 _OF_LINKCORE: Final = ("store.json", "quality.json", "manifest.json")
@@ -109,9 +112,10 @@ def _look_at(file: Path) -> Extract | Skipped:
         return Skipped(str(file), f"its table seems to begin in row {form.header_row}; take out the rows above it")
     try:
         columns = _opened(file, form).header()
-    except (LinkcoreError, OSError) as error:
-        why = str(error) if isinstance(error, LinkcoreError) else "it cannot be read"
-        return Skipped(str(file), why.partition(f"{file}: ")[2] or why)
+    except LinkcoreError as error:
+        return Skipped(str(file), str(error).partition(f"{file}: ")[2] or str(error))
+    except (Exception, pl.exceptions.PanicException):  # a library's own message may quote a value
+        return Skipped(str(file), UNREADABLE)
     if looks_like_record(columns) and not are_names(columns):
         return Skipped(str(file), NO_HEADER)
     return Extract(_name(file.name.partition(".")[0]), glob.escape(str(file)), (file,), form, columns)

@@ -68,7 +68,22 @@ def programme_text(
         ]
     for source in sources:
         lines += [*_source(source, folder, doubts), ""]
-    return "\n".join(lines[:-1]) + "\n"
+    return "\n".join([*lines, *_recipient(sources)]) + "\n"
+
+
+def _recipient(sources: Sequence[SourceText]) -> Iterator[str]:
+    """Return a recipient as an example: who may have which columns is for those to say who answer for it."""
+    yield "# Who may have which columns: take the marks away, and leave only what the recipient needs."
+    yield "# Then `linkcore run` releases, with --synthetic while the data are synthetic."
+    yield "# [[recipient]]"
+    yield '# name = "analysts"'
+    yield '# key = "analysts-2026"'
+    yield '# purpose = "Planning of services"'
+    yield "# [recipient.columns]"
+    for source in sources:
+        payload = [name for name in source.left if name not in (source.record_id, source.practice)]
+        if payload:
+            yield f"# {source.name} = [{', '.join(map(_text, payload))}]"
 
 
 def _source(source: SourceText, folder: Path, doubts: Sequence[Doubt]) -> Iterator[str]:

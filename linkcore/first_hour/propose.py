@@ -10,7 +10,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError, SourceError
 from linkcore.first_hour.columns import Doubt, guess_columns
 from linkcore.first_hour.evidence import column_evidence, months_come_first
-from linkcore.first_hour.extracts import Extract, Skipped, find_extracts
+from linkcore.first_hour.extracts import UNREADABLE, Extract, Skipped, find_extracts
 from linkcore.first_hour.programme_text import SourceText, programme_text
 from linkcore.first_hour.together import Looked, choose_spine, compare, has_one_record_each, names_records
 from linkcore.identifiers import nhs_number
@@ -117,9 +117,10 @@ def _look(extract: Extract) -> Looked | Skipped:
         evidence = column_evidence(rows, day_first=not months)
         guess = guess_columns(extract.name, evidence)
         numbers = _numbers(extract, guess.columns.get("nhs_number"))
-    except (SourceError, pl.exceptions.PolarsError, OSError) as error:
-        why = str(error) if isinstance(error, SourceError) else "it cannot be read; check that it is complete"
-        return Skipped(extract.data, why)
+    except SourceError as error:
+        return Skipped(extract.data, str(error))
+    except (Exception, pl.exceptions.PanicException):  # a library's own message may quote a value
+        return Skipped(extract.data, UNREADABLE)
     if not rows.height:
         return Skipped(extract.data, "it has no rows")
     if not guess.columns:

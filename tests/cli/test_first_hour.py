@@ -1,10 +1,13 @@
 """`init`, `profile` and `check --data`."""
 
+import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
+from linkcore.cli.first_hour import ask
 from tests.cli.commands import done, run
 from tests.profile.test_faults import people
 
@@ -30,6 +33,15 @@ def test_init_replaces_no_file(files: Path) -> None:
     place.write_text("mine")
     assert run("init", files / "gp.csv", "--out", place).returncode == 2
     assert place.read_text() == "mine"
+
+
+def test_a_person_is_asked_until_the_answer_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", asked)
+    for typed, answer in (("what\nno\n", "no"), ("\n", "yes"), ("", "yes"), ("maybe", "yes")):
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        assert ask("sure?", ["yes", "no"], "yes") == answer
+    assert asked.getvalue().startswith("sure? [yes / no; Enter: yes] sure? ")
 
 
 def test_profile_says_what_cannot_be_right(files: Path) -> None:
