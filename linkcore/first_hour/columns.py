@@ -263,7 +263,7 @@ def _unread(
     for column, evidence in found.items():
         is_of_others = not _OTHERS.isdisjoint(words_of(column).split())
         if _is_named(column, pattern) and column not in columns.values() and not is_of_others:
-            why = "none of its values can be read as one"
+            why = "hardly any of its values can be read as one"
             if not evidence.present:
                 why = "it is empty"
             elif identifier == "nhs_number" and evidence.rounded > 0.1:

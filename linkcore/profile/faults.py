@@ -25,6 +25,8 @@ _MOSTLY: Final = 0.8
 _LOUD: Final = 0.2
 # Of two persons, one in twelve or so has a name with the same first letter, and one in sixty is born in the same year.
 _FEW_ALIKE: Final = 0.3
+_MOSTLY_WORDS: Final = 0.6
+_MOST_ROWS: Final = 50_000
 _FEW_AT_HOME: Final = 0.1
 _SPAN_OF_CONTACTS: Final = 5 * 365  # days
 _BORN: Final = pl.col("birth_date")
@@ -93,6 +95,7 @@ def _of_source(records: Records) -> Iterator[Fault]:
         if identifier not in records.source.not_compared:
             yield from _of_statuses(records, identifier, column)
             yield from _of_values(records, identifier, column)
+    yield from _whole_names(records)
     columns = list(records.source.identifier_columns.items())
     for position, (identifier, column) in enumerate(columns):
         if column in dict(columns[:position]).values():
@@ -102,6 +105,29 @@ def _of_source(records: Records) -> Iterator[Fault]:
                 identifier,
                 f"column {column!r} is mapped to {first} too; map a column of its own, {_LEAVE_OUT}",
             )
+
+
+def _whole_names(records: Records) -> Iterator[Fault]:
+    """Find whole names without a comma or a title, which no single value shows."""
+    columns, given, family = records.source.identifier_columns, pl.col("given_name"), pl.col("family_name")
+    parts = [name for name in PARTS_OF_NAME if name in columns and name not in records.source.not_compared]
+    names = records.frame.head(_MOST_ROWS).select(parts).drop_nulls() if parts else pl.DataFrame()
+    if names.height < ENOUGH:
+        return
+    if len(parts) == 2:
+        holds = given.str.ends_with(pl.format(" {}", family)) | given.str.starts_with(pl.format("{} ", family))
+    else:
+        holds = pl.col(parts[0]).str.contains(" ", literal=True)
+    share = _share(names, holds)
+    if share > (_FEW_ALIKE if len(parts) == 2 else _MOSTLY_WORDS):
+        also = "the family name too" if len(parts) == 2 else "several words"
+        yield Fault(
+            records.source.name,
+            parts[0],
+            f"column {columns[parts[0]]!r}: {100 * share:.0f} % of its values have {also}, as whole names do; map it "
+            "to full_name in place of given_name and family_name",
+            certain=len(parts) == 2,
+        )
 
 
 def _of_statuses(records: Records, identifier: str, column: str) -> Iterator[Fault]:

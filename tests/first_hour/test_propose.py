@@ -94,6 +94,10 @@ def test_rounded_numbers_are_told(first_hour: FirstHour, tmp_path: Path) -> None
     proposal = propose([tmp_path], folder=tmp_path)
     assert "nhs_number" not in tomllib.loads(proposal.text)["source"][0]["columns"]
     assert any("a spreadsheet has rounded its numbers" in doubt.text for doubt in proposal.doubts)
+    frame.with_columns(NHS_NUMBER=pl.col("NHS_NUMBER").str.head(6) + "0000").write_csv(tmp_path / "calls.csv")
+    proposal = propose([tmp_path], folder=tmp_path)
+    assert "nhs_number" not in tomllib.loads(proposal.text)["source"][0]["columns"]
+    assert any("'NHS_NUMBER' is called so, but hardly any" in doubt.text for doubt in proposal.doubts)
 
 
 def test_files_that_are_no_sources_are_told_and_left_out(first_hour: FirstHour, tmp_path: Path) -> None:

@@ -127,6 +127,15 @@ def test_a_few_records_say_nothing() -> None:
     assert find_faults([standardise(each, usable=USABLE) for each in made]) == []
 
 
+def test_whole_names_are_seen_without_numbers() -> None:
+    columns = {"given_name": "whole", "birth_date": "born"}
+    (fault,) = find_faults([standardise(lc.Source("seen", people(), columns))])
+    assert "100 % of its values have several words, as whole names do; map it to full_name" in fault.text
+    assert not fault.certain
+    said = refused([lc.Source("seen", people(), columns | {"family_name": "family"})])
+    assert "100 % of its values have the family name too" in said
+
+
 def test_what_is_odd_but_may_be_right_is_a_warning() -> None:
     elsewhere = people().with_columns(postcode=pl.col("postcode").reverse())
     doubled = people().with_columns(nhs=pl.Series(numbers(1000)[-300:]))
