@@ -21,6 +21,7 @@ from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.parallel import side_by_side
+from linkcore.profile.faults import refuse_faults
 from linkcore.progress import Progress, Stopwatch, silent
 from linkcore.quality.measure_linkage import measure_linkage
 from linkcore.quality.measured import MeasuredLinkage
@@ -439,7 +440,8 @@ def link(
     ProgrammeError
         If a setting is not valid, or the sources cannot be linked together.
     SourceError
-        If a source cannot be read.
+        If a source cannot be read, or its mapping cannot be right: none of a hundred or more values of a column is what
+        it should be, or records with the same NHS Number disagree on who it is.
 
     Examples
     --------
@@ -464,6 +466,7 @@ def link(
     for done, source in enumerate(sources):
         progress(f"read {source.name}", done, steps)
         records.append(next(reading))
+    refuse_faults(records)
     result = link_records(
         records,
         exact,

@@ -24,6 +24,8 @@ STOREYS = [
     ["keys"],
     ["pseudonyms"],
     ["sources"],
+    ["profile"],
+    ["first_hour"],
     ["linkage"],
     ["review"],
     ["quality"],

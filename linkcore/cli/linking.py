@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
+from linkcore.cli.first_hour import say_profile
 from linkcore.cli.opening import (
     keyring_of_linkage,
     keyring_with,
@@ -56,6 +57,7 @@ def add(commands: "Commands") -> None:
     )
     options.programme(check)
     options.day(check)
+    check.add_argument("--data", action="store_true", help="read its data too, and profile them as `profile` does")
 
     link = options.command(commands, "link", _link, "link the sources of a programme")
     options.programme(link)
@@ -127,6 +129,9 @@ def _check(arguments: argparse.Namespace) -> None:
     say(*plan(programme, arguments.on).splitlines())
     programme.check(arguments.on)
     say("the programme file, its lists and the columns of its sources are all right")
+    if arguments.data:
+        say("")
+        say_profile(programme)
 
 
 def _link(arguments: argparse.Namespace) -> None:
