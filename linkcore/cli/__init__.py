@@ -26,7 +26,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         arguments.run(arguments)
     except LinkcoreError as error:
-        sys.stderr.write(f"linkcore {arguments.command}: {error}\n")
+        sys.stderr.writelines(f"linkcore {arguments.command}: {fault}\n" for fault in error.faults)
         return error.exit_code
     except BrokenPipeError:
         # The reader of our output has closed it.

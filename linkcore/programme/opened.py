@@ -3,12 +3,13 @@
 import datetime as dt
 import glob
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import polars as pl
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import Faults, ProgrammeError
 from linkcore.governance.audit.audit import Audit, keys_of_log
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.releases.agreements import Agreement
@@ -43,9 +44,14 @@ class OpenedProgramme(StatedProgramme):
         Raises
         ------
         ProgrammeError, SourceError
-            If a setting of a source is wrong, or its files or columns do not exist.
+            If a setting of a source is wrong, or its files or columns do not exist. It has a message for each.
         """
-        return [self._source(table) for table in self.source]
+        opened, faults = [], Faults()
+        for number, table in enumerate(self.source, start=1):
+            with faults.collected(partial(self.placed, key=f"source[{number}]")):
+                opened.append(self._source(table))
+        faults.raise_all()
+        return opened
 
     def _source(self, table: SourceTable) -> Source:
         stated = dict(table) | {"data": self._pattern(table.data), "stage_one": None}

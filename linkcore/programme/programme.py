@@ -8,19 +8,52 @@ it, and what is destroyed at its end.
 import datetime as dt
 import glob
 import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from linkcore.errors import ProgrammeError
+from linkcore.errors import Faults, ProgrammeError
 from linkcore.governance.audit.audit import refuse_unfit
 from linkcore.governance.destruction.certificates import checked_provider
 from linkcore.governance.destruction.inventory import Inventory
 from linkcore.governance.releases.earlier_cohorts import FOLDER_SUFFIX
 from linkcore.programme.linked import LinkedProgramme
+from linkcore.programme.lists import read_rule
 from linkcore.review.decisions import check_decisions
 from linkcore.sources.checks import check_sources
 from linkcore.sources.source import Source
 
-__all__ = ["Programme"]
+__all__ = ["Checked", "Programme"]
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a check of a programme found wrong, by what it forbids.
+
+    Parameters
+    ----------
+    sources : list of Source
+        The opened sources; empty if one could not be opened.
+    linking : Faults
+        What forbids to link, and so also to release.
+    releasing : Faults
+        What forbids every release, such as a list of opt-outs that is too old.
+    recipients : mapping of str to Faults
+        What forbids the release to each recipient.
+    """
+
+    sources: list[Source]
+    linking: Faults
+    releasing: Faults
+    recipients: Mapping[str, Faults]
+
+    def raise_all(self) -> None:
+        """Raise one error with everything that is wrong, if anything is."""
+        faults = Faults()
+        for each in (self.linking, self.releasing, *self.recipients.values()):
+            faults.found += each.found
+        faults.raise_all()
 
 
 class Programme(LinkedProgramme):
@@ -35,7 +68,7 @@ class Programme(LinkedProgramme):
     ...     _ = file.write_text(stated)
     ...     Programme.load(file)
     Traceback (most recent call last):
-    linkcore.errors.ProgrammeError: ...programme.toml, source[1].spin: no such key
+    linkcore.errors.ProgrammeError: ...programme.toml, line 6, source[1].spin: no such key; did you mean spine?
     """
 
     def check(self, on: dt.date | None = None) -> list[Source]:
@@ -55,50 +88,109 @@ class Programme(LinkedProgramme):
         ------
         ProgrammeError, SourceError, RefusedError
             If a setting is wrong, a file or a column does not exist, the sources cannot be linked together, an
-            agreement names something that is never released, or the programme was destroyed.
+            agreement names something that is never released, or the programme was destroyed. It has a message for
+            each fault.
+        """
+        checked = self.checked(on)
+        checked.raise_all()
+        return checked.sources
+
+    def checked(self, on: dt.date | None = None) -> Checked:
+        """Find everything that :meth:`check` raises, by what it forbids.
+
+        Parameters
+        ----------
+        on : datetime.date, optional
+            The day of release.
+
+        Returns
+        -------
+        Checked
+
+        Raises
+        ------
+        RefusedError
+            If the programme was destroyed or has ended.
         """
         self.refuse_if_over(on)
-        sources = self.sources()
-        check_sources(sources)
-        self.exact()
-        self.fallback()
-        decisions = self.decisions()
-        if decisions is not None:
-            check_decisions(decisions, sources)
+        linking, releasing = Faults(), Faults()
+        sources: list[Source] = []
+        with linking.collected():  # these say themselves where they are
+            sources = self.sources()
+        of_all: list[Callable[[], object]] = [self.exact, self.fallback, self._check_work, self._check_name]
+        of_all += [self._check_audit_key, self._check_store_key, self._check_previous_linkage]
+        of_all += [partial(self._check_names_of_sources, key) for key in ("providers", "one_file_a_provider")]
+        of_all += [partial(check_sources, sources), partial(self._check_decisions, sources)] if sources else []
+        for each in of_all:
+            with linking.collected(self.placed):
+                each()
+        if not linking.found:
+            with linking.collected(partial(self.placed, key="destruction")):
+                for provider in self.to_destroy().data:
+                    checked_provider(provider)
+        rules = [partial(self._check_rule, sources, number) for number in range(len(self.sensitive))]
+        for each in (partial(self._check_gp_sources, sources), *rules, partial(self._check_opt_outs, on)):
+            with releasing.collected(self.placed):
+                each()
+        recipients = {}
+        for number, agreement in enumerate(self.agreements(), start=1):
+            recipients[agreement.recipient] = faults = Faults()
+            if sources:
+                with faults.collected(partial(self.placed, key=f"recipient[{number}]")):
+                    agreement.check(sources)
+        return Checked(sources, linking, releasing, recipients)
+
+    def _check_work(self) -> None:
         if (work := self.work()) is not None and not work.is_dir():
             raise ProgrammeError(
                 f"linkage.work: there is no folder {work}; make it, on a disk with room for all records"
             )
+
+    def _check_name(self) -> None:
         refuse_unfit("programme", self.programme.name, named="programme.name")
-        for agreement in self.agreements():
-            agreement.check(sources)
-        for rule in self.sensitive_rules():
+
+    def _check_decisions(self, sources: list[Source]) -> None:
+        decisions = self.decisions()
+        if decisions is not None:
+            check_decisions(decisions, sources)
+
+    def _check_rule(self, sources: list[Source], number: int) -> None:
+        rule = read_rule(self.sensitive[number], number + 1, self.folder)
+        if sources:
             rule.check(sources)
-        if self.opt_outs is not None:
+
+    def _check_gp_sources(self, sources: list[Source]) -> None:
+        if self.opt_outs is not None and sources:
             self.opt_outs.policy().sources_of_gp_data(sources)
+
+    def _check_audit_key(self) -> None:
         if self.audit is not None and self.audit.key in {agreement.key for agreement in self.agreements()}:
             raise ProgrammeError(
                 f"audit.key: {self.audit.key!r} is a recipient's key, which is destroyed with the programme; give the "
                 "audit log a key of its own"
             )
-        self._check_store_key()
+
+    def _check_previous_linkage(self) -> None:
         if (previous := self.previous()) is not None:
             self._check_previous(previous)
-        for key in ("providers", "one_file_a_provider"):
-            strangers = sorted(set(getattr(self.destruction, key)) - {source.name for source in sources})
-            if strangers:
-                raise ProgrammeError(f"destruction.{key}: {', '.join(strangers)} is not a source; name sources there")
-        for provider in self.to_destroy().data:
-            checked_provider(provider)
+
+    def _check_names_of_sources(self, key: str) -> None:
+        strangers = sorted(set(getattr(self.destruction, key)) - {source.name for source in self.source})
+        if strangers:
+            raise ProgrammeError(f"destruction.{key}: {', '.join(strangers)} is not a source; name sources there")
+
+    def _check_opt_outs(self, on: dt.date | None) -> None:
+        faults = Faults()
         for kind, opt_outs in self.opt_out_lists().given().items():
             if on is not None and self.opt_outs is not None:
-                opt_outs.check(
-                    f"opt_outs.{kind}",
-                    on=on,
-                    max_age_days=self.opt_outs.max_age_days,
-                    accept_unreadable=self.opt_outs.accept_unreadable,
-                )
-        return sources
+                with faults.collected():
+                    opt_outs.check(
+                        f"opt_outs.{kind}",
+                        on=on,
+                        max_age_days=self.opt_outs.max_age_days,
+                        accept_unreadable=self.opt_outs.accept_unreadable,
+                    )
+        faults.raise_all()
 
     def _check_store_key(self) -> None:
         """Refuse a linkage store without a key, or with a key that has another use."""

@@ -1,15 +1,17 @@
 """What a programme file states: its tables, and how they must fit together."""
 
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Final, Self
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import ErrorDetails
 
 from linkcore.errors import ProgrammeError
+from linkcore.programme.faults import faults_of
+from linkcore.programme.key_lines import key_in_words, key_lines, line_of
 from linkcore.programme.tables import (
     AboutTable,
     AuditTable,
@@ -28,6 +30,8 @@ from linkcore.programme.tables import (
 
 __all__ = ["StatedProgramme"]
 
+_KEY: Final = re.compile(r"(?P<key>(?P<table>[a-z_]+)(?:\[\d+\]|\.[\w-]+)*): ")
+
 
 class StatedProgramme(Table):
     """A programme, as its file states it. Nothing that it names is opened."""
@@ -44,6 +48,8 @@ class StatedProgramme(Table):
     destruction: DestructionTable = DestructionTable()
     requesters: Mapping[str, RequesterTable] = Field(default_factory=dict)
     folder: Path = Field(default=Path(), exclude=True)
+    _file: Path | None = None
+    _text: str = ""
 
     @field_validator("source")
     @classmethod
@@ -115,11 +121,13 @@ class StatedProgramme(Table):
         Raises
         ------
         ProgrammeError
-            If the file cannot be read, or a key is unknown, missing or has a wrong value. The error names the key.
+            If the file cannot be read, or keys are unknown, missing or have wrong values. The error names each key, its
+            line, and what is allowed.
         """
         file = Path(file)
         try:
-            stated = tomllib.loads(file.read_text("utf-8-sig"))
+            text = file.read_text("utf-8-sig")
+            stated = tomllib.loads(text)
         except OSError:
             raise ProgrammeError(f"{file}: no such programme file, or it cannot be read; check the path") from None
         except RecursionError:
@@ -133,15 +141,38 @@ class StatedProgramme(Table):
         if "folder" in stated:
             raise ProgrammeError(f"{file}, folder: no such key")
         try:
-            return cls.model_validate(stated | {"folder": file.parent})
+            programme = cls.model_validate(stated | {"folder": file.parent})
         except ValidationError as error:
-            wrong = "; ".join(f"{_key(fault['loc'])}: {_reason(fault)}" for fault in error.errors())
-            raise ProgrammeError(f"{file}, {wrong}") from None
+            faults = list(faults_of(error, cls, stated))
+        else:
+            programme._file, programme._text = file, text
+            return programme
+        lines = key_lines(text)
+        found = sorted((line_of(location, lines) or 0, key_in_words(location), wrong) for location, wrong in faults)
+        raise ProgrammeError(*(f"{_line(file, line)}, {key}: {wrong}" for line, key, wrong in found))
+
+    def placed(self, fault: str, key: str = "") -> str:
+        """Say where in the file a fault is: at the key with which its message begins, or else at ``key``."""
+        if self._file is None:
+            return fault
+        named = _KEY.match(fault)
+        if named is not None and named["table"] in type(self).model_fields:
+            key = named["key"]
+        else:
+            fault = f"{key}: {fault}" if key else fault
+        location = tuple(
+            int(part[1:-1]) - 1 if part.startswith("[") else part for part in re.findall(r"\[\d+\]|[^.\[]+", key)
+        )
+        return f"{_line(self._file, line_of(location, key_lines(self._text)) or 0)}, {fault}"
 
 
 def _of_several_providers(destruction: DestructionTable | None, opt_outs: OptOutsTable | None) -> frozenset[str]:
     of_several = destruction.one_file_a_provider if destruction else ()
     return frozenset(of_several) | frozenset((opt_outs and opt_outs.gp_sources) or ())
+
+
+def _line(file: Path, line: int) -> str:
+    return f"{file}, line {line}" if line else f"{file}"
 
 
 def _texts(stated: object) -> Iterator[str]:
@@ -153,21 +184,3 @@ def _texts(stated: object) -> Iterator[str]:
             yield from _texts(each)
         if isinstance(stated, dict):
             yield from _texts(list(stated.values()))
-
-
-def _key(location: tuple[str | int, ...]) -> str:
-    """Return a key with its place; the first [[source]] is source[1]."""
-    return "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).removeprefix(".")
-
-
-def _reason(fault: ErrorDetails) -> str:
-    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return "no such key"
-    if fault["type"] == "missing":
-        return "is required"
-    if fault["type"] in ("model_type", "dataclass_type"):
-        return "must be a table of keys"
-    if fault["type"] == "value_error":
-        # One of our errors, without the words that pydantic puts before it.
-        return str(fault["ctx"]["error"])
-    return fault["msg"]

@@ -22,8 +22,8 @@ from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, Opt
 from linkcore.linkage.settings import Check, EngineName
 from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
-from linkcore.schema import USABLE_STATUSES
-from linkcore.sources.source import MAX_BYTES, MAX_ROWS, FurtherKind
+from linkcore.schema import USABLE_STATUSES, Identifier
+from linkcore.sources.source import MAX_BYTES, MAX_ROWS, Event, FurtherKind
 
 __all__ = ["AboutTable", "DestructionTable", "LinkageTable", "NumbersTable", "OptOutsTable", "RecipientTable"]
 __all__ += ["AuditTable", "RequesterTable", "SensitiveTable", "SourceTable", "Table", "TwoStage", "stated_rightly"]
@@ -145,10 +145,10 @@ class SourceTable(Table):
     practice: str | None = None
     one_record_per_person: bool = False
     not_compared: tuple[str, ...] = ()
-    columns: dict[str, str] | None = None
+    columns: dict[Identifier, str] | None = None
     further: dict[str, FurtherKind] | None = None
     attributes: dict[str, str] | None = None
-    events: dict[str, str] | None = None
+    events: dict[Event, str] | None = None
     stage_one: TwoStage | None = None
     max_rows: int = MAX_ROWS
     max_bytes: int = MAX_BYTES
