@@ -1,11 +1,13 @@
 """Commands that synthesise data, check a programme, link it, and report how good the links are."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.opening import (
+    given_keys,
     keyring_of_linkage,
     keyring_with,
     linkage_of,
@@ -57,6 +59,7 @@ def add(commands: "Commands") -> None:
     )
     options.programme(check)
     options.day(check)
+    options.held_keys(check, required=False)
 
     link = options.command(commands, "link", _link, "link the sources of a programme")
     options.programme(link)
@@ -123,10 +126,15 @@ def _synthesise(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from linkcore.programme.plan import plan
+    from linkcore.programme.verdict import judge
 
     programme = live_programme(arguments.programme)
-    say(*plan(programme, arguments.on).splitlines())
-    programme.check(arguments.on)
+    verdict = judge(programme, arguments.on, keys=given_keys(arguments))
+    # What cannot be checked is not described either: the verdict says why.
+    with suppress(LinkcoreError):
+        say(*plan(programme, arguments.on).splitlines())
+    say(*verdict.text())
+    verdict.raise_all()
     say("the programme file, its lists and the columns of its sources are all right")
 
 

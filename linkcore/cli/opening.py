@@ -3,7 +3,7 @@
 import argparse
 import datetime as dt
 import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "agreement_of",
     "column_of",
+    "given_keys",
     "held_keys",
     "kept_linkage",
     "keyring",
@@ -306,6 +307,15 @@ def held_keys(arguments: argparse.Namespace, ids: Collection[str]) -> list["Key"
         known = {about.id for about in opened.versions if about.status != "destroyed"}
         return [key for name in ids if name in known for key in held_versions(opened, name)]
     return [key for key in map(Key.read, arguments.key_file or ()) if key.id in ids]
+
+
+def given_keys(arguments: argparse.Namespace) -> "Mapping[str, Key] | Keyring | None":
+    """Open the keyring, or read the key files; None if neither is given."""
+    from linkcore.keys.key import Key
+
+    if arguments.keyring:
+        return keyring(arguments)
+    return {key.id: key for key in map(Key.read, arguments.key_file)} if arguments.key_file else None
 
 
 def signing_key(arguments: argparse.Namespace) -> "SigningKey | None":

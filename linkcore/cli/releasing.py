@@ -1,7 +1,6 @@
 """Commands that release de-identified data, and the command with which a recipient checks a release."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,8 +8,8 @@ from linkcore.cli import options
 from linkcore.cli.linking import print_rows_not_read
 from linkcore.cli.opening import (
     agreement_of,
+    given_keys,
     kept_linkage,
-    keyring,
     linkage_of,
     live_programme,
     occasion,
@@ -25,7 +24,6 @@ from linkcore.errors import ProgrammeError, RefusedError
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
     from linkcore.keys.age import AgeIdentity
-    from linkcore.keys.keyring import Keyring
 
 __all__ = ["add"]
 
@@ -85,17 +83,11 @@ def add(commands: "Commands") -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from linkcore.keys.key import Key
     from linkcore.programme.run import run_programme, synthetic_keys
 
     programme = live_programme(arguments.programme, arguments.on)
-    keys: Mapping[str, Key] | Keyring
-    if arguments.synthetic:
-        keys = synthetic_keys(programme)
-    elif arguments.keyring:
-        keys = keyring(arguments)
-    else:
-        keys = {key.id: key for key in map(Key.read, arguments.key_file)}
+    keys = synthetic_keys(programme) if arguments.synthetic else given_keys(arguments)
+    assert keys is not None  # the parser requires one of the options
     linkage = kept_linkage(arguments, programme, on=arguments.on)
     previous = previous_persons(arguments, programme) if linkage is None else None
     with progress() as show:
