@@ -33,7 +33,7 @@ __all__ = ["add", "print_rows_not_read"]
 
 
 def add(commands: "Commands") -> None:
-    """Add ``demo``, ``synthesise``, ``check``, ``link`` and ``report``."""
+    """Add ``demo``, ``synthesise``, ``check``, ``schema``, ``link`` and ``report``."""
     demo = options.command(
         commands, "demo", _demo, "make a synthetic ICS, link it, release it, and compare the links with the truth"
     )
@@ -60,6 +60,8 @@ def add(commands: "Commands") -> None:
     options.programme(check)
     options.day(check)
     options.held_keys(check, required=False)
+
+    options.command(commands, "schema", _schema, "print the JSON Schema of the programme file, for editors")
 
     link = options.command(commands, "link", _link, "link the sources of a programme")
     options.programme(link)
@@ -136,6 +138,12 @@ def _check(arguments: argparse.Namespace) -> None:
     say(*verdict.text())
     verdict.raise_all()
     say("the programme file, its lists and the columns of its sources are all right")
+
+
+def _schema(_: argparse.Namespace) -> None:
+    from linkcore.toml_schema import schema_text
+
+    say(*schema_text().splitlines())
 
 
 def _link(arguments: argparse.Namespace) -> None:
