@@ -1,6 +1,7 @@
 """Commands that synthesise data, check a programme, link it, and report how good the links are."""
 
 import argparse
+import json
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,8 +14,8 @@ from linkcore.cli.opening import (
     linkage_of,
     live_programme,
     previous_persons,
-    progress,
 )
+from linkcore.cli.reporting import progress
 from linkcore.cli.saying import say
 from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError
 
@@ -108,7 +109,7 @@ def _population(parser: argparse.ArgumentParser) -> None:
 def _demo(arguments: argparse.Namespace) -> None:
     from linkcore.cli.demo import run_demo
 
-    with progress() as show:
+    with progress(arguments) as show:
         outcome = run_demo(arguments.out, people=arguments.people, seed=arguments.seed, progress=show)
     say(*outcome.text().splitlines())
 
@@ -116,7 +117,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _synthesise(arguments: argparse.Namespace) -> None:
     from linkcore.synthetic import synthesise, synthesise_months
 
-    with progress() as show:
+    with progress(arguments) as show:
         stated = {"people": arguments.people, "seed": arguments.seed, "progress": show}
         if arguments.months == 1:
             made = [synthesise(arguments.out, **stated)]
@@ -124,6 +125,9 @@ def _synthesise(arguments: argparse.Namespace) -> None:
             made = list(synthesise_months(arguments.out, months=arguments.months, **stated))
     for month in made:
         say(f"{sum(month.records.values()):,} records of {len(month.records)} sources; programme: {month.programme}")
+    arguments.result = [
+        {"programme": month.programme, "people": month.people, "records": dict(month.records)} for month in made
+    ]
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -136,13 +140,15 @@ def _check(arguments: argparse.Namespace) -> None:
     with suppress(LinkcoreError):
         say(*plan(programme, arguments.on).splitlines())
     say(*verdict.text())
+    arguments.result = verdict.described()
     verdict.raise_all()
     say("the programme file, its lists and the columns of its sources are all right")
 
 
-def _schema(_: argparse.Namespace) -> None:
+def _schema(arguments: argparse.Namespace) -> None:
     from linkcore.toml_schema import schema_text
 
+    arguments.result = json.loads(schema_text())
     say(*schema_text().splitlines())
 
 
@@ -162,7 +168,7 @@ def _link(arguments: argparse.Namespace) -> None:
     key = None if name is None else keyring_with(arguments, name)[name]
     refuse_unencrypted(synthetic=programme.programme.synthetic, key=key)
     previous = None if arguments.anew else _previous(arguments, programme, replaced=out)
-    with progress() as show:
+    with progress(arguments) as show:
         linkage = programme.link(on=arguments.on, previous=previous, progress=show)
     linkage.save(out, key=key)
     print_rows_not_read(linkage.quality)
@@ -174,6 +180,13 @@ def _link(arguments: argparse.Namespace) -> None:
     for line in _persons_before(linkage):
         say(line)
     encrypted = "not encrypted: synthetic" if key is None else f"encrypted under key {key.id}"
+    arguments.result = {
+        "linkage": out,
+        "key": None if key is None else key.id,
+        "persons": linkage.persons.height,
+        "by_method": linkage.quality.by_method().rows(named=True),
+        "earlier_persons": dict(linkage.history.counts),
+    }
     say(f"linkage: {out} ({encrypted}; it has identifiers: keep it within the trusted team)")
 
 
@@ -255,5 +268,6 @@ def _report(arguments: argparse.Namespace) -> None:
         quality = with_withholding(linkage.quality, _withholding(programme, linkage, arguments.on))
     place = arguments.out / "report.html"
     write_report(quality, place, previous=arguments.previous, trusted=arguments.trusted)
+    arguments.result = {"report": place, "quality": written, "true_counts": arguments.trusted}
     say(*in_terminal(read_quality(written)).splitlines(), "")
     say(f"report: {place}{' (true counts: keep it within the trusted team)' if arguments.trusted else ''}")

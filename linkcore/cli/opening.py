@@ -2,15 +2,13 @@
 
 import argparse
 import datetime as dt
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linkcore.cli.reporting import progress
 from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
-from linkcore.plain_text import escaped
-from linkcore.progress import Progress, silent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -42,7 +40,6 @@ __all__ = [
     "one_key",
     "opened_keyring",
     "previous_persons",
-    "progress",
     "record",
     "recorded_request",
     "refuse_own_files",
@@ -54,27 +51,6 @@ __all__ = [
 def now() -> dt.datetime:
     """Read the clock, for the audit log, keyrings and certificates. Only the command line reads it."""
     return dt.datetime.now(dt.UTC)
-
-
-@contextmanager
-def progress() -> Iterator[Progress]:
-    """Show the current step on stderr, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(step: str, done: int, steps: int) -> None:
-            bar.update(task, description=escape(escaped(step)), completed=done, total=steps, refresh=True)
-
-        yield show
 
 
 # --- The programme ---------------------------------------------------------------------------------------------------
@@ -100,7 +76,7 @@ def linkage_of(arguments: argparse.Namespace, programme: "Programme", *, on: dt.
     if kept is not None:
         return kept
     previous = previous_persons(arguments, programme)
-    with progress() as show:
+    with progress(arguments) as show:
         return programme.link(on=on, previous=previous, progress=show)
 
 

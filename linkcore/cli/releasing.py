@@ -15,9 +15,9 @@ from linkcore.cli.opening import (
     occasion,
     one_key,
     previous_persons,
-    progress,
     signing_key,
 )
+from linkcore.cli.reporting import progress
 from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError, RefusedError
 
@@ -90,7 +90,7 @@ def _run(arguments: argparse.Namespace) -> None:
     assert keys is not None  # the parser requires one of the options
     linkage = kept_linkage(arguments, programme, on=arguments.on)
     previous = previous_persons(arguments, programme) if linkage is None else None
-    with progress() as show:
+    with progress(arguments) as show:
         run = run_programme(
             programme,
             arguments.out,
@@ -102,6 +102,11 @@ def _run(arguments: argparse.Namespace) -> None:
             previous=previous,
             progress=show,
         )
+    arguments.result = {
+        "folder": run.folder,
+        "releases": {recipient: each.folder for recipient, each in run.releases.items()},
+        "refused": run.refusals(),
+    }
     say(*run.text().splitlines())
     say(f"all of it: {run.folder}")
     if run.refused:
@@ -140,6 +145,7 @@ def _release(arguments: argparse.Namespace) -> None:
         signing_key=signed_by,
         occasion=releasing,
     )
+    arguments.result = {"folder": released.folder, "true_counts": released.counts.rows(named=True)}
     say("true counts, for the trusted team only:")
     print_rows_not_read(linkage.quality)
     for counts in released.counts.iter_rows(named=True):
@@ -163,6 +169,11 @@ def _verify(arguments: argparse.Namespace) -> None:
         say(f"{stated['what']} of programme {stated['programme']} for {stated['provider']}, signed by key {key.id}")
         return
     manifest = verify_release(arguments.place, key, identity=_identity(arguments))
+    arguments.result = {
+        "recipient": manifest["recipient"],
+        "files": [{"file": file["file"], "source": file["source"]} for file in manifest["files"]],
+        "signed_by": None if key is None else key.id,
+    }
     for file in manifest["files"]:
         plain = as_opened(arguments.place, file)
         if plain is not None:

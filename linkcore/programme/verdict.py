@@ -53,6 +53,18 @@ class Verdict:
             said = f"no, because {'; '.join(reasons)}" if reasons else f"yes{left}"
             yield f"releasable on {self.on} to {recipient}: {said}"
 
+    def described(self) -> dict[str, object]:
+        """Return the verdict as plain data."""
+        return {
+            "on": str(self.on),
+            "linkable": self.linkable,
+            "linking_faults": list(self.checked.linking.messages()),
+            "releasable": {
+                recipient: {"yes": not reasons, "because": list(reasons)} for recipient, reasons in self.reasons.items()
+            },
+            "not_looked_at": list(self.not_looked_at),
+        }
+
     def raise_all(self) -> None:
         """Raise what the check found, or else that somebody would get nothing."""
         self.checked.raise_all()
