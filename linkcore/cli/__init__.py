@@ -15,6 +15,7 @@ from importlib.metadata import version
 
 from linkcore.cli import (
     auditing,
+    completion,
     destruction,
     exits,
     keys,
@@ -85,9 +86,22 @@ def _parsed(parser: argparse.ArgumentParser, argv: Sequence[str] | None) -> argp
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = options.Parser(prog="linkcore", description="Record linkage and pseudonymisation for NHS ICSs.")
+    parser: argparse.ArgumentParser = options.Parser(
+        prog="linkcore", description="Record linkage and pseudonymisation for NHS ICSs."
+    )
     parser.add_argument("--version", action="version", version=f"linkcore {version('linkcore')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (linking, releasing, objecting, exits, reviewing, pseudonymising, keys, auditing, destruction):
+    for group in (
+        linking,
+        releasing,
+        objecting,
+        exits,
+        reviewing,
+        pseudonymising,
+        keys,
+        auditing,
+        destruction,
+    ):
         group.add(commands)
+    completion.add(commands, parser)
     return parser
