@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = _parsed(_parser(), argv)
     # For every command: those without keys hold identifiers.
     close_memory()
-    arguments.log = arguments.result = None
+    arguments.run_log = arguments.result = None
     with stoppable(), captured(arguments) as said:
         code, faults = _outcome(arguments)
     for fault in faults:
@@ -54,7 +54,7 @@ def _outcome(arguments: argparse.Namespace) -> tuple[int, tuple[str, ...]]:
     code = 1
     faults: tuple[str, ...] = ()
     try:
-        arguments.log = RunLog(arguments.log_file, arguments.prog)
+        arguments.run_log = RunLog(arguments.log_file, arguments.prog)
         arguments.run(arguments)
         code = 0
     except LinkcoreError as error:
@@ -71,9 +71,9 @@ def _outcome(arguments: argparse.Namespace) -> tuple[int, tuple[str, ...]]:
         # Show where the error happened, and not its message: another library's message may quote an identifier.
         traceback.print_tb(error.__traceback__)
         faults = (f"unexpected {type(error).__name__}; please report it",)
-    if arguments.log is not None:
+    if arguments.run_log is not None:
         with suppress(LinkcoreError):
-            arguments.log.write("end", exit_code=code, errors=faults)
+            arguments.run_log.write("end", exit_code=code, errors=faults)
     return code, faults
 
 

@@ -111,7 +111,7 @@ def progress(arguments: argparse.Namespace) -> Iterator[Progress]:
     with _shown(arguments) as show:
 
         def told(step: str, done: int, steps: int) -> None:
-            arguments.log.write("step", step=step, done=done, steps=steps)
+            arguments.run_log.write("step", step=step, done=done, steps=steps)
             show(step, done, steps)
 
         yield told

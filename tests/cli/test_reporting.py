@@ -152,3 +152,18 @@ def test_a_signal_ends_a_command_in_a_line_and_leaves_nothing(
     assert own == [f"linkcore synthesise: {says}; nothing half written is left"]
     assert "Traceback" not in errors
     assert list(tmp_path.iterdir()) == []
+
+
+def test_json_of_keys_and_of_pseudonymisation(programme: Path, keyring: Path, tmp_path: Path) -> None:
+    (listed,) = document("keys", "list", "--keyring", keyring, passphrase=PASSPHRASE)["result"]  # type: ignore[misc]
+    assert listed["id"] == "partner-2026"
+    column = (programme / "gp.csv", "--column", "NHS", "--test-numbers", "--keyring", keyring, "--key", "partner-2026")
+    told = document("pseudonymise", *column, "--out", tmp_path / "p.parquet", passphrase=PASSPHRASE)
+    rows = {"file": str(tmp_path / "p.parquet"), "rows": len(PEOPLE), "without_pseudonym": 0}
+    assert told["result"] == rows, told["errors"]
+
+
+def test_no_argument_has_the_name_of_what_main_keeps_beside_the_arguments() -> None:
+    kept = {"run", "run_log", "result", "parser", "prog"}
+    for name, parser in commands().items():
+        assert kept.isdisjoint(action.dest for action in parser._actions), name
