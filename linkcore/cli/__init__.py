@@ -45,7 +45,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     for fault in faults:
         sys.stderr.write(f"linkcore {arguments.command}: {fault}\n")
     if arguments.json:
-        say(document(arguments.prog.removeprefix("linkcore "), code, faults, said.getvalue(), arguments.result))
+        with suppress(BrokenPipeError):  # the reader has closed our output
+            say(document(arguments.prog.removeprefix("linkcore "), code, faults, said.getvalue(), arguments.result))
     return code
 
 
