@@ -14,8 +14,8 @@ from linkcore.programme.programme import Programme
 from linkcore.synthetic import synthesise, synthesise_months
 from linkcore.toml_schema import SCHEMA_FILE, schema_text
 from tests.cli.commands import done
+from tests.programme.programmes import GOVERNED
 from tests.programme.test_faults import WRONG
-from tests.programme.test_programme import GOVERNED
 
 FIXTURES = sorted(Path(__file__).parents[2].glob("fixtures/programmes/*/programme.toml"))
 
