@@ -9,7 +9,7 @@ LINKS
     One row for each record of every source: its person, how the link was made, and how strong it is.
 """
 
-from typing import Final
+from typing import Final, Literal, get_args
 
 import polars as pl
 
@@ -72,7 +72,7 @@ METHOD: Final = pl.Enum(
 GENDER: Final = pl.Enum(["male", "female"])
 """PERSON STATED GENDER CODE 1 and 2. Any other code is no evidence and becomes null."""
 
-IDENTIFIERS: Final = (
+Identifier = Literal[
     "nhs_number",
     "given_name",
     "family_name",
@@ -82,7 +82,10 @@ IDENTIFIERS: Final = (
     "postcode",
     "address",
     "local_patient_id",
-)
+]
+"""The name of a standard identifier."""
+
+IDENTIFIERS: Final[tuple[str, ...]] = get_args(Identifier)
 """The names of the standard identifiers, to which the columns of a source are mapped.
 
 A ``full_name`` is split: RECORDS have its ``given_name`` and ``family_name``."""

@@ -18,7 +18,15 @@ ROOT = Path(linkcore.__file__).parent
 STOREYS = [
     [
         *("errors", "plain_text", "schema", "files", "progress", "parallel", "compiled", "private_database"),
-        *("private_folders", "private_memory", "sampling", "spreadsheets", "text_table", "xxhash_kernel"),
+        *(
+            "private_folders",
+            "private_memory",
+            "sampling",
+            "spreadsheets",
+            "text_table",
+            "toml_schema",
+            "xxhash_kernel",
+        ),
     ],
     ["identifiers", "synthetic"],
     ["keys"],

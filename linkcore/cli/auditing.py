@@ -75,6 +75,7 @@ def _verify(arguments: argparse.Namespace) -> None:
     chain_key = keys_of_log(held, arguments.key, "--key")
     check = verify_audit(arguments.log, chain_key=chain_key, noted=arguments.noted, keyed_from=arguments.keyed_from)
     _refuse_faults(arguments.log, check)
+    arguments.result = {"lines": check.lines, "key": check.key}
     say(f"{check.lines:,} lines, all as they were written")
     say(_about_key(check, arguments.key))
 
@@ -115,6 +116,7 @@ def _head(arguments: argparse.Namespace) -> None:
 
     _refuse_without_log(arguments.log)
     head = Audit(arguments.log).head
+    arguments.result = {"lines": head.lines, "digest": head.digest}
     say(f"{head.lines}:{head.digest}")
 
 

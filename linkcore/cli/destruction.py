@@ -99,6 +99,12 @@ def _destroy(arguments: argparse.Namespace) -> None:
         signing_key=signing_key,
         occasion=occasion,
     )
+    arguments.result = {
+        "files": done.files,
+        "keys": done.keys,
+        "kept_keys": [{"key": key.id, "version": key.version, "why": key.why} for key in done.kept_keys],
+        "certificates": dict(done.certificates),
+    }
     say(f"{done.files:,} files removed, {done.keys:,} key versions destroyed")
     for key in done.kept_keys:
         say(f"NOT DESTROYED: key {key.id}{f' version {key.version}' if key.version else ''}: {key.why}")

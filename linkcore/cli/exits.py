@@ -159,6 +159,7 @@ def _reidentify(arguments: argparse.Namespace) -> None:
     with new_file(arguments.out, ours=is_answer) as file:
         answer.write_csv(file)
     own = answer.height - answer["nhs_number"].null_count()
+    arguments.result = {"file": arguments.out, "own_patients": own}
     say(f"{own:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
 
 
@@ -187,6 +188,12 @@ def _return(arguments: argparse.Namespace) -> None:
         linkage=linkage,
         occasion=occasion,
     )
+    arguments.result = {
+        "folder": returned.folder,
+        "rows": dict(returned.rows),
+        "pseudonyms": returned.pseudonyms,
+        "of_nobody": returned.of_nobody,
+    }
     for code, rows in returned.rows.items():
         say(f"{code}: {rows:,} rows")
     say(f"{returned.of_nobody:,} of {returned.pseudonyms:,} pseudonyms stand for nobody on the lists")
@@ -257,6 +264,7 @@ def _feedback(arguments: argparse.Namespace) -> None:
         of_several=programme.of_several_providers,
         occasion=occasion,
     )
+    arguments.result = {"file": arguments.out, "counts": counts.rows(named=True)}
     if counts.height:
         say(*as_text(counts).splitlines())
     say(f"{counts['records'].sum():,} rows: {arguments.out} (for {arguments.provider} only)")

@@ -111,6 +111,7 @@ def _list(arguments: argparse.Namespace) -> None:
     versions = keyring(arguments).versions
     if versions:
         table = pl.DataFrame(versions).with_columns(pl.col("created", "changed").dt.strftime("%Y-%m-%d %H:%M"))
+        arguments.result = table.rows(named=True)
         say(*as_text(table).splitlines())
 
 
@@ -118,6 +119,7 @@ def _rotate(arguments: argparse.Namespace) -> None:
     opened = keyring(arguments)
     record(arguments, "key_rotation", opened[arguments.id])
     key = opened.rotate(arguments.id, at=now())
+    arguments.result = {"key": key.id, "version": key.version}
     say(f"key {key.id}: version {key.version} is active; use earlier versions with --key-version")
 
 

@@ -1,19 +1,22 @@
 """Commands that synthesise data, check a programme, link it, and report how good the links are."""
 
 import argparse
+import json
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
 from linkcore.cli.first_hour import say_profile
 from linkcore.cli.opening import (
+    given_keys,
     keyring_of_linkage,
     keyring_with,
     linkage_of,
     live_programme,
     previous_linkage,
-    progress,
 )
+from linkcore.cli.reporting import progress
 from linkcore.cli.saying import say
 from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError
 
@@ -31,7 +34,7 @@ __all__ = ["add", "print_rows_not_read"]
 
 
 def add(commands: "Commands") -> None:
-    """Add ``demo``, ``synthesise``, ``check``, ``link`` and ``report``."""
+    """Add ``demo``, ``synthesise``, ``check``, ``schema``, ``link`` and ``report``."""
     demo = options.command(
         commands, "demo", _demo, "make a synthetic ICS, link it, release it, and compare the links with the truth"
     )
@@ -57,7 +60,10 @@ def add(commands: "Commands") -> None:
     )
     options.programme(check)
     options.day(check)
+    options.held_keys(check, required=False)
     check.add_argument("--data", action="store_true", help="read its data too, and profile them as `profile` does")
+
+    options.command(commands, "schema", _schema, "print the JSON Schema of the programme file, for editors")
 
     link = options.command(commands, "link", _link, "link the sources of a programme")
     options.programme(link)
@@ -104,7 +110,7 @@ def _population(parser: argparse.ArgumentParser) -> None:
 def _demo(arguments: argparse.Namespace) -> None:
     from linkcore.cli.demo import run_demo
 
-    with progress() as show:
+    with progress(arguments) as show:
         outcome = run_demo(arguments.out, people=arguments.people, seed=arguments.seed, progress=show)
     say(*outcome.text().splitlines())
 
@@ -112,7 +118,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 def _synthesise(arguments: argparse.Namespace) -> None:
     from linkcore.synthetic import synthesise, synthesise_months
 
-    with progress() as show:
+    with progress(arguments) as show:
         stated = {"people": arguments.people, "seed": arguments.seed, "progress": show}
         if arguments.months == 1:
             made = [synthesise(arguments.out, **stated)]
@@ -120,18 +126,34 @@ def _synthesise(arguments: argparse.Namespace) -> None:
             made = list(synthesise_months(arguments.out, months=arguments.months, **stated))
     for month in made:
         say(f"{sum(month.records.values()):,} records of {len(month.records)} sources; programme: {month.programme}")
+    arguments.result = [
+        {"programme": month.programme, "people": month.people, "records": dict(month.records)} for month in made
+    ]
 
 
 def _check(arguments: argparse.Namespace) -> None:
     from linkcore.programme.plan import plan
+    from linkcore.programme.verdict import judge
 
     programme = live_programme(arguments.programme)
-    say(*plan(programme, arguments.on).splitlines())
-    programme.check(arguments.on)
+    verdict = judge(programme, arguments.on, keys=given_keys(arguments))
+    # What cannot be checked is not described either: the verdict says why.
+    with suppress(LinkcoreError):
+        say(*plan(programme, arguments.on).splitlines())
+    say(*verdict.text())
+    arguments.result = verdict.described()
+    verdict.raise_all()
     say("the programme file, its lists and the columns of its sources are all right")
     if arguments.data:
         say("")
         say_profile(programme)
+
+
+def _schema(arguments: argparse.Namespace) -> None:
+    from linkcore.toml_schema import schema_text
+
+    arguments.result = json.loads(schema_text())
+    say(*schema_text().splitlines())
 
 
 def _link(arguments: argparse.Namespace) -> None:
@@ -150,7 +172,7 @@ def _link(arguments: argparse.Namespace) -> None:
     key = None if name is None else keyring_with(arguments, name)[name]
     refuse_unencrypted(synthetic=programme.programme.synthetic, key=key)
     previous = None if arguments.anew else _previous(arguments, programme, replaced=out)
-    with progress() as show:
+    with progress(arguments) as show:
         linkage = programme.link(on=arguments.on, previous=previous, progress=show)
     linkage.save(out, key=key)
     print_rows_not_read(linkage.quality)
@@ -162,6 +184,13 @@ def _link(arguments: argparse.Namespace) -> None:
     for line in _persons_before(linkage):
         say(line)
     encrypted = "not encrypted: synthetic" if key is None else f"encrypted under key {key.id}"
+    arguments.result = {
+        "linkage": out,
+        "key": None if key is None else key.id,
+        "persons": linkage.persons.height,
+        "by_method": linkage.quality.by_method().rows(named=True),
+        "earlier_persons": dict(linkage.history.counts),
+    }
     say(f"linkage: {out} ({encrypted}; it has identifiers: keep it within the trusted team)")
 
 
@@ -243,5 +272,6 @@ def _report(arguments: argparse.Namespace) -> None:
         quality = with_withholding(linkage.quality, _withholding(programme, linkage, arguments.on))
     place = arguments.out / "report.html"
     write_report(quality, place, previous=arguments.previous, trusted=arguments.trusted)
+    arguments.result = {"report": place, "quality": written, "true_counts": arguments.trusted}
     say(*in_terminal(read_quality(written)).splitlines(), "")
     say(f"report: {place}{' (true counts: keep it within the trusted team)' if arguments.trusted else ''}")

@@ -55,6 +55,7 @@ def _export(arguments: argparse.Namespace) -> None:
 
     with recorded_request(arguments, "opt_outs_export", on=now().date()) as (programme, occasion):
         count = export_national_check(linkage_of(arguments, programme), arguments.out, occasion=occasion)
+    arguments.result = {"file": arguments.out, "numbers": count}
     say(f"{count:,} NHS Numbers: {arguments.out} (send it to the national service only)")
 
 
@@ -80,5 +81,6 @@ def _withdrawals(arguments: argparse.Namespace) -> None:
             occasion=occasion,
             max_age_days=programme.opt_outs.max_age_days,
         )
+    arguments.result = {"folder": arguments.out, "counts": counts.rows(named=True)}
     say(*as_text(counts).splitlines())
     say(f"send each file to its recipient only: {arguments.out}")

@@ -2,15 +2,13 @@
 
 import argparse
 import datetime as dt
-import sys
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from linkcore.cli.reporting import progress
 from linkcore.errors import KeyMaterialError, ProgrammeError, RefusedError
-from linkcore.plain_text import escaped
-from linkcore.progress import Progress, silent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -27,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "agreement_of",
     "column_of",
+    "given_keys",
     "held_keys",
     "kept_linkage",
     "keyring",
@@ -40,7 +39,6 @@ __all__ = [
     "one_key",
     "opened_keyring",
     "previous_linkage",
-    "progress",
     "record",
     "recorded_request",
     "refuse_own_files",
@@ -52,27 +50,6 @@ __all__ = [
 def now() -> dt.datetime:
     """Read the clock, for the audit log, keyrings and certificates. Only the command line reads it."""
     return dt.datetime.now(dt.UTC)
-
-
-@contextmanager
-def progress() -> Iterator[Progress]:
-    """Show the current step on stderr, if that is a terminal."""
-    if not sys.stderr.isatty():
-        yield silent
-        return
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description:<40}"), BarColumn(), TimeElapsedColumn())
-    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=None)
-
-        def show(step: str, done: int, steps: int) -> None:
-            bar.update(task, description=escape(escaped(step)), completed=done, total=steps, refresh=True)
-
-        yield show
 
 
 # --- The programme ---------------------------------------------------------------------------------------------------
@@ -98,7 +75,7 @@ def linkage_of(arguments: argparse.Namespace, programme: "Programme", *, on: dt.
     if kept is not None:
         return kept
     previous = previous_linkage(arguments, programme)
-    with progress() as show:
+    with progress(arguments) as show:
         return programme.link(on=on, previous=previous, progress=show)
 
 
@@ -305,6 +282,15 @@ def held_keys(arguments: argparse.Namespace, ids: Collection[str]) -> list["Key"
         known = {about.id for about in opened.versions if about.status != "destroyed"}
         return [key for name in ids if name in known for key in held_versions(opened, name)]
     return [key for key in map(Key.read, arguments.key_file or ()) if key.id in ids]
+
+
+def given_keys(arguments: argparse.Namespace) -> "Mapping[str, Key] | Keyring | None":
+    """Open the keyring, or read the key files; None if neither is given."""
+    from linkcore.keys.key import Key
+
+    if arguments.keyring:
+        return keyring(arguments)
+    return {key.id: key for key in map(Key.read, arguments.key_file)} if arguments.key_file else None
 
 
 def signing_key(arguments: argparse.Namespace) -> "SigningKey | None":

@@ -2,14 +2,19 @@
 
 import argparse
 import datetime as dt
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
+
+from linkcore.plain_text import escaped
 
 if TYPE_CHECKING:
     Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 __all__ = [
+    "Parser",
     "command",
     "day",
     "held_keys",
@@ -22,6 +27,7 @@ __all__ = [
     "positive",
     "previous_linkage",
     "programme",
+    "refuse_unknown",
     "signing_key",
 ]
 
@@ -34,8 +40,39 @@ def command(
 ) -> argparse.ArgumentParser:
     """Add a command."""
     added = commands.add_parser(name, help=help, description=f"{help[0].upper()}{help[1:]}.")
-    added.set_defaults(run=run)
+    added.set_defaults(run=run, parser=added, prog=added.prog)
+    reporting = added.add_argument_group("reporting")
+    reporting.add_argument("--json", action="store_true", help="print one JSON document in place of text")
+    how_much = reporting.add_mutually_exclusive_group()
+    how_much.add_argument("-q", "--quiet", action="store_true", help="print nothing but errors")
+    how_much.add_argument("-v", "--verbose", action="store_true", help="print each step, with its time, on stderr")
+    reporting.add_argument(
+        "--log-file", type=Path, metavar="FILE", help="file to which each step is added as a line of JSON (mode 0600)"
+    )
     return added
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors say which command was probably meant."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit with the message."""
+        unknown = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        if unknown is not None:
+            message += _did_you_mean(unknown[1], re.findall(r"[\w-]+", unknown[2]))
+        super().error(message)
+
+
+def refuse_unknown(parser: argparse.ArgumentParser, unknown: Sequence[str]) -> NoReturn:
+    """Exit, and say which options were probably meant."""
+    known = re.findall(r"--[\w-]+", parser.format_help())
+    meant = "".join(dict.fromkeys(_did_you_mean(each.partition("=")[0], known) for each in unknown))
+    parser.error(f"unrecognized arguments: {' '.join(map(escaped, unknown))}{meant}")
+
+
+def _did_you_mean(text: str, known: Sequence[str]) -> str:
+    near = get_close_matches(text, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def programme(parser: argparse.ArgumentParser) -> None:

@@ -78,6 +78,7 @@ def _pseudonymise(arguments: argparse.Namespace) -> None:
             file
         )
         counts = pl.scan_parquet(file).select(pl.len(), pl.col(name).null_count().alias("none")).collect().row(0)
+    arguments.result = {"file": arguments.out, "rows": counts[0], "without_pseudonym": counts[1]}
     say(
         f"{counts[0]:,} rows, {counts[1]:,} of them without a usable number and so without a pseudonym: {arguments.out}"
     )

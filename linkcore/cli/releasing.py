@@ -1,7 +1,6 @@
 """Commands that release de-identified data, and the command with which a recipient checks a release."""
 
 import argparse
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,23 +8,22 @@ from linkcore.cli import options
 from linkcore.cli.linking import print_rows_not_read
 from linkcore.cli.opening import (
     agreement_of,
+    given_keys,
     kept_linkage,
-    keyring,
     linkage_of,
     live_programme,
     occasion,
     one_key,
     previous_linkage,
-    progress,
     signing_key,
 )
+from linkcore.cli.reporting import progress
 from linkcore.cli.saying import say
 from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
     from linkcore.keys.age import AgeIdentity
-    from linkcore.keys.keyring import Keyring
 
 __all__ = ["add"]
 
@@ -85,20 +83,14 @@ def add(commands: "Commands") -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from linkcore.keys.key import Key
     from linkcore.programme.run import run_programme, synthetic_keys
 
     programme = live_programme(arguments.programme, arguments.on)
-    keys: Mapping[str, Key] | Keyring
-    if arguments.synthetic:
-        keys = synthetic_keys(programme)
-    elif arguments.keyring:
-        keys = keyring(arguments)
-    else:
-        keys = {key.id: key for key in map(Key.read, arguments.key_file)}
+    keys = synthetic_keys(programme) if arguments.synthetic else given_keys(arguments)
+    assert keys is not None  # the parser requires one of the options
     linkage = kept_linkage(arguments, programme, on=arguments.on)
     previous = previous_linkage(arguments, programme) if linkage is None else None
-    with progress() as show:
+    with progress(arguments) as show:
         run = run_programme(
             programme,
             arguments.out,
@@ -110,6 +102,11 @@ def _run(arguments: argparse.Namespace) -> None:
             previous=previous,
             progress=show,
         )
+    arguments.result = {
+        "folder": run.folder,
+        "releases": {recipient: each.folder for recipient, each in run.releases.items()},
+        "refused": run.refusals(),
+    }
     say(*run.text().splitlines())
     say(f"all of it: {run.folder}")
     if run.refused:
@@ -148,6 +145,7 @@ def _release(arguments: argparse.Namespace) -> None:
         signing_key=signed_by,
         occasion=releasing,
     )
+    arguments.result = {"folder": released.folder, "true_counts": released.counts.rows(named=True)}
     say("true counts, for the trusted team only:")
     print_rows_not_read(linkage.quality)
     for counts in released.counts.iter_rows(named=True):
@@ -171,6 +169,11 @@ def _verify(arguments: argparse.Namespace) -> None:
         say(f"{stated['what']} of programme {stated['programme']} for {stated['provider']}, signed by key {key.id}")
         return
     manifest = verify_release(arguments.place, key, identity=_identity(arguments))
+    arguments.result = {
+        "recipient": manifest["recipient"],
+        "files": [{"file": file["file"], "source": file["source"]} for file in manifest["files"]],
+        "signed_by": None if key is None else key.id,
+    }
     for file in manifest["files"]:
         plain = as_opened(arguments.place, file)
         if plain is not None:

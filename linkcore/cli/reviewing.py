@@ -98,6 +98,7 @@ def _clerical_review(arguments: argparse.Namespace) -> None:
         linkage = linkage_of(arguments, programme, on=arguments.on)
         occasion.record("clerical_review", limit=arguments.records)
         records = linkage.clerical_review(arguments.out, identifiable=True, records=arguments.records)
+    arguments.result = {"file": arguments.out, "records": records}
     say(f"{records:,} records to review: {arguments.out} (identifiers: keep it within the trusted team)")
 
 
@@ -107,6 +108,7 @@ def _double_persons(arguments: argparse.Namespace) -> None:
         linkage = linkage_of(arguments, programme, on=arguments.on)
         occasion.record("double_persons", persons=linkage.persons.height)
         pairs = linkage.double_persons(arguments.out, identifiable=True)
+    arguments.result = {"file": arguments.out, "pairs": pairs}
     say(f"{pairs:,} pairs, none of them joined: {arguments.out} (identifiers: keep it within the trusted team)")
 
 
@@ -121,4 +123,5 @@ def _decide(arguments: argparse.Namespace) -> None:
         added = add_decisions(
             file, read_review(arguments.review), sources=programme.sources(), occasion=occasion, undo=arguments.undo
         )
+    arguments.result = {"file": file, "added": added}
     say(f"{added:,} decisions added: {file} (it has record ids: keep it within the trusted team)")

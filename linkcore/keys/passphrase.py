@@ -3,6 +3,7 @@
 import getpass
 import os
 import sys
+from difflib import get_close_matches
 from typing import Final
 
 from linkcore.errors import ProgrammeError
@@ -33,7 +34,11 @@ def read_passphrase(what: str, *, descriptor: int | None = None, twice: bool = F
     if VARIABLE in os.environ:
         return _decoded(Secret(os.fsencode(os.environ[VARIABLE])), VARIABLE)
     if not sys.stdin.isatty():
-        raise ProgrammeError(f"there is no terminal to ask for a passphrase: set {VARIABLE}, or give --passphrase-fd")
+        set_instead = get_close_matches(VARIABLE, os.environ, n=1, cutoff=0.8)
+        near = "".join(f" (only {each} is set: rename it)" for each in set_instead)
+        raise ProgrammeError(
+            f"there is no terminal to ask for a passphrase: set {VARIABLE}{near}, or give --passphrase-fd"
+        )
     passphrase = _asked(f"Passphrase of {what}: ")
     if twice and _asked("The same again: ").reveal() != passphrase.reveal():
         raise ProgrammeError("the two passphrases differ, so nothing was written; try again")

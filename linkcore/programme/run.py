@@ -105,6 +105,15 @@ class ProgrammeRun:
         """
         return "".join(f"{escaped(line)}\n" for line in _summary(self))
 
+    def refusals(self) -> dict[str, str]:
+        """Return why recipients got nothing, without the counts that the reasons name, such as of people opted out.
+
+        Returns
+        -------
+        dict of str to str
+        """
+        return _without_counts(self.refused)
+
 
 def run_programme(
     programme: Programme,
@@ -363,10 +372,14 @@ def _summary(run: ProgrammeRun) -> Iterator[str]:
     of_practices = run.quality.not_read.filter(pl.col("practice") != ALL)
     for source, practice, rows in of_practices.select("source", "practice", "records").iter_rows():
         yield f"GP rows with a Type 1 opt-out, left out when read: {source}, practice {practice}: {_text(rows)} rows"
+    hidden = _hidden_purposes(run.quality)
     for purpose in run.withholdings:
         yield f"withheld for {purpose!r}:"
         for kind, basis in run.quality.withheld_basis.filter(purpose=purpose).select("kind", "basis").iter_rows():
             yield f"  {kind}: {basis}"
+        if purpose in hidden:
+            yield "  counts are not shown: compared with those of the first purpose, they could reveal small ones"
+            continue
         for source, reason, records in run.quality.withheld.filter(purpose=purpose).drop("purpose").iter_rows():
             if source != ALL and reason not in (NOT_WITHHELD, ANY_REASON):
                 yield f"  {source}, {reason}: {_text(records)} records"
@@ -374,12 +387,21 @@ def _summary(run: ProgrammeRun) -> Iterator[str]:
         purpose = released.manifest["purpose"]
         k = released.manifest["anonymity"]["release"]["k"]
         yield f"released to {recipient}, key {released.manifest['key']}" + ("" if k is None else f", k = {k}")
+        if purpose in hidden:
+            yield f"  {', '.join(released.counts['source'])}: counts are not shown, as above"
+            continue
         for source, outside, rows in released.counts.select("source", "outside", "released").iter_rows():
             shown = counts.released(purpose, source, released=rows, outside=outside)
             may_leave, withheld = counts.may_leave(purpose, source), counts.withheld(purpose, source)
             yield f"  {source}: {_text(shown)} rows of {_text(may_leave)} records; {_text(withheld)} withheld"
     for why in _without_counts(run.refused).values():
         yield f"REFUSED: {why}"
+
+
+def _hidden_purposes(quality: Quality) -> set[str]:
+    """Return the purposes of which no count is shown: all but the first one, as disclosure control has it."""
+    shown = quality.withheld.group_by("purpose").agg(pl.col("records").is_null().all())
+    return set(shown.filter("records")["purpose"])
 
 
 def _text(count: int | None) -> str:

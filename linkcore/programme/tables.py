@@ -22,8 +22,8 @@ from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, Opt
 from linkcore.linkage.settings import Check, EngineName, Relearn
 from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
-from linkcore.schema import USABLE_STATUSES
-from linkcore.sources.source import MAX_BYTES, MAX_ROWS, FurtherKind
+from linkcore.schema import USABLE_STATUSES, Identifier
+from linkcore.sources.source import MAX_BYTES, MAX_ROWS, Event, FurtherKind
 
 __all__ = ["AboutTable", "DestructionTable", "LinkageTable", "NumbersTable", "OptOutsTable", "RecipientTable"]
 __all__ += ["AuditTable", "RequesterTable", "SensitiveTable", "SourceTable", "Table", "TwoStage", "stated_rightly"]
@@ -89,7 +89,21 @@ class _BuiltTable(Table):
 
 
 class AboutTable(Table):
-    """``[programme]``: its name, its dates, and the seed of everything random."""
+    """``[programme]``: its name, its dates, and the seed of everything random.
+
+    Parameters
+    ----------
+    name : str
+        Name of the programme, on one line.
+    synthetic : bool
+        Whether all people are invented. Data of real people are released only signed and audited.
+    reference_date : datetime.date
+        The day of the extracts: no date in the data can lie after it.
+    seed : int
+        Seed of every random choice: the same seed gives the same links.
+    ends : datetime.date
+        The last day of the programme. Then its data and keys must be destroyed.
+    """
 
     name: str
     synthetic: bool = False
@@ -108,14 +122,40 @@ class AboutTable(Table):
 
 
 class NumbersTable(Table):
-    """``[numbers]``: which statuses make an NHS Number usable, and the file of superseded numbers."""
+    """``[numbers]``: which statuses make an NHS Number usable, and the file of superseded numbers.
+
+    Parameters
+    ----------
+    usable : list of str
+        Statuses of NHS Numbers that can link a record.
+    superseded : path
+        CSV file with the columns old and new: numbers that were replaced.
+    """
 
     usable: tuple[Literal["valid", "scotland", "northern_ireland", "test"], ...] = USABLE_STATUSES
     superseded: str | None = None
 
 
 class LinkageTable(Table):
-    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, where it is kept, and the one before."""
+    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, where it is kept, and the one before.
+
+    Parameters
+    ----------
+    conflicts : str
+        What becomes of records whose name and birth date show that their NHS Number belongs to someone else.
+    probabilistic : bool
+        Whether records without a usable NHS Number are linked by their other identifiers.
+    work : path
+        Folder for records that do not fit in memory.
+    store : path
+        Folder in which the linkage is kept.
+    store_key : str
+        Id of the key under which the linkage is kept. Only synthetic data need none.
+    previous : path
+        Folder of the linkage before this one, whose people keep their pseudonyms.
+    decisions : path
+        CSV file of clerks' decisions about pairs of records. They outrank the linkage.
+    """
 
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
@@ -146,17 +186,23 @@ class SourceTable(Table):
     practice: str | None = None
     one_record_per_person: bool = False
     not_compared: tuple[str, ...] = ()
-    columns: dict[str, str] | None = None
+    columns: dict[Identifier, str] | None = None
     further: dict[str, FurtherKind] | None = None
     attributes: dict[str, str] | None = None
-    events: dict[str, str] | None = None
+    events: dict[Event, str] | None = None
     stage_one: TwoStage | None = None
     max_rows: int = MAX_ROWS
     max_bytes: int = MAX_BYTES
 
 
 class ExemptionTable(Table):
-    """``[[opt_outs.exemption]]``: a purpose to which the National Data Opt-out does not apply, and why."""
+    """``[[opt_outs.exemption]]``: a purpose to which the National Data Opt-out does not apply, and why.
+
+    Parameters
+    ----------
+    purpose : str
+        The purpose, exactly as in the agreements that have it.
+    """
 
     purpose: str
     basis: Basis
@@ -173,14 +219,32 @@ class ExemptionTable(Table):
 
 
 class OptOutTable(Table):
-    """What every kind of opt-out states: the day of its files, and how many people they must hold."""
+    """What every kind of opt-out states: the day of its files, and how many people they must hold.
+
+    Parameters
+    ----------
+    as_of : datetime.date
+        The day on which the files were made.
+    expected : int, or least and greatest
+        Number of people that the files must hold.
+    """
 
     as_of: dt.date
     expected: int | tuple[int, int] | None = None
 
 
 class NationalTable(OptOutTable):
-    """``[opt_outs.national]``: a list of people who opted out, or both files of the national check."""
+    """``[opt_outs.national]``: a list of people who opted out, or both files of the national check.
+
+    Parameters
+    ----------
+    list : path
+        CSV file with the NHS Numbers, or stage-1 codes, of these people.
+    asked : path
+        The file that was sent to the national check.
+    answer : path
+        The file that came back from it.
+    """
 
     list: str | None = None
     asked: str | None = None
@@ -195,7 +259,19 @@ class NationalTable(OptOutTable):
 
 
 class TypeOneTable(OptOutTable):
-    """``[opt_outs.type_one]``: a list of people who opted out, or dated codes."""
+    """``[opt_outs.type_one]``: a list of people who opted out, or dated codes.
+
+    Parameters
+    ----------
+    list : path
+        CSV file with the NHS Numbers, or stage-1 codes, of these people.
+    codes : path
+        CSV file with the dated codes of GP records.
+    dissents : list of str
+        Codes that opt out. By default, the national ones.
+    withdrawals : list of str
+        Codes that withdraw an opt-out. By default, the national ones.
+    """
 
     list: str | None = None
     codes: str | None = None
@@ -212,7 +288,15 @@ class TypeOneTable(OptOutTable):
 
 
 class ObjectionsTable(OptOutTable):
-    """``[opt_outs.objections]``: a list of people who objected, or a register of dated objections and withdrawals."""
+    """``[opt_outs.objections]``: a list of people who objected, or a register of dated objections and withdrawals.
+
+    Parameters
+    ----------
+    list : path
+        CSV file with the NHS Numbers, or stage-1 codes, of these people.
+    statements : path
+        CSV file with the columns nhs_number, date and statement.
+    """
 
     list: str | None = None
     statements: str | None = None
@@ -225,13 +309,33 @@ class ObjectionsTable(OptOutTable):
 
 
 class ExcludedTable(OptOutTable):
-    """``[opt_outs.excluded]``: people whose records are all withheld."""
+    """``[opt_outs.excluded]``: people whose records are all withheld.
+
+    Parameters
+    ----------
+    list : path
+        CSV file with the NHS Numbers, or stage-1 codes, of these people.
+    """
 
     list: str
 
 
 class OptOutsTable(Table):
-    """``[opt_outs]``: the opt-outs that are known, and the policy that applies them."""
+    """``[opt_outs]``: the opt-outs that are known, and the policy that applies them.
+
+    Parameters
+    ----------
+    exemption : list of tables
+        Purposes to which the National Data Opt-out does not apply.
+    national : table
+        The National Data Opt-out.
+    type_one : table
+        Type 1 opt-outs, which apply to GP data only.
+    objections : table
+        Objections to the programme.
+    excluded : table
+        People whose records are withheld for any other reason.
+    """
 
     gp_sources: tuple[str, ...] | None = None
     type_one_applied: str = ""
@@ -348,7 +452,13 @@ class EncryptionTable(_BuiltTable):
 
 
 class RecipientTable(_BuiltTable):
-    """``[[recipient]]``: one agreement."""
+    """``[[recipient]]``: one agreement.
+
+    Parameters
+    ----------
+    name : str
+        Name of the recipient, on one line.
+    """
 
     name: str
     key: str
@@ -407,7 +517,15 @@ class RecipientTable(_BuiltTable):
 
 
 class AuditTable(Table):
-    """``[audit]``: the audit log, and the id of the key under which it is kept, if it has one."""
+    """``[audit]``: the audit log, and the id of the key under which it is kept, if it has one.
+
+    Parameters
+    ----------
+    file : path
+        The audit log. It is made if it is not there.
+    key : str
+        Id of its key, which is no recipient's.
+    """
 
     file: str
     key: str | None = None
@@ -419,6 +537,19 @@ class DestructionTable(Table):
     Each provider gets a certificate. By default, the provider of a source has the name of the source; ``providers``
     gives it another name. If a source is in ``one_file_a_provider``, each of its files comes from a provider of its
     own, such as a practice. That provider has the name of the file.
+
+    Parameters
+    ----------
+    providers : table of str
+        Name of the provider of a source, for its certificate.
+    one_file_a_provider : list of str
+        Sources of which each file comes from a provider of its own.
+    work : list of path
+        Other files and folders to destroy.
+    key_files : list of path
+        Files with keys to destroy.
+    known_copies : list of str
+        Copies elsewhere, which are named on the certificates.
     """
 
     providers: dict[str, str] = {}

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -20,12 +21,13 @@ from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
 from linkcore.sources.formats.frames import Frame
 from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known, open_file
 
-__all__ = ["EVENTS", "MAX_BYTES", "MAX_ROWS", "FurtherKind", "Source"]
+__all__ = ["EVENTS", "MAX_BYTES", "MAX_ROWS", "Event", "FurtherKind", "Source"]
 
 FurtherKind = Literal["exact", "text", "number", "date"]
 """How the fallback compares a further identifier."""
 
-EVENTS: Final = ("start", "end", "days", "death", "diagnosis")
+Event = Literal["start", "end", "days", "death", "diagnosis"]
+EVENTS: Final[tuple[str, ...]] = get_args(Event)
 """What a source's payload may say about events: the first and the last day of the activity, its number of days (where
 there is no last day), the day on which the person died, and an ICD-10 code."""
 
@@ -257,13 +259,20 @@ class Source:
                     f"source {self.name!r}, {place}: a column has a name that begins with {_OURS!r}, as only "
                     "linkcore's own columns do; rename it"
                 )
-            for own, setting in wanted.items():
-                if own not in names:
-                    has_header = not looks_like_record(names)
-                    raise SourceError(
-                        f"source {self.name!r}, {place}: no column {own!r}, which {setting} names; "
-                        + (f"its columns are {', '.join(names)}" if has_header else NO_HEADER)
+            missing = [(own, setting) for own, setting in wanted.items() if own not in names]
+            if missing and looks_like_record(names):
+                own, setting = missing[0]
+                raise SourceError(
+                    f"source {self.name!r}, {place}: no column {own!r}, which {setting} names; {NO_HEADER}"
+                )
+            if missing:
+                raise SourceError(
+                    *(
+                        f"source {self.name!r}, {place}: no column {own!r}, which {setting} names{_near(own, names)}; "
+                        f"its columns are {', '.join(names)}"
+                        for own, setting in missing
                     )
+                )
         if self.stage_one is not None and "nhs_number" not in self.identifier_columns:
             raise ProgrammeError(
                 f"source {self.name!r}: stage_one is given, but columns maps no column to nhs_number; map the one "
@@ -461,6 +470,13 @@ class Source:
                 return f"{part.place}, row {row + 1}"
             row -= height
         return f"row {row + 1}"
+
+
+def _near(own: str, names: Sequence[str]) -> str:
+    """Ask whether a column with nearly the same name was meant."""
+    by_name = {name.lower(): name for name in names}
+    near = get_close_matches(own.lower(), by_name, n=1)
+    return f" (did you mean {by_name[near[0]]!r}?)" if near else ""
 
 
 def _is_text_encoding(name: str) -> bool:

@@ -22,6 +22,7 @@ from linkcore.synthetic.population import build_population
 from linkcore.synthetic.providers import PROVIDERS
 from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
 from linkcore.synthetic.records import ProviderRecords, build_records
+from linkcore.toml_schema import SCHEMA_FILE, SCHEMA_LINE, write_schema
 
 __all__ = ["PROGRAMME", "REFERENCE_DATE", "TEST_NUMBERS", "TRUTH", "Synthetic", "build_sources", "check_arguments"]
 __all__ += ["is_synthesised", "seeds_of", "synthesise", "usable_statuses"]
@@ -32,7 +33,7 @@ PROGRAMME: Final = "programme.toml"
 TRUTH: Final = "truth.parquet"
 _LISTS: Final = (SUPERSEDED_FILE, *OPT_OUT_FILES.values())
 _OF_SOURCES: Final = (Path(provider.data).parts[0] for provider in PROVIDERS.values())
-_NAMES: Final = frozenset({PROGRAMME, TRUTH, *_OF_SOURCES})
+_NAMES: Final = frozenset({PROGRAMME, SCHEMA_FILE, TRUTH, *_OF_SOURCES})
 _MONTH: Final = re.compile(r"month-[0-9]{2,}")
 
 
@@ -134,7 +135,8 @@ def synthesise(
             progress(name, number, len(PROVIDERS) + 1)
         pl.concat(truths.values()).write_parquet(folder / TRUTH)
         text = programme_text(usable_statuses(number_range), encoding, reference_date)
-        (folder / PROGRAMME).write_text(text, encoding="utf-8", newline="\n")
+        (folder / PROGRAMME).write_text(SCHEMA_LINE + text, encoding="utf-8", newline="\n")
+        write_schema(folder)
     progress("truth", len(PROVIDERS) + 1, len(PROVIDERS) + 1)
     return Synthetic(
         folder=out,

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.programme import programme as programme_module
+from linkcore.programme import linked
 from tests.cli.commands import DAY, PASSPHRASE, PEOPLE, TYPE_ONE, WHO, done, object_to, pseudonyms, run, state
 
 
@@ -32,7 +32,7 @@ def nothing_is_linked(store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def link(*_: object, **__: object) -> None:
         raise AssertionError("it linked again")
 
-    monkeypatch.setattr(programme_module, "link", link)
+    monkeypatch.setattr(linked, "link", link)
     return store
 
 

@@ -100,3 +100,18 @@ def test_the_help_names_the_variable() -> None:
         [sys.executable, "-m", "linkcore", "keys", "list", "--help"], capture_output=True, text=True, check=True
     )
     assert VARIABLE in done.stdout
+
+
+def test_a_mistyped_variable_is_named_and_its_value_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(sys, "stdin", open(os.devnull))  # noqa: SIM115, PTH123 -- no terminal
+    monkeypatch.setenv("LINKCORE_PASPHRASE", PASSPHRASE)
+    with pytest.raises(
+        ProgrammeError, match=r"set LINKCORE_PASSPHRASE \(only LINKCORE_PASPHRASE is set: rename it\)"
+    ) as told:
+        read_passphrase("it")
+    assert PASSPHRASE not in str(told.value)
+    monkeypatch.delenv("LINKCORE_PASPHRASE")
+    with pytest.raises(ProgrammeError, match="set LINKCORE_PASSPHRASE, or give"):
+        read_passphrase("it")
+    sys.stdin.close()

@@ -45,7 +45,7 @@ def test_same_seed_gives_same_bytes_for_any_number_of_threads(tmp_path):
 def test_another_seed_gives_other_data(tmp_path):
     one = digests(synthesise(tmp_path / "one", people=300, seed=5).folder)
     two = digests(synthesise(tmp_path / "two", people=300, seed=6).folder)
-    assert {name for name in one if one[name] == two[name]} == {"programme.toml"}
+    assert {name for name in one if one[name] == two[name]} == {"programme.toml", "programme.schema.json"}
 
 
 def test_error_rates_of_one_source_do_not_change_the_others(tmp_path):
@@ -115,7 +115,7 @@ def test_numbers_outside_the_test_range_need_no_test_status(tmp_path):
 
 def test_each_provider_writes_its_own_formats(ics):
     files = {path.suffix for path in ics.folder.rglob("*") if path.is_file()}
-    assert files == {".csv", ".parquet", ".arrow", ".toml"}
+    assert files == {".csv", ".parquet", ".arrow", ".toml", ".json"}
     forms = {
         ("inpatient.csv", "NHS_NUMBER"): r"^\d{3} \d{3} \d{3,4}$",
         ("inpatient.csv", "DATE_OF_BIRTH"): r"^\d\d/\d\d/\d{4}$",
@@ -237,4 +237,4 @@ def test_invalid_arguments_are_refused_before_anything_is_written(tmp_path, wron
 @pytest.mark.parametrize("people", [1, 2, 5, 30])
 def test_the_smallest_ics_has_all_files(tmp_path, people):
     ics = synthesise(tmp_path, people=people, seed=people)
-    assert len(digests(ics.folder)) == 2 + sum(provider.files for provider in PROVIDERS.values())
+    assert len(digests(ics.folder)) == 3 + sum(provider.files for provider in PROVIDERS.values())

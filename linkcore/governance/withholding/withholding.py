@@ -134,7 +134,7 @@ def withhold(
     ([False, True], [True, True])
     """
     gp_sources = policy.sources_of_gp_data(linkage.sources)
-    _refuse_missing_lists(opt_outs, policy, purpose, gp_sources)
+    refuse_missing_lists(opt_outs, policy, purpose, gp_sources)
     given = {
         "objection": opt_outs.objections,
         "exclusion": opt_outs.excluded,
@@ -173,7 +173,8 @@ def _doubt(linkage: Linkage, applied: Mapping[str, OptOuts], on: dt.date, policy
             check_share(found, numbers.len(), (0.0 if listed.whole else least, most), what)
 
 
-def _refuse_missing_lists(opt_outs: OptOutLists, policy: OptOutPolicy, purpose: str, gp_sources: Sequence[str]) -> None:
+def refuse_missing_lists(opt_outs: OptOutLists, policy: OptOutPolicy, purpose: str, gp_sources: Sequence[str]) -> None:
+    """Refuse a release for which the National Data Opt-out or Type 1 opt-outs are needed and not given."""
     if opt_outs.national is None and purpose not in policy.exemptions:
         raise RefusedError(
             f"release for {purpose!r}: there is no National Data Opt-out to apply, and the policy states no exemption "
