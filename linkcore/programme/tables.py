@@ -139,7 +139,7 @@ class SourceTable(Table):
     spine: bool = False
     record_id: str | None = None
     encoding: str = "utf-8"
-    separator: str = ","
+    separator: str | None = None
     day_first: bool = True
     practice: str | None = None
     one_record_per_person: bool = False

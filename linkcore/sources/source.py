@@ -18,6 +18,7 @@ from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import ALL, IDENTIFIERS, PARTS_OF_NAME
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
 from linkcore.sources.formats.frames import Frame
+from linkcore.sources.formats.layout import Layout
 from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known, open_file
 
 __all__ = ["EVENTS", "MAX_BYTES", "MAX_ROWS", "FurtherKind", "Source"]
@@ -62,7 +63,8 @@ class Source:
         One of three:
 
         - a file, or a glob that matches several (``**`` stands for folders in folders): Parquet; CSV, ending in
-          ``.csv`` or ``.txt``; or Arrow IPC, ending in ``.arrow``, ``.feather`` or ``.ipc``;
+          ``.csv`` or ``.txt``, or packed in ``.csv.gz``, ``.csv.zst``, ``.txt.gz`` or ``.txt.zst``; or Arrow IPC,
+          ending in ``.arrow``, ``.feather`` or ``.ipc``;
         - a Polars frame;
         - any object with ``__arrow_c_stream__`` that can be read more than once: a pyarrow table, a pandas DataFrame,
           a DuckDB relation.
@@ -97,8 +99,9 @@ class Source:
     encoding : str
         Encoding of CSV files: ``"utf-8"`` (with or without a byte order mark), ``"windows-1252"`` or the name of
         another Python codec.
-    separator : str
-        The one ASCII character between the values of CSV files.
+    separator : str, optional
+        The one ASCII character between the values of CSV files. By default, it is found: that one of comma, semicolon,
+        tab and ``|`` which cuts the first rows into as many values as the header. If two do, it has to be given.
     day_first : bool
         Whether ``03/04/2001`` means 3 April; otherwise it means 4 March.
     stage_one : StageOne, optional
@@ -108,7 +111,8 @@ class Source:
         Most rows of the source, of all its files together. A file of some kilobytes can hold millions of rows: more
         are refused, before they are read if the format states how many there are, else while they are read.
     max_bytes : int
-        Most bytes of its files: unpacked for Parquet, as they are on the disk for CSV and Arrow IPC.
+        Most bytes of its files: unpacked for Parquet, as they are on the disk for CSV and Arrow IPC. They are also the
+        most unpacked bytes of each packed CSV file: reading ends at the first byte above.
     without_rows : polars.Series, optional
         Positions, counted from 0, of rows that are left out each time the source is read, as those of people with a
         Type 1 opt-out are.
@@ -142,7 +146,7 @@ class Source:
     not_compared: Sequence[str] = ()
     practice: str | None = None
     encoding: str = "utf-8"
-    separator: str = ","
+    separator: str | None = None
     day_first: bool = True
     stage_one: StageOne | None = None
     max_rows: int = MAX_ROWS
@@ -211,7 +215,8 @@ class Source:
         for limit in ("max_rows", "max_bytes"):
             if type(getattr(self, limit)) is not int or getattr(self, limit) < 1:
                 raise ProgrammeError(f"source {self.name!r}: {limit} must be a whole number above 0")
-        if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '"\r\n\0':
+        stated = "," if self.separator is None else self.separator
+        if len(stated) != 1 or not stated.isascii() or stated in '"\r\n\0':
             raise ProgrammeError(
                 f"source {self.name!r}: separator must be one ASCII character, but no quotation mark and no line end"
             )
@@ -314,10 +319,8 @@ class Source:
         """The files of the source, or its one frame."""
         if not self.files:
             return (Frame(self.name, self.data),)
-        return tuple(
-            open_file(self.name, file, encoding=self.encoding, separator=self.separator, max_rows=self.max_rows)
-            for file in self.files
-        )
+        layout = Layout(self.encoding, self.separator, self.max_rows, self.max_bytes)
+        return tuple(open_file(self.name, file, layout) for file in self.files)
 
     @cached_property
     def identifier_columns(self) -> dict[str, str]:

@@ -70,7 +70,9 @@ def _is_unchanged(
 
 
 def _settings(source: Source) -> dict[str, str]:
-    return {name.removesuffix("_column"): _text(getattr(source, name)) for name in _LINKING}
+    stated = {name.removesuffix("_column"): getattr(source, name) for name in _LINKING}
+    # A linkage that was kept before separators were found says a comma.
+    return {name: _text(value) for name, value in (stated | {"separator": source.separator or ","}).items()}
 
 
 def _text(value: object) -> str:

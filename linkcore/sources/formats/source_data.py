@@ -8,11 +8,16 @@ import polars as pl
 from linkcore.errors import SourceError
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.formats.ipc_files import IpcFile
+from linkcore.sources.formats.layout import Layout
+from linkcore.sources.formats.packed_files import PACKED, ending
 from linkcore.sources.formats.parquet_files import ParquetFile
 
 __all__ = ["SUFFIXES", "SourceData", "is_known", "open_file"]
 
-SUFFIXES: Final = (".arrow", ".csv", ".feather", ".ipc", ".parquet", ".txt")
+_TEXT: Final = (".csv", ".txt")
+_PACKED_TEXT: Final = tuple(text + packed for text in _TEXT for packed in PACKED)
+
+SUFFIXES: Final = (".arrow", ".csv", ".feather", ".ipc", ".parquet", ".txt", *_PACKED_TEXT)
 """Endings of the files that can be read; capitals do not matter."""
 
 
@@ -41,25 +46,25 @@ def is_known(file: Path) -> bool:
 
     Examples
     --------
-    >>> is_known(Path("gp.CSV")), is_known(Path("gp.xlsx"))
-    (True, False)
+    >>> is_known(Path("gp.CSV")), is_known(Path("gp.csv.gz")), is_known(Path("gp.gz"))
+    (True, True, False)
     """
-    return file.suffix.lower() in SUFFIXES
+    return ending(file) in SUFFIXES
 
 
-def open_file(source: str, file: Path, *, encoding: str, separator: str, max_rows: int | None = None) -> SourceData:
-    """Choose the format of a file by its ending; a format that does not state its rows is read up to ``max_rows``.
+def open_file(source: str, file: Path, layout: Layout) -> SourceData:
+    """Choose the format of a file by its ending.
 
     Examples
     --------
-    >>> type(open_file("gp", Path("a.parquet"), encoding="utf-8", separator=",")).__name__
+    >>> type(open_file("gp", Path("a.parquet"), Layout())).__name__
     'ParquetFile'
     """
-    match file.suffix.lower():
+    match ending(file):
         case ".parquet":
             return ParquetFile(source, file)
         case ".arrow" | ".feather" | ".ipc":
             return IpcFile(source, file)
-        case ".csv" | ".txt":
-            return CsvFile(source, file, encoding, separator, max_rows)
+        case text if text in (*_TEXT, *_PACKED_TEXT):
+            return CsvFile(source, file, layout.encoding, layout.separator, layout.max_rows, layout.max_bytes)
     raise SourceError(f"source {source!r}: {file} is of no known format; use {', '.join(SUFFIXES)}")

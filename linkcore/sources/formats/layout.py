@@ -1,0 +1,25 @@
+"""How the data of a source are laid out: what a format must be told before it can read them."""
+
+from dataclasses import dataclass
+
+__all__ = ["Layout"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a source states of its data; each format reads what concerns it.
+
+    Parameters
+    ----------
+    encoding : str
+        Encoding of CSV files: the name of a Python codec.
+    separator : str, optional
+        The character between the values of CSV files; None finds it.
+    max_rows, max_bytes : int, optional
+        Most rows, and most unpacked bytes, of a file that does not state them.
+    """
+
+    encoding: str = "utf-8"
+    separator: str | None = None
+    max_rows: int | None = None
+    max_bytes: int | None = None
