@@ -151,6 +151,8 @@ class SourceTable(Table):
     stage_one: TwoStage | None = None
     max_rows: int = MAX_ROWS
     max_bytes: int = MAX_BYTES
+    sheet: str | None = None
+    header_row: int | None = None
 
 
 class ExemptionTable(Table):

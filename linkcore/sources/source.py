@@ -63,8 +63,9 @@ class Source:
         One of three:
 
         - a file, or a glob that matches several (``**`` stands for folders in folders): Parquet; CSV, ending in
-          ``.csv`` or ``.txt``, or packed in ``.csv.gz``, ``.csv.zst``, ``.txt.gz`` or ``.txt.zst``; or Arrow IPC,
-          ending in ``.arrow``, ``.feather`` or ``.ipc``;
+          ``.csv`` or ``.txt``, or packed, ending in ``.csv.gz``, ``.csv.zst``, ``.txt.gz`` or ``.txt.zst``; Arrow IPC,
+          ending in ``.arrow``, ``.feather`` or ``.ipc``; or an Excel workbook, ending in ``.xlsx`` or ``.xlsm``, whose
+          cells become text (extra ``excel``);
         - a Polars frame;
         - any object with ``__arrow_c_stream__`` that can be read more than once: a pyarrow table, a pandas DataFrame,
           a DuckDB relation.
@@ -111,11 +112,16 @@ class Source:
         Most rows of the source, of all its files together. A file of some kilobytes can hold millions of rows: more
         are refused, before they are read if the format states how many there are, else while they are read.
     max_bytes : int
-        Most bytes of its files: unpacked for Parquet, as they are on the disk for CSV and Arrow IPC. They are also the
-        most unpacked bytes of each packed CSV file: reading ends at the first byte above.
+        Most bytes of its files: unpacked for Parquet and Excel, as they are on the disk for CSV and Arrow IPC. Also
+        the most unpacked bytes of each packed CSV file: reading ends at the first byte above.
     without_rows : polars.Series, optional
         Positions, counted from 0, of rows that are left out each time the source is read, as those of people with a
         Type 1 opt-out are.
+    sheet : str, optional
+        The sheet of an Excel workbook; needed if it has several.
+    header_row : int, optional
+        The row of that sheet with the names of the columns, counted from 1, as in Excel; by default the first. Rows
+        above it, such as titles, are skipped.
 
     Raises
     ------
@@ -152,6 +158,8 @@ class Source:
     max_rows: int = MAX_ROWS
     max_bytes: int = MAX_BYTES
     without_rows: pl.Series | None = field(default=None, repr=False)
+    sheet: str | None = None
+    header_row: int | None = None
 
     def __post_init__(self) -> None:
         for mapping in ("columns", "further", "attributes", "events"):
@@ -212,7 +220,7 @@ class Source:
                 f"{', '.join(name for name in IDENTIFIERS if name in _DEMOGRAPHIC)}"
             )
         object.__setattr__(self, "not_compared", tuple(self.not_compared))
-        for limit in ("max_rows", "max_bytes"):
+        for limit in ("max_rows", "max_bytes", *(() if self.header_row is None else ("header_row",))):
             if type(getattr(self, limit)) is not int or getattr(self, limit) < 1:
                 raise ProgrammeError(f"source {self.name!r}: {limit} must be a whole number above 0")
         stated = "," if self.separator is None else self.separator
@@ -319,7 +327,7 @@ class Source:
         """The files of the source, or its one frame."""
         if not self.files:
             return (Frame(self.name, self.data),)
-        layout = Layout(self.encoding, self.separator, self.max_rows, self.max_bytes)
+        layout = Layout(self.encoding, self.separator, self.max_rows, self.max_bytes, self.sheet, self.header_row)
         return tuple(open_file(self.name, file, layout) for file in self.files)
 
     @cached_property

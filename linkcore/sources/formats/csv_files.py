@@ -24,6 +24,7 @@ import polars as pl
 from linkcore.errors import SourceError
 from linkcore.identifiers import birth_date, postcode
 from linkcore.sources.formats.csv_guesses import likely_encoding, likely_separators
+from linkcore.sources.formats.lazily import scan_batches
 from linkcore.sources.formats.packed_files import PACKED, UNPACKING_FAILS, open_unpacked
 
 __all__ = ["NO_HEADER", "CsvFile", "looks_like_record"]
@@ -145,27 +146,7 @@ class CsvFile:
 
     def scan(self) -> pl.LazyFrame:
         """Return all columns, lazily and as text, in the order of the rows; a query reads only the columns it needs."""
-        from polars.io.plugins import register_io_source
-
-        columns = self.header()
-
-        def read(
-            with_columns: list[str] | None,
-            predicate: pl.Expr | None,
-            n_rows: int | None,
-            _batch_rows: int | None,
-        ) -> Iterator[pl.DataFrame]:
-            left = n_rows
-            # None means all columns; a query that needs none, such as a count of rows, still has to read one.
-            needed = columns if with_columns is None else with_columns or columns[:1]
-            for batch in self.batches(needed):
-                rows = batch if left is None else batch.head(left)
-                left = None if left is None else left - rows.height
-                yield rows if predicate is None else rows.filter(predicate)
-                if left == 0:
-                    return
-
-        return register_io_source(read, schema=dict.fromkeys(columns, pl.String()), is_pure=True)
+        return scan_batches(dict.fromkeys(self.header(), pl.String()), self.batches)
 
     def _blocks(self) -> Iterator[bytes]:
         """Cut the file into blocks of whole rows, in UTF-8; a line end inside quotation marks does not end a row."""

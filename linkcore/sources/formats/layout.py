@@ -17,9 +17,15 @@ class Layout:
         The character between the values of CSV files; None finds it.
     max_rows, max_bytes : int, optional
         Most rows, and most unpacked bytes, of a file that does not state them.
+    sheet : str, optional
+        Name of the sheet of an Excel workbook.
+    header_row : int, optional
+        The row of that sheet with the names of the columns, counted from 1.
     """
 
     encoding: str = "utf-8"
     separator: str | None = None
     max_rows: int | None = None
     max_bytes: int | None = None
+    sheet: str | None = None
+    header_row: int | None = None

@@ -7,6 +7,7 @@ import polars as pl
 
 from linkcore.errors import SourceError
 from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.formats.excel_files import ExcelFile
 from linkcore.sources.formats.ipc_files import IpcFile
 from linkcore.sources.formats.layout import Layout
 from linkcore.sources.formats.packed_files import PACKED, ending
@@ -17,7 +18,7 @@ __all__ = ["SUFFIXES", "SourceData", "is_known", "open_file"]
 _TEXT: Final = (".csv", ".txt")
 _PACKED_TEXT: Final = tuple(text + packed for text in _TEXT for packed in PACKED)
 
-SUFFIXES: Final = (".arrow", ".csv", ".feather", ".ipc", ".parquet", ".txt", *_PACKED_TEXT)
+SUFFIXES: Final = (".arrow", ".csv", ".feather", ".ipc", ".parquet", ".txt", ".xlsm", ".xlsx", *_PACKED_TEXT)
 """Endings of the files that can be read; capitals do not matter."""
 
 
@@ -67,4 +68,6 @@ def open_file(source: str, file: Path, layout: Layout) -> SourceData:
             return IpcFile(source, file)
         case text if text in (*_TEXT, *_PACKED_TEXT):
             return CsvFile(source, file, layout.encoding, layout.separator, layout.max_rows, layout.max_bytes)
+        case ".xlsx" | ".xlsm":
+            return ExcelFile(source, file, layout.sheet, layout.header_row or 1, layout.max_bytes)
     raise SourceError(f"source {source!r}: {file} is of no known format; use {', '.join(SUFFIXES)}")

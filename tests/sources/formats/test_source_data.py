@@ -25,6 +25,8 @@ def write(file: Path) -> Path:
             file.write_bytes(gzip.compress(TABLE.write_csv().encode()))
         case ".zst":
             file.write_bytes(pa.compress(TABLE.write_csv().encode(), "zstd", asbytes=True))
+        case ".xlsx" | ".xlsm":
+            TABLE.write_excel(file)
         case _:
             TABLE.write_ipc(file)
     return file
