@@ -52,6 +52,7 @@ from linkcore.quality.withheld import with_not_read
 from linkcore.review.decisions import check_decisions, read_decisions
 from linkcore.sources.checks import check_sources
 from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.formats.source_data import is_database
 from linkcore.sources.source import Source
 from linkcore.store.folder import key_of_store
 
@@ -202,6 +203,8 @@ class Programme(Table):
         return replace(source, stage_one=stage)
 
     def _pattern(self, data: str) -> str:
+        if is_database(data):
+            return data
         # Brackets that the file states are a pattern; brackets in the name of the programme's folder are not.
         path = self.folder / data
         is_literal = path.is_file() or Path(data).is_absolute()
@@ -564,6 +567,8 @@ class Programme(Table):
         """
         data: dict[str, list[str]] = {}
         for source in self.source:
+            if is_database(source.data):
+                continue
             if source.name in self.destruction.one_file_a_provider:
                 for file in sorted(glob.glob(self._pattern(source.data), recursive=True)):
                     data.setdefault(Path(file).stem, []).append(os.path.relpath(file, self.folder))
@@ -578,9 +583,13 @@ class Programme(Table):
             work=(*self.destruction.work, *self._store(), *lists, *superseded, *decisions, *self._cohorts()),
             key_files=(*self.destruction.key_files, *self._passphrase_files()),
             recipients=tuple(recipient.name for recipient in self.recipient),
-            known_copies=self.destruction.known_copies,
+            known_copies=(*self.destruction.known_copies, *self._databases()),
             keys=(*(recipient.key for recipient in self.recipient), *filter(None, [self.linkage.store_key])),
         )
+
+    def _databases(self) -> tuple[str, ...]:
+        """Name the databases of sources: their rows stay where they are."""
+        return tuple(f"source {source.name}: {source.data}" for source in self.source if is_database(source.data))
 
     def _store(self) -> tuple[str, ...]:
         """Return the folder of the kept linkage, if it is there; outside the programme's folder, its key ends it."""

@@ -17,9 +17,11 @@ from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import ALL, IDENTIFIERS, PARTS_OF_NAME
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
+from linkcore.sources.formats.databases import DatabaseRows
+from linkcore.sources.formats.excel_files import ExcelFile
 from linkcore.sources.formats.frames import Frame
 from linkcore.sources.formats.layout import Layout
-from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known, open_file
+from linkcore.sources.formats.source_data import SUFFIXES, SourceData, database_at, is_database, is_known, open_file
 
 __all__ = ["EVENTS", "MAX_BYTES", "MAX_ROWS", "FurtherKind", "Source"]
 
@@ -60,12 +62,16 @@ class Source:
     name : str
         Name of the source in links, reports and releases: a letter, then up to 63 letters, digits, ``_`` or ``-``.
     data : str, path, polars.DataFrame, polars.LazyFrame or Arrow PyCapsule object
-        One of three:
+        One of four:
 
         - a file, or a glob that matches several (``**`` stands for folders in folders): Parquet; CSV, ending in
           ``.csv`` or ``.txt``, or packed, ending in ``.csv.gz``, ``.csv.zst``, ``.txt.gz`` or ``.txt.zst``; Arrow IPC,
           ending in ``.arrow``, ``.feather`` or ``.ipc``; or an Excel workbook, ending in ``.xlsx`` or ``.xlsm``, whose
-          cells become text (extra ``excel``);
+          cells become text (extra ``excel``); or a DuckDB or SQLite database, ending in ``.duckdb``, ``.db``,
+          ``.sqlite`` or ``.sqlite3``;
+        - the address of a database, without its password: ``postgresql://user@host/database``, whose password is in
+          ``PGPASSWORD``, a password file or a service file; or ``odbc:`` and a connection string, for SQL Server and
+          others, whose password is in ``LINKCORE_ODBC_PASSWORD`` or a DSN (extra ``sql``);
         - a Polars frame;
         - any object with ``__arrow_c_stream__`` that can be read more than once: a pyarrow table, a pandas DataFrame,
           a DuckDB relation.
@@ -122,6 +128,12 @@ class Source:
     header_row : int, optional
         The row of that sheet with the names of the columns, counted from 1, as in Excel; by default the first. Rows
         above it, such as titles, are skipped.
+    table, query : str, optional
+        What is read of a database: a table, as ``"schema.table"``, or a query, as ``"SELECT ..."``. Types that Polars
+        does not hold exactly, such as decimal numbers, become text; in SQLite all do.
+    order_by : sequence of str, optional
+        Columns that tell any two rows of a database apart, by which they are sorted; by default ``record_id``. One of
+        the two has to be given, since a database gives its rows in another order each time.
 
     Raises
     ------
@@ -160,6 +172,9 @@ class Source:
     without_rows: pl.Series | None = field(default=None, repr=False)
     sheet: str | None = None
     header_row: int | None = None
+    table: str | None = None
+    query: str | None = field(default=None, repr=False)
+    order_by: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         for mapping in ("columns", "further", "attributes", "events"):
@@ -169,6 +184,7 @@ class Source:
         self._check_name()
         self._check_mappings()
         self._check_reading()
+        self._check_kind()
         self._check_columns()
         self._check_size()
 
@@ -233,6 +249,18 @@ class Source:
                 f"source {self.name!r}: unknown encoding {self.encoding!r}; try 'utf-8' or 'windows-1252'"
             )
 
+    def _check_kind(self) -> None:
+        """Refuse what is stated for another kind of data than the source has."""
+        if isinstance(self.order_by, str):
+            raise ProgrammeError(f"source {self.name!r}: order_by is {self.order_by!r}; give a list of columns")
+        for kind, what, settings in (
+            (ExcelFile, "an Excel workbook", ("sheet", "header_row")),
+            (DatabaseRows, "a database", ("table", "query", "order_by")),
+        ):
+            stated = [each for each in settings if getattr(self, each) is not None]
+            if stated and not all(isinstance(part, kind) for part in self._parts):
+                raise ProgrammeError(f"source {self.name!r}: {stated[0]} is for {what}, and its data are none")
+
     def _check_size(self) -> None:
         sizes = [part.size() for part in self._parts]
         self.refuse_rows(sum(rows for rows, _ in sizes))
@@ -291,7 +319,7 @@ class Source:
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """The files of the source, in the order of their names; empty for data in memory."""
-        if not isinstance(self.data, str | Path):
+        if not isinstance(self.data, str | Path) or is_database(self.data):
             return ()
         pattern = str(self.data)
         # The name of a file may itself hold the brackets of a glob.
@@ -324,11 +352,23 @@ class Source:
 
     @cached_property
     def _parts(self) -> tuple[SourceData, ...]:
-        """The files of the source, or its one frame."""
+        """The files of the source, or its one frame or table."""
+        layout = Layout(
+            *(self.encoding, self.separator, self.max_rows, self.max_bytes, self.sheet, self.header_row),
+            *(self.table, self.query, tuple(self.order_by or filter(None, [self.record_id]))),
+        )
+        if is_database(self.data):
+            return (DatabaseRows(self.name, database_at(self.name, self.data), layout),)
         if not self.files:
             return (Frame(self.name, self.data),)
-        layout = Layout(self.encoding, self.separator, self.max_rows, self.max_bytes, self.sheet, self.header_row)
         return tuple(open_file(self.name, file, layout) for file in self.files)
+
+    @property
+    def place(self) -> str:
+        """Where the data are, in a few words: how many files, in memory, or which database."""
+        if is_database(self.data):
+            return self._parts[0].place
+        return f"{len(self.files)} files" if self.files else "in memory"
 
     @cached_property
     def identifier_columns(self) -> dict[str, str]:

@@ -15,6 +15,7 @@ __all__ = ["as_linked", "describe_sources"]
 _LINKING: Final = (
     *("record_id_column", "identifier_columns", "spine", "further", "attributes", "one_record_per_person"),
     *("not_compared", "encoding", "separator", "day_first", "stage_one", "sheet", "header_row"),
+    *("table", "query", "order_by"),
 )
 """What of a source decides how it is read and linked; its other settings are of payload, and may change."""
 

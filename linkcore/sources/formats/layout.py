@@ -21,6 +21,10 @@ class Layout:
         Name of the sheet of an Excel workbook.
     header_row : int, optional
         The row of that sheet with the names of the columns, counted from 1.
+    table, query : str, optional
+        What is read of a database.
+    order_by : tuple of str
+        Columns that tell any two rows of a database apart.
     """
 
     encoding: str = "utf-8"
@@ -29,3 +33,6 @@ class Layout:
     max_bytes: int | None = None
     sheet: str | None = None
     header_row: int | None = None
+    table: str | None = None
+    query: str | None = None
+    order_by: tuple[str, ...] = ()
