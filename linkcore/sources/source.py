@@ -18,6 +18,7 @@ from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import ALL, IDENTIFIERS, PARTS_OF_NAME
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
 from linkcore.sources.formats.databases import DatabaseRows
+from linkcore.sources.formats.delta_folders import DeltaFolder, is_delta
 from linkcore.sources.formats.excel_files import ExcelFile
 from linkcore.sources.formats.frames import Frame
 from linkcore.sources.formats.layout import Layout
@@ -62,13 +63,14 @@ class Source:
     name : str
         Name of the source in links, reports and releases: a letter, then up to 63 letters, digits, ``_`` or ``-``.
     data : str, path, polars.DataFrame, polars.LazyFrame or Arrow PyCapsule object
-        One of four:
+        One of five:
 
         - a file, or a glob that matches several (``**`` stands for folders in folders): Parquet; CSV, ending in
           ``.csv`` or ``.txt``, or packed, ending in ``.csv.gz``, ``.csv.zst``, ``.txt.gz`` or ``.txt.zst``; Arrow IPC,
           ending in ``.arrow``, ``.feather`` or ``.ipc``; or an Excel workbook, ending in ``.xlsx`` or ``.xlsm``, whose
           cells become text (extra ``excel``); or a DuckDB or SQLite database, ending in ``.duckdb``, ``.db``,
           ``.sqlite`` or ``.sqlite3``;
+        - a folder that holds a Delta table, of which the newest version is read (extra ``delta``);
         - the address of a database, without its password: ``postgresql://user@host/database``, whose password is in
           ``PGPASSWORD``, a password file or a service file; or ``odbc:`` and a connection string, for SQL Server and
           others, whose password is in ``LINKCORE_ODBC_PASSWORD`` or a DSN (extra ``sql``);
@@ -321,18 +323,34 @@ class Source:
         """The files of the source, in the order of their names; empty for data in memory."""
         if not isinstance(self.data, str | Path) or is_database(self.data):
             return ()
-        pattern = str(self.data)
-        # The name of a file may itself hold the brackets of a glob.
-        matching = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
-        found = tuple(map(Path, matching))
-        if not found:
-            raise SourceError(f"source {self.name!r}: no file matches {pattern!r}; check the path")
-        for file in found:
+        if self._delta is not None:
+            # Its log says which of them are read; the others are of earlier versions.
+            return tuple(sorted(path for path in self._delta.rglob("*") if path.is_file()))
+        if any(is_delta(folder) for file in self._matching for folder in file.parents):
+            raise SourceError(
+                f"source {self.name!r}: {self._matching[0]} is in a Delta table, whose files may hold deleted rows; "
+                "name the folder of the table"
+            )
+        for file in self._matching:
             if not file.is_file():
                 raise SourceError(f"source {self.name!r}: {file} is a folder; name its files, as in '{file}/*.parquet'")
             if not is_known(file):
                 raise SourceError(f"source {self.name!r}: {file} is of no known format; use {', '.join(SUFFIXES)}")
-        return found
+        return self._matching
+
+    @cached_property
+    def _matching(self) -> tuple[Path, ...]:
+        pattern = str(self.data)
+        # The name of a file may itself hold the brackets of a glob.
+        matching = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
+        if not matching:
+            raise SourceError(f"source {self.name!r}: no file matches {pattern!r}; check the path")
+        return tuple(map(Path, matching))
+
+    @cached_property
+    def _delta(self) -> Path | None:
+        """The folder of the source, if it is a Delta table."""
+        return self._matching[0] if len(self._matching) == 1 and is_delta(self._matching[0]) else None
 
     @cached_property
     def digest(self) -> str | None:
@@ -361,6 +379,8 @@ class Source:
             return (DatabaseRows(self.name, database_at(self.name, self.data), layout),)
         if not self.files:
             return (Frame(self.name, self.data),)
+        if self._delta is not None:
+            return (DeltaFolder(self.name, self._delta),)
         return tuple(open_file(self.name, file, layout) for file in self.files)
 
     @property
