@@ -61,6 +61,10 @@ class ExcelFile:
 
     def size(self) -> tuple[int, int]:
         """Return the unpacked bytes, counted up to the first that is too many; its rows are not known."""
+        return 0, self._unpacked_bytes
+
+    @cached_property
+    def _unpacked_bytes(self) -> int:
         limit = sys.maxsize if self.max_bytes is None else self.max_bytes
         size = 0
         try:
@@ -71,8 +75,8 @@ class ExcelFile:
                         while size <= limit and (content := packed.read(_PART_BYTES)):
                             size += len(content)
         except (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, NotImplementedError):
-            return 0, 0
-        return 0, size
+            return 0
+        return size
 
     def header(self) -> tuple[str, ...]:
         """Read the names of the columns."""
@@ -127,8 +131,7 @@ class ExcelFile:
     @cached_property
     def _workbook(self) -> Any:
         reader = library(self.source, "fastexcel", "excel")
-        _, size = self.size()
-        if self.max_bytes is not None and size > self.max_bytes:
+        if self.max_bytes is not None and self._unpacked_bytes > self.max_bytes:
             raise self._error(
                 f"more than {self.max_bytes:,} bytes, unpacked, which is the max_bytes of its source; check that it is "
                 "the right file, and raise max_bytes if it is"

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ import pytest
 from linkcore.errors import LinkcoreError, ProgrammeError, SourceError
 from linkcore.link import link
 from linkcore.programme.programme import Programme
-from linkcore.sources.records import standardise
+from linkcore.sources.payload import payload_beside_links
+from linkcore.sources.records import raw_row_hash, standardise
 from linkcore.sources.source import Source
 from tests.postgresql import MISSING, PASSWORD, postgresql_server
 
@@ -86,6 +88,17 @@ def test_the_links_are_those_of_the_same_rows_in_memory(data: str) -> None:
     other = Source("gp", frame, columns=COLUMNS, record_id="ID", spine=True)
     links = [link([each], fallback=None).links.sort("record_id") for each in (source, other)]
     assert links[0].equals(links[1])
+
+
+def test_payload_stands_beside_its_own_links_and_a_changed_row_is_found(data: str) -> None:
+    source = Source("gp", data, columns=COLUMNS, record_id="ID", table="gp")
+    hashes = source.scan(["NHS", "BORN", "ID"]).select(raw_row_hash(source).alias("raw_row_hash")).collect()
+    links = hashes.with_columns(pl.Series("person_id", [1, 2]))
+    payload = pl.concat(payload_beside_links(source, ["NOTE"], links))
+    assert payload.rows() == [(1, "SECRET"), (2, None)]
+    other = replace(source, query='SELECT "ID", "NHS", "COST", "NOTE", NULL AS "BORN" FROM gp', table=None)
+    with pytest.raises(SourceError, match="its data are not those that were linked"):
+        list(payload_beside_links(other, ["NOTE"], links))
 
 
 def test_an_order_is_demanded_and_proved(data: str) -> None:
@@ -282,8 +295,8 @@ def test_a_database_is_read_through_its_odbc_driver(
     server: Path, postgresql: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PostgreSQL's driver stands for SQL Server's, which cannot be had here."""
-    if not Path("/usr/lib/x86_64-linux-gnu/odbc/psqlodbcw.so").exists():
-        pytest.skip("Debian's packages unixodbc and odbc-postgresql are not installed: apt-get install odbc-postgresql")
+    if not all(map(list, map(Path("/usr/lib").glob, ["*/odbc/psqlodbcw.so", "*/libodbc.so.2"]))):
+        pytest.skip("Debian's packages are not installed: apt-get install unixodbc odbc-postgresql")
     assert postgresql
     address = f"odbc:Driver={{PostgreSQL Unicode}};Servername={server};Database=postgres;UID=analyst"
     monkeypatch.setenv("LINKCORE_ODBC_PASSWORD", PASSWORD)

@@ -141,9 +141,7 @@ def test_rows_come_in_the_same_order_each_time(tmp_path: Path) -> None:
         if part == 10:
             deltalake.DeltaTable(folder).create_checkpoint()
     code = "import sys, linkcore as lc\nprint(lc.Source('gp', sys.argv[1]).scan(['nhs_number']).collect().rows())"
-    orders = [
-        subprocess.run([sys.executable, "-c", code, folder], capture_output=True, check=True).stdout for _ in "ab"
-    ]
+    ran = [subprocess.run([sys.executable, "-c", code, folder], capture_output=True, check=True) for _ in "ab"]
     here = Source("gp", folder).scan(["nhs_number"]).collect().rows()
     assert len(here) == 180
     assert {each.stdout.decode().strip() for each in ran} == {str(here)}
