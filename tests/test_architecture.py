@@ -42,10 +42,12 @@ ROOMS_OF_LINKAGE = [
     ["blocking", "comparisons", "decisions", "settings"],
     ["placement", "run"],
     ["exact", "learning", "stable_persons"],
+    ["codes"],
     ["decided", "engine", "self_test"],
     ["fallback"],
     ["result"],
     ["link_records", "possibly_same"],
+    ["probable_names"],
 ]
 
 

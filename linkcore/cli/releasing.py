@@ -15,6 +15,7 @@ from linkcore.cli.opening import (
     live_programme,
     occasion,
     one_key,
+    previous_linkage,
     progress,
     signing_key,
 )
@@ -36,6 +37,7 @@ def add(commands: "Commands") -> None:
     )
     options.programme(run)
     options.linkage(run)
+    options.previous_linkage(run)
     options.day(run)
     place = options.held_keys(run)
     place.add_argument("--synthetic", action="store_true", help="make keys for this run (synthetic programmes only)")
@@ -48,6 +50,7 @@ def add(commands: "Commands") -> None:
     )
     options.programme(release)
     options.linkage(release)
+    options.previous_linkage(release)
     release.add_argument("--recipient", required=True, help="name of the recipient in the programme file")
     options.day(release)
     options.one_key(release)
@@ -94,6 +97,7 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         keys = {key.id: key for key in map(Key.read, arguments.key_file)}
     linkage = kept_linkage(arguments, programme, on=arguments.on)
+    previous = previous_linkage(arguments, programme) if linkage is None else None
     with progress() as show:
         run = run_programme(
             programme,
@@ -103,6 +107,7 @@ def _run(arguments: argparse.Namespace) -> None:
             occasion=occasion(arguments, programme),
             signing_key=signing_key(arguments),
             linkage=linkage,
+            previous=previous,
             progress=show,
         )
     say(*run.text().splitlines())

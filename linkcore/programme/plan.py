@@ -34,6 +34,8 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
         lines.append(f"  ends on {about.ends}; then it must be destroyed")
     for source in sources:
         lines += _source(source)
+    if programme.linkage.previous is not None:
+        lines.append(f"previous linkage, whose people keep their pseudonyms: {programme.linkage.previous}")
     if programme.linkage.decisions is not None:
         lines.append(f"decisions of clerks, which outrank the linkage: {programme.linkage.decisions}")
     lines += _opt_outs(programme.opt_outs, sources)

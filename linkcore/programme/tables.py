@@ -19,7 +19,7 @@ from linkcore.governance.releases.formats import Format
 from linkcore.governance.releases.link_columns import USUAL_LINK_COLUMNS
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, OptOutPolicy
-from linkcore.linkage.settings import Check, EngineName
+from linkcore.linkage.settings import Check, EngineName, Relearn
 from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import USABLE_STATUSES
@@ -116,7 +116,7 @@ class NumbersTable(Table):
 
 
 class LinkageTable(Table):
-    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, and where the linkage is kept."""
+    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, where it is kept, and the one before."""
 
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
@@ -126,9 +126,11 @@ class LinkageTable(Table):
     engine: EngineName | None = None
     check: Check | None = None
     memory: str | None = None
+    relearn: Relearn | None = None
     work: str | None = None
     store: str | None = None
     store_key: str | None = None
+    previous: str | None = None
     decisions: str | None = None
 
 

@@ -146,6 +146,7 @@ def test_an_error_of_the_writer_is_raised_as_it_is(tmp_path: Path) -> None:
         "ssh-ed25519 AAAA",
         "age1yubikey1" + "q" * 50,
     ],
+    ids=["empty", "too short", "cut off", "too long", "capitals", "a space before", "of SSH", "of a plugin"],
 )
 def test_what_is_no_public_key_is_refused(text: str) -> None:
     with pytest.raises(ProgrammeError, match="this is no age public key"):
@@ -181,7 +182,9 @@ def test_an_identity_shows_nothing_of_its_secret(tmp_path: Path, identity: AgeId
 
 
 @pytest.mark.parametrize(
-    "text", ["", "hello", SECRET[:-1] + ("Q" if SECRET[-1] != "Q" else "P"), f"{SECRET}\n{SECRET}\n", PUBLIC]
+    "text",
+    ["", "hello", SECRET[:-1] + ("Q" if SECRET[-1] != "Q" else "P"), f"{SECRET}\n{SECRET}\n", PUBLIC],
+    ids=["empty", "no key", "altered", "two", "a public key"],
 )
 def test_a_file_without_one_identity_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(KeyMaterialError, match="does not hold one secret key of age") as caught:

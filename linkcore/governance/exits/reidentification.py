@@ -75,7 +75,13 @@ def reidentify(
     -------
     polars.DataFrame
         ``pseudonym`` and ``nhs_number`` (ten digits, as listed), in the order of the pseudonyms. A pseudonym that is
-        not there stands for nobody among the requester's patients. Integer ids that were asked about are Int64.
+        not there stands for nobody among the requester's patients. Integer ids that were asked about are Int64. Of one
+        that gave way to another since, or whose records are not all of one person now: ``superseded_by``, the person's
+        pseudonym (or integer id) now, under the same version of the key; ``superseded_why``, the reasons of
+        :data:`linkcore.schema.SUPERSESSION`; and ``superseded_on`` (Date), the date of the last of them, null if it was
+        before the first linkage that was kept. After a ``split``, what the recipient said of the pseudonym before that
+        date may be about somebody else. If its records are now of several persons, none of whom has it still,
+        ``nhs_number`` is null: nobody can tell whose it was.
 
     Raises
     ------
@@ -135,21 +141,31 @@ def reidentify(
 def pseudonyms_of(numbers: pl.DataFrame, keys: Sequence[Key], dtype: pl.DataType) -> pl.DataFrame:
     """Return the pseudonyms of a requester's own patients under all the keys; ``numbers`` is of `OwnPatients`.
 
-    ``pseudonym`` (each once; the integer id, if the dtype of what was asked is Int64), ``INTEGER_ID`` and
-    ``nhs_number``, as listed. This is a look-up table: do not keep it.
+    ``pseudonym`` (each once; the integer id, if the dtype of what was asked is Int64), ``INTEGER_ID``, ``nhs_number``,
+    as listed, and what has become of the pseudonym, as :func:`reidentify` returns it. This is a look-up table: do not
+    keep it.
     """
+    has_heir = (pl.col("pseudonymised") != pl.col("current")) & ~pl.col("several")
+    told = numbers.select(
+        "pseudonymised",
+        pl.when(~pl.col("several")).then("nhs_number").alias("nhs_number"),
+        pl.when(has_heir).then("current").alias("superseded_by"),
+        pl.col("why").alias("superseded_why"),
+        pl.col("since").alias("superseded_on"),
+    )
+    coded = integer_id if dtype == pl.Int64 else pseudonymise
     hashed = [
-        numbers.select(
-            pseudonymise("pseudonymised", key).alias("pseudonym"),
+        told.select(
+            coded("pseudonymised", key).alias("pseudonym"),
             integer_id("pseudonymised", key).alias(INTEGER_ID),
             "nhs_number",
+            coded("superseded_by", key).alias("superseded_by"),
+            "superseded_why",
+            "superseded_on",
         )
         for key in keys
     ]
-    found = pl.concat(hashed)
-    if dtype == pl.Int64:
-        found = found.with_columns(pl.col(INTEGER_ID).alias("pseudonym"))
-    return found.unique("pseudonym", keep="first", maintain_order=True)
+    return pl.concat(hashed).unique("pseudonym", keep="first", maintain_order=True)
 
 
 def checked_pseudonyms(pseudonyms: pl.Series) -> pl.Series:

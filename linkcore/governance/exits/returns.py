@@ -33,6 +33,8 @@ __all__ = ["Returned", "return_scores"]
 _CONTENTS: Final = "returned.json"
 # No column of scores can have this name.
 _REQUESTER: Final = "linkcore:requester"
+# What has become of the pseudonym that was scored.
+_WHY, _ON = "superseded_why", "superseded_on"
 _TEXTS: Final = (pl.String, pl.Categorical, pl.Enum)
 # Half of a pseudonym's digits: nobody else has them by chance.
 _HALF: Final = 16
@@ -51,7 +53,8 @@ class Returned:
     pseudonyms : int
         Number of pseudonyms that the recipient scored.
     of_nobody : int
-        Number of these pseudonyms that stand for nobody on any list. It is for the trusted team only.
+        Number of these pseudonyms that stand for nobody on any list, or for several persons now. It is for the trusted
+        team only.
     """
 
     folder: Path
@@ -74,7 +77,9 @@ def return_scores(
     """Write one file for each GP practice or provider: the NHS Numbers of its own patients, with their scores.
 
     This is for direct care, and follows the rules of `linkcore.reidentify`: nobody is told about another's patient, and
-    each list is recorded in the audit log before any file is written. The files hold no pseudonyms.
+    each list is recorded in the audit log before any file is written. The files hold no pseudonyms. Where the scored
+    pseudonym has given way to another, or somebody was split from it, ``superseded_why`` and ``superseded_on`` say so,
+    as `linkcore.reidentify` does.
 
     Parameters
     ----------
@@ -170,10 +175,10 @@ def return_scores(
 
 def _check(scores: pl.DataFrame, lists: Sequence[PatientList], columns: Sequence[str]) -> None:
     missing = [name for name in ("pseudonym", *columns) if name not in scores.columns]
-    if missing or not columns or "pseudonym" in columns or "nhs_number" in columns:
+    if missing or not columns or not {"pseudonym", "nhs_number", _WHY, _ON}.isdisjoint(columns):
         raise ProgrammeError(
             f"the scores have the columns {', '.join(scores.columns)}: they need pseudonym, and columns must name some "
-            "of the others, without nhs_number"
+            f"of the others, without nhs_number, {_WHY} and {_ON}"
         )
     if len({patients.requester for patients in lists}) < len(lists):
         raise ProgrammeError("two patient lists have the same ODS code: give one list for each organisation")
@@ -229,17 +234,18 @@ def _with_patients(scores: pl.DataFrame, own: Mapping[str, OwnPatients], version
         for code, each in own.items()
     ]
     kind = scores.schema["pseudonym"]
-    none = pl.DataFrame(
-        schema={"pseudonym": kind, INTEGER_ID: pl.Int64, "nhs_number": pl.String, _REQUESTER: pl.String}
-    )
-    return scores.join(pl.concat([none, *patients]), on="pseudonym", how="inner", maintain_order="left")
+    texts = [(name, pl.String()) for name in ("nhs_number", _REQUESTER, _WHY)]
+    none = pl.DataFrame(schema=pl.Schema([("pseudonym", kind), (INTEGER_ID, pl.Int64()), *texts, (_ON, pl.Date())]))
+    known = pl.concat([none, *(each.select(none.columns) for each in patients)])
+    # A score of a pseudonym that is several persons now is nobody's.
+    return scores.join(known.drop_nulls("nhs_number"), on="pseudonym", how="inner", maintain_order="left")
 
 
 def _by_requester(
     theirs: pl.DataFrame, own: Mapping[str, OwnPatients], columns: Sequence[str]
 ) -> dict[str, pl.DataFrame]:
     """Return each requester's table, ordered by NHS Number: in the recipient's order, rows could be matched to it."""
-    answers = theirs.select(_REQUESTER, "nhs_number", *columns).sort("nhs_number", maintain_order=True)
+    answers = theirs.select(_REQUESTER, "nhs_number", *columns, _WHY, _ON).sort("nhs_number", maintain_order=True)
     parts = answers.partition_by(_REQUESTER, as_dict=True, include_key=False)
     return {code: parts.get((code,), answers.drop(_REQUESTER).clear()) for code in own}
 

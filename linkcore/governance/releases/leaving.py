@@ -17,6 +17,7 @@ from linkcore.governance.releases.rows import RANK
 from linkcore.governance.releases.small_areas import people_by_postcode
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
+from linkcore.linkage.stable_persons.names_before import earlier_names
 from linkcore.pseudonyms.integer_ids import integer_id, refuse_same_ids
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
@@ -44,6 +45,8 @@ class LeavingRecords:
         The linkage.
     persons : polars.DataFrame
         ``pseudonym`` and ``RANK``, and the integer id if there is one, one row for each person.
+    renamed : polars.DataFrame
+        ``old`` and ``new``: pseudonyms of earlier releases that gave way to those of one person now.
     not_withheld : mapping of str to polars.Series, optional
         For each source, whether a record may leave. Without it, every record may.
     in_cohort : polars.Series, optional
@@ -52,6 +55,7 @@ class LeavingRecords:
 
     linkage: Linkage
     persons: pl.DataFrame
+    renamed: pl.DataFrame
     not_withheld: Mapping[str, pl.Series] | None = None
     in_cohort: pl.Series | None = None
 
@@ -102,14 +106,20 @@ def leaving_records(
     derived = [column for columns in agreement.derived.values() for column in columns.values()]
     where = f"agreement with {agreement.recipient!r}"
     refuse_crossed_places(derived, linkage.persons, linkage.sources, where)
-    persons = person_pseudonyms(linkage.persons, key)
+    persons, renamed = person_pseudonyms(linkage.persons, key), _renamed(linkage, key)
     if agreement.integer_id:
         persons = persons.with_columns(_integer_ids(linkage, key))
     not_withheld = None if withholding is None else withholding.kept
     in_cohort = None
     if isinstance(agreement.cohort, Cohort):
-        in_cohort = persons_of(agreement.cohort, linkage, persons["pseudonym"], not_withheld)
-    return LeavingRecords(linkage, persons, not_withheld, in_cohort)
+        in_cohort = persons_of(agreement.cohort, linkage, persons["pseudonym"], renamed=renamed, kept=not_withheld)
+    return LeavingRecords(linkage, persons, renamed, not_withheld, in_cohort)
+
+
+def _renamed(linkage: Linkage, key: Key) -> pl.DataFrame:
+    names = linkage.persons.select(person_name()).to_series()
+    earlier = earlier_names(linkage.superseded, names).filter(pl.col("old") != pl.col("new"), ~pl.col("several"))
+    return earlier.select(pseudonymise("old", key), pseudonymise("new", key))
 
 
 def _integer_ids(linkage: Linkage, key: Key) -> pl.Series:

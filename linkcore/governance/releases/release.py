@@ -32,6 +32,7 @@ from linkcore.governance.releases.supersessions import describe_supersessions, w
 from linkcore.governance.releases.tables import Table, write_table
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
+from linkcore.linkage.run import PREVIOUS_LINKAGE
 from linkcore.parallel import side_by_side
 
 if TYPE_CHECKING:
@@ -191,17 +192,25 @@ def release(
             "withheld": None if withholding is None else describe_withheld(agreement, counts),
             "anonymity": describe_anonymity(agreement, quasi_identifiers),
             **describe_supersessions(superseded, files),
+            **_linkage_before(linkage),
         }
         write_manifest(folder, manifest, signing_key)
         if occasion is not None and kept is not None:
             stated = {"manifest": digest_of(folder / MANIFEST), "cohort": kept.keep(cohort, known=earlier)}
             stated |= {} if on is None else {"on": str(on)}
+            stated |= _linkage_before(linkage)
             _record(occasion, agreement, key, tables, **stated, **sizes.for_the_audit_log())
             # Again: of two releases that began at the same time, the one that is recorded later finds the other.
             _refuse_key_of_another(agreement, key, occasion)
     columns = ("source", "records", "withheld", "outside", "released")
     true_counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
     return Release(out, MappingProxyType(manifest), true_counts)
+
+
+def _linkage_before(linkage: "Linkage") -> dict[str, str]:
+    """State which linkage was the one before, by the digest of its store."""
+    before = linkage.run.settings.get(PREVIOUS_LINKAGE)
+    return {} if before is None else {PREVIOUS_LINKAGE: before}
 
 
 def _refuse_key_of_another(agreement: Agreement, key: Key, occasion: "Occasion | None") -> None:
