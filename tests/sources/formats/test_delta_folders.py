@@ -141,13 +141,13 @@ def test_rows_come_in_the_same_order_each_time(tmp_path: Path) -> None:
         if part == 10:
             deltalake.DeltaTable(folder).create_checkpoint()
     code = "import sys, linkcore as lc\nprint(lc.Source('gp', sys.argv[1]).scan(['nhs_number']).collect().rows())"
-    ran = [subprocess.run([sys.executable, "-c", code, folder], capture_output=True, check=True) for _ in "ab"]
+    ran = subprocess.run([sys.executable, "-c", code, folder], capture_output=True, check=True)
     here = Source("gp", folder).scan(["nhs_number"]).collect().rows()
     assert len(here) == 180
-    assert {each.stdout.decode().strip() for each in ran} == {str(here)}
+    assert ran.stdout.decode().strip() == str(here)
 
 
-def test_without_its_library_an_error_says_what_to_install(table: Path) -> None:
-    code = "import sys; sys.modules['deltalake'] = None\nimport linkcore as lc\nlc.Source('gp', sys.argv[1])"
-    ran = subprocess.run([sys.executable, "-c", code, table], capture_output=True, text=True, check=False)
-    assert "SourceError: source 'gp': this format needs a library: pip install 'linkcore[delta]'" in ran.stderr
+def test_without_its_library_an_error_says_what_to_install(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "deltalake", None)
+    with pytest.raises(SourceError, match=r"this format needs a library: pip install 'linkcore\[delta\]'"):
+        Source("gp", table)
