@@ -1,7 +1,6 @@
 """Commands for the first hour with one's own files: propose a programme, and profile what its sources hold."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,19 +38,20 @@ def add(commands: "Commands") -> None:
         "read the sources of a programme, and say what each mapped column holds and what cannot be right",
     )
     options.programme(profile)
-    profile.add_argument("--json", action="store_true", help="print the profile as one JSON document")
     profile.add_argument("--out", type=Path, metavar="FILE", help="HTML page to write as well, with true counts")
 
 
 def _init(arguments: argparse.Namespace) -> None:
     from linkcore.files import check_place, new_file
     from linkcore.first_hour.propose import propose
+    from linkcore.toml_schema import SCHEMA_LINE, write_schema
 
     place = check_place(arguments.out)
     asked = ask if sys.stdin.isatty() and sys.stderr.isatty() else None
     proposal = propose(arguments.files, folder=place.parent, ask=asked)
     with new_file(place, mode=0o644) as file:
-        file.write_text(proposal.text, "utf-8")
+        file.write_text(SCHEMA_LINE + proposal.text, "utf-8")
+    write_schema(place.parent)
     say(*proposal.sources)
     for skipped in proposal.skipped:
         say(f"not read: {skipped.file}: {skipped.why}")
@@ -72,10 +72,10 @@ def ask(text: str, answers: Sequence[str], default: str) -> str:
 
 
 def _profile(arguments: argparse.Namespace) -> None:
-    say_profile(live_programme(arguments.programme), as_json=arguments.json, page=arguments.out)
+    say_profile(arguments, live_programme(arguments.programme), page=arguments.out)
 
 
-def say_profile(programme: "Programme", *, as_json: bool = False, page: Path | None = None) -> None:
+def say_profile(arguments: argparse.Namespace, programme: "Programme", *, page: Path | None = None) -> None:
     """Print the profile of a programme's sources, and refuse what cannot be right."""
     from linkcore.files import begins_like, new_file
     from linkcore.profile.profile import profile_sources
@@ -87,10 +87,8 @@ def say_profile(programme: "Programme", *, as_json: bool = False, page: Path | N
     if page is not None:
         with new_file(page, ours=begins_like(_PAGE)) as file:
             file.write_text(profile_as_page(profile), "utf-8")
-    if as_json:
-        print(json.dumps(profile.as_dict(), indent=2))
-    else:
-        say(*profile_in_words(profile).splitlines())
+    arguments.result = profile.as_dict()
+    say(*profile_in_words(profile).splitlines())
     if not profile.linkable:
         wrong = ", ".join(f"{fault.identifier} of {fault.source}" for fault in profile.faults if fault.certain)
         raise SourceError(f"what is mapped cannot be right, so nothing can be linked: {wrong}")

@@ -146,7 +146,7 @@ def _check(arguments: argparse.Namespace) -> None:
     say("the programme file, its lists and the columns of its sources are all right")
     if arguments.data:
         say("")
-        say_profile(programme)
+        say_profile(arguments, programme)
 
 
 def _schema(arguments: argparse.Namespace) -> None:

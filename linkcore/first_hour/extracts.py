@@ -3,6 +3,7 @@
 import glob
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from linkcore.first_hour.columns import are_names
 from linkcore.first_hour.text_files import TextForm, is_text, sniff
 from linkcore.schema import ALL
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
+from linkcore.sources.formats.layout import Layout
 from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known, open_file
 
 __all__ = ["UNREADABLE", "Extract", "Skipped", "find_extracts"]
@@ -23,6 +25,8 @@ UNREADABLE: Final = "it cannot be read; check that it is complete"
 
 _NOT_DATA: Final = (".toml", ".json", ".jsonl", ".md", ".html", ".sql")
 _OF_LINKCORE: Final = ("store.json", "quality.json", "manifest.json")
+# A workbook may begin with so many rows of a title.
+_TITLE_ROWS: Final = 10
 _ADDRESS: Final = re.compile(r"[a-z][a-z0-9+]*://", re.IGNORECASE)
 
 
@@ -107,8 +111,8 @@ def _groups(place: str | Path) -> Iterator[list[Path]]:
 def _look_at(file: Path) -> Extract | Skipped:
     if not is_known(file):
         return Skipped(str(file), f"its format is not known; save it as one of {', '.join(SUFFIXES)}")
-    form = sniff(file) if is_text(file) else TextForm()
-    if form.header_row > 1:
+    form = sniff(file) if is_text(file) else _form_of_workbook(file)
+    if is_text(file) and form.header_row > 1:
         return Skipped(str(file), f"its table seems to begin in row {form.header_row}; take out the rows above it")
     try:
         columns = _opened(file, form).header()
@@ -121,8 +125,20 @@ def _look_at(file: Path) -> Extract | Skipped:
     return Extract(_name(file.name.partition(".")[0]), glob.escape(str(file)), (file,), form, columns)
 
 
+def _form_of_workbook(file: Path) -> TextForm:
+    """Find the first row that names identifiers; of other files than workbooks, there is no choice."""
+    rows = range(1, _TITLE_ROWS + 2) if file.suffix.lower() == ".xlsx" else ()
+    for form in (TextForm(header_row=row) for row in rows):
+        with suppress(LinkcoreError):
+            if are_names(_opened(file, form).header()):
+                return form
+    return TextForm()
+
+
 def _opened(file: Path, form: TextForm) -> SourceData:
-    return open_file(file.name, file, encoding=form.encoding, separator=form.separator)
+    is_workbook = file.suffix.lower() == ".xlsx"
+    layout = Layout(form.encoding, form.separator, header_row=form.header_row if is_workbook else None)
+    return open_file(file.name, file, layout)
 
 
 def _together(read: Sequence[Extract]) -> Extract:

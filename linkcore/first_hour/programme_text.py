@@ -29,6 +29,7 @@ class SourceText:
     record_id: str | None
     encoding: str
     separator: str
+    header_row: int
     day_first: bool
     practice: str | None
     not_compared: tuple[str, ...]
@@ -102,6 +103,9 @@ def _source(source: SourceText, folder: Path, doubts: Sequence[Doubt]) -> Iterat
         yield f"encoding = {_text(source.encoding)}"
     if source.separator != ",":
         yield f"separator = {_text(source.separator)}"
+    if source.header_row > 1:
+        yield "# The rows above this one are a title."
+        yield f"header_row = {source.header_row}"
     if not source.day_first:
         yield "# Months come before days, as in 03/14/2001."
         yield "day_first = false"

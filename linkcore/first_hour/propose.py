@@ -176,6 +176,7 @@ def _source(looked: Looked, spine: str | None) -> SourceText:
         record_id=names_records(looked),
         encoding=extract.form.encoding,
         separator=extract.form.separator,
+        header_row=extract.form.header_row,
         day_first=looked.day_first,
         practice=looked.guess.practice,
         not_compared=looked.not_compared,

@@ -23,6 +23,7 @@ from linkcore.programme.stated import StatedProgramme
 from linkcore.programme.tables import OptOutsTable, SourceTable
 from linkcore.review.decisions import read_decisions
 from linkcore.sources.formats.csv_files import CsvFile
+from linkcore.sources.formats.source_data import is_database
 from linkcore.sources.source import Source
 
 __all__ = ["OpenedProgramme"]
@@ -62,6 +63,8 @@ class OpenedProgramme(StatedProgramme):
         return replace(source, stage_one=stage)
 
     def _pattern(self, data: str) -> str:
+        if is_database(data):
+            return data
         # Brackets that the file states are a pattern; brackets in the name of the programme's folder are not.
         path = self.folder / data
         is_literal = path.is_file() or Path(data).is_absolute()

@@ -64,8 +64,7 @@ def _destruction(programme: Programme) -> Iterator[str]:
 
 
 def _source(source: Source) -> Iterator[str]:
-    files = f"{len(source.files)} files" if source.files else "in memory"
-    yield f"source {source.name}{' (spine)' if source.spine else ''}: {files}"
+    yield f"source {source.name}{' (spine)' if source.spine else ''}: {source.place}"
     if source.stage_one is not None:
         stage = source.stage_one
         yield f"  has stage-1 codes instead of NHS Numbers ({stage.text}): {stage.bits} bits as {stage.encoding}"

@@ -22,6 +22,7 @@ from linkcore.programme.linked import LinkedProgramme
 from linkcore.programme.lists import read_rule
 from linkcore.review.decisions import check_decisions
 from linkcore.sources.checks import check_sources
+from linkcore.sources.formats.source_data import is_database
 from linkcore.sources.source import Source
 
 __all__ = ["Checked", "Programme"]
@@ -215,6 +216,8 @@ class Programme(LinkedProgramme):
         """
         data: dict[str, list[str]] = {}
         for source in self.source:
+            if is_database(source.data):
+                continue
             if source.name in self.destruction.one_file_a_provider:
                 for file in sorted(glob.glob(self._pattern(source.data), recursive=True)):
                     data.setdefault(Path(file).stem, []).append(os.path.relpath(file, self.folder))
@@ -229,9 +232,13 @@ class Programme(LinkedProgramme):
             work=(*self.destruction.work, *self._stores(), *lists, *superseded, *decisions, *self._cohorts()),
             key_files=(*self.destruction.key_files, *self._passphrase_files()),
             recipients=tuple(recipient.name for recipient in self.recipient),
-            known_copies=self.destruction.known_copies,
+            known_copies=(*self.destruction.known_copies, *self._databases()),
             keys=(*(recipient.key for recipient in self.recipient), *filter(None, [self.linkage.store_key])),
         )
+
+    def _databases(self) -> tuple[str, ...]:
+        """Name the databases of sources: their rows stay where they are."""
+        return tuple(f"source {source.name}: {source.data}" for source in self.source if is_database(source.data))
 
     def _stores(self) -> tuple[str, ...]:
         """Return the folders of kept linkages that are there; outside the programme's folder, their key ends them."""

@@ -23,6 +23,7 @@ from linkcore.linkage.settings import Check, EngineName, Relearn
 from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import USABLE_STATUSES, Identifier
+from linkcore.sources.formats.source_data import database_at, is_database
 from linkcore.sources.source import MAX_BYTES, MAX_ROWS, Event, FurtherKind
 
 __all__ = ["AboutTable", "DestructionTable", "LinkageTable", "NumbersTable", "OptOutsTable", "RecipientTable"]
@@ -181,7 +182,7 @@ class SourceTable(Table):
     spine: bool = False
     record_id: str | None = None
     encoding: str = "utf-8"
-    separator: str = ","
+    separator: str | None = None
     day_first: bool = True
     practice: str | None = None
     one_record_per_person: bool = False
@@ -193,6 +194,18 @@ class SourceTable(Table):
     stage_one: TwoStage | None = None
     max_rows: int = MAX_ROWS
     max_bytes: int = MAX_BYTES
+    sheet: str | None = None
+    header_row: int | None = None
+    table: str | None = None
+    query: str | None = None
+    order_by: tuple[str, ...] | None = None
+
+    @field_validator("data")
+    @classmethod
+    def _holds_no_password(cls, data: str, about: ValidationInfo) -> str:
+        if is_database(data):
+            stated_rightly(data, lambda address: database_at(str(about.data.get("name")), address))
+        return data
 
 
 class ExemptionTable(Table):

@@ -18,8 +18,12 @@ from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import ALL, IDENTIFIERS, PARTS_OF_NAME
 from linkcore.sources.formats.csv_files import NO_HEADER, looks_like_record
+from linkcore.sources.formats.databases import DatabaseRows
+from linkcore.sources.formats.delta_folders import DeltaFolder, is_delta
+from linkcore.sources.formats.excel_files import ExcelFile
 from linkcore.sources.formats.frames import Frame
-from linkcore.sources.formats.source_data import SUFFIXES, SourceData, is_known, open_file
+from linkcore.sources.formats.layout import Layout
+from linkcore.sources.formats.source_data import SUFFIXES, SourceData, database_at, is_database, is_known, open_file
 
 __all__ = ["EVENTS", "MAX_BYTES", "MAX_ROWS", "Event", "FurtherKind", "Source"]
 
@@ -61,10 +65,17 @@ class Source:
     name : str
         Name of the source in links, reports and releases: a letter, then up to 63 letters, digits, ``_`` or ``-``.
     data : str, path, polars.DataFrame, polars.LazyFrame or Arrow PyCapsule object
-        One of three:
+        One of five:
 
         - a file, or a glob that matches several (``**`` stands for folders in folders): Parquet; CSV, ending in
-          ``.csv`` or ``.txt``; or Arrow IPC, ending in ``.arrow``, ``.feather`` or ``.ipc``;
+          ``.csv`` or ``.txt``, or packed, ending in ``.csv.gz``, ``.csv.zst``, ``.txt.gz`` or ``.txt.zst``; Arrow IPC,
+          ending in ``.arrow``, ``.feather`` or ``.ipc``; or an Excel workbook, ending in ``.xlsx`` or ``.xlsm``, whose
+          cells become text (extra ``excel``); or a DuckDB or SQLite database, ending in ``.duckdb``, ``.db``,
+          ``.sqlite`` or ``.sqlite3``;
+        - a folder that holds a Delta table, of which the newest version is read (extra ``delta``);
+        - the address of a database, without its password: ``postgresql://user@host/database``, whose password is in
+          ``PGPASSWORD``, a password file or a service file; or ``odbc:`` and a connection string, for SQL Server and
+          others, whose password is in ``LINKCORE_ODBC_PASSWORD`` or a DSN (extra ``sql``);
         - a Polars frame;
         - any object with ``__arrow_c_stream__`` that can be read more than once: a pyarrow table, a pandas DataFrame,
           a DuckDB relation.
@@ -99,8 +110,9 @@ class Source:
     encoding : str
         Encoding of CSV files: ``"utf-8"`` (with or without a byte order mark), ``"windows-1252"`` or the name of
         another Python codec.
-    separator : str
-        The one ASCII character between the values of CSV files.
+    separator : str, optional
+        The one ASCII character between the values of CSV files. By default, it is found: that one of comma, semicolon,
+        tab and ``|`` which cuts the first rows into as many values as the header. If two do, it has to be given.
     day_first : bool
         Whether ``03/04/2001`` means 3 April; otherwise it means 4 March.
     stage_one : StageOne, optional
@@ -110,10 +122,22 @@ class Source:
         Most rows of the source, of all its files together. A file of some kilobytes can hold millions of rows: more
         are refused, before they are read if the format states how many there are, else while they are read.
     max_bytes : int
-        Most bytes of its files: unpacked for Parquet, as they are on the disk for CSV and Arrow IPC.
+        Most bytes of its files: unpacked for Parquet and Excel, as they are on the disk for CSV and Arrow IPC. Also
+        the most unpacked bytes of each packed CSV file: reading ends at the first byte above.
     without_rows : polars.Series, optional
         Positions, counted from 0, of rows that are left out each time the source is read, as those of people with a
         Type 1 opt-out are.
+    sheet : str, optional
+        The sheet of an Excel workbook; needed if it has several.
+    header_row : int, optional
+        The row of that sheet with the names of the columns, counted from 1, as in Excel; by default the first. Rows
+        above it, such as titles, are skipped.
+    table, query : str, optional
+        What is read of a database: a table, as ``"schema.table"``, or a query, as ``"SELECT ..."``. Types that Polars
+        does not hold exactly, such as decimal numbers, become text; in SQLite all do.
+    order_by : sequence of str, optional
+        Columns that tell any two rows of a database apart, by which they are sorted; by default ``record_id``. One of
+        the two has to be given, since a database gives its rows in another order each time.
 
     Raises
     ------
@@ -144,12 +168,17 @@ class Source:
     not_compared: Sequence[str] = ()
     practice: str | None = None
     encoding: str = "utf-8"
-    separator: str = ","
+    separator: str | None = None
     day_first: bool = True
     stage_one: StageOne | None = None
     max_rows: int = MAX_ROWS
     max_bytes: int = MAX_BYTES
     without_rows: pl.Series | None = field(default=None, repr=False)
+    sheet: str | None = None
+    header_row: int | None = None
+    table: str | None = None
+    query: str | None = field(default=None, repr=False)
+    order_by: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         for mapping in ("columns", "further", "attributes", "events"):
@@ -159,6 +188,7 @@ class Source:
         self._check_name()
         self._check_mappings()
         self._check_reading()
+        self._check_kind()
         self._check_columns()
         self._check_size()
 
@@ -210,10 +240,11 @@ class Source:
                 f"{', '.join(name for name in IDENTIFIERS if name in _DEMOGRAPHIC)}"
             )
         object.__setattr__(self, "not_compared", tuple(self.not_compared))
-        for limit in ("max_rows", "max_bytes"):
+        for limit in ("max_rows", "max_bytes", *(() if self.header_row is None else ("header_row",))):
             if type(getattr(self, limit)) is not int or getattr(self, limit) < 1:
                 raise ProgrammeError(f"source {self.name!r}: {limit} must be a whole number above 0")
-        if len(self.separator) != 1 or not self.separator.isascii() or self.separator in '"\r\n\0':
+        stated = "," if self.separator is None else self.separator
+        if len(stated) != 1 or not stated.isascii() or stated in '"\r\n\0':
             raise ProgrammeError(
                 f"source {self.name!r}: separator must be one ASCII character, but no quotation mark and no line end"
             )
@@ -221,6 +252,18 @@ class Source:
             raise ProgrammeError(
                 f"source {self.name!r}: unknown encoding {self.encoding!r}; try 'utf-8' or 'windows-1252'"
             )
+
+    def _check_kind(self) -> None:
+        """Refuse what is stated for another kind of data than the source has."""
+        if isinstance(self.order_by, str):
+            raise ProgrammeError(f"source {self.name!r}: order_by is {self.order_by!r}; give a list of columns")
+        for kind, what, settings in (
+            (ExcelFile, "an Excel workbook", ("sheet", "header_row")),
+            (DatabaseRows, "a database", ("table", "query", "order_by")),
+        ):
+            stated = [each for each in settings if getattr(self, each) is not None]
+            if stated and not all(isinstance(part, kind) for part in self._parts):
+                raise ProgrammeError(f"source {self.name!r}: {stated[0]} is for {what}, and its data are none")
 
     def _check_size(self) -> None:
         sizes = [part.size() for part in self._parts]
@@ -287,20 +330,36 @@ class Source:
     @cached_property
     def files(self) -> tuple[Path, ...]:
         """The files of the source, in the order of their names; empty for data in memory."""
-        if not isinstance(self.data, str | Path):
+        if not isinstance(self.data, str | Path) or is_database(self.data):
             return ()
-        pattern = str(self.data)
-        # The name of a file may itself hold the brackets of a glob.
-        matching = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
-        found = tuple(map(Path, matching))
-        if not found:
-            raise SourceError(f"source {self.name!r}: no file matches {pattern!r}; check the path")
-        for file in found:
+        if self._delta is not None:
+            # Its log says which of them are read; the others are of earlier versions.
+            return tuple(sorted(path for path in self._delta.rglob("*") if path.is_file()))
+        if any(is_delta(folder) for file in self._matching for folder in file.parents):
+            raise SourceError(
+                f"source {self.name!r}: {self._matching[0]} is in a Delta table, whose files may hold deleted rows; "
+                "name the folder of the table"
+            )
+        for file in self._matching:
             if not file.is_file():
                 raise SourceError(f"source {self.name!r}: {file} is a folder; name its files, as in '{file}/*.parquet'")
             if not is_known(file):
                 raise SourceError(f"source {self.name!r}: {file} is of no known format; use {', '.join(SUFFIXES)}")
-        return found
+        return self._matching
+
+    @cached_property
+    def _matching(self) -> tuple[Path, ...]:
+        pattern = str(self.data)
+        # The name of a file may itself hold the brackets of a glob.
+        matching = [pattern] if Path(pattern).is_file() else sorted(glob.glob(pattern, recursive=True))
+        if not matching:
+            raise SourceError(f"source {self.name!r}: no file matches {pattern!r}; check the path")
+        return tuple(map(Path, matching))
+
+    @cached_property
+    def _delta(self) -> Path | None:
+        """The folder of the source, if it is a Delta table."""
+        return self._matching[0] if len(self._matching) == 1 and is_delta(self._matching[0]) else None
 
     @cached_property
     def digest(self) -> str | None:
@@ -320,13 +379,25 @@ class Source:
 
     @cached_property
     def _parts(self) -> tuple[SourceData, ...]:
-        """The files of the source, or its one frame."""
+        """The files of the source, or its one frame or table."""
+        layout = Layout(
+            *(self.encoding, self.separator, self.max_rows, self.max_bytes, self.sheet, self.header_row),
+            *(self.table, self.query, tuple(self.order_by or filter(None, [self.record_id]))),
+        )
+        if is_database(self.data):
+            return (DatabaseRows(self.name, database_at(self.name, self.data), layout),)
         if not self.files:
             return (Frame(self.name, self.data),)
-        return tuple(
-            open_file(self.name, file, encoding=self.encoding, separator=self.separator, max_rows=self.max_rows)
-            for file in self.files
-        )
+        if self._delta is not None:
+            return (DeltaFolder(self.name, self._delta),)
+        return tuple(open_file(self.name, file, layout) for file in self.files)
+
+    @property
+    def place(self) -> str:
+        """Where the data are, in a few words: how many files, in memory, or which database."""
+        if is_database(self.data):
+            return self._parts[0].place
+        return f"{len(self.files)} files" if self.files else "in memory"
 
     @cached_property
     def identifier_columns(self) -> dict[str, str]:

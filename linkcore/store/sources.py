@@ -14,7 +14,8 @@ __all__ = ["as_linked", "describe_sources"]
 
 _LINKING: Final = (
     *("record_id_column", "identifier_columns", "spine", "further", "attributes", "one_record_per_person"),
-    *("not_compared", "encoding", "separator", "day_first", "stage_one"),
+    *("not_compared", "encoding", "separator", "day_first", "stage_one", "sheet", "header_row"),
+    *("table", "query", "order_by"),
 )
 """What of a source decides how it is read and linked; its other settings are of payload, and may change."""
 
@@ -49,7 +50,7 @@ def as_linked(
     for name, stated in linked.items():
         source = given[name]
         for setting, value in _settings(source).items():
-            if stated["settings"].get(setting) != value:
+            if stated["settings"].get(setting, "None") != value:
                 raise ProgrammeError(f"source {name!r}: its {setting} is not as it was when it was linked; {_AGAIN}")
         whole = source if source.without_rows is None else replace(source, without_rows=None)
         whole = replace(whole, without_rows=without_rows[name]) if name in without_rows else whole
@@ -70,7 +71,9 @@ def _is_unchanged(
 
 
 def _settings(source: Source) -> dict[str, str]:
-    return {name.removesuffix("_column"): _text(getattr(source, name)) for name in _LINKING}
+    stated = {name.removesuffix("_column"): getattr(source, name) for name in _LINKING}
+    # A linkage that was kept before separators were found says a comma.
+    return {name: _text(value) for name, value in (stated | {"separator": source.separator or ","}).items()}
 
 
 def _text(value: object) -> str:

@@ -15,6 +15,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +23,9 @@ import polars as pl
 
 from linkcore.errors import SourceError
 from linkcore.identifiers import birth_date, postcode
+from linkcore.sources.formats.csv_guesses import likely_encoding, likely_separators
+from linkcore.sources.formats.lazily import scan_batches
+from linkcore.sources.formats.packed_files import PACKED, UNPACKING_FAILS, open_unpacked
 
 __all__ = ["NO_HEADER", "CsvFile", "looks_like_record"]
 
@@ -38,7 +42,7 @@ _DIGITS_OF_A_VALUE: Final = 5
 
 @dataclass(frozen=True)
 class CsvFile:
-    """One CSV file of a source.
+    """One CSV file of a source, packed by gzip or Zstandard if its name ends in ``.gz`` or ``.zst``.
 
     Parameters
     ----------
@@ -48,17 +52,18 @@ class CsvFile:
         The file.
     encoding : str
         Name of a Python codec; ``"utf-8"`` reads files with and without a byte order mark.
-    separator : str
-        The character between values.
-    max_rows : int, optional
-        Reading ends with an error at a file with more rows.
+    separator : str, optional
+        The character between values; None finds it.
+    max_rows, max_bytes : int, optional
+        Reading ends with an error at a file with more rows, or with more bytes unpacked from a packed one.
     """
 
     source: str
     path: Path
     encoding: str = "utf-8"
-    separator: str = ","
+    separator: str | None = ","
     max_rows: int | None = None
+    max_bytes: int | None = None
 
     @property
     def place(self) -> str:
@@ -66,7 +71,7 @@ class CsvFile:
         return str(self.path)
 
     def size(self) -> tuple[int, int]:
-        """Return the bytes of the file; its rows are not known before it is read."""
+        """Return the bytes of the file; its rows, and its unpacked bytes, are not known before it is read."""
         try:
             return 0, self.path.stat().st_size
         except OSError:
@@ -76,7 +81,7 @@ class CsvFile:
         """Read the names of the columns."""
         rows = io.TextIOWrapper(io.BytesIO(next(self._blocks(), b"")), encoding="utf-8", newline="")
         try:
-            names = next(csv.reader(rows, delimiter=self.separator), [])
+            names = next(csv.reader(rows, delimiter=self._separator), [])
         except csv.Error:
             names = None
         # Raised here and not inside the except clause, as everywhere below: the error that is being handled may hold
@@ -87,6 +92,11 @@ class CsvFile:
             raise self._error("the file is empty; it must begin with a header line")
         if len(names) > _MOST_COLUMNS:
             raise self._error(f"{len(names):,} columns, and at most {_MOST_COLUMNS:,} are read; correct the file")
+        if len(names) == 1 and (likely := [each for each in self._likely_separators if each != self._separator]):
+            raise self._error(
+                f"separator={self._separator!r} leaves one column, and its columns look separated by "
+                f"{' or by '.join(map(repr, likely))}; state that separator"
+            )
         times = Counter(names)
         repeated = [str(number) for number, name in enumerate(names, start=1) if times[name] > 1]
         if repeated and looks_like_record(names):
@@ -94,6 +104,21 @@ class CsvFile:
         if repeated:
             raise self._error(f"the header repeats names, in columns {', '.join(repeated)}; rename all but one of each")
         return tuple(names)
+
+    @cached_property
+    def _separator(self) -> str:
+        """The separator that is stated, else the one that fits every row at the beginning of the file."""
+        if self.separator is not None:
+            return self.separator
+        if len(self._likely_separators) > 1:
+            raise self._error(
+                f"its columns look separated by {' or by '.join(map(repr, self._likely_separators))}; state separator"
+            )
+        return self._likely_separators[0] if self._likely_separators else ","
+
+    @cached_property
+    def _likely_separators(self) -> list[str]:
+        return likely_separators(next(self._blocks(), b"").decode())
 
     def batches(self, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Read the named columns as text, block by block, in the order of the rows; an empty value is null."""
@@ -121,27 +146,7 @@ class CsvFile:
 
     def scan(self) -> pl.LazyFrame:
         """Return all columns, lazily and as text, in the order of the rows; a query reads only the columns it needs."""
-        from polars.io.plugins import register_io_source
-
-        columns = self.header()
-
-        def read(
-            with_columns: list[str] | None,
-            predicate: pl.Expr | None,
-            n_rows: int | None,
-            _batch_rows: int | None,
-        ) -> Iterator[pl.DataFrame]:
-            left = n_rows
-            # None means all columns; a query that needs none, such as a count of rows, still has to read one.
-            needed = columns if with_columns is None else with_columns or columns[:1]
-            for batch in self.batches(needed):
-                rows = batch if left is None else batch.head(left)
-                left = None if left is None else left - rows.height
-                yield rows if predicate is None else rows.filter(predicate)
-                if left == 0:
-                    return
-
-        return register_io_source(read, schema=dict.fromkeys(columns, pl.String()), is_pure=True)
+        return scan_batches(dict.fromkeys(self.header(), pl.String()), self.batches)
 
     def _blocks(self) -> Iterator[bytes]:
         """Cut the file into blocks of whole rows, in UTF-8; a line end inside quotation marks does not end a row."""
@@ -168,10 +173,12 @@ class CsvFile:
     def _texts(self) -> Iterator[bytes]:
         """Read the file part by part and recode it as UTF-8."""
         decoder = codecs.getincrementaldecoder(self._codec())()
-        line = 1
+        line, size = 1, 0
         try:
-            with self.path.open("rb") as raw:
+            with open_unpacked(self.path) as raw:
                 while part := raw.read(_BLOCK_BYTES):
+                    size += len(part)
+                    self._refuse_size(size)
                     text = decoder.decode(part).encode()
                     yield text
                     line += text.count(b"\n")
@@ -179,10 +186,25 @@ class CsvFile:
             return
         except UnicodeError as error:
             line += self._lines_before(error)
-            what = f"line {line}: not {self.encoding} text; give the right encoding, as in encoding='windows-1252'"
-        except OSError:
-            what = "cannot be read; check that it is still there and that you may read it"
+            what = f"line {line}: not {self.encoding} text; {self._advice(error)}"
+        except UNPACKING_FAILS:
+            what = "cannot be read; check that it is still there and whole, and that you may read it"
         raise self._error(what)
+
+    def _refuse_size(self, size: int) -> None:
+        # The size of a file that is not packed is known before it is read.
+        if self.max_bytes is not None and size > self.max_bytes and self.path.suffix.lower() in PACKED:
+            raise self._error(
+                f"more than {self.max_bytes:,} bytes, unpacked, which is the max_bytes of its source; check that it is "
+                "the right file, and raise max_bytes if it is"
+            )
+
+    def _advice(self, error: UnicodeError) -> str:
+        """Say which encoding to give; a guess is only ever named, never used."""
+        found = likely_encoding(error.object) if isinstance(error, UnicodeDecodeError) else None
+        if found is None or codecs.lookup(found) == codecs.lookup(self.encoding):
+            return "give the right encoding, as in encoding='windows-1252'"
+        return f"it looks like {found}; if it is, give encoding={found!r}"
 
     def _lines_before(self, error: UnicodeError) -> int:
         """Count the line ends before the wrong byte, in the part of the file that was being decoded."""
@@ -211,7 +233,7 @@ class CsvFile:
                     use_threads=False, column_names=names, skip_rows=0, block_size=len(block) + 1
                 ),
                 parse_options=arrow_csv.ParseOptions(
-                    delimiter=self.separator,
+                    delimiter=self._separator,
                     newlines_in_values=True,
                     # In a file with one column, an empty line is a record without a value.
                     ignore_empty_lines=len(names) > 1,

@@ -1,0 +1,69 @@
+"""DuckDB files."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+from linkcore.errors import SourceError
+from linkcore.sources.formats.databases import BATCH_ROWS, Database
+
+__all__ = ["DuckdbFile"]
+
+# Those that Polars holds exactly. Of any other, such as DECIMAL, UUID or an enum, the text is read.
+_KEPT: Final = {
+    *("BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"),
+    *("FLOAT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE", "VARCHAR"),
+}
+
+
+@dataclass(frozen=True)
+class DuckdbFile(Database):
+    """One DuckDB file.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source, for errors.
+    path : pathlib.Path
+        The file.
+    """
+
+    source: str
+    path: Path
+
+    @property
+    def place(self) -> str:
+        """The path of the file."""
+        return str(self.path)
+
+    def columns(self, query: str) -> Mapping[str, bool]:
+        """Return the columns of a query, and whether Polars holds their types exactly."""
+        with self._connection() as connection:
+            described = connection.execute(query).description
+        return {name: str(kind) in _KEPT for name, kind, *_ in described}
+
+    def batches(self, query: str) -> Iterator[pl.DataFrame]:
+        """Yield the rows of a query, which can read nothing but the file."""
+        with self._connection() as connection:
+            reader = connection.sql(query).to_arrow_reader(BATCH_ROWS)
+            yield pl.DataFrame(pl.from_arrow(reader.schema.empty_table()))
+            for batch in reader:
+                yield pl.DataFrame(pl.from_arrow(batch))
+
+    def _connection(self) -> Any:
+        import duckdb
+
+        # The digest of the source is of the file alone, so the file alone must say what is in the database.
+        if (log := Path(f"{self.path}.wal")).exists():
+            raise SourceError(
+                f"source {self.source!r}: {log} holds changes that are not in the database yet; close the program that "
+                "has it open"
+            )
+        # A query that reads other files, or loads an extension, fails.
+        alone = {"enable_external_access": "false", "autoload_known_extensions": "false"}
+        connection = duckdb.connect(str(self.path), read_only=True, config={**alone})
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
