@@ -15,12 +15,15 @@ import pyarrow as pa
 from linkcore.errors import LinkcoreError
 from linkcore.keys.key import midstates
 from linkcore.keys.secret import Secret
-from linkcore.pseudonyms.kernels import INLINE, Column, Pseudonyms, Stages, hash_rows
+from linkcore.pseudonyms.kernels import INLINE, Column, Lanes, Pseudonyms, Stages, hash_rows
 
-__all__ = ["LANES", "MOST_ROWS", "hash_array", "lanes_of_host"]
+__all__ = ["MOST_ROWS", "SHA_INSTRUCTIONS", "VECTORS", "hash_array", "lanes_of_host", "lanes_that_run"]
 
-LANES: Final = (4, 8, 16)
-"""Numbers of messages that can be hashed side by side."""
+VECTORS: Final[tuple[Lanes, ...]] = ((None,) * 4, (None,) * 8, (None,) * 16)
+"""The messages that can be hashed side by side in vectors, on any processor."""
+
+SHA_INSTRUCTIONS: Final[Lanes] = (True,) * 4
+"""The messages that take turns where the processor has instructions for SHA-256."""
 
 MOST_ROWS: Final = 1 << 24
 """Most rows of one array: offsets have 32 bits, and a row of output has up to 64 bytes."""
@@ -32,19 +35,44 @@ Midstates = Secret[tuple[int, ...]]
 
 
 @functools.cache
-def lanes_of_host() -> int:
-    """Return how many messages this processor can hash side by side.
+def _features() -> frozenset[str]:
+    """Return the features that this processor has and Numba compiles for, which its settings can make fewer."""
+    from numba.core.registry import cpu_target
+
+    try:
+        host = llvmlite.binding.get_host_cpu_features()
+    except RuntimeError:  # LLVM does not know this processor
+        return frozenset()
+    *_, compiled_for = cpu_target.target_context.codegen().magic_tuple()
+    return frozenset(name for name, has in host.items() if has and f"+{name}" in compiled_for.split(","))
+
+
+def lanes_that_run() -> tuple[Lanes, ...]:
+    """Return the ways to hash that this processor has: vectors of each width, and its own instructions, if any.
 
     Examples
     --------
-    >>> lanes_of_host() in LANES
+    >>> set(VECTORS) <= set(lanes_that_run())
     True
     """
-    try:
-        features = llvmlite.binding.get_host_cpu_features()
-    except RuntimeError:  # LLVM does not know this processor
-        return 4
-    return 16 if features.get("avx512f") else 8 if features.get("avx2") else 4
+    return (*VECTORS, SHA_INSTRUCTIONS) if {"sha", "sha2"} & _features() else VECTORS
+
+
+def lanes_of_host() -> Lanes:
+    """Return the fastest way to hash that this processor has.
+
+    Numba's settings (``NUMBA_CPU_NAME`` and ``NUMBA_CPU_FEATURES``) can choose another way.
+
+    Examples
+    --------
+    >>> lanes_of_host() in lanes_that_run()
+    True
+    """
+    if "avx512f" in _features():
+        return VECTORS[2]
+    if SHA_INSTRUCTIONS in lanes_that_run():
+        return SHA_INSTRUCTIONS
+    return VECTORS[1] if "avx2" in _features() else VECTORS[0]
 
 
 def hash_array(
@@ -54,7 +82,7 @@ def hash_array(
     width: int = 32,
     hexadecimal: bool = True,
     threads: int = 1,
-    lanes: int | None = None,
+    lanes: Lanes | None = None,
 ) -> pa.Array:
     """Hash each row of an Arrow array under several keys in turn.
 
@@ -69,12 +97,13 @@ def hash_array(
     ['5bdcc146bf60754e6a042426089575c7', None]
     """
     lanes = lanes or lanes_of_host()
+    assert lanes in lanes_that_run(), "LLVM would end the process"
     _check_answers(lanes, os.getpid())
     return _hash_array(array, stages, width=width, hexadecimal=hexadecimal, threads=threads, lanes=lanes)
 
 
 def _hash_array(
-    array: pa.Array, stages: Sequence[Midstates], *, width: int, hexadecimal: bool, threads: int, lanes: int
+    array: pa.Array, stages: Sequence[Midstates], *, width: int, hexadecimal: bool, threads: int, lanes: Lanes
 ) -> pa.Array:
     assert array.type in (pa.string_view(), pa.int64(), pa.uint64()), "the kernel reads nothing else"
     kind, rows = pa.string_view() if hexadecimal else pa.binary_view(), len(array)
@@ -101,7 +130,7 @@ def _hash_array(
     pseudonyms = Pseudonyms(data[0].address if data else 0, views.address, width, hexadecimal)
 
     def hash_slice(begin: int) -> None:
-        hash_rows((None,) * lanes, column, keys, pseudonyms, begin, min(begin + _SLICE, rows))
+        hash_rows(lanes, column, keys, pseudonyms, begin, min(begin + _SLICE, rows))
 
     begins = range(0, rows, _SLICE)
     if threads == 1 or len(begins) <= _FEW:
@@ -127,9 +156,9 @@ _ANSWERS: Final = (
 
 
 @functools.cache
-def _check_answers(lanes: int, _process: int) -> None:
+def _check_answers(lanes: Lanes, _process: int) -> None:
     """Refuse to run if the kernel is wrong, which would break every join unnoticed; checked once in each process."""
-    rows, newest = lanes + 1, pl.CompatLevel.newest()  # one full group of lanes, and one that is not full
+    rows, newest = len(lanes) + 1, pl.CompatLevel.newest()  # one full group of lanes, and one that is not full
     answer = functools.partial(_hash_array, threads=1, lanes=lanes)
     wrong = 0
     for key, text, digest in _ANSWERS:

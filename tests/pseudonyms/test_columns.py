@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from linkcore.errors import LinkcoreError
@@ -16,7 +16,8 @@ from linkcore.keys.key import midstates
 from linkcore.keys.secret import Secret
 from linkcore.keys.sha256 import INITIAL_STATE, compress
 from linkcore.pseudonyms import columns
-from linkcore.pseudonyms.columns import LANES, hash_array, lanes_of_host
+from linkcore.pseudonyms.columns import SHA_INSTRUCTIONS, VECTORS, hash_array, lanes_of_host, lanes_that_run
+from linkcore.pseudonyms.kernels import Lanes
 from tests.pseudonyms.cavp import HMAC_SHA_256, SHA_256
 from tests.pseudonyms.reference import pseudonym
 
@@ -43,6 +44,10 @@ RFC_4231 = {
     ),
 }
 
+every_lanes = pytest.mark.parametrize(
+    "lanes", lanes_that_run(), ids=lambda lanes: f"{len(lanes)} {'by instructions' if any(lanes) else 'in vectors'}"
+)
+
 texts = st.lists(st.none() | st.text(max_size=12) | st.text(max_size=300), max_size=40)
 
 
@@ -52,24 +57,24 @@ def string_views(rows: list[bytes | None]) -> pa.Array:
     return pa.Array.from_buffers(pa.string_view(), len(array), array.buffers(), array.null_count)
 
 
-@pytest.mark.parametrize("lanes", LANES)
+@every_lanes
 @pytest.mark.parametrize("case", RFC_4231)
-def test_published_answers_are_met(case: int, lanes: int) -> None:
+def test_published_answers_are_met(case: int, lanes: Lanes) -> None:
     key, text, digest = RFC_4231[case]
     hashed = hash_array(string_views([text] * 37), [midstates(Secret(key))], width=len(digest), lanes=lanes)
     assert hashed.to_pylist() == [digest] * 37
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_nists_answers_for_hmac_are_met(lanes: int) -> None:
+@every_lanes
+def test_nists_answers_for_hmac_are_met(lanes: Lanes) -> None:
     for key, text, digest in HMAC_SHA_256:
         stage = midstates(Secret(bytes.fromhex(key)))
         hashed = hash_array(string_views([bytes.fromhex(text)] * 17), [stage], width=len(digest), lanes=lanes)
         assert hashed.to_pylist() == [digest] * 17
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_nists_answers_for_sha_256_are_met(lanes: int) -> None:
+@every_lanes
+def test_nists_answers_for_sha_256_are_met(lanes: Lanes) -> None:
     """Check SHA-256 of any message longer than a block: the inner hash of HMAC is SHA-256 of a block and a text."""
     outer = midstates(Secret(KEY)).reveal()[8:]
     long = [(bytes.fromhex(text), bytes.fromhex(digest)) for text, digest in SHA_256 if len(text) >= 128]
@@ -85,12 +90,12 @@ def test_nists_answers_for_sha_256_are_met(lanes: int) -> None:
 @given(
     texts,
     st.lists(st.binary(max_size=200), min_size=1, max_size=3),
-    st.sampled_from(LANES),
+    st.sampled_from(lanes_that_run()),
     st.integers(8, 32),
     st.data(),
 )
 def test_any_text_under_any_keys_is_hashed_right(
-    rows: list[str | None], keys: list[bytes], lanes: int, size: int, data: st.DataObject
+    rows: list[str | None], keys: list[bytes], lanes: Lanes, size: int, data: st.DataObject
 ) -> None:
     stages = [midstates(Secret(key)) for key in keys]
     array = pa.concat_arrays([pa.array(rows, pa.string_view()), pa.array(rows[::-1], pa.string_view())])
@@ -106,31 +111,32 @@ def test_any_text_under_any_keys_is_hashed_right(
     assert raw.to_pylist() == [None if row is None else bytes.fromhex(row) for row in expected]
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_every_length_up_to_300_bytes_is_hashed_right(lanes: int) -> None:
+@every_lanes
+def test_every_length_up_to_300_bytes_is_hashed_right(lanes: Lanes) -> None:
     rows = ["x" * length for length in range(301)]
     expected = [pseudonym(row, KEY) for row in rows]
     assert hash_array(pa.array(rows, pa.string_view()), [STAGE], lanes=lanes).to_pylist() == expected
     for row, answer in zip(rows, expected, strict=True):  # and beside texts of its own length only
-        alike = hash_array(pa.array([row] * lanes, pa.string_view()), [STAGE], lanes=lanes)
-        assert alike.to_pylist() == [answer] * lanes
+        alike = hash_array(pa.array([row] * len(lanes), pa.string_view()), [STAGE], lanes=lanes)
+        assert alike.to_pylist() == [answer] * len(lanes)
 
 
 @settings(deadline=None)
 @given(
     st.lists(st.none() | st.integers(0, 9_999_999_999), max_size=40),
-    st.sampled_from(LANES),
+    st.sampled_from(lanes_that_run()),
     st.sampled_from([pa.int64(), pa.uint64()]),
     st.integers(0, 40),
 )
-def test_numbers_are_hashed_as_ten_digits(rows: list[int | None], lanes: int, kind: pa.DataType, start: int) -> None:
+@example([0, 99, 100, 9_999, 10_000, 999_999, 10**6, 10**8 - 1, 10**8, 9_999_999_999], VECTORS[0], pa.int64(), 0)
+def test_numbers_are_hashed_as_ten_digits(rows: list[int | None], lanes: Lanes, kind: pa.DataType, start: int) -> None:
     array = pa.array(rows, kind).slice(start)
     expected = [None if row is None else pseudonym(f"{row:010}", KEY) for row in rows[start:]]
     assert hash_array(array, [STAGE], lanes=lanes).to_pylist() == expected
 
 
-@pytest.mark.parametrize("lanes", LANES)
-def test_bytes_after_a_short_text_in_its_view_make_no_difference(lanes: int) -> None:
+@every_lanes
+def test_bytes_after_a_short_text_in_its_view_make_no_difference(lanes: Lanes) -> None:
     views = b"".join(struct.pack("<i", length) + b"abcdefghijkl" for length in range(13)) * 3
     array = pa.Array.from_buffers(pa.string_view(), 39, [None, pa.py_buffer(views)])
     expected = [pseudonym("abcdefghijkl"[:length], KEY) for length in range(13)] * 3
@@ -139,8 +145,8 @@ def test_bytes_after_a_short_text_in_its_view_make_no_difference(lanes: int) -> 
 
 @pytest.mark.parametrize("hexadecimal", [True, False])
 @pytest.mark.parametrize("width", [8, 32])
-@pytest.mark.parametrize("lanes", LANES)
-def test_the_value_behind_a_null_is_neither_read_nor_written(lanes: int, width: int, hexadecimal: bool) -> None:
+@every_lanes
+def test_the_value_behind_a_null_is_neither_read_nor_written(lanes: Lanes, width: int, hexadecimal: bool) -> None:
     # Every third row is null. Null rows point to no memory, so reading them would crash.
     nowhere, here = struct.pack("<iiii", 1 << 30, 0, 77, 1 << 30), struct.pack("<i", 4) + b"here".ljust(12, b"\0")
     rows = 50
@@ -225,9 +231,18 @@ def test_a_traceback_with_local_variables_shows_no_midstate() -> None:
         assert f"{word:x}" not in report
 
 
-def test_the_processor_decides_how_many_lanes() -> None:
+def test_the_processor_decides_how_to_hash() -> None:
     import llvmlite.binding
 
-    features = llvmlite.binding.get_host_cpu_features()
-    widest = {"avx512f": 16, "avx2": 8}
-    assert lanes_of_host() == max([4, *(lanes for feature, lanes in widest.items() if features.get(feature))])
+    has = llvmlite.binding.get_host_cpu_features().get
+    instructions = has("sha") or has("sha2")
+    without = SHA_INSTRUCTIONS if instructions else VECTORS[1] if has("avx2") else VECTORS[0]
+    assert lanes_of_host() == (VECTORS[2] if has("avx512f") else without)
+    assert lanes_that_run() == (*VECTORS, SHA_INSTRUCTIONS)[: 4 if instructions else 3]
+
+
+def test_instructions_that_the_processor_lacks_are_never_emitted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(columns, "_features", frozenset)  # a processor without any
+    assert lanes_of_host() == VECTORS[0]
+    with pytest.raises(AssertionError, match="end the process"):
+        hash_array(pa.array(["9434765919"], pa.string_view()), [STAGE], lanes=SHA_INSTRUCTIONS)

@@ -6,6 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,12 @@ def run(program: str, folder: Path, *, rows: int = 100, **environment: str) -> s
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def _host_features() -> dict[str, bool]:
+    import llvmlite.binding
+
+    return dict(llvmlite.binding.get_host_cpu_features())
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +105,7 @@ def test_one_compilation_serves_every_column() -> None:
         pseudonymise(series, key)
         pseudonymise(series, key, key, output="binary", length=64)
     lanes = lanes_of_host()
-    assert len([signature for signature in hash_rows.signatures if len(signature[0]) == lanes]) == 1  # type: ignore[attr-defined]
+    assert len([signature for signature in hash_rows.signatures if len(signature[0]) == len(lanes)]) == 1  # type: ignore[attr-defined]
 
 
 def test_the_first_use_by_many_threads_at_once_is_right(cache: Path) -> None:
@@ -161,22 +168,64 @@ if __name__ == "__main__":
     )
 
 
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("shared")
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="processors of another kind")
-@pytest.mark.parametrize("processor", ["x86-64", "haswell"])  # SSE2; AVX2
-def test_older_processors_give_the_same_answers(processor: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("processor", "features", "lanes"),
+    [("x86-64", "", 4), ("haswell", "+avx2", 8), ("x86-64", "+sha", "sha"), ("x86-64-v3", "+avx2,+sha", "sha")],
+)
+def test_other_processors_give_the_same_answers_and_never_take_each_others_kernel(
+    processor: str, features: str, lanes: int | str, shared_cache: Path
+) -> None:
+    missing = (
+        {name[1:] for name in features.split(",")} - {name for name, has in _host_features().items() if has} - {""}
+    )
+    if missing:
+        pytest.skip(f"this processor has no {missing}")
     out = run(
         """
 import pyarrow as pa
-from linkcore.pseudonyms.columns import hash_array
+from linkcore.pseudonyms.columns import hash_array, lanes_of_host
+from linkcore.pseudonyms.kernels import hash_rows
 texts = ["x" * length for length in range(200)] + [None]
-print(hash_array(pa.array(texts, pa.string_view()), [key._midstates] * 2, lanes=8).to_pylist())
+print("sha" if any(lanes_of_host()) else len(lanes_of_host()))
+print(hash_array(pa.array(texts, pa.string_view()), [key._midstates] * 2).to_pylist())
+assert not hash_rows.stats.cache_hits and len(hash_rows.stats.cache_misses) == 1
 """,
-        tmp_path,
-        NUMBA_CACHE_DIR=str(tmp_path),
+        shared_cache,
+        NUMBA_CACHE_DIR=str(shared_cache),
         NUMBA_CPU_NAME=processor,
-        NUMBA_CPU_FEATURES="",
+        NUMBA_CPU_FEATURES=features,
     )
-    assert out.strip() == str([*(pseudonym("x" * length, MATERIAL, MATERIAL) for length in range(200)), None])
+    expected = [*(pseudonym("x" * length, MATERIAL, MATERIAL) for length in range(200)), None]
+    assert out.splitlines() == [str(lanes), str(expected)]
+
+
+def test_aarch64_hashes_by_its_own_instructions() -> None:
+    """LLVM selects those for the rounds and for the schedule: 16 and 12 of each kind for each of four messages."""
+    import llvmlite.binding
+    from llvmlite import ir
+
+    from linkcore.pseudonyms import kernels
+
+    llvmlite.binding.initialize_all_targets()
+    llvmlite.binding.initialize_all_asmprinters()
+    module = ir.Module()
+    module.triple = "aarch64-unknown-linux-gnu"
+    address = ir.IntType(64)
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [address] * 3), "compress")
+    v = kernels._Vectors(ir.IRBuilder(function.append_basic_block()), 4, sha=True)
+    state, block, after = function.args
+    v.store(kernels._compress(v, v.load(state, 8), v.load(block, 16)), after)
+    v.builder.ret_void()
+    target = llvmlite.binding.Target.from_triple(module.triple).create_target_machine(features="+neon,+sha2")
+    assembly = target.emit_assembly(llvmlite.binding.parse_assembly(str(module)))
+    emitted = Counter(word for word in assembly.split() if word.startswith("sha256"))
+    assert emitted == {"sha256h": 64, "sha256h2": 64, "sha256su0": 48, "sha256su1": 48}
 
 
 @pytest.mark.parametrize("home_is_writable", [True, False])

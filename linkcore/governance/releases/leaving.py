@@ -109,7 +109,7 @@ def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:
     ``persons``.
     """
     # The first 64 bits order as the whole pseudonyms do: that two persons share them is as good as impossible.
-    first = pl.col("pseudonym").str.head(16).str.decode("hex").bin.reinterpret(dtype=pl.UInt64, endianness="big")
-    return persons.select(pseudonymise(person_name(), key).alias("pseudonym")).with_columns(
-        (first.rank("ordinal") - 1).cast(pl.UInt32).alias(RANK)
+    first = pl.col("pseudonym").bin.head(8).bin.reinterpret(dtype=pl.UInt64, endianness="big")
+    return persons.select(pseudonymise(person_name(), key, output="binary").alias("pseudonym")).select(
+        pl.col("pseudonym").bin.encode("hex"), (first.rank("ordinal") - 1).cast(pl.UInt32).alias(RANK)
     )

@@ -44,8 +44,8 @@ def keyed_row_hash(rows: pl.DataFrame, columns: Sequence[str], key: Key) -> pl.S
     Returns ``ROW_HASH``: UInt64, the first 8 bytes of HMAC-SHA-256 of a hash of the values.
     """
     values = pl.struct(_exact(pl.col(name), rows.schema[name]) for name in columns).hash(0)
-    digest = pseudonymise(pl.lit("linkcore:row:") + values.cast(pl.String), key, output="binary")
-    return rows.select(digest.bin.head(8).bin.reinterpret(dtype=pl.UInt64).alias(ROW_HASH)).to_series()
+    first = pseudonymise(pl.lit("linkcore:row:") + values.cast(pl.String), key, length=64, output="binary")
+    return rows.select(first.bin.reinterpret(dtype=pl.UInt64).alias(ROW_HASH)).to_series()
 
 
 def _exact(values: pl.Expr, dtype: pl.DataType) -> pl.Expr:
