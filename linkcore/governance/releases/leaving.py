@@ -62,7 +62,10 @@ class LeavingRecords:
         return people_by_postcode(self.linkage.persons, self.linkage.sources)
 
     def links_of(self, source: Source, link_columns: tuple[str, ...]) -> pl.DataFrame:
-        """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves."""
+        """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves.
+
+        ``RANK`` stands for the pseudonym until rows are written: four bytes in place of 48.
+        """
         links = with_link_columns(self.linkage, source.name, self.linkage.links_of(source.name), link_columns)
         person = links["person_id"]
         if self.not_withheld is None:
@@ -75,12 +78,16 @@ class LeavingRecords:
         return links.select(
             "raw_row_hash",
             self.persons[RANK][person],
-            self.persons["pseudonym"][person],
             *link_columns,
             person.alias(PERSON),
             record_id.alias(RECORD),
             leaves.alias(LEAVES),
         )
+
+    @cached_property
+    def pseudonyms(self) -> pl.Series:
+        """The pseudonyms of all persons in their order: that of each rank."""
+        return self.persons.sort(RANK)["pseudonym"].rechunk()
 
     def withheld(self, source: Source) -> int:
         """Count the records of a source that are withheld."""
