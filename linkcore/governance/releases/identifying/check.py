@@ -18,7 +18,7 @@ from linkcore.governance.releases.identifying.patterns import (
     numbers_on_the_spine,
 )
 from linkcore.governance.releases.identifying.people import TITLE_OF_KIND, UNIQUE, People
-from linkcore.governance.releases.identifying.readings import readings
+from linkcore.governance.releases.identifying.readings import days_of, readings, says_only_days
 from linkcore.governance.releases.identifying.texts import Texts, flat
 
 __all__ = ["AS_WRITTEN", "PERSON", "RECORD", "IdentifierCheck"]
@@ -210,6 +210,10 @@ class _Column:
             return
         self._distinct, said, like = distinct, defaultdict(list), defaultdict(list)
         self._of_dates &= are_dates(distinct)
+        if says_only_days(distinct):
+            found = days_of(distinct, self._people, self._references)
+            self._said, self._like = {"birth_date": found} if found.height else {}, {}
+            return
         for part in _parts(distinct):
             texts = Texts(part)
             for kind, found in readings(texts, self._people, self._references):
