@@ -10,7 +10,7 @@ import polars as pl
 from linkcore.governance.releases.identifying.people import People
 from linkcore.identifiers import birth_date
 
-__all__ = ["are_dates", "days_in_numbers", "days_in_texts"]
+__all__ = ["are_dates", "days_in_numbers", "days_in_texts", "whole_days"]
 
 _MONTH: Final = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-zA-Z]*"
 _DAY: Final = "[0-9]{1,2}(?:st|nd|rd|th)?"
@@ -26,6 +26,12 @@ _ENDING: Final = r"([0-9])(?:st|nd|rd|th)\b(?: of)?"
 
 _DATE_ALONE: Final = rf"^[^\p{{L}}]*(?:T|{_MONTH})?[^\p{{L}}]*Z?$"
 
+_WHOLE: Final = {
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "%Y-%m-%d",
+    "^[0-9]{2}/[0-9]{2}/[0-9]{4}$": "%d/%m/%Y",
+    "^[0-9]{2}-[0-9]{2}-[0-9]{4}$": "%d-%m-%Y",
+    "^[0-9]{2}-[A-Za-z]{3}-[0-9]{4}$": "%d-%b-%Y",
+}
 _FIRST_DAYS: Final = tuple(
     dt.date.fromisoformat(day)
     for day in (
@@ -67,6 +73,39 @@ def are_dates(values: pl.Series) -> bool:
     return bool(values.drop_nulls().str.contains(_DATE_ALONE).all())
 
 
+def whole_days(texts: pl.Series, people: People) -> pl.DataFrame | None:
+    """Return the days of texts of which each is a whole date in one form, and nothing else; None if some are not.
+
+    ``value`` and ``reading`` (Date): of days on which somebody was born, also with day and month in the other order.
+
+    Examples
+    --------
+    >>> people = People(pl.DataFrame({"birth_date": [dt.date(1980, 2, 3)]}))
+    >>> whole_days(pl.Series(["03/02/1980", "02/03/1980", "31/03/1980"]), people)["value"].to_list()
+    ['03/02/1980', '02/03/1980']
+    >>> whole_days(pl.Series(["03/02/1980", "31/02/1980"]), people)
+    """
+    texts = texts.drop_nulls()
+    first = str(texts.first())
+    pattern = next((pattern for pattern in _WHOLE if re.fullmatch(pattern, first)), None)
+    if pattern is None or not texts.str.contains(pattern).all():
+        return None
+    days = texts.str.to_date(_WHOLE[pattern], strict=False)
+    if days.null_count():
+        return None
+    said = _with_swapped(pl.DataFrame({"value": texts, "reading": days}))
+    return said.filter(people.anybody_has("birth_date", said["reading"])).unique()
+
+
+def _with_swapped(days: pl.DataFrame) -> pl.DataFrame:
+    """Add each day with its day and month in the other order."""
+    reading = pl.col("reading")
+    swapped = days.filter(reading.dt.day() <= _MONTHS).with_columns(
+        pl.date(reading.dt.year(), reading.dt.day(), reading.dt.month()).alias("reading")
+    )
+    return pl.concat([days, swapped])
+
+
 def days_in_texts(texts: pl.DataFrame, people: People, references: tuple[dt.date, ...] = ()) -> pl.DataFrame:
     """Return each day that a text may say and on which somebody was born.
 
@@ -101,10 +140,7 @@ def _written(texts: pl.DataFrame) -> pl.DataFrame:
     born = birth_date.standardise(pl.col("part")).struct.field("value")
     days = parts_of.with_columns(born.alias("reading")).drop_nulls()
     reading, short = pl.col("reading"), ~pl.col("part").str.contains("[0-9]{4}")
-    swapped = days.filter(reading.dt.day() <= _MONTHS).with_columns(
-        pl.date(reading.dt.year(), reading.dt.day(), reading.dt.month()).alias("reading")
-    )
-    days = pl.concat([days, swapped])
+    days = _with_swapped(days)
     # A year of two digits may be of either century.
     centuries = [days.filter(short).with_columns(reading.dt.offset_by(by)) for by in ("-100y", "100y")]
     return pl.concat([days, *centuries]).select("value", "reading").unique()

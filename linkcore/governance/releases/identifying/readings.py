@@ -10,13 +10,13 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.governance.releases.identifying.birth_dates import days_in_numbers, days_in_texts
+from linkcore.governance.releases.identifying.birth_dates import days_in_numbers, days_in_texts, whole_days
 from linkcore.governance.releases.identifying.hashed import first_of_hash
 from linkcore.governance.releases.identifying.people import People
 from linkcore.governance.releases.identifying.texts import CODE, EIGHT_HEX, HASH, THREE_WORDS, Texts
 from linkcore.identifiers.text import folded
 
-__all__ = ["days_of", "readings", "says_only_days"]
+__all__ = ["days_alone", "readings"]
 
 _POSTCODE: Final = "[A-Z]{1,2}[0-9][0-9A-Z]?[^0-9A-Z]{0,3}[0-9][A-Z]{2}"
 _DATE: Final = "^[0-9]+ (?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[A-Z]* [0-9]+$"
@@ -44,23 +44,21 @@ def readings(texts: Texts, people: People, references: tuple[dt.date, ...] = ())
             yield kind, somebodys
 
 
-def says_only_days(distinct: pl.Series) -> bool:
-    """Whether values can say a birth date and nothing else, whatever they are: dates, and whole numbers of few digits.
+def days_alone(distinct: pl.Series, people: People, references: tuple[dt.date, ...]) -> pl.DataFrame | None:
+    """Return ``value`` and ``reading`` of values that can say nothing but days; None if some may say more.
 
-    A number of seven digits holds no NHS Number, and no date with a year of four digits. A date with a year of five
-    digits may hold a number.
+    They are dates, texts of which each is a whole date, and whole numbers of few digits: one of seven digits holds no
+    NHS Number, and no date with a year of four digits. Only days on which somebody was born are returned.
     """
-    if distinct.dtype == pl.Date:
-        return bool(distinct.is_between(dt.date.min, dt.date.max).all())
-    return distinct.dtype.is_integer() and not (distinct.abs() > _SEVEN_DIGITS).any()
-
-
-def days_of(distinct: pl.Series, people: People, references: tuple[dt.date, ...]) -> pl.DataFrame:
-    """Return ``value`` and ``reading`` of values that can say only days: the days on which somebody was born."""
-    if distinct.dtype == pl.Date:
+    if distinct.dtype == pl.String:
+        return whole_days(distinct, people)
+    if distinct.dtype.is_integer() and not (distinct.abs() > _SEVEN_DIGITS).any():
+        return days_in_numbers(distinct.filter(distinct.abs() >= _THREE_DIGITS), people, references)
+    # A year of five digits may be part of a number.
+    if distinct.dtype == pl.Date and distinct.is_between(dt.date.min, dt.date.max).all():
         said = pl.DataFrame({"value": distinct, "reading": distinct})
         return said.filter(people.anybody_has("birth_date", distinct))
-    return days_in_numbers(distinct.filter(distinct.abs() >= _THREE_DIGITS), people, references)
+    return None
 
 
 def _all_readings(texts: Texts, people: People, references: tuple[dt.date, ...]) -> Iterator[tuple[str, pl.DataFrame]]:
