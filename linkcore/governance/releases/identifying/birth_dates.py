@@ -14,10 +14,11 @@ __all__ = ["are_dates", "days_in_numbers", "days_in_texts", "whole_days"]
 
 _MONTH: Final = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-zA-Z]*"
 _DAY: Final = "[0-9]{1,2}(?:st|nd|rd|th)?"
+_MARK: Final = "[^0-9A-Za-z_]"
 _WRITTEN: Final = (
     *(rf"[0-9]{{1,4}}{mark}[0-9]{{1,2}}{mark}[0-9]{{1,4}}" for mark in ("/", "-", r"\.", " ")),
-    rf"{_DAY}\W{{0,2}}(?:of )?{_MONTH}\W{{0,2}}[0-9]{{2,4}}",
-    rf"{_MONTH}\W{{0,2}}{_DAY}\W{{1,2}}[0-9]{{2,4}}",
+    rf"{_DAY}{_MARK}{{0,2}}(?:of )?{_MONTH}{_MARK}{{0,2}}[0-9]{{2,4}}",
+    rf"{_MONTH}{_MARK}{{0,2}}{_DAY}{_MARK}{{1,2}}[0-9]{{2,4}}",
     # With anything between the parts, as in 03 / 02 / 1980 or {"d": 3, "m": 2, "y": 1980}.
     r"[0-9]{1,4}[^0-9]{1,8}[0-9]{1,2}[^0-9]{1,8}[0-9]{1,4}",
     "(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]",  # also at the head of a time, or within other digits

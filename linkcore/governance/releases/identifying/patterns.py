@@ -32,7 +32,8 @@ BIRTHS: Final = "dates that are the patient's birth date for some, as of newborn
 EXCUSED: Final = frozenset({*LEAST_SHARE, BIRTHS}) - {NUMBERS}
 """The patterns that an agreement's ``not_identifying`` excuses."""
 
-_TELEPHONE: Final = r"^\W*(?:(?:\+|00)44\W*(?:\(0\))?|0)\W*[1237](?:\W?[0-9]){8,9}\W*$"
+_MARKS: Final = "[^0-9A-Za-z_]"
+_TELEPHONE: Final = rf"^{_MARKS}*(?:(?:\+|00)44{_MARKS}*(?:\(0\))?|0){_MARKS}*[1237](?:{_MARKS}?[0-9]){{8,9}}{_MARKS}*$"
 # Colours, months and wards are also names; no code list has as many of them.
 _FEWEST_NAMES: Final = 20
 _DRAWS: Final = 1_000_000

@@ -18,15 +18,17 @@ _HEX: Final = r"^(?:0[xX]|\\x)?(?:[0-9A-Fa-f]{2}[ :-]?){4,}$"
 _BASE64: Final = "^[0-9A-Za-z+/_-]{7,}={0,2}$"
 # Nothing, and a short decimal number, such as an amount of money.
 _HARMLESS: Final = r"^\s*(?:-?[0-9]{0,6}\.(?:[1-9][0-9]?|0[1-9]))?\s*$"
-# Patterns that are looked for in every column, all in one pass over its texts.
+# Patterns that are looked for in every column, all in one pass over its texts. Unicode's classes of letters take
+# milliseconds to compile, which is most of what a column of few values costs. So any character beyond ASCII passes for
+# a letter, and for what is none: what is found is then read with care.
 EMAIL: Final = r"[0-9A-Za-z._%+-]+@[0-9A-Za-z-]+\.[A-Za-z]"
 EIGHT_HEX: Final = "[0-9A-Fa-f]{8}"
 CODE: Final = "[0-9A-Fa-f]{32}"
 HASH: Final = "^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128})$"
 """The form of a hash: the hexadecimal digits of MD5, SHA-1, SHA-256 or SHA-512."""
-POSTCODE_ALONE: Final = r"(?i)^\W*[A-Z0-9]{2,4}\W*[0-9OIS][A-Z0-9]{2}\W*$"
-THREE_WORDS: Final = r"(?:[\p{L}0-9]+[^\p{L}0-9]+){2}[\p{L}0-9]"
-_TWO_LETTERS: Final = r"\p{L}{2}"
+POSTCODE_ALONE: Final = "^[^0-9A-Za-z_]*[0-9A-Za-z]{2,4}[^0-9A-Za-z_]*[0-9OISois][0-9A-Za-z]{2}[^0-9A-Za-z_]*$"
+THREE_WORDS: Final = r"(?:[0-9A-Za-z\x{80}-\x{10FFFF}]+[^0-9A-Za-z]+){2}[0-9A-Za-z\x{80}-\x{10FFFF}]"
+_TWO_LETTERS: Final = r"[A-Za-z\x{80}-\x{10FFFF}]{2}"
 _THREE_DIGITS: Final = "(?:[0-9].*?){3}"
 _NINE_DIGITS: Final = "(?:[0-9].*?){9}"
 _POSTCODE_WITHIN: Final = "(?i)[A-Z].*[0-9OIS][A-Z0-9]{2}"
