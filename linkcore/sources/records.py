@@ -52,6 +52,8 @@ class Records:
         them to check that the rows are still those that were linked.
     events : polars.DataFrame
         What :func:`linkcore.sources.events.events_of` says of the source: a row for each row of ``frame``.
+    digest : str, optional
+        The digest of the source's files, the same before and after they were read; None for data in memory.
     """
 
     source: Source
@@ -59,6 +61,7 @@ class Records:
     set_aside: pl.DataFrame = field(repr=False)
     row_hashes: pl.Series = field(default_factory=partial(pl.Series, dtype=pl.UInt64), repr=False)
     events: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
+    digest: str | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -105,13 +108,16 @@ def standardise(
     >>> records.set_aside.filter(identifier="nhs_number").select("status", "records").sort("status").rows()
     [('check_digit', 1), ('valid', 1)]
     """
+    digest = source.digest()
     frame = _read(source, usable, reference_date, work)
+    if source.digest() != digest:
+        raise SourceError(f"source {source.name!r}: a file was changed while it was read; link again once it is whole")
     statuses = [name for name in frame.columns if name.startswith((STATUS, _WHOLE))]
     set_aside = _count(source.name, frame.select(statuses))
     ordered = _in_order(source, frame.drop(statuses), work)
     events = ordered.select(pl.col(f"^{_EVENT}.*$").name.map(lambda name: name.removeprefix(_EVENT)))
     records = ordered.select(pl.exclude(_HASH, f"^{_EVENT}.*$"))
-    return Records(source, records, set_aside, ordered[_HASH].alias("row_hash"), events)
+    return Records(source, records, set_aside, ordered[_HASH].alias("row_hash"), events, digest)
 
 
 def read_statuses(source: Source, *, usable: Sequence[str], reference_date: dt.date | None) -> pl.DataFrame:

@@ -293,9 +293,8 @@ class Source:
                 raise SourceError(f"source {self.name!r}: {file} is of no known format; use {', '.join(SUFFIXES)}")
         return found
 
-    @cached_property
     def digest(self) -> str | None:
-        """32 hex digits that differ if a byte of a file differs; None for data in memory. Read once for a source."""
+        """Read every file and return 32 hex digits that differ if a byte differs; None for data in memory."""
         from xxhash import xxh3_128
 
         if not self.files:

@@ -88,7 +88,7 @@ def _pseudonym(by_rank: pl.Series) -> pl.Expr:
 def _leaving_rows(plan: ReleasePlan, leaving: LeavingRecords, links: pl.DataFrame, key: Key) -> Iterator[pl.DataFrame]:
     """Yield the rows that leave, batch by batch; the first batch has no rows."""
     scan = plan.scan(leaving.linkage.reference_date, leaving.people_by_postcode)
-    for batch in rows_beside_links(plan.source, scan, links):
+    for batch in rows_beside_links(plan.source, scan, links, leaving.linkage.digests.get(plan.source.name)):
         rows = batch.filter(LEAVES).cast({name: plan.schema[name] for name in plan.payload})
         yield rows.with_columns(_pseudonymised(name, rows.schema[name], key) for name in plan.pseudonymised)
 
