@@ -21,8 +21,8 @@ _WRITTEN: Final = (
     rf"{_MONTH}{_MARK}{{0,2}}{_DAY}{_MARK}{{1,2}}[0-9]{{2,4}}",
     # With anything between the parts, as in 03 / 02 / 1980 or {"d": 3, "m": 2, "y": 1980}.
     r"[0-9]{1,4}[^0-9]{1,8}[0-9]{1,2}[^0-9]{1,8}[0-9]{1,4}",
-    "(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]",  # also at the head of a time, or within other digits
 )
+_IN_DIGITS: Final = "(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]"  # also at the head of a time, or within others
 _ENDING: Final = r"([0-9])(?:st|nd|rd|th)\b(?: of)?"
 
 _DATE_ALONE: Final = rf"^[^\p{{L}}]*(?:T|{_MONTH})?[^\p{{L}}]*Z?$"
@@ -50,9 +50,7 @@ _SMALLEST_SECONDS: Final = 1_000_000
 _DAYS: Final = (-40_000, 50_000)
 _MONTHS: Final = 12
 _PER_DAY: Final = tuple(86_400 * 1_000**power for power in range(4))  # seconds, milli-, micro- and nanoseconds
-_IN_PARTS: Final = (
-    rf"(?s)[0-9][^0-9]{{1,8}}[0-9]{{1,2}}[^0-9]{{1,8}}[0-9]|[0-9]{{8}}|[0-9].{{0,9}}{_MONTH}|{_MONTH}.{{0,9}}[0-9]"
-)
+_IN_PARTS: Final = rf"(?s)[0-9][^0-9]{{1,8}}[0-9]{{1,2}}[^0-9]{{1,8}}[0-9]|[0-9].{{0,9}}{_MONTH}|{_MONTH}.{{0,9}}[0-9]"
 # What stands between the parts of a date that are all numbers.
 _BETWEEN: Final = "^([0-9]{1,4})[^0-9]+([0-9]{1,2})[^0-9]+([0-9]{1,4})$"
 # A short number is a count of days only if nothing else stands beside it.
@@ -123,6 +121,8 @@ def days_in_texts(texts: pl.DataFrame, people: People, references: tuple[dt.date
     found = [texts.clear().select("value", pl.lit(None, pl.Date).alias("reading"))]
     if (in_parts := texts.filter(pl.col("text").str.contains(_IN_PARTS))).height:
         found.append(_written(in_parts))
+    if (in_digits := texts.filter(pl.col("text").str.contains(_IN_DIGITS))).height:
+        found.append(_in_digits(in_digits))
     numbers = texts.select("value", pl.col("text").str.extract_all(_NUMBER).alias("number"))
     numbers = numbers.explode("number", empty_as_null=True, keep_nulls=True).drop_nulls()
     if numbers.height:
@@ -131,6 +131,14 @@ def days_in_texts(texts: pl.DataFrame, people: People, references: tuple[dt.date
         found.append(numbers.join(days, left_on="number", right_on="value").select("value", "reading"))
     said = pl.concat(found)
     return said.filter(people.anybody_has("birth_date", said["reading"])).unique()
+
+
+def _in_digits(texts: pl.DataFrame) -> pl.DataFrame:
+    """Read eight digits in a row: the year, the month and the day."""
+    parts = texts.select("value", pl.col("text").str.extract_all(_IN_DIGITS).alias("part"))
+    parts = parts.explode("part", empty_as_null=True, keep_nulls=True)
+    days = parts.select("value", pl.col("part").str.to_date("%Y%m%d", strict=False).alias("reading")).drop_nulls()
+    return _with_swapped(days)
 
 
 def _written(texts: pl.DataFrame) -> pl.DataFrame:
