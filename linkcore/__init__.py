@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from linkcore.governance.releases.checks import refuse_shared_keys
     from linkcore.governance.releases.cohorts import Cohort
     from linkcore.governance.releases.derived import Derived
+    from linkcore.governance.releases.encryption import Encryption
     from linkcore.governance.releases.release import Release, release
     from linkcore.governance.releases.terms import Terms
     from linkcore.governance.withholding.national_check import export_national_check, national_opt_outs
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from linkcore.governance.withholding.type_one import type_one_opt_outs, without_type_one
     from linkcore.governance.withholding.withholding import Withholding, withhold
     from linkcore.identifiers.nhs_number import nhs_number, nhs_number_status
+    from linkcore.keys.age import AgeIdentity
     from linkcore.keys.key import Key
     from linkcore.keys.keyring import Keyring
     from linkcore.keys.signing import SigningKey, VerifyKey
@@ -82,6 +84,7 @@ _MODULES = {
     "linkcore.governance.releases.checks": ["refuse_shared_keys"],
     "linkcore.governance.releases.cohorts": ["Cohort"],
     "linkcore.governance.releases.derived": ["Derived"],
+    "linkcore.governance.releases.encryption": ["Encryption"],
     "linkcore.governance.releases.release": ["Release", "release"],
     "linkcore.governance.releases.terms": ["Terms"],
     "linkcore.governance.withholding.national_check": ["export_national_check", "national_opt_outs"],
@@ -92,6 +95,7 @@ _MODULES = {
     "linkcore.governance.withholding.type_one": ["type_one_opt_outs", "without_type_one"],
     "linkcore.governance.withholding.withholding": ["Withholding", "withhold"],
     "linkcore.identifiers.nhs_number": ["nhs_number", "nhs_number_status"],
+    "linkcore.keys.age": ["AgeIdentity"],
     "linkcore.keys.key": ["Key"],
     "linkcore.keys.keyring": ["Keyring"],
     "linkcore.keys.signing": ["SigningKey", "VerifyKey"],
@@ -137,11 +141,13 @@ class _Face(ModuleType):
 sys.modules[__name__].__class__ = _Face
 
 __all__ = [
+    "AgeIdentity",
     "Agreement",
     "Audit",
     "CodeList",
     "Cohort",
     "Derived",
+    "Encryption",
     "Exact",
     "Exemption",
     "Explanation",

@@ -36,7 +36,7 @@ def compiled(function: Callable[_P, _R]) -> Callable[_P, _R]:
                 kernel = njit(nogil=True, error_model="numpy", cache=True)(function)
             except RuntimeError:  # no folder can be written to
                 continue
-        if _is_safe(Path(kernel.stats.cache_path)):
+        if _is_safe(Path(kernel.stats.cache_path), function.__name__):
             safe: Callable[_P, _R] = kernel
             return safe
     in_memory: Callable[_P, _R] = njit(nogil=True, error_model="numpy")(function)
@@ -65,9 +65,9 @@ def _kept_in(folder: str) -> Iterator[None]:
         config.CACHE_DIR = before
 
 
-def _is_safe(folder: Path) -> bool:
-    """Whether only this user and root can have written the machine code in a folder."""
+def _is_safe(folder: Path, name: str) -> bool:
+    """Whether only this user and root can have written a function's machine code in a folder."""
     try:
-        return is_private(folder) and all(map(is_private, folder.glob("*.nb[ic]")))
+        return is_private(folder) and all(map(is_private, folder.glob(f"*{name}-*.nb[ic]")))
     except OSError:
         return False

@@ -16,10 +16,12 @@ from linkcore.keys.keyring import Keyring
 from linkcore.linkage.engine.splink import SplinkLinker
 from linkcore.linkage.link_records import STEPS, link_records
 from linkcore.linkage.model.splink_json import model_json
+from linkcore.linkage.probable_names import keep_probable_names
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.parallel import side_by_side
+from linkcore.profile.faults import refuse_faults
 from linkcore.progress import Progress, Stopwatch, silent
 from linkcore.quality.measure_linkage import measure_linkage
 from linkcore.quality.measured import MeasuredLinkage
@@ -73,6 +75,8 @@ class Linkage(MeasuredLinkage):
         Settings, versions and times, as plain values.
     history : PersonHistory
         What became of the persons of the linkages before, and what recognises the records of this one.
+    store_digest : str
+        SHA-256 of the header of the store from which the linkage was opened, which names this one linkage; else empty.
     synthetic : bool
         Whether the caller declared that the data are synthetic. Data of real people leave by stricter rules.
     """
@@ -133,16 +137,19 @@ class Linkage(MeasuredLinkage):
             write_store(partial, tables_of(self), texts_of(self), lock)
 
     @classmethod
-    def load(cls, folder: str | Path, sources: Sequence[Source], *, key: Key | Keyring | None = None) -> "Linkage":
+    def load(
+        cls, folder: str | Path, sources: Sequence[Source] | None, *, key: Key | Keyring | None = None
+    ) -> "Linkage":
         """Open a linkage that :meth:`save` wrote; nothing is linked.
 
         Parameters
         ----------
         folder : path
             The folder.
-        sources : sequence of Source
+        sources : sequence of Source, optional
             The sources that were linked, in any order. Their files must be the same byte for byte; of data in memory,
-            the mapped columns. Settings of payload, such as ``practice`` and ``events``, may change.
+            the mapped columns. Settings of payload, such as ``practice`` and ``events``, may change. With None, the
+            linkage has no sources, and is only good for ``link(..., previous=linkage)``: they may have changed since.
         key : Key or Keyring, optional
             The key under which the linkage is encrypted, or a keyring that holds it.
 
@@ -415,7 +422,9 @@ def link(
     previous : Linkage or KnownPersons, optional
         The linkage before this one, or its ``known_persons()``. The same people keep their tokens, and so every
         recipient's pseudonyms; ``superseded`` of the linkage tells each change. It needs a reference date, which dates
-        them. Give records ids that last: row numbers are recognised only by what the record says.
+        them. Give records ids that last: row numbers are recognised only by what the record says. Of a linkage, the
+        model, the thresholds and the self-test are kept too, as ``Fallback(relearn=...)`` says; the persons do not
+        depend on what was linked before in any other way.
     work : path, optional
         A folder on a disk for records that do not fit in memory. The files have no name, nobody else can open them, and
         they are deleted with the linkage or the process. Without a folder, all records are in memory.
@@ -434,7 +443,8 @@ def link(
     ProgrammeError
         If a setting is not valid, or the sources cannot be linked together.
     SourceError
-        If a source cannot be read.
+        If a source cannot be read, or its mapping cannot be right: none of a hundred or more values of a column is what
+        it should be, or records with the same NHS Number disagree on who it is.
 
     Examples
     --------
@@ -461,17 +471,22 @@ def link(
     for done, source in enumerate(sources):
         progress(f"read {source.name}", done, steps)
         records.append(next(reading))
+    refuse_faults(records)
     result = link_records(
         records,
         exact,
         fallback,
         decisions=decisions,
         previous=known,
+        earlier=previous.probabilistic if isinstance(previous, Linkage) else None,
         seed=seed,
         reference_date=reference_date,
         progress=progress,
     )
+    if known is not None:
+        result = keep_probable_names(result, known)
     result = replace(result, synthetic=synthetic)
-    quality = measure_linkage(result, records)
+    before = previous.quality.fallback if isinstance(previous, Linkage) else None
+    quality = measure_linkage(result, records, earlier=before)
     progress("linked", steps, steps)
     return Linkage.of(result, replace(quality, run=replace(quality.run, seconds=watch.seconds)))

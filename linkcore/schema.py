@@ -43,7 +43,7 @@ NHS_NUMBER_STATUS: Final = pl.Enum(
         "valid",  # England, Wales, Isle of Man
         "scotland",  # a CHI number
         "northern_ireland",  # a Health and Care number
-        "missing",
+        "missing",  # empty, or a word such as "unknown"
         "malformed",  # not ten digits
         "check_digit",  # fails Modulus 11
         "placeholder",  # passes Modulus 11 but belongs to nobody

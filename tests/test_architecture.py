@@ -24,6 +24,8 @@ STOREYS = [
     ["keys"],
     ["pseudonyms"],
     ["sources"],
+    ["profile"],
+    ["first_hour"],
     ["linkage"],
     ["review"],
     ["quality"],
@@ -42,10 +44,12 @@ ROOMS_OF_LINKAGE = [
     ["blocking", "comparisons", "decisions", "settings"],
     ["placement", "run"],
     ["exact", "learning", "stable_persons"],
+    ["codes"],
     ["decided", "engine", "self_test"],
     ["fallback"],
     ["result"],
     ["link_records", "possibly_same"],
+    ["probable_names"],
 ]
 
 
@@ -154,7 +158,20 @@ def test_splink_is_imported_in_one_module_only() -> None:
 
 @pytest.mark.parametrize(
     "heavy",
-    ["numpy", "numba", "llvmlite", "splink", "duckdb", "pyarrow", "pandas", "pydantic", "rich", "jinja2", "vl_convert"],
+    [
+        "numpy",
+        "numba",
+        "llvmlite",
+        "splink",
+        "duckdb",
+        "pyarrow",
+        "pandas",
+        "pydantic",
+        "rich",
+        "jinja2",
+        "vl_convert",
+        "pyrage",
+    ],
 )
 def test_import_linkcore_does_not_load(heavy: str) -> None:
     """Nor does the use of any name but those of programmes, whose files Pydantic reads."""

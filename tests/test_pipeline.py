@@ -1,4 +1,4 @@
-"""The pipeline tasks of the README: killed at any moment and run again, they leave the output of one whole run."""
+"""The pipeline tasks of docs/: killed at any moment and run again, they leave the output of one whole run."""
 
 import datetime as dt
 import json
@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
-from tests.readme import PASSPHRASE, section
+from tests.readme import PASSPHRASE, PIPELINES, examples
 
 DAY = "2026-04-15"
 PROGRAMME = """
@@ -24,10 +24,8 @@ audit = { file = "audit.jsonl" }
 source = [{ name = "emergency", data = "attended.parquet" }]
 recipient = [{ name = "partner", key = "partner-2026", columns = { emergency = ["arrived"] } }]
 """
-TASKS = "import datetime as dt\nimport linkcore as lc\n" + "".join(
-    example.source
-    for example in section("In a pipeline, a notebook, SQL and pandas")
-    if example.source.startswith(("def ", "import ", "from "))
+TASKS = "import linkcore as lc\n" + "".join(
+    example.source for example in examples(PIPELINES) if example.source.startswith(("def ", "import ", "from "))
 )
 # Python reports each file that it opens or renames to an audit hook, before it does so.
 KILLED = """
@@ -44,7 +42,7 @@ globals()[task](*arguments)
 
 @pytest.fixture
 def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """The functions of the README, in a folder with a programme and a keyring."""
+    """The functions of the page, in a folder with a programme and a keyring."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LINKCORE_PASSPHRASE", PASSPHRASE)
     numbers = [9990000018, 9990000026, 9990000018, None]

@@ -1,6 +1,5 @@
-"""The README and docs/: their examples run, their two commands are those of CI, and what they point to exists."""
+"""The README and docs/: CI runs their commands, what they point to exists, and a notebook shows no small count."""
 
-import doctest
 import json
 import re
 import shlex
@@ -11,19 +10,8 @@ import pytest
 
 from linkcore.cli import main
 from linkcore.linkage.comparisons.comparable import COMPARABLE
-from tests.readme import PASSPHRASE, README, section
+from tests.readme import DOCS, PIPELINES, README, examples, section
 from tests.report.pages import read_page, tables
-
-
-@pytest.mark.parametrize(("page", "examples"), [(README, 10), (README.parent / "docs" / "MODELS.md", 6)])
-def test_all_examples_run_in_order(page: Path, examples: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("LINKCORE_PASSPHRASE", PASSPHRASE)
-    results = doctest.testfile(
-        str(page), module_relative=False, optionflags=doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
-    )
-    assert results.attempted > examples
-    assert results.failed == 0
 
 
 @pytest.mark.parametrize("last_word", [".venv/bin/pytest -n auto --dist loadfile", "demo"])
@@ -33,24 +21,34 @@ def test_ci_finds_each_command_on_one_line(last_word: str) -> None:
 
 
 def pages() -> list[Path]:
-    return [README, *sorted((README.parent / "docs").glob("*.md"))]
+    return [README, *sorted(DOCS.rglob("*.md"))]
+
+
+def test_links_are_found() -> None:
+    assert len([link for page in pages() for link in links_of(page)]) > 100
+
+
+def links_of(page: Path) -> list[str]:
+    """The links of a page that lead to this repository."""
+    return re.findall(r"\]\((?!https:)([^)]+)\)", page.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)
 def test_links_lead_to_files_and_headings(page: Path) -> None:
-    links = re.findall(r"\]\(([^)]+)\)", page.read_text("utf-8"))
-    assert links
-    for link in links:
+    for link in links_of(page):
         name, _, heading = link.partition("#")
         target = page.parent / name if name else page
         assert target.exists(), link
-        headings = re.findall(r"^#+ (.*)$", target.read_text("utf-8"), re.MULTILINE)
+        text = target.read_text("utf-8") if target.suffix == ".md" else ""
+        if "<!-- generated:" in text:
+            continue  # only the site has these headings, and its build checks them
+        headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
         anchors = {re.sub(r"[^\w\- ]", "", each).lower().replace(" ", "-") for each in headings}
         assert not heading or heading in anchors, link
 
 
 def test_the_code_that_keeps_each_guarantee_exists() -> None:
-    rows = re.findall(r"^\| .* \| (`.*) \|$", (README.parent / "docs/GUARANTEES.md").read_text("utf-8"), re.MULTILINE)
+    rows = re.findall(r"^\| .* \| (`.*) \|$", (DOCS / "GUARANTEES.md").read_text("utf-8"), re.MULTILINE)
     paths = re.findall(r"`([^`]+)`", " ".join(rows))
     assert len(paths) > 20
     assert [path for path in paths if not (README.parent / "linkcore" / path).exists()] == []
@@ -58,7 +56,8 @@ def test_the_code_that_keeps_each_guarantee_exists() -> None:
 
 def test_the_tree_names_every_room() -> None:
     """Each line of the tree names a file or folder, and no folder of linkcore is left out."""
-    (tree,) = re.findall(r"^```\n(linkcore/\n.*?)^```$", README.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    page = (DOCS / "CONTRIBUTING.md").read_text("utf-8")
+    (tree,) = re.findall(r"^```\n(linkcore/\n.*?)^```$", page, re.MULTILINE | re.DOTALL)
     folders, named = [README.parent], set()
     for spaces, name in re.findall(r"^( *)(\S+)", tree, re.MULTILINE):
         folders = [*folders[: len(spaces) // 2 + 1], folders[len(spaces) // 2] / name]
@@ -69,10 +68,10 @@ def test_the_tree_names_every_room() -> None:
     assert rooms - named == {root / "report" / "page"}
 
 
-def test_its_command_runs_a_programme_and_its_table_names_all_five(
+def test_the_command_runs_a_programme_and_the_table_names_all_five(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    text = README.read_text("utf-8")
+    text = (DOCS / "how_to" / "programme.md").read_text("utf-8")
     programmes = README.parent / "fixtures" / "programmes"
     names = {folder.name for folder in programmes.iterdir() if folder.is_dir()}
     assert set(re.findall(r"^\| `([a-z_]+)` \|", text, re.MULTILINE)) >= names
@@ -92,8 +91,7 @@ def test_a_notebook_shows_no_small_count_and_no_identifier(tmp_path: Path, monke
 
     session = [example.source for example in section("A session") if example.exc_msg is None]
     shown = ["linkage", "linkage.quality", "linkage.quality.fallback", 'lc.release(linkage, agreement, key, "release")']
-    examples = [example.source.strip() for example in section("In a pipeline, a notebook, SQL and pandas")]
-    assert {"linkage", "linkage.quality", shown[-1]} <= set(examples)
+    assert {"linkage", "linkage.quality", shown[-1]} <= {example.source.strip() for example in examples(PIPELINES)}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in [*session, *shown]])
     NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}).execute()
     kept = [cell.outputs[0]["data"] for cell in notebook.cells[len(session) :]]
@@ -113,7 +111,7 @@ def test_a_notebook_shows_no_small_count_and_no_identifier(tmp_path: Path, monke
 
 
 def test_the_table_of_columns_names_all_that_a_model_can_compare() -> None:
-    page = (README.parent / "docs" / "MODELS.md").read_text("utf-8")
+    page = (DOCS / "MODELS.md").read_text("utf-8")
     table = page.split("## What a model can compare")[1].split("## ")[0]
     columns = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
     named = {name for column in columns for name in re.findall(r"`(\w+)`", column)}

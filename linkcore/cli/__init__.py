@@ -11,7 +11,18 @@ import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from linkcore.cli import auditing, destruction, exits, keys, linking, objecting, pseudonymising, releasing, reviewing
+from linkcore.cli import (
+    auditing,
+    destruction,
+    exits,
+    first_hour,
+    keys,
+    linking,
+    objecting,
+    pseudonymising,
+    releasing,
+    reviewing,
+)
 from linkcore.errors import LinkcoreError
 from linkcore.private_memory import close_memory
 
@@ -44,6 +55,17 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="linkcore", description="Record linkage and pseudonymisation for NHS ICSs.")
     parser.add_argument("--version", action="version", version=f"linkcore {version('linkcore')}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for group in (linking, releasing, objecting, exits, reviewing, pseudonymising, keys, auditing, destruction):
+    for group in (
+        first_hour,
+        linking,
+        releasing,
+        objecting,
+        exits,
+        reviewing,
+        pseudonymising,
+        keys,
+        auditing,
+        destruction,
+    ):
         group.add(commands)
     return parser

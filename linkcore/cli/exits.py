@@ -140,7 +140,7 @@ def _reidentify(arguments: argparse.Namespace) -> None:
     from linkcore.governance.exits.reidentification import reidentify
 
     request = recorded_request(arguments, "reidentification", on=now().date(), requester=arguments.requester)
-    is_answer = begins_like(b"pseudonym,nhs_number\n")
+    is_answer = begins_like(b"pseudonym,nhs_number")
     with request as (programme, occasion):
         refuse_own_files(arguments, programme)
         check_place(arguments.out, ours=is_answer)
@@ -158,7 +158,8 @@ def _reidentify(arguments: argparse.Namespace) -> None:
     )
     with new_file(arguments.out, ours=is_answer) as file:
         answer.write_csv(file)
-    say(f"{answer.height:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
+    own = answer.height - answer["nhs_number"].null_count()
+    say(f"{own:,} of the requester's own patients: {arguments.out} (for {arguments.requester} only)")
 
 
 def _return(arguments: argparse.Namespace) -> None:

@@ -5,9 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linkcore.cli import options
-from linkcore.cli.opening import keyring_of_linkage, keyring_with, linkage_of, live_programme, progress
+from linkcore.cli.first_hour import say_profile
+from linkcore.cli.opening import (
+    keyring_of_linkage,
+    keyring_with,
+    linkage_of,
+    live_programme,
+    previous_linkage,
+    progress,
+)
 from linkcore.cli.saying import say
-from linkcore.errors import ProgrammeError, RefusedError
+from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -34,6 +42,14 @@ def add(commands: "Commands") -> None:
         commands, "synthesise", _synthesise, "write a synthetic ICS: its sources, the truth, and a programme file"
     )
     _population(synthesise)
+    synthesise.add_argument(
+        "--months",
+        type=options.positive,
+        default=1,
+        metavar="N",
+        help="number of months, each in a folder of its own: people are born, move, marry and die, and providers add, "
+        "correct and delete records (1)",
+    )
     synthesise.add_argument("--out", type=Path, required=True, help="folder to write")
 
     check = options.command(
@@ -41,6 +57,7 @@ def add(commands: "Commands") -> None:
     )
     options.programme(check)
     options.day(check)
+    check.add_argument("--data", action="store_true", help="read its data too, and profile them as `profile` does")
 
     link = options.command(commands, "link", _link, "link the sources of a programme")
     options.programme(link)
@@ -57,6 +74,14 @@ def add(commands: "Commands") -> None:
         "programme needs none",
     )
     options.linkage_keyring(link)
+    before = link.add_mutually_exclusive_group()
+    options.previous_linkage(before)
+    before.add_argument(
+        "--anew",
+        action="store_true",
+        help="follow no linkage before: people without an NHS Number get new pseudonyms. By default, the linkage that "
+        "is replaced is followed",
+    )
 
     report = options.command(commands, "report", _report, "write the linkage-quality report")
     report.add_argument(
@@ -85,11 +110,16 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _synthesise(arguments: argparse.Namespace) -> None:
-    from linkcore.synthetic import synthesise
+    from linkcore.synthetic import synthesise, synthesise_months
 
     with progress() as show:
-        made = synthesise(arguments.out, people=arguments.people, seed=arguments.seed, progress=show)
-    say(f"{sum(made.records.values()):,} records of {len(made.records)} sources; programme: {made.programme}")
+        stated = {"people": arguments.people, "seed": arguments.seed, "progress": show}
+        if arguments.months == 1:
+            made = [synthesise(arguments.out, **stated)]
+        else:
+            made = list(synthesise_months(arguments.out, months=arguments.months, **stated))
+    for month in made:
+        say(f"{sum(month.records.values()):,} records of {len(month.records)} sources; programme: {month.programme}")
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -99,6 +129,9 @@ def _check(arguments: argparse.Namespace) -> None:
     say(*plan(programme, arguments.on).splitlines())
     programme.check(arguments.on)
     say("the programme file, its lists and the columns of its sources are all right")
+    if arguments.data:
+        say("")
+        say_profile(programme)
 
 
 def _link(arguments: argparse.Namespace) -> None:
@@ -107,6 +140,7 @@ def _link(arguments: argparse.Namespace) -> None:
     from linkcore.text_table import as_text
 
     programme = live_programme(arguments.programme, arguments.on)
+    programme = programme.anew() if arguments.anew else programme
     programme.check()
     out = arguments.out or programme.store()
     if out is None:
@@ -115,8 +149,9 @@ def _link(arguments: argparse.Namespace) -> None:
     name = arguments.linkage_key or programme.linkage.store_key
     key = None if name is None else keyring_with(arguments, name)[name]
     refuse_unencrypted(synthetic=programme.programme.synthetic, key=key)
+    previous = None if arguments.anew else _previous(arguments, programme, replaced=out)
     with progress() as show:
-        linkage = programme.link(on=arguments.on, progress=show)
+        linkage = programme.link(on=arguments.on, previous=previous, progress=show)
     linkage.save(out, key=key)
     print_rows_not_read(linkage.quality)
     say(*as_text(linkage.quality.by_method()).splitlines())
@@ -124,8 +159,43 @@ def _link(arguments: argparse.Namespace) -> None:
         say(f"decisions, {state}: {number:,}")
     if linkage.quality.fallback is not None:
         say("", *fallback_in_terminal(linkage.quality.fallback).splitlines(), "")
+    for line in _persons_before(linkage):
+        say(line)
     encrypted = "not encrypted: synthetic" if key is None else f"encrypted under key {key.id}"
     say(f"linkage: {out} ({encrypted}; it has identifiers: keep it within the trusted team)")
+
+
+def _previous(arguments: argparse.Namespace, programme: "Programme", *, replaced: Path) -> "Linkage | None":
+    """Read the persons of the linkage before: the one that is named, or else the one that is replaced.
+
+    A pipeline that forgets to name it would give people new pseudonyms each month. So it is followed, or refused.
+    """
+    from linkcore.store.folder import holds_linkage
+
+    if arguments.previous_linkage is not None or programme.previous() is not None:
+        return previous_linkage(arguments, programme)
+    if not holds_linkage(replaced):
+        return None
+    try:
+        return programme.previous_linkage(replaced, key=keyring_of_linkage(arguments, replaced))
+    except LinkcoreError as error:
+        raise type(error)(
+            f"{error} -- the linkage in {replaced} would be replaced, and without it people who have no NHS Number get "
+            "new pseudonyms: give --anew if that is meant"
+        ) from None
+
+
+def _persons_before(linkage: "Linkage") -> "Iterator[str]":
+    """Say which linkage was the one before, and what became of its persons."""
+    from linkcore.linkage.run import PREVIOUS_LINKAGE
+
+    counts, before = linkage.history.counts, linkage.run.settings.get(PREVIOUS_LINKAGE)
+    if before is None:
+        yield "previous linkage: none, so people without an NHS Number have new pseudonyms"
+        return
+    yield f"previous linkage: {before}; people in it keep their pseudonyms"
+    told = ", ".join(f"{name.replace('_', ' ')} {count:,}" for name, count in counts.items() if count)
+    yield f"persons: {told}"
 
 
 def _withholding(programme: "Programme", linkage: "Linkage", on: "dt.date") -> "Iterator[Withholding]":

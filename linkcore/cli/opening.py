@@ -39,6 +39,7 @@ __all__ = [
     "occasion",
     "one_key",
     "opened_keyring",
+    "previous_linkage",
     "progress",
     "record",
     "recorded_request",
@@ -96,8 +97,9 @@ def linkage_of(arguments: argparse.Namespace, programme: "Programme", *, on: dt.
     kept = kept_linkage(arguments, programme, on=on)
     if kept is not None:
         return kept
+    previous = previous_linkage(arguments, programme)
     with progress() as show:
-        return programme.link(on=on, progress=show)
+        return programme.link(on=on, previous=previous, progress=show)
 
 
 def kept_linkage(
@@ -106,6 +108,12 @@ def kept_linkage(
     """Open the linkage that --linkage or the programme names; return None if neither does."""
     place = arguments.linkage or programme.store()
     return None if place is None else programme.open_linkage(place, key=keyring_of_linkage(arguments, place), on=on)
+
+
+def previous_linkage(arguments: argparse.Namespace, programme: "Programme") -> "Linkage | None":
+    """Open the linkage before, which --previous or the programme names; None if neither does."""
+    place = getattr(arguments, "previous_linkage", None) or programme.previous()
+    return None if place is None else programme.previous_linkage(place, key=keyring_of_linkage(arguments, place))
 
 
 def keyring_of_linkage(arguments: argparse.Namespace, place: Path) -> "Keyring | None":

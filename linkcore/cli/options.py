@@ -20,6 +20,7 @@ __all__ = [
     "optional_occasion",
     "passphrase",
     "positive",
+    "previous_linkage",
     "programme",
     "signing_key",
 ]
@@ -116,6 +117,18 @@ def linkage(parser: argparse.ArgumentParser) -> None:
         help="folder that `link` wrote, to use in place of linking (linkage.store of the programme file)",
     )
     linkage_keyring(parser)
+
+
+def previous_linkage(parser: "argparse._ActionsContainer") -> None:
+    """Add the option for the linkage before, whose people keep their pseudonyms."""
+    parser.add_argument(
+        "--previous",
+        dest="previous_linkage",
+        type=Path,
+        metavar="DIR",
+        help="folder of the linkage before, whose people keep their pseudonyms when the sources are linked "
+        "(linkage.previous of the programme file)",
+    )
 
 
 def linkage_keyring(parser: argparse.ArgumentParser) -> None:

@@ -15,6 +15,7 @@ from linkcore.cli.opening import (
     live_programme,
     occasion,
     one_key,
+    previous_linkage,
     progress,
     signing_key,
 )
@@ -23,6 +24,7 @@ from linkcore.errors import ProgrammeError, RefusedError
 
 if TYPE_CHECKING:
     from linkcore.cli.options import Commands
+    from linkcore.keys.age import AgeIdentity
     from linkcore.keys.keyring import Keyring
 
 __all__ = ["add"]
@@ -35,6 +37,7 @@ def add(commands: "Commands") -> None:
     )
     options.programme(run)
     options.linkage(run)
+    options.previous_linkage(run)
     options.day(run)
     place = options.held_keys(run)
     place.add_argument("--synthetic", action="store_true", help="make keys for this run (synthetic programmes only)")
@@ -47,6 +50,7 @@ def add(commands: "Commands") -> None:
     )
     options.programme(release)
     options.linkage(release)
+    options.previous_linkage(release)
     release.add_argument("--recipient", required=True, help="name of the recipient in the programme file")
     options.day(release)
     options.one_key(release)
@@ -71,6 +75,13 @@ def add(commands: "Commands") -> None:
     verify.add_argument(
         "--verify-key", type=Path, metavar="FILE", help="the trusted team's public key, received in another way"
     )
+    verify.add_argument(
+        "--identity",
+        type=Path,
+        metavar="FILE",
+        help="secret key of age that opens an encrypted release, to check what is inside; if it is itself encrypted, "
+        "its passphrase is the value of LINKCORE_PASSPHRASE, or else you are asked",
+    )
 
 
 def _run(arguments: argparse.Namespace) -> None:
@@ -86,6 +97,7 @@ def _run(arguments: argparse.Namespace) -> None:
     else:
         keys = {key.id: key for key in map(Key.read, arguments.key_file)}
     linkage = kept_linkage(arguments, programme, on=arguments.on)
+    previous = previous_linkage(arguments, programme) if linkage is None else None
     with progress() as show:
         run = run_programme(
             programme,
@@ -95,6 +107,7 @@ def _run(arguments: argparse.Namespace) -> None:
             occasion=occasion(arguments, programme),
             signing_key=signing_key(arguments),
             linkage=linkage,
+            previous=previous,
             progress=show,
         )
     say(*run.text().splitlines())
@@ -111,6 +124,7 @@ def _release(arguments: argparse.Namespace) -> None:
 
     programme = live_programme(arguments.programme, arguments.on)
     agreement = agreement_of(programme, arguments.recipient)
+    agreement.refuse_without_passphrase()
     # Everything that can be refused is refused before the work begins.
     releasing, signed_by = occasion(arguments, programme), signing_key(arguments)
     refuse_unless_signed_and_audited(synthetic=programme.programme.synthetic, signing_key=signed_by, occasion=releasing)
@@ -143,7 +157,7 @@ def _release(arguments: argparse.Namespace) -> None:
 
 def _verify(arguments: argparse.Namespace) -> None:
     from linkcore.governance.destruction.certificates import verify_certificate
-    from linkcore.governance.manifest import verify_release
+    from linkcore.governance.manifest import as_opened, verify_release
     from linkcore.governance.releases.formats import count_rows
     from linkcore.keys.signing import VerifyKey
 
@@ -156,9 +170,23 @@ def _verify(arguments: argparse.Namespace) -> None:
         stated = verify_certificate(arguments.place, key)
         say(f"{stated['what']} of programme {stated['programme']} for {stated['provider']}, signed by key {key.id}")
         return
-    manifest = verify_release(arguments.place, key)
+    manifest = verify_release(arguments.place, key, identity=_identity(arguments))
     for file in manifest["files"]:
-        rows = count_rows(arguments.place / file["file"], file["source"])
-        say(f"{file['file']}, {file['source']}: {rows:,} rows")
+        plain = as_opened(arguments.place, file)
+        if plain is not None:
+            say(f"{plain.name}, {file['source']}: {count_rows(plain, file['source']):,} rows")
+        else:
+            inside = "its rows were not looked at" if arguments.identity is None else "opens to what was released"
+            say(f"{file['file']}, {file['source']}: encrypted; {inside}")
     signed = "its signature was not checked (--verify-key)" if key is None else f"signed by key {key.id}"
     say(f"release to {manifest['recipient']}: whole; {signed}")
+
+
+def _identity(arguments: argparse.Namespace) -> "AgeIdentity | None":
+    from linkcore.keys.age import AgeIdentity
+    from linkcore.keys.passphrase import read_passphrase
+
+    file = arguments.identity
+    if file is None:
+        return None
+    return AgeIdentity.read(file, read_passphrase(f"the identity {file}") if AgeIdentity.is_encrypted(file) else None)

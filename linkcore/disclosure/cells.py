@@ -90,6 +90,7 @@ def cells_of(quality: Quality) -> Cells:
     _read_flow(cells, quality)
     _read_groups(cells, quality.groups, quality.records["source"].unique(maintain_order=True).to_list())
     _read_persons(cells, quality)
+    _read_earlier_persons(cells, quality)
     _read_implausible(cells, quality.implausible)
     _read_weights(cells, quality.match_weights)
     _read_withheld(cells, quality.withheld)
@@ -196,6 +197,25 @@ def _read_persons(cells: Cells, quality: Quality) -> None:
     cells.columns["persons", ""] = [cells.add(("persons",), quality.persons, "persons")]
     cells.read("cluster_sizes", "persons", quality.cluster_sizes, "persons", "size")
     cells.sum_by("cluster_sizes", "persons", quality.cluster_sizes, "persons")
+
+
+def _read_earlier_persons(cells: Cells, quality: Quality) -> None:
+    cells.read("earlier_persons", "times", quality.earlier_persons, "became", "source", "became")
+    if quality.earlier_persons.is_empty():
+        return
+    # Everybody has a name that was kept, a new one, or one that took the place of another.
+    named: list[Key] = [("became", ALL, "kept"), ("became", ALL, "new")]
+    others = cells.counts.value(("persons",)) - sum(cells.counts.value(key) for key in named)
+    if others >= 0:
+        rest: Key = ("became", ALL, "another name")
+        cells.counts.add(rest, others, shown=False)
+        cells.counts.add_sum(("persons",), [*named, rest])
+    if (probable := ("became", ALL, "probable")) in cells.counts:
+        cells.counts.add_part(("became", ALL, "kept"), probable, ("rest", probable))
+    for became in ("kept", "new"):
+        for source in quality.records["source"].unique(maintain_order=True):
+            if (part := ("became", source, became)) in cells.counts:
+                cells.counts.add_part(("became", ALL, became), part, ("rest", part))
 
 
 def _read_implausible(cells: Cells, implausible: pl.DataFrame) -> None:

@@ -32,6 +32,7 @@ import polars as pl
 
 from linkcore.disclosure.cells import cells_of
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded, suppressed
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.linkage.self_test.rates import Rate
 from linkcore.quality.group_rates import group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality, Quality, Weights
@@ -183,6 +184,19 @@ def _of_fallback(
         departures=_significant(departures, "m_learned", "m_open"),
         counts=dict(zip(fallback.counts, shown.column("counts", ""), strict=True)),
         weights=_of_weights(fallback.weights),
+        model_use=_of_model_use(fallback),
+    )
+
+
+def _of_model_use(fallback: FallbackQuality) -> ModelUse:
+    """Round the share of new records, suppress it where few are new or few are not; show drift as departures are."""
+    use, compared = fallback.model_use, int(fallback.sources["compared"].sum())
+    new = round((use.new_records or 0.0) * compared)
+    few = any(0 < count < SMALLEST_COUNT for count in (new, compared - new))
+    return replace(
+        use,
+        new_records=None if few or use.new_records is None else round(use.new_records, 2),
+        drift={name: round(share, 3) for name, share in use.drift.items()} if fallback.weights.own_model else {},
     )
 
 

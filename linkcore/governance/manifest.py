@@ -9,12 +9,15 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from linkcore.errors import RefusedError, SourceError
+from linkcore.keys.age import SUFFIX, AgeIdentity
 from linkcore.keys.signing import SigningKey, VerifyKey
 
 __all__ = [
+    "IDENTITY",
     "MANIFEST",
     "SIGNATURE",
     "SUPERSEDED_TABLE",
+    "as_opened",
     "digest_of",
     "is_as_listed",
     "is_of_a_release",
@@ -31,6 +34,9 @@ SIGNATURE: Final = "manifest.json.sig"
 
 SUPERSEDED_TABLE: Final = "superseded"
 """The name of the table of superseded pseudonyms; the manifest describes it apart from the sources' tables."""
+
+IDENTITY: Final = "identity.age"
+"""The file with the identity that opens a release encrypted with a passphrase; the passphrase opens it."""
 
 _ALWAYS: Final = {"format": int, "recipient": str, "key": str, "key_version": int, "files": list}
 _SHA256: Final = re.compile("[0-9a-f]{64}")
@@ -67,7 +73,8 @@ def is_of_a_release(entry: Path) -> bool:
     What a manifest claims counts only for a file with the name and the digest that a release gave it.
     """
     try:
-        listed = _listed(read_manifest(entry.parent))
+        manifest = read_manifest(entry.parent)
+        listed = _listed(manifest) | _opened(manifest)
         if entry.name in {MANIFEST, SIGNATURE}:
             return not entry.is_symlink() and entry.is_file()
         return entry.name in listed and is_as_listed(entry, listed[entry.name]["sha256"])
@@ -75,11 +82,16 @@ def is_of_a_release(entry: Path) -> bool:
         return False
 
 
-def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> MappingProxyType[str, Any]:
+def verify_release(
+    folder: str | Path, verify_key: VerifyKey | None = None, *, identity: AgeIdentity | None = None
+) -> MappingProxyType[str, Any]:
     """Check that a release is whole: every file is as it was written, and there is no other.
 
     Without the public key of the trusted team, the check finds damage only: whoever alters a file can alter the
     manifest too.
+
+    Files of an encrypted release may lie there as they were sent, opened (``gp.parquet.age`` as ``gp.parquet``), or
+    both: each that is there must be as it was written.
 
     Parameters
     ----------
@@ -87,6 +99,9 @@ def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> M
         Folder of the release.
     verify_key : VerifyKey, optional
         The trusted team's public key, received in another way than the release.
+    identity : AgeIdentity, optional
+        The secret key of age that opens an encrypted release. Each encrypted file is then opened, in memory, and what
+        is inside is checked too.
 
     Returns
     -------
@@ -98,7 +113,7 @@ def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> M
     SourceError
         If the manifest is missing or damaged.
     RefusedError
-        If anything is missing, altered or added, or the manifest was not signed with this key.
+        If anything is missing, altered or added, the manifest was not signed with this key, or a file does not open.
 
     Examples
     --------
@@ -120,19 +135,39 @@ def verify_release(folder: str | Path, verify_key: VerifyKey | None = None) -> M
             raise RefusedError(f"the release in {folder} is not signed: there is no {SIGNATURE}; ask for one that is")
         verify_key.verify(content, signature.read_bytes())
     manifest = _parsed(folder, content)
-    wrong = []
-    for name, stated in _listed(manifest).items():
-        file = folder / name
-        if file.is_symlink():
+    listed, opened = _listed(manifest), _opened(manifest)
+    there = {entry.name: entry for entry in sorted(folder.iterdir())}
+    # A file that was opened may have been removed since.
+    missing = [name for name in listed if name not in there and name.removesuffix(SUFFIX) not in opened.keys() & there]
+    wrong = [f"{name} is missing" for name in missing]
+    for name, entry in there.items():
+        stated = (listed | opened).get(name)
+        if entry.is_symlink():
             wrong.append(f"{name} is a link, not a file")
-        elif not file.is_file():
-            wrong.append(f"{name} is missing")
-        elif digest_of(file) != stated["sha256"]:
+        elif stated is not None and (not entry.is_file() or digest_of(entry) != stated["sha256"]):
             wrong.append(f"{name} is not as it was written")
-    known = {MANIFEST, SIGNATURE, *_listed(manifest)}
-    wrong += [f"{entry.name} is no part of it" for entry in sorted(folder.iterdir()) if entry.name not in known]
+        elif stated is None and name not in {MANIFEST, SIGNATURE}:
+            wrong.append(f"{name} is no part of it")
     _refuse(folder, wrong)
+    if identity is not None:
+        _refuse(folder, _wrong_inside(manifest, there, identity))
     return manifest
+
+
+def _wrong_inside(manifest: Mapping[str, Any], there: Mapping[str, Path], identity: AgeIdentity) -> list[str]:
+    """Say which encrypted files hold something else than what was released."""
+    insides = {name + SUFFIX: plain["sha256"] for name, plain in _opened(manifest).items()}
+    return [
+        f"what is in {name} is not what was released"
+        for name, digest in insides.items()
+        if name in there and identity.sha256_inside(there[name]) != digest
+    ]
+
+
+def as_opened(folder: Path, stated: Mapping[str, Any]) -> Path | None:
+    """Return where the plain file of a table in a manifest is; None if it is encrypted and was not opened."""
+    file = folder / stated.get("plain", stated)["file"]
+    return file if file.is_file() else None
 
 
 def _refuse(folder: Path, wrong: list[str]) -> None:
@@ -155,9 +190,10 @@ def _parsed(folder: Path, content: bytes) -> MappingProxyType[str, Any]:
         files = _files(manifest)
         # The tables of a database are in one file.
         sound = sound and all(type(manifest[name]) is kind for name, kind in _ALWAYS.items())
-        sound = sound and all(map(_is_sound, files))
-        sound = sound and 0 < len({(each["file"], each["sha256"]) for each in files}) == len(_listed(manifest))
-    except (ValueError, LookupError, TypeError, RecursionError):
+        sound = sound and all(map(_is_sound, files)) and _has_sound_identity(manifest)
+        stated = {(each["file"], each["sha256"], each.get("plain", each)["sha256"]) for each in files}
+        sound = sound and 0 < len(stated) == len({each["file"] for each in files})
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         sound = False
     if not sound:
         raise SourceError(f"{folder / MANIFEST} is no manifest of a release, or is damaged")
@@ -167,11 +203,25 @@ def _parsed(folder: Path, content: bytes) -> MappingProxyType[str, Any]:
 def _is_sound(stated: Mapping[str, Any]) -> bool:
     """Whether a file in a manifest has the name that a release gives it: so no path can be one."""
     names = {"release.duckdb", f"{stated['source']}.parquet", f"{stated['source']}.csv"}  # as in releases/formats.py
+    plain = stated.get("plain")
+    if plain is not None and stated["file"] != plain["file"] + SUFFIX:
+        return False
     return (
         _SOURCE.fullmatch(stated["source"]) is not None
-        and stated["file"] in names
-        and _SHA256.fullmatch(stated["sha256"]) is not None
+        and (plain or stated)["file"] in names
+        and all(_SHA256.fullmatch(each["sha256"]) for each in (stated, plain or stated))
     )
+
+
+def _has_sound_identity(manifest: Mapping[str, Any]) -> bool:
+    identity = _identity(manifest)
+    return not identity or (identity["file"] == IDENTITY and _SHA256.fullmatch(identity["sha256"]) is not None)
+
+
+def _identity(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a manifest says of the identity that a passphrase opens; nothing if there is none."""
+    found: dict[str, Any] = manifest.get("encryption", {}).get("identity", {})
+    return found
 
 
 def _files(manifest: Mapping[str, Any]) -> list[Any]:
@@ -181,4 +231,11 @@ def _files(manifest: Mapping[str, Any]) -> list[Any]:
 
 
 def _listed(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    return {each["file"]: each for each in _files(manifest)}
+    """Return the files of a release, by name."""
+    identity = _identity(manifest)
+    return {each["file"]: each for each in _files(manifest)} | ({IDENTITY: identity} if identity else {})
+
+
+def _opened(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the encrypted files of a release are once they are opened, by name."""
+    return {each["plain"]["file"]: each["plain"] for each in _files(manifest) if "plain" in each}

@@ -2,6 +2,7 @@
 
 import datetime as dt
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 
@@ -9,6 +10,7 @@ from linkcore.linkage.decided.placing import NOTHING_DECIDED, Decided, follow, p
 from linkcore.linkage.decided.standing import standing
 from linkcore.linkage.exact.link_exactly import link_exactly
 from linkcore.linkage.fallback.probabilistic import link_probabilistically
+from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.placement import Placement, stand_alone
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.run import describe_run
@@ -33,11 +35,16 @@ def link_records(
     *,
     decisions: pl.DataFrame | None = None,
     previous: KnownPersons | None = None,
+    earlier: Probabilistic | None = None,
     seed: int,
     reference_date: dt.date | None,
     progress: Progress,
 ) -> LinkageResult:
-    """Link the records of all sources."""
+    """Link the records of all sources.
+
+    ``previous``: the persons of the linkage before, who keep their names.
+    ``earlier``: its fallback, whose model is kept as far as the settings say.
+    """
     done = len(records)
     steps = done + STEPS
     progress("link on the NHS Number", done, steps)
@@ -51,9 +58,11 @@ def link_records(
             exact=exact,
             decided=decided,
             seed=seed,
+            earlier=earlier,
             progress=lambda step, of_fallback, _: progress(step, done + 1 + of_fallback, steps),
         )
         placement = probabilistic.placement
+        probabilistic = _dated(probabilistic, reference_date)
     progress("count", steps - 1, steps)
     placement = follow(records, stand_alone(records, placement), decided)
     sources = tuple(each.source for each in records)
@@ -76,9 +85,22 @@ def link_records(
         reference_date=reference_date,
         decisions=decided.decisions,
         run=describe_run(
-            sources, exact, fallback, seed=seed, reference_date=reference_date, decisions=decided.decisions
+            sources,
+            exact,
+            fallback,
+            seed=seed,
+            reference_date=reference_date,
+            decisions=decided.decisions,
+            previous=None if previous is None else previous.linkage,
         ),
     )
+
+
+def _dated(found: Probabilistic, date: dt.date | None) -> Probabilistic:
+    """Write down when a model was learned that a later linkage may keep."""
+    if found.model_use.kept or found.learned_on is None or date is None:
+        return found
+    return replace(found, learned_on=replace(found.learned_on, date=date.isoformat()))
 
 
 def _heeding(

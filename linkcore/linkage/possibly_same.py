@@ -22,7 +22,7 @@ from linkcore.linkage.settings import Fallback
 from linkcore.schema import FURTHER
 from linkcore.sources.checks import further_kinds
 
-__all__ = ["double_persons", "possibly_same"]
+__all__ = ["double_persons", "possibly_same", "probably_before"]
 
 # Of a person whose number nobody else has, nothing else says whether it is listed under another.
 _EVEN: Final = 0.5
@@ -69,6 +69,43 @@ def possibly_same(result: LinkageResult, doubted: pl.Series, others: pl.Series, 
     if doubted.is_empty() or others.is_empty() or probabilistic is None or probabilistic.model is None:
         return _who_share_two(result.persons, doubted, others)
     persons = with_alternatives(result.persons[others], probabilistic.alternatives)
+    candidates = _candidates(result, probabilistic, persons, doubted, among=max(probabilistic.listed, 1))
+    found = candidates.filter(pl.col("probability") >= least)
+    return pl.DataFrame(
+        {"person": doubted[found["record"]], "other": others[found["person"]]},
+        schema={"person": pl.UInt32, "other": pl.UInt32},
+    )
+
+
+def probably_before(result: LinkageResult, now: pl.Series, before: pl.DataFrame) -> pl.DataFrame:
+    """Find which persons of now are probably some of an earlier linkage, by the model that this linkage learned.
+
+    Earlier persons compete for each person of now, so two who are as alike get at most a half each. How common a value
+    is, is counted among the earlier persons: among few, every value is common, and shows little.
+
+    ``now``: positions in PERSONS; ``before``: PERSONS of the earlier linkage.
+    Returns ``now`` (positions in PERSONS), ``before`` (rows), ``weight`` (bits) and ``probability``.
+    """
+    probabilistic = result.probabilistic
+    none = pl.DataFrame(schema={"now": pl.UInt32, "before": pl.UInt32, "weight": pl.Float64, "probability": pl.Float64})
+    if now.is_empty() or before.is_empty() or probabilistic is None or probabilistic.model is None:
+        return none
+    # A further identifier that only one of the two linkages has is not compared.
+    further = [name for name in result.persons.columns if name.startswith(FURTHER)]
+    lacking = [pl.lit(None, result.persons.schema[name]).alias(name) for name in further if name not in before.columns]
+    alike = before.with_columns(lacking).select(result.persons.columns).with_row_index("number")
+    alike = alike.with_columns(person_id=pl.col("number")).drop("number")
+    persons = with_alternatives(alike, probabilistic.alternatives[:0])
+    found = _candidates(result, probabilistic, persons, now, among=before.height)
+    return found.select(
+        pl.Series("now", now[found["record"]], pl.UInt32), pl.col("person").alias("before"), *none.columns[2:]
+    )
+
+
+def _candidates(
+    result: LinkageResult, probabilistic: Probabilistic, persons: pl.DataFrame, doubted: pl.Series, *, among: int
+) -> pl.DataFrame:
+    """Return ``record`` and ``person``, positions in ``doubted`` and ``persons``, ``weight`` and ``probability``."""
     records = _as_records(result, doubted)
     settings = result.fallback or Fallback()
 
@@ -79,13 +116,9 @@ def possibly_same(result: LinkageResult, doubted: pl.Series, others: pl.Series, 
 
     scored = with_people_table(settings, persons, records, score)
     sources = records.select(record=pl.int_range(pl.len(), dtype=pl.UInt32), source="source_index")
-    evidence = weigh(scored, sources, persons=max(probabilistic.listed, 1))
-    probable = probabilities(evidence, dict.fromkeys(sources["source"].unique(), _EVEN)) >= least
-    found = evidence.candidates.filter(probable)
-    return pl.DataFrame(
-        {"person": doubted[found["record"]], "other": others[found["person"]]},
-        schema={"person": pl.UInt32, "other": pl.UInt32},
-    )
+    evidence = weigh(scored, sources, persons=among)
+    probability = probabilities(evidence, dict.fromkeys(sources["source"].unique(), _EVEN))
+    return evidence.candidates.select("record", "person", "weight", probability)
 
 
 def double_persons(result: LinkageResult, *, least: float) -> pl.DataFrame:

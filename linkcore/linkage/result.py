@@ -13,7 +13,7 @@ from linkcore.linkage.placement import PLACED, Placement
 from linkcore.linkage.run import Run
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.linkage.stable_persons.keep_names import PersonHistory
-from linkcore.linkage.stable_persons.known_persons import KnownPersons, known_persons
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.schema import LINKS
 from linkcore.sources.source import Source
 
@@ -48,6 +48,8 @@ class LinkageResult:
         Settings, versions and times, as plain values.
     history : PersonHistory
         What became of the persons of the linkages before, and what recognises the records of this one.
+    store_digest : str
+        SHA-256 of the header of the store from which the linkage was opened, which names this one linkage; else empty.
     synthetic : bool
         Whether the caller declared the data to be synthetic. Stricter rules hold for releasing data of real people.
     """
@@ -64,6 +66,7 @@ class LinkageResult:
     reference_date: dt.date | None = None
     run: Run = field(default_factory=Run)
     history: PersonHistory = field(default_factory=PersonHistory)
+    store_digest: str = ""
     synthetic: bool = False
 
     def __repr__(self) -> str:
@@ -78,16 +81,16 @@ class LinkageResult:
     def known_persons(self) -> KnownPersons:
         """Return what the next linkage needs so that the same people keep their tokens, and so their pseudonyms.
 
-        It names persons by NHS Number and token, and their records by id and by hashes of identifiers. It identifies
-        people, and stays with the trusted team.
+        It names persons by NHS Number and token, and their records by id and by hashes of identifiers; it describes
+        those without a number by their identifiers. It identifies people, and stays with the trusted team.
 
         Returns
         -------
         KnownPersons
             The persons of this linkage, those of earlier ones who are absent from it, and the supersession table.
         """
-        of_now = known_persons(self.links, self.history.hashes, self.persons)
-        return replace(of_now + self.history.absent, superseded=self.superseded)
+        known = self.history.known_persons(self.person_of_record, self.persons)
+        return replace(known, linkage=self.store_digest)
 
     @property
     def placement(self) -> Placement:
@@ -125,6 +128,11 @@ class LinkageResult:
     def person_ids(self) -> pl.Series:
         """``person_id`` of the links; a linkage that was kept reads this column alone."""
         return self.links["person_id"]
+
+    @property
+    def person_of_record(self) -> pl.DataFrame:
+        """``person_id``, ``source`` and ``record_id`` of the links; a kept linkage reads these columns alone."""
+        return self.links.select("person_id", "source", "record_id")
 
     @property
     def person_numbers(self) -> pl.Series:

@@ -13,7 +13,10 @@ from linkcore.linkage.model.model import Model
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.sources.source import Source
 
-__all__ = ["Run", "describe_run"]
+__all__ = ["PREVIOUS_LINKAGE", "Run", "describe_run"]
+
+PREVIOUS_LINKAGE: Final = "previous_linkage"
+"""The setting that says which linkage was the one before: the digest of its store."""
 
 # Links and quality values depend on the versions of these.
 _LIBRARIES: Final = ("polars", "splink", "duckdb", "numpy")
@@ -58,8 +61,11 @@ def describe_run(
     seed: int,
     reference_date: dt.date | None,
     decisions: pl.DataFrame | None = None,
+    previous: str | None = None,
 ) -> Run:
     """Describe the settings and versions with which sources are linked.
+
+    ``previous``: the digest of the store of the linkage before, empty if it was in none.
 
     Examples
     --------
@@ -83,6 +89,7 @@ def describe_run(
             "probabilistic": None if fallback is None else _fallback_settings(fallback),
             "sources": {source.name: _source_settings(source) for source in sources},
             **({} if decisions is None or decisions.is_empty() else {"decisions": _states(decisions)}),
+            **({} if previous is None else {PREVIOUS_LINKAGE: previous or "not from a store"}),
         },
     )
 
@@ -102,6 +109,7 @@ def _fallback_settings(fallback: Fallback) -> dict[str, Any]:
         "threads": fallback.threads,
         "engine": fallback.engine,
         "check": fallback.check,
+        "relearn": fallback.relearn,
     }
 
 

@@ -14,12 +14,13 @@ from linkcore.linkage.model.splink_json import SplinkSettings, read_models
 from linkcore.linkage.superseded import current_numbers
 from linkcore.schema import LABELS, USABLE_STATUSES
 
-__all__ = ["Check", "EngineName", "Exact", "Fallback"]
+__all__ = ["Check", "EngineName", "Exact", "Fallback", "Relearn"]
 
 ConflictPolicy = Literal["fallback", "keep"]
 
 EngineName = Literal["native", "splink"]
 Check = Literal["always", "auto", "never"]
+Relearn = Literal["when_changed", "always", "never"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,6 +93,13 @@ class Fallback:
     check : {"always", "auto", "never"}
         Whether Splink weighs some of the run's pairs too, where the engine is ``"native"``. If a weight differs, the
         run stops. ``"auto"`` leaves it out if few pairs are compared, since it takes about a second.
+    relearn : {"when_changed", "always", "never"}
+        Whether the model, the thresholds and the estimates of the self-test are learned anew, where the linkage before
+        is given. ``"when_changed"`` keeps them while at most 20 % of the compared records are new since they were
+        learned, at most 5 % of the pairs of one person stand on other levels of a comparison than then, no setting has
+        changed, no reviewers' answers are given, and no source is new. ``"always"`` learns in every run. ``"never"``
+        keeps them however the records have changed, and is refused where they do not fit. Without an earlier linkage,
+        and where a model is given, this has no effect.
     labels : polars.DataFrame, optional
         What reviewers said of single records, as :func:`linkcore.read_review` returns it. The fallback learns from
         matches as it does from NHS Numbers, where the records are still open and the persons still listed.
@@ -119,6 +127,7 @@ class Fallback:
     check: Check = "auto"
     memory: str = "3GB"
     threads: int | None = None
+    relearn: Relearn = "when_changed"
     labels: pl.DataFrame | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -136,6 +145,8 @@ class Fallback:
             raise ProgrammeError("labels is not what read_review gives; give that")
         if self.engine is not None and self.engine not in get_args(EngineName):
             raise ProgrammeError(f"engine is {self.engine!r}; it is 'native' or 'splink'")
+        if self.relearn not in get_args(Relearn):
+            raise ProgrammeError(f"relearn is {self.relearn!r}; it is 'when_changed', 'always' or 'never'")
         if self.check not in get_args(Check):
             raise ProgrammeError(f"check is {self.check!r}; it is 'always', 'auto' or 'never'")
         if self.model is not None:

@@ -34,6 +34,8 @@ def plan(programme: Programme, on: dt.date | None = None) -> str:
         lines.append(f"  ends on {about.ends}; then it must be destroyed")
     for source in sources:
         lines += _source(source)
+    if programme.linkage.previous is not None:
+        lines.append(f"previous linkage, whose people keep their pseudonyms: {programme.linkage.previous}")
     if programme.linkage.decisions is not None:
         lines.append(f"decisions of clerks, which outrank the linkage: {programme.linkage.decisions}")
     lines += _opt_outs(programme.opt_outs, sources)
@@ -145,6 +147,8 @@ def _agreement(agreement: Agreement, opt_outs: OptOutsTable | None, on: dt.date 
     known = sorted({name for source in agreement.columns for name in agreement.known_by(source)})
     least = "" if agreement.minimum_k is None else f", at least k = {agreement.minimum_k}"
     yield f"  as {agreement.format}; quasi-identifiers: {', '.join(known) or 'none'}{least}"
+    if agreement.encryption is not None:
+        yield f"  encrypted in the age format, {agreement.encryption.described()}"
 
 
 def _requester(requester: Requester) -> str:

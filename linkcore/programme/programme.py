@@ -30,6 +30,7 @@ from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.link import Linkage, link
 from linkcore.linkage.settings import Exact, Fallback
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.programme.lists import read_opt_outs, read_rule
 from linkcore.programme.same_linkage import refuse_other_settings
 from linkcore.programme.tables import (
@@ -53,12 +54,12 @@ from linkcore.review.decisions import check_decisions, read_decisions
 from linkcore.sources.checks import check_sources
 from linkcore.sources.formats.csv_files import CsvFile
 from linkcore.sources.source import Source
-from linkcore.store.folder import key_of_store
+from linkcore.store.folder import key_of_store, refuse_unencrypted
 
 __all__ = ["Programme"]
 
 # Keys of [linkage] that are settings of the fallback, as they are.
-_OF_FALLBACK: Final = ("accept", "max_false_link_rate", "engine", "check", "memory")
+_OF_FALLBACK: Final = ("accept", "max_false_link_rate", "engine", "check", "memory", "relearn")
 
 
 class Programme(Table):
@@ -313,7 +314,13 @@ class Programme(Table):
         """
         return None if self.linkage.work is None else self.folder / self.linkage.work
 
-    def link(self, *, on: dt.date | None = None, progress: Progress = silent) -> Linkage:
+    def link(
+        self,
+        *,
+        on: dt.date | None = None,
+        previous: Linkage | KnownPersons | None = None,
+        progress: Progress = silent,
+    ) -> Linkage:
         """Link the programme's sources.
 
         Parameters
@@ -322,6 +329,9 @@ class Programme(Table):
             The day on which Type 1 opt-outs must be in force. GP rows to which one applies are removed when they are
             read, and counted in ``linkage.quality.not_read``. Without a day, these rows are linked, and withheld from
             each release.
+        previous : Linkage or KnownPersons, optional
+            The linkage before this one, from which people keep their pseudonyms. By default, the one that the programme
+            states, if it is not encrypted; else give what :meth:`previous_linkage` returns.
         progress : Progress
             Called at each step.
 
@@ -332,11 +342,15 @@ class Programme(Table):
         Raises
         ------
         RefusedError
-            If the programme was destroyed, or has ended on this day.
+            If the programme was destroyed, or has ended on this day, or the key of the linkage before is missing.
         ProgrammeError, SourceError
             If a setting is wrong, or data cannot be read.
         """
         self.refuse_if_over(on)
+        if previous is None:
+            previous = self.previous_linkage()
+        else:
+            self._refuse_undated()
         sources, not_read = (self.sources(), None) if on is None else self.sources_without_type_one(on)
         linkage = link(
             sources,
@@ -345,6 +359,7 @@ class Programme(Table):
             decisions=self.decisions(),
             reference_date=self.programme.reference_date,
             seed=self.programme.seed,
+            previous=previous,
             work=self.work(),
             synthetic=self.programme.synthetic,
             progress=progress,
@@ -361,6 +376,72 @@ class Programme(Table):
         pathlib.Path or None
         """
         return None if self.linkage.store is None else self.folder / self.linkage.store
+
+    def previous(self) -> Path | None:
+        """Return the folder of the linkage before this one, or None if the programme states none.
+
+        Returns
+        -------
+        pathlib.Path or None
+        """
+        return None if self.linkage.previous is None else self.folder / self.linkage.previous
+
+    def previous_linkage(self, folder: str | Path | None = None, *, key: Key | Keyring | None = None) -> Linkage | None:
+        """Open the linkage before this one, from which people keep their pseudonyms, without its sources.
+
+        Parameters
+        ----------
+        folder : path, optional
+            The folder of that linkage. By default, the one that the programme states.
+        key : Key or Keyring, optional
+            The key under which that linkage is encrypted, or a keyring that holds it.
+
+        Returns
+        -------
+        Linkage or None
+            None if neither names a linkage.
+
+        Raises
+        ------
+        RefusedError
+            If the key is missing or wrong, or the linkage was altered.
+        ProgrammeError, SourceError
+            If there is no linkage, it is damaged or of another version, or the programme states no reference date.
+        """
+        place = self.previous() if folder is None else Path(folder)
+        if place is None:
+            return None
+        self._check_previous(place)
+        return Linkage.load(place, None, key=key)
+
+    def anew(self) -> "Programme":
+        """Return the programme without a linkage before, to link its sources anew.
+
+        Returns
+        -------
+        Programme
+        """
+        return self.model_copy(update={"linkage": self.linkage.model_copy(update={"previous": None})})
+
+    def _check_previous(self, place: Path) -> None:
+        """Refuse what cannot be the linkage before this one, by what is known without a key."""
+        self._refuse_plain(place)
+        refuse_unencrypted(synthetic=self.programme.synthetic, key=key_of_store(place))
+        self._refuse_undated()
+
+    def _refuse_undated(self) -> None:
+        if self.programme.reference_date is None:
+            raise ProgrammeError(
+                "programme.reference_date: a linkage that follows another one needs it, since it dates what became of "
+                "each person; state the day of these extracts"
+            )
+
+    def _refuse_plain(self, place: Path) -> None:
+        if self.linkage.store_key is not None and key_of_store(place) is None:
+            raise RefusedError(
+                f"{place} is not encrypted, though linkage.store_key states a key, so it is not what this programme "
+                "keeps; link again"
+            )
 
     def open_linkage(
         self, folder: str | Path | None = None, *, key: Key | Keyring | None = None, on: dt.date | None = None
@@ -397,11 +478,7 @@ class Programme(Table):
         place = self.store() if folder is None else Path(folder)
         if place is None:
             raise ProgrammeError("linkage.store: the programme file states none; state it, or give the folder")
-        if self.linkage.store_key is not None and key_of_store(place) is None:
-            raise RefusedError(
-                f"{place} is not encrypted, though linkage.store_key states a key, so it is not what this programme "
-                "keeps; link again"
-            )
+        self._refuse_plain(place)
         linkage = Linkage.load(place, self.sources(), key=key)
         refuse_other_settings(
             linkage,
@@ -560,7 +637,7 @@ class Programme(Table):
         Inventory
             For :func:`linkcore.destroy`. Its ``work`` includes the lists of opt-outs and of superseded numbers, since
             they hold NHS Numbers, the decisions, since they hold record ids, and the cohorts beside the audit log,
-            since their lists hold pseudonyms.
+            since their lists hold pseudonyms. Its ``key_files`` include the files with passphrases of releases.
         """
         data: dict[str, list[str]] = {}
         for source in self.source:
@@ -575,18 +652,25 @@ class Programme(Table):
         return Inventory(
             self.programme.name,
             data,
-            work=(*self.destruction.work, *self._store(), *lists, *superseded, *decisions, *self._cohorts()),
-            key_files=self.destruction.key_files,
+            work=(*self.destruction.work, *self._stores(), *lists, *superseded, *decisions, *self._cohorts()),
+            key_files=(*self.destruction.key_files, *self._passphrase_files()),
             recipients=tuple(recipient.name for recipient in self.recipient),
             known_copies=self.destruction.known_copies,
             keys=(*(recipient.key for recipient in self.recipient), *filter(None, [self.linkage.store_key])),
         )
 
-    def _store(self) -> tuple[str, ...]:
-        """Return the folder of the kept linkage, if it is there; outside the programme's folder, its key ends it."""
-        store = self.store()
-        inside = store is not None and store.is_dir() and store.resolve().is_relative_to(self.folder.resolve())
-        return (self.linkage.store,) if inside and self.linkage.store is not None else ()
+    def _stores(self) -> tuple[str, ...]:
+        """Return the folders of kept linkages that are there; outside the programme's folder, their key ends them."""
+        stated = filter(None, [self.linkage.store, self.linkage.previous])
+        folders = {name: self.folder / name for name in stated}
+        own = self.folder.resolve()
+        return tuple(name for name, at in folders.items() if at.is_dir() and at.resolve().is_relative_to(own))
+
+    def _passphrase_files(self) -> tuple[str, ...]:
+        """Return the files with the passphrases of releases that lie inside the programme's folder."""
+        files = [table.encryption.passphrase_file for table in self.recipient if table.encryption is not None]
+        inside = self.folder.resolve()
+        return tuple(file for file in files if file and (self.folder / file).resolve().is_relative_to(inside))
 
     def _cohorts(self) -> tuple[str, ...]:
         """Return the folder with the cohorts of earlier releases, if it lies inside the programme's own."""
@@ -643,6 +727,8 @@ class Programme(Table):
                 "audit log a key of its own"
             )
         self._check_store_key()
+        if (previous := self.previous()) is not None:
+            self._check_previous(previous)
         for key in ("providers", "one_file_a_provider"):
             strangers = sorted(set(getattr(self.destruction, key)) - {source.name for source in sources})
             if strangers:

@@ -32,6 +32,7 @@ from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.keys.signing import SigningKey
 from linkcore.link import Linkage
+from linkcore.linkage.stable_persons.known_persons import KnownPersons
 from linkcore.plain_text import escaped
 from linkcore.programme.programme import Programme
 from linkcore.progress import Progress, silent
@@ -114,6 +115,7 @@ def run_programme(
     occasion: Occasion | None = None,
     signing_key: SigningKey | None = None,
     linkage: Linkage | None = None,
+    previous: Linkage | KnownPersons | None = None,
     progress: Progress = silent,
 ) -> ProgrammeRun:
     r"""Do everything that a programme file states: link, withhold, and release to each recipient what it may have.
@@ -146,6 +148,9 @@ def run_programme(
         The key that signs the manifests. Only a synthetic programme runs without it.
     linkage : Linkage, optional
         The linkage of the programme's sources, from :meth:`Programme.open_linkage`. Without it, they are linked.
+    previous : Linkage or KnownPersons, optional
+        Where they are linked: the persons of the linkage before, from :meth:`Programme.previous_linkage`. By default,
+        those of the linkage that the programme states, if it is not encrypted.
     progress : Progress
         Called at each step.
 
@@ -198,6 +203,8 @@ def run_programme(
     refuse_another_day(on, occasion, synthetic=programme.programme.synthetic)
     agreements = programme.agreements()
     own_keys = {agreement.recipient: _own_key(keys, agreement) for agreement in agreements}
+    for agreement in agreements:
+        agreement.refuse_without_passphrase()
     refuse_shared_keys(own_keys, audit=None if occasion is None else occasion.audit)
     if occasion is not None:
         occasion.record("programme_run", programme=programme.programme.name, on=str(on), recipients=len(agreements))
@@ -206,7 +213,7 @@ def run_programme(
     releases: dict[str, Release] = {}
     out, steps = Path(out), len(agreements) + 1
     with new_folder(out, ours=_is_of_a_run) as folder:
-        linkage = linkage or programme.link(on=on, progress=progress)
+        linkage = linkage or programme.link(on=on, previous=previous, progress=progress)
         withholdings = _withholdings(programme, linkage, on, agreements, refused)
         true = with_withholding(linkage.quality, withholdings.values())
         shown = disclosed(true)

@@ -9,7 +9,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.link import Linkage
-from linkcore.linkage.run import describe_run
+from linkcore.linkage.run import PREVIOUS_LINKAGE, describe_run
 from linkcore.linkage.settings import Exact, Fallback
 
 __all__ = ["refuse_other_settings"]
@@ -48,8 +48,9 @@ def _plain(settings: object) -> Any:
 
 
 # They decide how long a linkage takes, and not what it links; practice and events of a source are payload.
-# Decisions are compared whole.
-_NOT_OF_LINKS = frozenset({"memory", "threads", "check", "events", "decisions"})
+# Whether the model of the linkage before is kept was decided when it was made. Decisions are compared whole. The
+# linkage before gives names to persons, and may be gone.
+_NOT_OF_LINKS = frozenset({"memory", "threads", "check", "relearn", "events", "decisions", PREVIOUS_LINKAGE})
 
 
 def _differing(stated: dict[str, Any], made: dict[str, Any], where: str = "") -> Iterator[str]:

@@ -14,11 +14,12 @@ from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived, DerivedKind
+from linkcore.governance.releases.encryption import Encryption
 from linkcore.governance.releases.formats import Format
 from linkcore.governance.releases.link_columns import USUAL_LINK_COLUMNS
 from linkcore.governance.releases.terms import Terms
 from linkcore.governance.withholding.opt_out_policy import Basis, Exemption, OptOutPolicy
-from linkcore.linkage.settings import Check, EngineName
+from linkcore.linkage.settings import Check, EngineName, Relearn
 from linkcore.plain_text import ends_a_line
 from linkcore.pseudonyms.stage_one import StageOne
 from linkcore.schema import USABLE_STATUSES
@@ -114,7 +115,7 @@ class NumbersTable(Table):
 
 
 class LinkageTable(Table):
-    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, and where the linkage is kept."""
+    """``[linkage]``: conflicts, the probabilistic linkage, clerks' decisions, where it is kept, and the one before."""
 
     conflicts: Literal["fallback", "keep"] = "fallback"
     probabilistic: bool = True
@@ -124,9 +125,11 @@ class LinkageTable(Table):
     engine: EngineName | None = None
     check: Check | None = None
     memory: str | None = None
+    relearn: Relearn | None = None
     work: str | None = None
     store: str | None = None
     store_key: str | None = None
+    previous: str | None = None
     decisions: str | None = None
 
 
@@ -326,6 +329,24 @@ class CohortTable(_BuiltTable):
         )
 
 
+class EncryptionTable(_BuiltTable):
+    """``[recipient.encryption]``: for whom the files are encrypted; a list is short for ``{keys = [...]}``."""
+
+    keys: tuple[str, ...] = ()
+    passphrase_variable: str = ""
+    passphrase_file: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _may_be_short(cls, stated: Any) -> Any:
+        return {"keys": stated} if isinstance(stated, list) else stated
+
+    def build(self, place: Callable[[str], Any] = str) -> Encryption:
+        """Build the encryption."""
+        file = None if self.passphrase_file is None else place(self.passphrase_file)
+        return Encryption(self.keys, self.passphrase_variable, file)
+
+
 class RecipientTable(_BuiltTable):
     """``[[recipient]]``: one agreement."""
 
@@ -343,6 +364,22 @@ class RecipientTable(_BuiltTable):
     minimum_k: int | None = Field(default=None, ge=1)
     link_columns: tuple[str, ...] = USUAL_LINK_COLUMNS
     match_probability: str = ""
+    integer_id: str = ""
+    encryption: EncryptionTable | None = None
+
+    @field_validator("integer_id", mode="before")
+    @classmethod
+    def _names_a_column(cls, integer_id: Any) -> Any:
+        if isinstance(integer_id, bool):
+            raise ValueError('name the column: integer_id = "person_id"')
+        return integer_id
+
+    @field_validator("encryption", mode="before")
+    @classmethod
+    def _says_for_whom(cls, encryption: Any) -> Any:
+        if isinstance(encryption, bool):
+            raise ValueError('say for whom: encryption = ["age1..."], or where the passphrase is')
+        return encryption
 
     def build(self, place: Callable[[str], Any] = str) -> Agreement:
         """Build the agreement."""
@@ -364,6 +401,8 @@ class RecipientTable(_BuiltTable):
             minimum_k=self.minimum_k,
             link_columns=self.link_columns,
             match_probability=self.match_probability,
+            integer_id=self.integer_id,
+            encryption=None if self.encryption is None else self.encryption.build(place),
         )
 
 

@@ -1,6 +1,7 @@
 """The quality of the fallback: what it did and what its self-test found, as tables."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import version
 
 import polars as pl
@@ -16,6 +17,7 @@ from linkcore.quality.fallback_tables import (
     calibration_table,
     candidates_table,
     curve_table,
+    rates_of_now,
     rates_table,
 )
 from linkcore.quality.measures import FallbackQuality, Weights
@@ -25,15 +27,18 @@ from linkcore.schema import ALL
 __all__ = ["fallback_quality"]
 
 
-def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
-    """Measure the quality of the fallback; None where no record was open."""
+def fallback_quality(result: LinkageResult, earlier: FallbackQuality | None = None) -> FallbackQuality | None:
+    """Measure the quality of the fallback; None where no record was open.
+
+    ``earlier``: that of the fallback before, whose self-test still holds if its model was kept.
+    """
     probabilistic = result.probabilistic
     if probabilistic is None or probabilistic.quality_inputs is None:
         return None
     inputs = probabilistic.quality_inputs
     names = dict(enumerate(source.name for source in result.sources))
     test = _test(inputs, probabilistic, names)
-    return FallbackQuality(
+    measured = FallbackQuality(
         sources=_sources(inputs, test),
         rates=rates_table(test, demographic_groups(inputs.hidden.records, result.reference_date)),
         calibration=calibration_table(test),
@@ -47,6 +52,24 @@ def fallback_quality(result: LinkageResult) -> FallbackQuality | None:
         departures=inputs.departures,
         counts=dict(probabilistic.counts),
         weights=_weights(probabilistic),
+        model_use=probabilistic.model_use,
+    )
+    return measured if earlier is None or not measured.model_use.kept else _tested_before(measured, earlier, test)
+
+
+def _tested_before(measured: FallbackQuality, earlier: FallbackQuality, test: FallbackTest) -> FallbackQuality:
+    """Take over the self-test by which thresholds were chosen; what it predicts is predicted for the links of now."""
+    hidden = pl.col("source").replace_strict(
+        dict(earlier.sources.select("source", "hidden").iter_rows()), default=0, return_dtype=pl.Int64
+    )
+    return replace(
+        measured,
+        sources=measured.sources.with_columns(hidden.alias("hidden")),
+        rates=rates_of_now(earlier.rates, test),
+        calibration=earlier.calibration,
+        curve=earlier.curve,
+        candidates=earlier.candidates,
+        blocking=earlier.blocking,
     )
 
 

@@ -21,7 +21,7 @@ from linkcore.linkage.self_test.thresholds import Threshold
 from linkcore.quality.tables import FALLBACK_TABLES
 from linkcore.schema import ALL
 
-__all__ = ["FallbackTest", "calibration_table", "candidates_table", "curve_table", "rates_table"]
+__all__ = ["FallbackTest", "calibration_table", "candidates_table", "curve_table", "rates_of_now", "rates_table"]
 
 Measure = Literal["false links", "missed links"]
 
@@ -117,6 +117,30 @@ def rates_table(test: FallbackTest, hidden_groups: pl.DataFrame) -> pl.DataFrame
             share = float(members["reweighted"].sum()) / total if total else 0.0
             of = round(test.links_of(None) * share), round(test.listed_of(None) * share)
             rows += _rows((ALL, dimension, group), _tested_rates(test, members), of)
+    return pl.DataFrame(rows, schema=FALLBACK_TABLES["rates"], orient="row")
+
+
+def rates_of_now(earlier: pl.DataFrame, test: FallbackTest) -> pl.DataFrame:
+    """Return rates that an earlier run has measured, and what they predict for the links and records of this one.
+
+    Groups are expected to be as large a part of all as they were then.
+
+    ``earlier``: ``rates`` of the run that made the test. ``test``: of this run, in which nothing was hidden.
+    """
+    index_of: dict[str, int | None] = {name: index for index, name in test.names.items()} | {ALL: None}
+    then = {tuple(key): of for *key, of in earlier.filter(dimension=ALL).select("source", "measure", "of").iter_rows()}
+    false = dict(earlier.filter(dimension=ALL, measure=_MEASURES[0]).select("source", "rate").iter_rows())
+    rows: list[tuple[object, ...]] = []
+    for source, dimension, group, measure, rate, cases, of in earlier.select(
+        "source", "dimension", "group", "measure", "rate", "cases", "of"
+    ).iter_rows():
+        links, listed = test.links_of(index_of.get(source, -1)), test.listed_of(index_of.get(source, -1))
+        now, found = (links if measure == _MEASURES[0] else round(listed)), Rate(rate, cases)
+        if dimension != ALL:
+            now = round(now * of / then[source, measure]) if then[source, measure] else 0
+        elif measure != _MEASURES[0]:
+            found = missed_in_run(links, false[source] or 0.0, listed, found)
+        rows.append((source, dimension, group, measure, *_with_interval(found, now)))
     return pl.DataFrame(rows, schema=FALLBACK_TABLES["rates"], orient="row")
 
 

@@ -11,14 +11,15 @@ from linkcore.linkage.exact.number_faults import number_faults
 from linkcore.linkage.placement import Placement, defines_its_person
 from linkcore.linkage.result import LinkageResult
 from linkcore.linkage.settings import Exact
+from linkcore.linkage.stable_persons.keep_names import PersonHistory
 from linkcore.quality.counts import match_weights
 from linkcore.quality.demographics import demographic_groups
 from linkcore.quality.fallback import fallback_quality
 from linkcore.quality.group_rates import count_groups, group_rates, with_all_sources
 from linkcore.quality.implausible import implausible_events, implausible_identifiers
-from linkcore.quality.measures import Quality, measure
+from linkcore.quality.measures import FallbackQuality, Quality, measure
 from linkcore.quality.tables import QUALITY_TABLES, empty
-from linkcore.schema import FURTHER, PARTS_OF_NAME
+from linkcore.schema import ALL, FURTHER, PARTS_OF_NAME
 from linkcore.sources.records import Records
 
 __all__ = ["measure_linkage"]
@@ -27,8 +28,13 @@ _AREA: Final = "area"
 _COMPARED: Final = ("gender", "birth_date")
 
 
-def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Quality:
-    """Measure all that a report shows of a linkage; ``sources`` are the RECORDS that were linked."""
+def measure_linkage(
+    result: LinkageResult, sources: Sequence[Records], *, earlier: FallbackQuality | None = None
+) -> Quality:
+    """Measure all that a report shows of a linkage.
+
+    ``sources``: the RECORDS that were linked. ``earlier``: the quality of the fallback whose model may have been kept.
+    """
     names = [records.source.name for records in sources]
     placement = result.placement
     counted = measure(
@@ -37,7 +43,7 @@ def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Qualit
         placement.persons.height,
         sources=names,
         usable=result.exact.usable,
-        fallback=fallback_quality(result),
+        fallback=fallback_quality(result, earlier),
     )
     return replace(
         counted,
@@ -48,10 +54,17 @@ def measure_linkage(result: LinkageResult, sources: Sequence[Records]) -> Qualit
             if result.probabilistic is None
             else match_weights(result.probabilistic.candidates, result.links, sources=names)
         ),
+        earlier_persons=_earlier_persons(result.history),
         groups=_groups(sources, placement, result.reference_date),
         implausible=_implausible(sources, placement),
         run=result.run,
     )
+
+
+def _earlier_persons(history: PersonHistory) -> pl.DataFrame:
+    counted = {ALL: history.counts, **history.by_source}
+    rows = [(source, became, times) for source, counts in counted.items() for became, times in counts.items()]
+    return pl.DataFrame(rows, schema=QUALITY_TABLES["earlier_persons"], orient="row")
 
 
 def _number_faults(records: Records, exact: Exact) -> pl.DataFrame:

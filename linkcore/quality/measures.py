@@ -6,6 +6,7 @@ from functools import partial
 
 import polars as pl
 
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.linkage.run import Run
 from linkcore.quality.counts import cluster_sizes, flow
 from linkcore.quality.tables import empty
@@ -81,6 +82,9 @@ class FallbackQuality:
         Numbers of records and pairs compared, and of labels learned from.
     weights : Weights
         What weighed the pairs, and whether Splink checked it.
+    model_use : ModelUse
+        Whether the run learned the model, the thresholds and what the self-test estimates, or kept those of an earlier
+        one, and why. If they were kept, the self-test is that of the earlier run.
     """
 
     sources: pl.DataFrame
@@ -94,6 +98,7 @@ class FallbackQuality:
     departures: pl.DataFrame
     counts: Mapping[str, int | None]
     weights: Weights = field(default_factory=Weights)
+    model_use: ModelUse = field(default_factory=ModelUse)
 
     def __repr__(self) -> str:
         """Return no count, because a notebook stores what it shows."""
@@ -144,6 +149,10 @@ class Quality:
         (:mod:`linkcore.quality.group_rates`).
     cluster_sizes : polars.DataFrame
         ``size``, ``persons``: number of persons by their number of records.
+    earlier_persons : polars.DataFrame
+        ``source`` (``all``, and each source that an earlier linkage had too), ``became``, ``times``: what became of the
+        persons of earlier linkages, as in :class:`linkcore.linkage.stable_persons.keep_names.PersonHistory`. Of a
+        source, only persons without an NHS Number whom its records define. Empty without an earlier linkage.
     implausible : polars.DataFrame
         ``source``, ``finding``, ``links``, ``of`` (number of links judged): links whose record contradicts its person
         (:mod:`linkcore.quality.implausible`).
@@ -192,6 +201,7 @@ class Quality:
     match_weights: pl.DataFrame = field(default_factory=partial(empty, "match_weights"))
     groups: pl.DataFrame = field(default_factory=partial(empty, "groups"))
     cluster_sizes: pl.DataFrame = field(default_factory=partial(empty, "cluster_sizes"))
+    earlier_persons: pl.DataFrame = field(default_factory=partial(empty, "earlier_persons"))
     implausible: pl.DataFrame = field(default_factory=partial(empty, "implausible"))
     withheld: pl.DataFrame = field(default_factory=partial(empty, "withheld"))
     withheld_basis: pl.DataFrame = field(default_factory=partial(empty, "withheld_basis"))

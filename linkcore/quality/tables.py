@@ -57,6 +57,8 @@ QUALITY_TABLES: Final[Mapping[str, pl.Schema]] = MappingProxyType(
             | {"standardised_difference": _NUMBER, "flagged": _YES_NO}
         ),
         "cluster_sizes": pl.Schema({"size": _TEXT, "persons": _COUNT}),
+        # Of the linkages before; of one source, persons without an NHS Number whom its records define.
+        "earlier_persons": pl.Schema({"source": _TEXT, "became": _TEXT, "times": _COUNT}),
         # `links` are implausible, of those `of` that could be judged.
         "implausible": pl.Schema({"source": _TEXT, "finding": _TEXT, "links": _COUNT, "of": _COUNT}),
         # For each purpose, a record is counted as NOT_WITHHELD or under one reason; ANY_REASON is the sum of reasons.

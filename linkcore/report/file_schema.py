@@ -27,6 +27,7 @@ _TABLES: Final[Mapping[str, str]] = {
     "match_weights": "Pairs of a record and a candidate person, by match weight in bits.",
     "groups": "How many records of each group of people are linked, and how linked records differ from the others.",
     "cluster_sizes": "Persons, by number of records.",
+    "earlier_persons": "What became of the persons of earlier linkages: who kept a name, and so its pseudonyms.",
     "implausible": "Links between records that can hardly belong to one person.",
     "withheld": "For each purpose of release, every record: whether it may leave, or why not. Empty without releases.",
     "withheld_basis": "The list, policy or exemption by which records were withheld, or not.",
@@ -69,6 +70,8 @@ _COLUMNS: Final[Mapping[str, str]] = {
     "flagged": "Whether the difference is so large that it needs checking.",
     "size": "Number of records of a person.",
     "persons": "Number of persons.",
+    "became": "What became of persons: kept, new, absent, the reasons of a supersession; or how they were recognised.",
+    "times": "How often; of a source, persons without an NHS Number whom its records define.",
     "finding": "What is implausible.",
     "links": "Number of links with the finding.",
     "of": "Number of records or links in the denominator of the share.",
@@ -148,7 +151,7 @@ def json_schema() -> dict[str, Any]:
                     {
                         "type": "object",
                         "additionalProperties": False,
-                        "required": ["tables", "counts", "weights"],
+                        "required": ["tables", "counts", "weights", "model_use"],
                         "properties": {
                             "tables": _tables(FALLBACK_TABLES),
                             "counts": {
@@ -157,6 +160,7 @@ def json_schema() -> dict[str, Any]:
                                 "additionalProperties": {"$ref": "#/$defs/count"},
                             },
                             "weights": _WEIGHTS,
+                            "model_use": _MODEL_USE,
                         },
                     },
                 ],
@@ -184,6 +188,27 @@ _WEIGHTS: Final[Mapping[str, Any]] = {
             "description": "Largest difference between the two weights of a pair, in bits.",
         },
         "own_model": {"type": "boolean", "description": "Whether all comparisons are linkcore's own."},
+    },
+}
+
+_MODEL_USE: Final[Mapping[str, Any]] = {
+    "type": "object",
+    "description": "Whether the model, the thresholds and the self-test are those of an earlier run.",
+    "additionalProperties": False,
+    "required": ["kept", "why", "learned_on", "new_records", "drift"],
+    "properties": {
+        "kept": {"type": "boolean", "description": "Whether they were kept; otherwise they are of this run."},
+        "why": {"type": "string", "description": "Why they were kept, or learned."},
+        "learned_on": {"type": ["string", "null"], "description": "Reference date of the run that learned them."},
+        "new_records": {
+            "type": ["number", "null"],
+            "description": "Share of the compared records that is new since then; null where no model could be kept.",
+        },
+        "drift": {
+            "type": "object",
+            "description": "By comparison, the share of pairs of one person that stand on other levels than then.",
+            "additionalProperties": {"type": "number"},
+        },
     },
 }
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 import polars as pl
 
 from linkcore.errors import ProgrammeError
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.linkage.run import Run
 from linkcore.quality.measures import FallbackQuality, Quality, Weights
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
@@ -47,6 +48,7 @@ def to_json(quality: Quality) -> str:
             "tables": {name: _rows(getattr(fallback, name)) for name in FALLBACK_TABLES},
             "counts": {name: SUPPRESSED if count is None else count for name, count in fallback.counts.items()},
             "weights": asdict(fallback.weights),
+            "model_use": asdict(fallback.model_use),
         },
     }
     return json.dumps(stated, allow_nan=False, indent=1) + "\n"
@@ -86,7 +88,7 @@ def from_json(text: str) -> Quality:
 def _quality(stated: Mapping[str, Any]) -> Quality:
     fallback = stated["fallback"]
     # A file of version 0.2.0 is read too, to compare with: it has not counted these.
-    counted: Mapping[str, Any] = {"number_faults": []} | stated["tables"]
+    counted: Mapping[str, Any] = {"number_faults": [], "earlier_persons": []} | stated["tables"]
     tables: dict[str, Any] = _tables(counted, QUALITY_TABLES)
     tables_of_fallback: dict[str, Any] = {} if fallback is None else _tables(fallback["tables"], FALLBACK_TABLES)
     return Quality(
@@ -98,6 +100,8 @@ def _quality(stated: Mapping[str, Any]) -> Quality:
             **tables_of_fallback,
             counts={name: _count(count) for name, count in fallback["counts"].items()},
             weights=Weights(**fallback["weights"]),
+            # A file of version 0.2.0 does not say: a model was always learned.
+            model_use=ModelUse(**fallback.get("model_use", {})),
         ),
         run=Run(**stated["run"]),
         disclosed=stated["disclosed"],

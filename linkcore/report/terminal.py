@@ -5,6 +5,7 @@ from typing import Final
 import polars as pl
 
 from linkcore.quality.measures import FallbackQuality
+from linkcore.report.page.words import model_use_in_words
 from linkcore.schema import ALL
 from linkcore.text_table import as_text
 
@@ -32,7 +33,8 @@ def fallback_in_terminal(fallback: FallbackQuality) -> str:
     was linked where that is more likely right than wrong:
     """
     explanation = _NOT_TESTED if fallback.rates.is_empty() else _TESTED
-    return f"{explanation}\n\n{as_text(_sources_with_rates(fallback))}"
+    used = model_use_in_words(fallback.model_use)
+    return f"{explanation}\n\n{as_text(_sources_with_rates(fallback))}" + (f"\n\n{used}" if used else "")
 
 
 def _sources_with_rates(fallback: FallbackQuality) -> pl.DataFrame:

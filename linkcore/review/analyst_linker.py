@@ -59,7 +59,7 @@ def splink_linker(
     stack = ExitStack()
     try:
         connection = stack.enter_context(private_connection(settings.memory, settings.threads))
-        people = people_table(connection, persons, records, settings)
+        people = people_table(lambda: connection, persons, records, settings)
         frequencies = make_frequency_tables(people, model)
         tables = _make_tables(connection, persons, records)
         of_model = settings_for_analysis(model, tables=len(tables))

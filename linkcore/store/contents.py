@@ -11,6 +11,7 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.fallback.check_weights import WeightCheck
+from linkcore.linkage.fallback.model_use import LearnedOn, ModelUse
 from linkcore.linkage.fallback.result import Probabilistic
 from linkcore.linkage.learning.relatives import Relatives
 from linkcore.linkage.model.by_source import shift_frame
@@ -37,8 +38,9 @@ _ABOUT: Final = "linkage.json"
 _MODEL: Final = "model.json"
 _LINKED: Final = ("links", "persons", "rows", "left_out", "decisions")
 _FALLBACK: Final = ("candidates", "records", "alternatives", "tested", "relatives")
+_LEARNED_ON: Final = {name: f"learned_{name}" for name in ("records", "departures", "unseen")}
 _HISTORY: Final = ("hashes", "names_superseded", "absent_persons", "absent_records", "absent_superseded")
-_TABLES: Final = frozenset({*_HISTORY, *_LINKED, *_FALLBACK, "superseded", "texts"})
+_TABLES: Final = frozenset({*_HISTORY, *_LINKED, *_FALLBACK, *_LEARNED_ON.values(), "superseded", "texts"})
 
 # Settings of the fallback that later commands use. What only linking needed, a given model and answers, is not kept.
 _SETTINGS: Final = ("max_false_link_rate", "accept", "engine", "check", "memory", "threads")
@@ -81,6 +83,8 @@ def tables_of(linkage: MeasuredLinkage) -> dict[str, pl.DataFrame]:
     if linkage.probabilistic is not None:
         tables |= {name: getattr(linkage.probabilistic, name) for name in _FALLBACK if name != "relatives"}
         tables["relatives"] = _relatives(linkage.probabilistic.relatives)
+        if (on := linkage.probabilistic.learned_on) is not None:
+            tables |= {table: getattr(on, name) for name, table in _LEARNED_ON.items()}
     return tables
 
 
@@ -105,6 +109,7 @@ def texts_of(linkage: MeasuredLinkage) -> dict[str, str]:
         "rows": {name: rows.height for name, rows in linkage.rows.items()},
         "polars": pl.__version__,
         "history": dict(linkage.history.counts),
+        "history_by_source": {name: dict(counts) for name, counts in linkage.history.by_source.items()},
         "probabilistic": None,
     }
     texts = {QUALITY_FILE: to_json(linkage.quality)}
@@ -130,6 +135,8 @@ def _about_fallback(found: Probabilistic) -> dict[str, Any]:
         "engine": found.engine,
         "own_model": found.own_model,
         "weights_checked": found.weights_checked and asdict(found.weights_checked),
+        "model_use": asdict(found.model_use),
+        "learned_on": found.learned_on and {"date": found.learned_on.date, "settings": found.learned_on.settings},
     }
 
 
@@ -141,14 +148,15 @@ def quality_of(store: Store) -> Quality:
     return from_json(store.texts()[QUALITY_FILE])
 
 
-def read_contents(store: Store, sources: Sequence[Source], linkage: type[_L]) -> _L:
+def read_contents(store: Store, sources: Sequence[Source] | None, linkage: type[_L]) -> _L:
     """Return the linkage of a store; refuse sources that are not those that were linked.
 
-    What every command checks is read now. Each large table is read, and checked, when it is first used.
+    What every command checks is read now. Each large table is read, and checked, when it is first used. Without
+    sources, nothing is checked against them: the linkage then has none, and a later one can follow it.
     """
     texts = store.texts()
     about, models = json.loads(texts[_ABOUT]), _models(texts, authentic=store.lock is not None)
-    if about["polars"] != pl.__version__:
+    if sources is not None and about["polars"] != pl.__version__:
         raise ProgrammeError(
             f"{store.place} was written with Polars {about['polars']}, and this is Polars {pl.__version__}, by which "
             "rows are recognised otherwise; use that version, or link again with `linkcore link`"
@@ -161,8 +169,9 @@ def read_contents(store: Store, sources: Sequence[Source], linkage: type[_L]) ->
     superseded = store.table("superseded") if store.holds("superseded") else None
     known = {
         "decisions": store.table("decisions"),
-        "history": _history(store, about["history"]),
-        "sources": as_linked(sources, about["sources"], rows, left_out),
+        "history": _history(store, about),
+        "sources": () if sources is None else as_linked(sources, about["sources"], rows, left_out),
+        "store_digest": store.digest,
         "digests": {
             name: stated["digest"] for name, stated in about["sources"].items() if stated["digest"] is not None
         },
@@ -174,8 +183,9 @@ def read_contents(store: Store, sources: Sequence[Source], linkage: type[_L]) ->
         "synthetic": about["synthetic"],
         "quality": quality,
     }
-    columns = {
+    columns: dict[str, Callable[[], Any]] = {
         "person_ids": partial(store.column, "links", "person_id"),
+        "person_of_record": partial(store.table, "links", ["person_id", "source", "record_id"]),
         "person_numbers": partial(store.column, "persons", "nhs_number"),
     }
     return read_when_used(linkage, known, {"rows": rows, **_each_when_used(store, "links", "persons"), **columns})
@@ -193,12 +203,14 @@ def _rows(store: Store, heights: Mapping[str, int]) -> dict[str, pl.DataFrame]:
     return rows
 
 
-def _history(store: Store, counts: Mapping[str, int]) -> PersonHistory:
+def _history(store: Store, about: Mapping[str, Any]) -> PersonHistory:
     def absent() -> KnownPersons:
         return KnownPersons(*(store.table(f"absent_{name}") for name in ("persons", "records", "superseded")))
 
     later = {"hashes": partial(store.table, "hashes"), "superseded": partial(store.table, "names_superseded")}
-    return read_when_used(PersonHistory, {"counts": counts}, {**later, "absent": absent})
+    # An earlier version did not count by source.
+    counts = {"counts": about["history"], "by_source": about.get("history_by_source", {})}
+    return read_when_used(PersonHistory, counts, {**later, "absent": absent})
 
 
 def _probabilistic(about: dict[str, Any], store: Store, models: Mapping[str | None, Model]) -> Probabilistic:
@@ -214,6 +226,8 @@ def _probabilistic(about: dict[str, Any], store: Store, models: Mapping[str | No
         "thresholds": {source: Threshold(**threshold) for source, threshold in about["thresholds"].items()},
         "relatives": Relatives(relatives["per_pair"], by_kind),
         "weights_checked": None if checked is None else WeightCheck(**checked),
+        "model_use": ModelUse(**about.get("model_use", {})),
+        "learned_on": _learned_on(about.get("learned_on"), store),
     }
 
     def placement() -> Placement:
@@ -222,6 +236,14 @@ def _probabilistic(about: dict[str, Any], store: Store, models: Mapping[str | No
 
     later = _each_when_used(store, *(name for name in _FALLBACK if name != "relatives"))
     return read_when_used(Probabilistic, known, {**later, "placement": placement})
+
+
+def _learned_on(about: dict[str, Any] | None, store: Store) -> LearnedOn | None:
+    """Return what the model was learned on; None in a store of a version that did not keep it."""
+    if about is None:
+        return None
+    later = {name: partial(store.table, table) for name, table in _LEARNED_ON.items()}
+    return read_when_used(LearnedOn, {"date": about["date"], "settings": about["settings"]}, later)
 
 
 def _models(texts: Mapping[str, str], *, authentic: bool) -> dict[str | None, Model]:

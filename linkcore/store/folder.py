@@ -23,7 +23,7 @@ from linkcore.keys.keyring import Keyring
 from linkcore.parallel import side_by_side
 from linkcore.store.encryption import StoreLock
 
-__all__ = ["FORMAT", "HEADER", "Store", "key_of_store", "refuse_unencrypted", "write_store"]
+__all__ = ["FORMAT", "HEADER", "Store", "holds_linkage", "key_of_store", "refuse_unencrypted", "write_store"]
 
 HEADER: Final = "store.json"
 """The file that makes a folder a store."""
@@ -60,17 +60,22 @@ def write_store(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Store:
-    """A store that was opened: its header is checked, and each file is checked when it is read."""
+    """A store that was opened: its header is checked, and each file is checked when it is read.
+
+    ``digest``: SHA-256 of the header, and so of every file. It tells one linkage from another, and nothing of anybody.
+    """
 
     place: Path
     folder: Path
     files: Mapping[str, str]
     lock: StoreLock | None
+    digest: str
 
     @classmethod
     def open(cls, place: Path, key: Key | Keyring | None) -> "Store":
         """Open a store; ``key`` is the key under which it is encrypted, or a keyring that holds the key."""
         folder, header = _header(place)
+        digest = hashlib.sha256(_as_bytes(header)).hexdigest()
         lock = _lock(place, header["encryption"], key)
         stated = header.pop("check")
         if not hmac.compare_digest(str(stated), _check(header, lock)):
@@ -80,7 +85,7 @@ class Store:
                 f"{place} does not open with key {lock.key_id!r}: another key of this name encrypted it, or somebody "
                 "altered it; give that key, or restore the store from a copy"
             )
-        return cls(place, folder, header["files"], lock)
+        return cls(place, folder, header["files"], lock, digest)
 
     def table(self, name: str, columns: list[str] | None = None) -> pl.DataFrame:
         """Read one table, or some columns of it."""
@@ -112,6 +117,13 @@ class Store:
         if content is None or hashlib.sha256(content).hexdigest() != self.files.get(file):
             raise _damaged(self.place, file)
         return content
+
+
+def holds_linkage(place: Path) -> bool:
+    """Whether there is a linkage in a folder, of any version, or one that a killed run set aside."""
+    return any((folder / HEADER).exists() for folder in (place, earlier_folder(place))) or _is_of_an_earlier_version(
+        place
+    )
 
 
 def key_of_store(place: Path) -> str | None:
@@ -150,9 +162,13 @@ def _header(place: Path) -> tuple[Path, dict[str, Any]]:
                 f"that version, or {_AGAIN}"
             )
         raise _damaged(place, HEADER)
-    if (place / "links.parquet").exists():
+    if _is_of_an_earlier_version(place):
         raise ProgrammeError(f"{place} was written by an earlier version of linkcore, without {HEADER}; {_AGAIN}")
     raise ProgrammeError(f"there is no linkage in {place}; check the path, or make it with `linkcore link`")
+
+
+def _is_of_an_earlier_version(place: Path) -> bool:
+    return (place / "links.parquet").exists()
 
 
 def _lock(place: Path, encryption: dict[str, Any] | None, key: Key | Keyring | None) -> StoreLock | None:

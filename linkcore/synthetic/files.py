@@ -4,17 +4,21 @@ import json
 import shutil
 from datetime import date
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import polars as pl
 
 from linkcore.synthetic.provider import Provider
 from linkcore.synthetic.providers import PROVIDERS
 
-__all__ = ["Encoding", "programme_text", "write_source"]
+__all__ = ["OPT_OUT_FILES", "SUPERSEDED_FILE", "Encoding", "programme_text", "write_source"]
 
 Encoding = Literal["utf-8", "windows-1252"]
 """Encoding of CSV files."""
+
+SUPERSEDED_FILE: Final = "superseded.csv"
+OPT_OUT_FILES: Final = {"national": "national.csv", "type_one": "type_one.csv", "objections": "objections.csv"}
+"""The lists of a month, beside its sources."""
 
 
 def write_source(folder: Path, provider: Provider, frame: pl.DataFrame, encoding: Encoding) -> None:
@@ -45,8 +49,11 @@ def _recode(file: Path, encoding: Encoding) -> None:
     recoded.replace(file)
 
 
-def programme_text(usable: list[str], encoding: Encoding, reference_date: date) -> str:
-    """Return the text of the programme file that links the sources."""
+def programme_text(usable: list[str], encoding: Encoding, reference_date: date, *, month: bool = False) -> str:
+    """Return the text of the programme file that links the sources.
+
+    That of a ``month`` has opt-outs, a table of superseded numbers and a second recipient too.
+    """
     lines = [
         "# A synthetic ICS: nobody in it exists.",
         "[programme]",
@@ -61,14 +68,36 @@ def programme_text(usable: list[str], encoding: Encoding, reference_date: date) 
         lines.append(
             "# These people have numbers from a range set aside for testing. Real sources never count such numbers."
         )
-    lines += [f"usable = {json.dumps(usable)}", "", "[linkage]", 'conflicts = "fallback"', ""]
+    lines.append(f"usable = {json.dumps(usable)}")
+    if month:
+        lines.append(f'superseded = "{SUPERSEDED_FILE}"')
+    lines += ["", "[linkage]", 'conflicts = "fallback"', ""]
     for provider in PROVIDERS.values():
         lines += [*_source_lines(provider, encoding), ""]
-    lines += [
+    if month:
+        lines += _opt_out_lines(reference_date)
+    lines += _recipient_lines("analytics-partner", "Planning of services for the people of the area")
+    if month:
+        lines += ["", *_recipient_lines("university", "Research into the use of services")]
+    return "\n".join(lines) + "\n"
+
+
+def _opt_out_lines(day: date) -> list[str]:
+    """Return the lines of the tables of opt-outs, by the kinds of :mod:`~linkcore.synthetic.opt_outs`."""
+    lines = []
+    for kind, file in OPT_OUT_FILES.items():
+        key = "statements" if kind == "objections" else "list"
+        lines += [f"[opt_outs.{kind}]", f'{key} = "{file}"', f"as_of = {day.isoformat()}", ""]
+    return lines
+
+
+def _recipient_lines(name: str, purpose: str) -> list[str]:
+    """Return the lines of a recipient that may have all payload that is not withheld."""
+    lines = [
         "[[recipient]]",
-        'name = "analytics-partner"',
-        'key = "analytics-partner-2026"',
-        'purpose = "Planning of services for the people of the area"',
+        f'name = "{name}"',
+        f'key = "{name}-2026"',
+        f'purpose = "{purpose}"',
         "",
         "# The payload that it may have; identifiers are never among it.",
         "[recipient.columns]",
@@ -76,7 +105,7 @@ def programme_text(usable: list[str], encoding: Encoding, reference_date: date) 
     for provider in PROVIDERS.values():
         allowed = [name for name in provider.payload if name not in provider.withheld]
         lines.append(f"{provider.name} = {json.dumps(allowed)}")
-    return "\n".join(lines) + "\n"
+    return lines
 
 
 def _source_lines(provider: Provider, encoding: Encoding) -> list[str]:

@@ -10,15 +10,15 @@ import polars as pl
 from linkcore.synthetic.households import RESIDENT, SHARER, Members
 from linkcore.synthetic.places import Places
 
-__all__ = ["assign_homes"]
+__all__ = ["FROM_OUTSIDE", "MOVES_A_YEAR", "assign_homes"]
 
 Index = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 
-_MOVES_A_YEAR: Final = ((18, 25, 32, 45, 65, 90), (0.20, 0.30, 0.17, 0.08, 0.045, 0.05))  # by age; 10 % of all people
+MOVES_A_YEAR: Final = ((18, 25, 32, 45, 65, 90), (0.20, 0.30, 0.17, 0.08, 0.045, 0.05))  # by age; 10 % of all people
 _RESIDENT_MOVES_A_YEAR: Final = 0.35  # the same for residents of communal establishments
 _YEARS_REMEMBERED: Final = 8.0  # no provider still has an address that a person left longer ago
-_FROM_OUTSIDE: Final = 0.15  # share of moves that come from outside the area
+FROM_OUTSIDE: Final = 0.15  # share of moves that come from outside the area
 _VISITORS: Final = 0.35  # share of people not on the GP list who live outside the area
 _NO_FIXED_ABODE: Final = 0.07  # share of people not on the GP list who have no fixed abode
 
@@ -81,14 +81,14 @@ def _previous_dwellings(
     mover = np.where(alone, households + np.arange(len(alone)), members.household)
     movers = households + len(alone)
     reference_age = members.age[np.searchsorted(members.household, members.household)]
-    rate = np.interp(np.where(alone, members.age, reference_age), *_MOVES_A_YEAR)
+    rate = np.interp(np.where(alone, members.age, reference_age), *MOVES_A_YEAR)
     years = rng.exponential(size=movers)[mover] / np.where(resident, _RESIDENT_MOVES_A_YEAR, rate)
     # Most people move a few miles: neighbouring homes have neighbouring numbers.
     nearby = home + np.rint(rng.laplace(0, 0.03 * places.homes, size=movers)[mover]).astype(np.int64)
     anywhere = rng.integers(0, places.homes, size=movers)[mover]
     nearby = np.where(resident | (nearby < 0) | (nearby >= places.homes) | (nearby == home), anywhere, nearby)
     outside = rng.integers(places.outside.start, places.outside.stop, size=movers)[mover]
-    return np.where(rng.random(movers)[mover] < _FROM_OUTSIDE, outside, nearby), years
+    return np.where(rng.random(movers)[mover] < FROM_OUTSIDE, outside, nearby), years
 
 
 def _practices(rng: np.random.Generator, members: Members, places: Places, home: Index) -> pl.Series:

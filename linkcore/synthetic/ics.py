@@ -1,5 +1,6 @@
 """Build a whole synthetic ICS, and write its sources, its truth and the programme file that links it."""
 
+import re
 import tomllib
 import zlib
 from collections.abc import Iterator, Mapping
@@ -15,20 +16,24 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.files import new_folder
 from linkcore.progress import Progress, silent
-from linkcore.synthetic.files import Encoding, programme_text, write_source
+from linkcore.synthetic.files import OPT_OUT_FILES, SUPERSEDED_FILE, Encoding, programme_text, write_source
 from linkcore.synthetic.nhs_numbers import check_range, in_test_range
 from linkcore.synthetic.population import build_population
 from linkcore.synthetic.providers import PROVIDERS
 from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
 from linkcore.synthetic.records import ProviderRecords, build_records
 
-__all__ = ["Synthetic", "build_sources", "synthesise"]
+__all__ = ["PROGRAMME", "REFERENCE_DATE", "TEST_NUMBERS", "TRUTH", "Synthetic", "build_sources", "check_arguments"]
+__all__ += ["is_synthesised", "seeds_of", "synthesise", "usable_statuses"]
 
-_TEST_NUMBERS: Final = (900_000_000, 999_999_999)
-_REFERENCE_DATE: Final = date(2026, 3, 31)
-_PROGRAMME: Final = "programme.toml"
-_TRUTH: Final = "truth.parquet"
-_NAMES: Final = frozenset({_PROGRAMME, _TRUTH, *(Path(provider.data).parts[0] for provider in PROVIDERS.values())})
+TEST_NUMBERS: Final = (900_000_000, 999_999_999)
+REFERENCE_DATE: Final = date(2026, 3, 31)
+PROGRAMME: Final = "programme.toml"
+TRUTH: Final = "truth.parquet"
+_LISTS: Final = (SUPERSEDED_FILE, *OPT_OUT_FILES.values())
+_OF_SOURCES: Final = (Path(provider.data).parts[0] for provider in PROVIDERS.values())
+_NAMES: Final = frozenset({PROGRAMME, TRUTH, *_OF_SOURCES})
+_MONTH: Final = re.compile(r"month-[0-9]{2,}")
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,9 @@ def synthesise(
     *,
     people: int = 50_000,
     seed: int = 1,
-    number_range: tuple[int, int] = _TEST_NUMBERS,
+    number_range: tuple[int, int] = TEST_NUMBERS,
     encoding: Encoding = "utf-8",
-    reference_date: date = _REFERENCE_DATE,
+    reference_date: date = REFERENCE_DATE,
     error_rates: Mapping[str, ErrorRates] | None = None,
     progress: Progress = silent,
 ) -> Synthetic:
@@ -121,24 +126,21 @@ def synthesise(
         error_rates=error_rates,
     )
     out = Path(out).resolve()
-    usable = ["valid", "scotland", "northern_ireland"]
-    if in_test_range(*number_range):
-        usable.append("test")
     truths = {}
-    with new_folder(out, ours=_is_synthesised) as folder:
+    with new_folder(out, ours=is_synthesised) as folder:
         for number, (name, records) in enumerate(sources, start=1):
             write_source(folder, PROVIDERS[name], records.frame, encoding)
             truths[name] = records.truth
             progress(name, number, len(PROVIDERS) + 1)
-        pl.concat(truths.values()).write_parquet(folder / _TRUTH)
-        text = programme_text(usable, encoding, reference_date)
-        (folder / _PROGRAMME).write_text(text, encoding="utf-8", newline="\n")
+        pl.concat(truths.values()).write_parquet(folder / TRUTH)
+        text = programme_text(usable_statuses(number_range), encoding, reference_date)
+        (folder / PROGRAMME).write_text(text, encoding="utf-8", newline="\n")
     progress("truth", len(PROVIDERS) + 1, len(PROVIDERS) + 1)
     return Synthetic(
         folder=out,
-        programme=out / _PROGRAMME,
+        programme=out / PROGRAMME,
         sources=MappingProxyType({name: out / provider.data for name, provider in PROVIDERS.items()}),
-        truth=out / _TRUTH,
+        truth=out / TRUTH,
         people=people,
         records=MappingProxyType({name: len(truth) for name, truth in truths.items()}),
     )
@@ -148,31 +150,21 @@ def build_sources(
     people: int,
     seed: int,
     *,
-    number_range: tuple[int, int] = _TEST_NUMBERS,
+    number_range: tuple[int, int] = TEST_NUMBERS,
     encoding: Encoding = "utf-8",
-    reference_date: date = _REFERENCE_DATE,
+    reference_date: date = REFERENCE_DATE,
     error_rates: Mapping[str, ErrorRates] | None = None,
 ) -> Iterator[tuple[str, ProviderRecords]]:
     """Check the arguments at once; then build the people and, one source at a time, its name and its records."""
-    if people < 1:
-        raise ProgrammeError(f"people: {people} is too few; give 1 or more.")
-    if seed < 0:
-        raise ProgrammeError(f"seed: {seed} is negative; give 0 or more.")
-    if encoding not in ("utf-8", "windows-1252"):
-        raise ProgrammeError('encoding: give "utf-8" or "windows-1252".')
-    if unknown := set(error_rates or ()) - set(PROVIDERS):
-        raise ProgrammeError(
-            f"error_rates: no source is called {', '.join(sorted(unknown))}; use {', '.join(PROVIDERS)}."
-        )
-    check_range(*number_range, people)
+    check_arguments(people, seed, number_range, encoding, error_rates)
     rates = {**DEFAULT_RATES, **(error_rates or {})}
 
     def build() -> Iterator[tuple[str, ProviderRecords]]:
-        seeds = _seeds(seed, "population")
+        seeds = seeds_of(seed, "population")
         population = build_population(seeds, people, number_range=number_range, reference_date=reference_date)
         for name, provider in PROVIDERS.items():
             records = build_records(
-                _seeds(seed, name),
+                seeds_of(seed, name),
                 provider,
                 population,
                 rates[name],
@@ -185,18 +177,43 @@ def build_sources(
     return build()
 
 
-def _seeds(seed: int, name: str) -> Iterator[np.random.SeedSequence]:
+def check_arguments(
+    people: int, seed: int, number_range: tuple[int, int], encoding: str, error_rates: Mapping[str, ErrorRates] | None
+) -> None:
+    """Refuse arguments that are not valid."""
+    if people < 1:
+        raise ProgrammeError(f"people: {people} is too few; give 1 or more.")
+    if seed < 0:
+        raise ProgrammeError(f"seed: {seed} is negative; give 0 or more.")
+    if encoding not in ("utf-8", "windows-1252"):
+        raise ProgrammeError('encoding: give "utf-8" or "windows-1252".')
+    if unknown := set(error_rates or ()) - set(PROVIDERS):
+        raise ProgrammeError(
+            f"error_rates: no source is called {', '.join(sorted(unknown))}; use {', '.join(PROVIDERS)}."
+        )
+    check_range(*number_range, people)
+
+
+def usable_statuses(number_range: tuple[int, int]) -> list[str]:
+    """Return the statuses of NHS Numbers that a programme with numbers of this range must count."""
+    return ["valid", "scotland", "northern_ireland", *(["test"] if in_test_range(*number_range) else [])]
+
+
+def seeds_of(seed: int, name: str) -> Iterator[np.random.SeedSequence]:
     """Yield endless seeds for a name, so that no provider's records depend on those of another."""
     root = np.random.SeedSequence((seed, zlib.crc32(name.encode())))
     while True:
         yield from root.spawn(1)
 
 
-def _is_synthesised(entry: Path) -> bool:
-    """Whether a file or folder is part of a synthetic ICS, by its name and by the programme file beside it."""
+def is_synthesised(entry: Path) -> bool:
+    """Whether a file or folder is part of a synthetic ICS: by its name, and the programme file beside it or in it."""
+    if _MONTH.fullmatch(entry.name) and entry.is_dir():
+        return all(is_synthesised(each) for each in entry.iterdir())
     try:
-        programme = tomllib.loads((entry.parent / _PROGRAMME).read_text(encoding="utf-8"))["programme"]
+        programme = tomllib.loads((entry.parent / PROGRAMME).read_text(encoding="utf-8"))["programme"]
         synthetic = programme["synthetic"] is True
     except (OSError, ValueError, LookupError, TypeError):
         synthetic = False
-    return synthetic and entry.name in _NAMES
+    names = _NAMES.union(_LISTS) if _MONTH.fullmatch(entry.parent.name) else _NAMES
+    return synthetic and entry.name in names

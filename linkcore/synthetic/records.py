@@ -17,9 +17,11 @@ from linkcore.synthetic.population import Population
 from linkcore.synthetic.provider import Provider
 from linkcore.synthetic.rates import ErrorRates
 
-__all__ = ["ProviderRecords", "build_records"]
+__all__ = ["WINDOW_DAYS", "ProviderRecords", "build_records", "record_ids", "type_again"]
 
-_WINDOW_DAYS: Final = 730
+WINDOW_DAYS: Final = 730
+"""Days that a first extract covers."""
+
 # Where there is a patient index, most errors are made in it and are then copied to all records of the patient.
 _INDEX_SHARE: Final = 0.7
 _ENTERED_TWICE: Final = 0.015  # share of patients who have two entries in the index
@@ -49,14 +51,16 @@ def build_records(
     number_range: tuple[int, int],
     encoding: str,
     reference_date: date,
+    window_days: int = WINDOW_DAYS,
 ) -> ProviderRecords:
-    """Build the extract of one provider; each step uses its own seed."""
+    """Build the extract of one provider, of the days up to the reference date; each step uses its own seed."""
     generators = (np.random.Generator(np.random.PCG64(seed)) for seed in seeds)
     if provider.spine:
         entity = _listed(next(generators), population)
     else:
         entity = _patients(next(generators), provider, population)
-    day = _days(next(generators), population.people["age"].gather(entity).to_numpy(), reference_date)
+    age = population.people["age"].gather(entity).to_numpy()
+    day = _days(next(generators), age, reference_date, window_days)
     if not provider.spine:
         order = np.argsort(day, kind="stable")
         entity, day = entity[order], day[order]
@@ -71,10 +75,8 @@ def build_records(
         correct = _correct_records(population, visits.entity)
         correct = correct if past is None else past.shown_in(correct, population)
         records = add_errors(next(generators), correct, population, rates, number_range=number_range)
-    record_id = _record_ids(provider, len(records))
-    # A number that lost a digit to mistyping stays short, unless numbers may begin with 0: then all get ten digits.
-    digits = 10 if number_range[0] < 100_000_000 else 1
-    identifiers = _identifiers(provider, records, encoding, digits)
+    record_id = record_ids(provider, len(records))
+    identifiers = _identifiers(provider, records, encoding, _least_digits(number_range))
     payload = {name: column.column(next(generators), visits) for name, column in provider.payload.items()}
     id_column = {} if provider.record_id is None else {provider.record_id: record_id}
     truth = pl.DataFrame(
@@ -106,9 +108,11 @@ def _patients(rng: np.random.Generator, provider: Provider, population: Populati
     return rng.permutation(np.repeat(np.arange(len(people)), counts))
 
 
-def _days(rng: np.random.Generator, age: npt.NDArray[np.float64], reference_date: date) -> npt.NDArray[np.datetime64]:
+def _days(
+    rng: np.random.Generator, age: npt.NDArray[np.float64], reference_date: date, window_days: int
+) -> npt.NDArray[np.datetime64]:
     """Draw the day of each record within the window, and not before birth."""
-    possible = np.minimum(_WINDOW_DAYS, np.floor(age * 365.2425) + 1)
+    possible = np.minimum(window_days, np.floor(age * 365.2425) + 1)
     days_ago = np.floor(rng.random(len(age)) * possible).astype("timedelta64[D]")
     days: npt.NDArray[np.datetime64] = np.datetime64(reference_date, "D") - days_ago
     return days
@@ -230,9 +234,34 @@ def _local_ids(provider: Provider, key: npt.NDArray[np.int64]) -> pl.Series:
     return pl.select(pl.lit(trust[0].upper()) + numbers).to_series()
 
 
-def _record_ids(provider: Provider, count: int) -> pl.Series:
+def type_again(
+    rng: np.random.Generator,
+    provider: Provider,
+    population: Population,
+    rates: ErrorRates,
+    *,
+    number_range: tuple[int, int],
+    encoding: str,
+    entity: pl.Series,
+) -> tuple[dict[str, pl.Series], pl.Series]:
+    """Type the identifiers of people anew, as a clerk does who corrects a record; not the local patient identifier.
+
+    Returns the provider's columns, and whether each number is not the person's.
+    """
+    records = add_errors(rng, _correct_records(population, entity), population, rates, number_range=number_range)
+    typed = {name: column for name, column in provider.columns.items() if name != "local_patient_id"}
+    columns = _identifiers(replace(provider, columns=typed), records, encoding, _least_digits(number_range))
+    return columns, records["number_wrong"]
+
+
+def _least_digits(number_range: tuple[int, int]) -> int:
+    # A number that lost a digit to mistyping stays short, unless numbers may begin with 0: then all get ten digits.
+    return 10 if number_range[0] < 100_000_000 else 1
+
+
+def record_ids(provider: Provider, count: int, first: int = 0) -> pl.Series:
     """Build the record ids: the provider's own identifiers, or the row numbers."""
-    rows = pl.int_range(count, eager=True)
+    rows = pl.int_range(first, first + count, eager=True)
     if provider.record_id is None:
         return rows.cast(pl.String)
     prefix = "".join(word[0] for word in provider.name.split("_")).upper()

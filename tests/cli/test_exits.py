@@ -206,7 +206,7 @@ def test_scores_go_to_the_practices_and_providers_whose_patients_were_scored(
         assert {row["nhs_number"]: float(row["RISK"]) for row in answer} == {
             one: PEOPLE.index(one) / 100 for one in people
         }
-        assert set(answer[0]) == {"nhs_number", "RISK"}
+        assert set(answer[0]) == {"nhs_number", "RISK", "superseded_why", "superseded_on"}
     assert "1 of 21 pseudonyms stand for nobody on the lists" in said
     assert actions(programme / "audit.jsonl")[-3:] == ["score_return"] * 3
 

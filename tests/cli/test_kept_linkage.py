@@ -157,7 +157,7 @@ def test_subject_access_from_the_store_knows_all_rows_or_is_refused(
     assert (refused.returncode, "source 'gp': rows with a Type 1 opt-out were left out" in refused.stderr) == (4, True)
     assert not (tmp_path / "answer.json").exists()
     (programme / "gp.csv").write_text("".join(_rows_but(programme / "gp.csv", TYPE_ONE)))
-    done("link", programme, "--on", DAY, "--linkage-keyring", keyring, passphrase=PASSPHRASE)
+    done("link", programme, "--on", DAY, "--anew", "--linkage-keyring", keyring, passphrase=PASSPHRASE)
     out = tmp_path / "answer.json"
     both(
         programme,

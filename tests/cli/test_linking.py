@@ -13,6 +13,13 @@ from linkcore.report.quality_file import read_quality
 from tests.cli.commands import DAY, PEOPLE, done, process, run, state
 
 
+def test_synthesise_writes_months_or_a_single_ics(tmp_path: Path) -> None:
+    for months, programmes in ((2, ["month-01/programme.toml", "month-02/programme.toml"]), (1, ["programme.toml"])):
+        said = done("synthesise", "--people", 60, "--months", months, "--out", tmp_path / "ics")
+        assert sorted(str(path.relative_to(tmp_path / "ics")) for path in tmp_path.rglob("*.toml")) == programmes
+        assert all(f"programme: {tmp_path / 'ics' / programme}" in said for programme in programmes)
+
+
 def test_demo_runs_all_steps_and_accounts_for_every_record(tmp_path: Path) -> None:
     ran = process("demo", "--people", 1000, cwd=tmp_path)
     assert (ran.returncode, ran.stderr) == (0, "")

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import polars as pl
+import pyrage
 import pytest
 
 import linkcore as lc
@@ -131,6 +132,26 @@ def public(signing_key: Path, tmp_path: Path) -> Path:
     file = tmp_path / "public.pem"
     file.write_text(done("keys", "signing", "public", signing_key))
     return file
+
+
+def test_verify_opens_an_encrypted_release_for_who_has_the_key_and_nobody_else(
+    programme: Path, public: Path, tmp_path: Path
+) -> None:
+    pair, other = pyrage.x25519.Identity.generate(), pyrage.x25519.Identity.generate()
+    state(programme, 'purpose = "Planning"', f'purpose = "Planning"\nencryption = ["{pair.to_public()}"]')
+    assert release(programme, out=tmp_path / "out").returncode == 0
+    for name, each in (("key.txt", pair), ("other.txt", other)):
+        (tmp_path / name).write_text(f"{each}\n")
+        (tmp_path / name).chmod(0o600)
+    verify = ("verify", tmp_path / "out", "--verify-key", public)
+    assert "gp.parquet.age, gp: encrypted; its rows were not looked at" in done(*verify)
+    assert "gp.parquet.age, gp: encrypted; opens to what was released" in done(
+        *verify, "--identity", tmp_path / "key.txt"
+    )
+    refused = run(*verify, "--identity", tmp_path / "other.txt")
+    assert (refused.returncode, "was not encrypted for age1" in refused.stderr) == (4, True)
+    pyrage.decrypt_file(str(tmp_path / "out/gp.parquet.age"), str(tmp_path / "out/gp.parquet"), [pair])
+    assert "gp.parquet, gp: 18 rows" in done(*verify)
 
 
 def test_verify_finds_a_changed_release(programme: Path, public: Path, tmp_path: Path) -> None:

@@ -10,8 +10,9 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 import linkcore as lc
 from linkcore.disclosure.cells import cells_of
 from linkcore.disclosure.disclosed import disclosed
-from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
+from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT, rounded
 from linkcore.governance.withholding.withholding import Withholding
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.quality.group_rates import OTHER, group_rates, pool_rare
 from linkcore.quality.measures import FallbackQuality, Weights
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
@@ -42,6 +43,23 @@ def tables(quality: lc.Quality) -> dict[str, pl.DataFrame]:
 
 def counts(frame: pl.DataFrame) -> list[str]:
     return [name for name, dtype in frame.schema.items() if dtype.is_integer()]
+
+
+def test_what_became_of_few_persons_is_not_shown(true: lc.Quality) -> None:
+    assert true.persons is not None
+    counted = {"kept": true.persons - 23, "new": 20, "absent": 6, "split": 0}
+    rows = [("all", became, times) for became, times in counted.items()] + [("gp", "kept", 4), ("gp", "new", 20)]
+    told = replace(true, earlier_persons=pl.DataFrame(rows, schema=QUALITY_TABLES["earlier_persons"], orient="row"))
+    kept = rounded(true.persons - 23)
+    shown = disclosed(told).earlier_persons.rows()
+    assert shown[1:] == [
+        ("all", "new", 20),
+        ("all", "absent", None),
+        ("all", "split", 0),
+        ("gp", "kept", None),
+        ("gp", "new", 20),
+    ]
+    assert shown[0] in [("all", "kept", kept), ("all", "kept", None)]
 
 
 def test_every_shown_count_is_0_or_a_large_multiple_of_five(shown: lc.Quality) -> None:
@@ -244,12 +262,24 @@ def test_the_number_of_checked_pairs_is_rounded_and_small_ones_are_suppressed(
     assert shown.fallback.weights == replace(weights, checked=expected)
 
 
+def test_the_share_of_new_records_is_rounded_and_tells_of_no_few(true: lc.Quality) -> None:
+    assert true.fallback is not None
+    compared = int(true.fallback.sources["compared"].sum())
+    assert compared > 100
+    for new, expected in ((0, 0.0), (3, None), (50, round(50 / compared, 2)), (compared - 3, None), (compared, 1.0)):
+        use = ModelUse(kept=True, new_records=new / compared, drift={"name": 0.01234})
+        shown = disclosed(replace(true, fallback=replace(true.fallback, model_use=use))).fallback
+        assert shown is not None
+        assert shown.model_use == replace(use, new_records=expected, drift={"name": 0.012})
+
+
 def test_what_was_learned_of_somebody_elses_levels_is_for_the_trusted_team(true: lc.Quality) -> None:
     """A level can be written so that one person stands on it: its m and u then spell that person's postcode."""
     assert true.fallback is not None
     assert disclosed(true).fallback.model.height > 0  # type: ignore[union-attr]
     foreign = replace(true.fallback, weights=replace(true.fallback.weights, own_model=False))
+    foreign = replace(foreign, model_use=ModelUse(kept=True, drift={"A postcode": 0.1}))
     shown = disclosed(replace(true, fallback=foreign)).fallback
     assert shown is not None
-    assert (shown.model.height, shown.departures.height) == (0, 0)
+    assert (shown.model.height, shown.departures.height, shown.model_use.drift) == (0, 0, {})
     assert foreign.model.height > 0

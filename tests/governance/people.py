@@ -53,5 +53,10 @@ def linked(superseded: pl.DataFrame | None = None) -> lc.Linkage:
     return lc.link([gp, seen], exact=exact, fallback=None)
 
 
+def integer_id(number: str, material: bytes = MATERIAL) -> int:
+    digest = hmac.digest(material, b"linkcore:integer:" + number.encode(), "sha256")
+    return 2**62 + int.from_bytes(digest[:8], "big") // 4
+
+
 def pseudonym(number: str, material: bytes = MATERIAL) -> str:
     return hmac.digest(material, number.encode(), "sha256").hex()[:32]

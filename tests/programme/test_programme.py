@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from pyrage import x25519
 
 import linkcore as lc
 from linkcore.errors import LinkcoreError, ProgrammeError, RefusedError, SourceError
@@ -50,6 +51,9 @@ purpose = "a test"
 [recipient.columns]
 gp = ["ETHNIC"]
 """
+
+
+AGREED = 'purpose = "a test"'
 
 
 @pytest.fixture
@@ -114,6 +118,13 @@ def test_the_fallback_can_be_left_out_or_configured(folder: Path) -> None:
         ("seed = 3", "seed = 9223372036854775808", r"programme\.seed: Input should be less than"),
         ('key = "partner-2026"', 'key = ""', r"recipient\[1\]: .*a key's id is 1 to 64 letters"),
         ('key = "partner-2026"', 'key = "../../x"', r"recipient\[1\]: .*a key's id is 1 to 64 letters"),
+        (AGREED, f"{AGREED}\nencryption = true", r"recipient\[1\]\.encryption: say for whom"),
+        (AGREED, f'{AGREED}\nencryption = ["age1abc"]', r"recipient\[1\]\.encryption: this is no age public key"),
+        (AGREED, f"{AGREED}\nencryption = []", r"recipient\[1\]\.encryption: .*state one of these"),
+        (AGREED, f'{AGREED}\nencryption = {{passphrase = "x"}}', r"\.encryption\.passphrase: no such key"),
+        (AGREED, f'{AGREED}\nencryption = {{passphrase_variable = "a b"}}', r"\.encryption: .*not a passphrase"),
+        (AGREED, f"{AGREED}\ninteger_id = true", r"recipient\[1\]\.integer_id: name the column"),
+        (AGREED, f'{AGREED}\ninteger_id = "a b"', r"recipient\[1\]: .*integer_id names a column"),
         ('name = "Example"', 'name = " "', r"programme\.name: it is empty"),
         ('name = "partner"', 'name = " "', r"recipient\[1\]: .*who receives the data"),
     ],
@@ -123,6 +134,30 @@ def test_an_error_names_the_file_the_key_and_its_place(folder: Path, old: str, n
     with pytest.raises(ProgrammeError, match=says) as caught:
         load(folder, WHOLE.replace(old, new, 1))
     assert str(folder / "programme.toml") in str(caught.value)
+
+
+def test_a_secret_key_of_age_in_the_programme_file_is_refused_and_not_quoted(folder: Path) -> None:
+    secret = str(x25519.Identity.generate())
+    with pytest.raises(ProgrammeError, match="this is a secret key of age, which only its owner may have") as caught:
+        load(folder, WHOLE.replace(AGREED, f'{AGREED}\nencryption = ["{secret}"]'))
+    assert secret[16:] not in str(caught.value)
+
+
+def test_for_whom_a_release_is_encrypted_and_its_integer_ids_are_stated_and_planned(folder: Path) -> None:
+    public = str(x25519.Identity.generate().to_public())
+    planned = plan(load(folder, WHOLE.replace(AGREED, f'{AGREED}\ninteger_id = "person_id"')), dt.date(2026, 4, 1))
+    assert "gp: pseudonym, person_id, link_method, link_band, ETHNIC" in planned
+    programme = load(folder, WHOLE.replace(AGREED, f'{AGREED}\nencryption = ["{public}"]'))
+    assert programme.agreements()[0].encryption == lc.Encryption([public])
+    assert f"encrypted in the age format, for {public}" in plan(programme, dt.date(2026, 4, 1))
+    stated = f'{AGREED}\nencryption = {{passphrase_file = "partner.passphrase"}}'
+    programme = load(folder, WHOLE.replace(AGREED, stated))
+    assert programme.agreements()[0].encryption == lc.Encryption(passphrase_file=folder / "partner.passphrase")
+    assert "partner.passphrase" in programme.to_destroy().key_files
+    assert "encrypted in the age format, with a passphrase" in plan(programme, dt.date(2026, 4, 1))
+    with pytest.raises(RefusedError, match=r"partner\.passphrase cannot be read"):
+        lc.run_programme(programme, folder / "out", keys=lc.synthetic_keys(programme), on=dt.date(2026, 4, 1))
+    assert not (folder / "out").exists()
 
 
 def test_a_number_of_a_requester_is_not_true(folder: Path) -> None:

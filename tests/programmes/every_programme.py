@@ -337,7 +337,8 @@ class Returning:
         left = exits(self.name)
         for file in left.carriers:
             rows = pl.read_csv(file, infer_schema=False)
-            assert rows.columns == ["nhs_number", "NEED" if self.name == "optum_south_central" else "RISK"]
+            score = "NEED" if self.name == "optum_south_central" else "RISK"
+            assert rows.columns == ["nhs_number", score, "superseded_why", "superseded_on"]
             assert sorted(rows["nhs_number"]) == left.running.expected["returned"][file.stem]
         # Nothing about these people but their numbers.
         without_numbers = Wanted()

@@ -57,6 +57,7 @@ FIELDS: Final = frozenset(
         *("recipient", "requester", "provider", "practice", "programme"),
         # What: names, and the names and digests of files.
         *("agreement", "source", "sources", "file", "files", "folder", "format", "sha256", "manifest", "verify_key"),
+        "previous_linkage",
         "key_fingerprint",
         # On what basis.
         *("purpose", "cohort", "basis", "legal_basis", "exemption", "approval", "policy", "reference"),

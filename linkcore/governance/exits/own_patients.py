@@ -10,6 +10,7 @@ from linkcore.governance.withholding.linked_rows import read_linked, stage_of
 from linkcore.governance.withholding.opt_outs import current_numbers
 from linkcore.identifiers import nhs_number
 from linkcore.link import Linkage
+from linkcore.linkage.stable_persons.names_before import earlier_names
 from linkcore.pseudonyms.stage_one import StageOne
 
 __all__ = ["OwnPatients", "PatientList", "Relationships"]
@@ -52,8 +53,10 @@ class PatientList:
 class OwnPatients:
     """The part of a patient list that the linkage confirms: the requester's own patients.
 
-    ``numbers`` has the columns ``nhs_number``, ten digits as listed, and ``pseudonymised``, the ten digits that the
-    person's pseudonym may stand for: the listed number, the number that superseded it, and the numbers it superseded.
+    ``numbers`` has the columns ``nhs_number``, ten digits as listed, and ``pseudonymised``, what the person's pseudonym
+    may stand for: the listed number, the number that superseded it, the numbers it superseded, and the person's names
+    in earlier linkages. ``current`` is the person's name now; ``why`` and ``since`` say what has become of
+    ``pseudonymised``, and ``several`` whether its records are of several persons now.
     ``listed`` counts the readable NHS Numbers of the list, ``not_own`` those of other requesters' patients: the audit
     log records this count, and the requester is not told. ``checked`` names what the list was checked against:
     ``registered practice`` or ``source NAME``.
@@ -101,18 +104,16 @@ class Relationships:
         superseded = self._linkage.exact.superseded
         numbers = numbers.with_columns(current_numbers(numbers["listed"], superseded).alias("current"))
         own = numbers.filter(pl.col("current").is_in(self._numbers_of(requester).implode()))
-        pseudonymised = [own.select("listed", pl.col(column).alias("number")) for column in ("current", "listed")]
+        by_list = [own.select("listed", "current", pl.col(column).alias("number")) for column in ("current", "listed")]
         if superseded is not None:  # an earlier release has the person under the number that was superseded since
             earlier = superseded.lazy().collect().rename({"new": "current", "old": "number"})
-            pseudonymised.append(own.join(earlier, on="current", maintain_order="left").select("listed", "number"))
-        texts = (
-            pl.concat(pseudonymised)
-            .unique(maintain_order=True)
-            .select(
-                nhs_number.digits(pl.col("listed")).alias("nhs_number"),
-                nhs_number.digits(pl.col("number")).alias("pseudonymised"),
-            )
+            by_list.append(own.join(earlier, on="current", maintain_order="left").select("listed", "current", "number"))
+        listed = pl.concat(by_list).select(
+            nhs_number.digits(pl.col("listed")).alias("nhs_number"),
+            nhs_number.digits(pl.col("number")).alias("pseudonymised"),
+            nhs_number.digits(pl.col("current")).alias("current"),
         )
+        texts = _with_earlier_names(listed, self._linkage.superseded)
         return OwnPatients(texts, numbers.height, numbers.height - own.height, requester.checked_against)
 
     def _by_stage_one_codes(self, patients: PatientList, requester: Requester, stage_one: StageOne) -> OwnPatients:
@@ -120,7 +121,8 @@ class Relationships:
         read = pl.DataFrame({"listed": patients.numbers}).select(stage_one.read(pl.col("listed"))).unnest("listed")
         codes = read.drop_nulls("code").unique("code", maintain_order=True)
         own = codes.filter(pl.col("value").is_in(self._numbers_of(requester).implode()))
-        texts = own.select(pl.col("code").alias("nhs_number"), pl.col("code").alias("pseudonymised"))
+        names = ("nhs_number", "pseudonymised", "current")
+        texts = _with_earlier_names(own.select(pl.col("code").alias(name) for name in names), self._linkage.superseded)
         return OwnPatients(texts, codes.height, codes.height - own.height, requester.checked_against)
 
     def _numbers_of(self, requester: Requester) -> pl.Series:
@@ -143,3 +145,15 @@ class Relationships:
         code = pl.col(spine.practice).cast(pl.String).str.strip_chars().str.to_uppercase().alias("practice")
         practices = read_linked(linkage, spine, [spine.practice], [code])
         return practices.hstack([linkage.person_ids_of(spine.name)])
+
+
+def _with_earlier_names(listed: pl.DataFrame, superseded: pl.DataFrame) -> pl.DataFrame:
+    """Add what each person was called by earlier linkages, and say of each name what has become of it."""
+    earlier = earlier_names(superseded, listed["current"]).rename({"old": "pseudonymised", "new": "current"})
+    of_person = listed.select("nhs_number", "current").unique(maintain_order=True)
+    named = of_person.join(earlier, on="current", maintain_order="left_right")
+    by_list = pl.when(pl.col("pseudonymised") != pl.col("current")).then(pl.lit("number_superseded"))
+    others = listed.with_columns(by_list.alias("why"), pl.lit(None, pl.Date).alias("since"), several=pl.lit(False))
+    # What an earlier linkage told has its date, so it goes first.
+    both = pl.concat([named.select(others.columns), others])
+    return both.unique(["nhs_number", "pseudonymised"], keep="first", maintain_order=True)

@@ -6,6 +6,7 @@ none.
 """
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 import polars as pl
 
@@ -17,15 +18,28 @@ from linkcore.governance.exits.requests import requested
 from linkcore.keys.key import Key
 from linkcore.keys.keyring import Keyring
 from linkcore.link import Linkage
+from linkcore.pseudonyms.integer_ids import SMALLEST_ID, integer_id
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 
-__all__ = ["checked_pseudonyms", "held_versions", "one_key", "pseudonyms_of", "reidentify", "version_list"]
+__all__ = [
+    "INTEGER_ID",
+    "checked_pseudonyms",
+    "held_versions",
+    "one_key",
+    "pseudonyms_of",
+    "reidentify",
+    "version_list",
+]
 
-_PSEUDONYM = "^[0-9a-f]{32}$"
+INTEGER_ID: Final = "linkcore:integer_id"
+"""The column with the integer ids of a requester's own patients."""
+
+_PSEUDONYM: Final = "^[0-9a-f]{32}$"
+_DIGITS: Final = "^[0-9]{19}$"
 
 
 def reidentify(
-    pseudonyms: pl.Series | Sequence[str],
+    pseudonyms: pl.Series | Sequence[str] | Sequence[int],
     patients: PatientList,
     keys: Key | Sequence[Key],
     *,
@@ -42,8 +56,9 @@ def reidentify(
 
     Parameters
     ----------
-    pseudonyms : polars.Series or sequence of str
-        The pseudonyms that the requester received: 32 hex characters each.
+    pseudonyms : polars.Series or sequence of str or int
+        The pseudonyms that the requester received, of 32 hex characters each; or the integer ids, as whole numbers or
+        as texts of 19 digits.
     patients : PatientList
         The requester and its own patient list.
     keys : Key or sequence of Key
@@ -60,7 +75,13 @@ def reidentify(
     -------
     polars.DataFrame
         ``pseudonym`` and ``nhs_number`` (ten digits, as listed), in the order of the pseudonyms. A pseudonym that is
-        not there stands for nobody among the requester's patients.
+        not there stands for nobody among the requester's patients. Integer ids that were asked about are Int64. Of one
+        that gave way to another since, or whose records are not all of one person now: ``superseded_by``, the person's
+        pseudonym (or integer id) now, under the same version of the key; ``superseded_why``, the reasons of
+        :data:`linkcore.schema.SUPERSESSION`; and ``superseded_on`` (Date), the date of the last of them, null if it was
+        before the first linkage that was kept. After a ``split``, what the recipient said of the pseudonym before that
+        date may be about somebody else. If its records are now of several persons, none of whom has it still,
+        ``nhs_number`` is null: nobody can tell whose it was.
 
     Raises
     ------
@@ -98,11 +119,13 @@ def reidentify(
         request.refuse_without_reason(
             "re-identification needs a reason: say why, with nothing in it that identifies a patient"
         )
-        asked = checked_pseudonyms(pl.Series("pseudonym", pseudonyms, pl.String)).unique(maintain_order=True)
+        given = pl.Series("pseudonym", pseudonyms)
+        asked = checked_pseudonyms(given.cast(pl.String) if given.dtype == pl.Null else given)
+        asked = asked.unique(maintain_order=True)
         request.details |= {"versions": version_list(versions), "pseudonyms": asked.len()}
         request.refuse_above(occasion.audit.lines(), requester.limit, "pseudonyms")
         own = Relationships(linkage).own_patients(patients, requester)
-        candidates = pseudonyms_of(own.numbers, versions)
+        candidates = pseudonyms_of(own.numbers, versions, asked.dtype).drop(INTEGER_ID)
         answer = asked.to_frame().join(candidates, on="pseudonym", how="inner", maintain_order="left")
         request.answer_within(
             requester.limit,
@@ -115,31 +138,63 @@ def reidentify(
     return answer
 
 
-def pseudonyms_of(numbers: pl.DataFrame, keys: Sequence[Key]) -> pl.DataFrame:
+def pseudonyms_of(numbers: pl.DataFrame, keys: Sequence[Key], dtype: pl.DataType) -> pl.DataFrame:
     """Return the pseudonyms of a requester's own patients under all the keys; ``numbers`` is of `OwnPatients`.
 
-    ``pseudonym`` (each once) and ``nhs_number``, as listed. This is a look-up table: do not keep it.
+    ``pseudonym`` (each once; the integer id, if the dtype of what was asked is Int64), ``INTEGER_ID``, ``nhs_number``,
+    as listed, and what has become of the pseudonym, as :func:`reidentify` returns it. This is a look-up table: do not
+    keep it.
     """
-    hashed = [numbers.select(pseudonymise("pseudonymised", key).alias("pseudonym"), "nhs_number") for key in keys]
+    has_heir = (pl.col("pseudonymised") != pl.col("current")) & ~pl.col("several")
+    told = numbers.select(
+        "pseudonymised",
+        pl.when(~pl.col("several")).then("nhs_number").alias("nhs_number"),
+        pl.when(has_heir).then("current").alias("superseded_by"),
+        pl.col("why").alias("superseded_why"),
+        pl.col("since").alias("superseded_on"),
+    )
+    coded = integer_id if dtype == pl.Int64 else pseudonymise
+    hashed = [
+        told.select(
+            coded("pseudonymised", key).alias("pseudonym"),
+            integer_id("pseudonymised", key).alias(INTEGER_ID),
+            "nhs_number",
+            coded("superseded_by", key).alias("superseded_by"),
+            "superseded_why",
+            "superseded_on",
+        )
+        for key in keys
+    ]
     return pl.concat(hashed).unique("pseudonym", keep="first", maintain_order=True)
 
 
 def checked_pseudonyms(pseudonyms: pl.Series) -> pl.Series:
-    """Return pseudonyms in lower case, or refuse the column: it may be the wrong one, with identifiers in it.
+    """Return pseudonyms in lower case, or integer ids as Int64; refuse others: they may be identifiers.
 
     Examples
     --------
     >>> checked_pseudonyms(pl.Series(["DD5C602EEB31D60C7C0D662C897231DD"])).to_list()
     ['dd5c602eeb31d60c7c0d662c897231dd']
     """
+    if pseudonyms.dtype.is_integer():
+        ids = pseudonyms.cast(pl.Int64, strict=False)
+        wrong = ids.len() - (ids >= SMALLEST_ID).sum()
+        if wrong:
+            raise ProgrammeError(f"{wrong} of {ids.len()} numbers are no integer ids, which have 19 digits")
+        return ids
     if pseudonyms.dtype != pl.String:
-        raise ProgrammeError(f"pseudonyms are texts of 32 hex characters, not {pseudonyms.dtype}: name their column")
+        raise ProgrammeError(
+            f"pseudonyms are texts of 32 hex characters, or whole numbers of 19 digits, not {pseudonyms.dtype}: name "
+            "their column; a number with a decimal point has lost its last digits"
+        )
     tidy = pseudonyms.str.strip_chars().str.to_lowercase()
+    if tidy.len() and tidy.str.contains(_DIGITS).all(ignore_nulls=False):
+        return checked_pseudonyms(tidy.cast(pl.UInt64))
     wrong = tidy.len() - tidy.str.contains(_PSEUDONYM).sum()
     if wrong:
         raise ProgrammeError(
-            f"{wrong} of {tidy.len()} pseudonyms are not 32 hex characters: name the column of pseudonyms, and remove "
-            "the rows without one"
+            f"{wrong} of {tidy.len()} pseudonyms are not 32 hex characters: name the column of pseudonyms (or of "
+            "integer ids, all of 19 digits), and remove the rows without one"
         )
     return tidy
 

@@ -14,7 +14,13 @@ from linkcore.errors import ProgrammeError, RefusedError
 from linkcore.files import new_folder, write_json
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import OwnPatients, PatientList, Relationships
-from linkcore.governance.exits.reidentification import checked_pseudonyms, one_key, pseudonyms_of, version_list
+from linkcore.governance.exits.reidentification import (
+    INTEGER_ID,
+    checked_pseudonyms,
+    one_key,
+    pseudonyms_of,
+    version_list,
+)
 from linkcore.governance.exits.requesters import Requester, ods_code
 from linkcore.governance.exits.requests import requested
 from linkcore.governance.manifest import is_as_listed
@@ -27,6 +33,8 @@ __all__ = ["Returned", "return_scores"]
 _CONTENTS: Final = "returned.json"
 # No column of scores can have this name.
 _REQUESTER: Final = "linkcore:requester"
+# What has become of the pseudonym that was scored.
+_WHY, _ON = "superseded_why", "superseded_on"
 _TEXTS: Final = (pl.String, pl.Categorical, pl.Enum)
 # Half of a pseudonym's digits: nobody else has them by chance.
 _HALF: Final = 16
@@ -45,7 +53,8 @@ class Returned:
     pseudonyms : int
         Number of pseudonyms that the recipient scored.
     of_nobody : int
-        Number of these pseudonyms that stand for nobody on any list. It is for the trusted team only.
+        Number of these pseudonyms that stand for nobody on any list, or for several persons now. It is for the trusted
+        team only.
     """
 
     folder: Path
@@ -68,12 +77,14 @@ def return_scores(
     """Write one file for each GP practice or provider: the NHS Numbers of its own patients, with their scores.
 
     This is for direct care, and follows the rules of `linkcore.reidentify`: nobody is told about another's patient, and
-    each list is recorded in the audit log before any file is written. The files hold no pseudonyms.
+    each list is recorded in the audit log before any file is written. The files hold no pseudonyms. Where the scored
+    pseudonym has given way to another, or somebody was split from it, ``superseded_why`` and ``superseded_on`` say so,
+    as `linkcore.reidentify` does.
 
     Parameters
     ----------
     scores : polars.DataFrame
-        The recipient's scores: the column ``pseudonym``, and columns of scores.
+        The recipient's scores: the column ``pseudonym``, which may hold the integer ids, and columns of scores.
     lists : sequence of PatientList
         The patient lists of the practices and providers.
     keys : Key or sequence of Key
@@ -133,13 +144,14 @@ def return_scores(
         request.refuse_without_reason("returning scores needs a reason: say why")
         _check(scores, lists, columns)
         found = scores.select(checked_pseudonyms(scores["pseudonym"]).alias("pseudonym"), *columns)
-        _refuse_pseudonyms(found, columns)
+        _refuse_pseudonyms(found, columns, found["pseudonym"])
         _refuse_hidden_characters(found, columns)
         asked = found["pseudonym"].n_unique()
         request.details |= {"versions": version_list(versions), "pseudonyms": asked}
         relationships = Relationships(linkage)
         own = {each.requester: relationships.own_patients(each, own_requesters[each.requester]) for each in lists}
         theirs = _with_patients(found, own, versions)
+        _refuse_integer_ids(theirs, columns)
         tables = _by_requester(theirs, own, columns)
         # All are checked before any line says that a requester was answered.
         earlier = occasion.audit.lines()
@@ -163,23 +175,33 @@ def return_scores(
 
 def _check(scores: pl.DataFrame, lists: Sequence[PatientList], columns: Sequence[str]) -> None:
     missing = [name for name in ("pseudonym", *columns) if name not in scores.columns]
-    if missing or not columns or "pseudonym" in columns or "nhs_number" in columns:
+    if missing or not columns or not {"pseudonym", "nhs_number", _WHY, _ON}.isdisjoint(columns):
         raise ProgrammeError(
             f"the scores have the columns {', '.join(scores.columns)}: they need pseudonym, and columns must name some "
-            "of the others, without nhs_number"
+            f"of the others, without nhs_number, {_WHY} and {_ON}"
         )
     if len({patients.requester for patients in lists}) < len(lists):
         raise ProgrammeError("two patient lists have the same ODS code: give one list for each organisation")
 
 
-def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str]) -> None:
-    """Refuse scores with pseudonyms in them: their files would say which NHS Number each pseudonym stands for.
+def _refuse_integer_ids(theirs: pl.DataFrame, columns: Sequence[str]) -> None:
+    """Refuse scores with integer ids of the patients in them, also as numbers, and as numbers that were rounded."""
+    ids = theirs[INTEGER_ID]
+    _refuse_pseudonyms(theirs, columns, ids)
+    for name in (name for name in columns if theirs.schema[name].is_numeric()):
+        if theirs[name].cast(pl.Float64).is_in(ids.cast(pl.Float64).implode()).any():
+            raise RefusedError(f"column {name!r} of the scores holds integer ids: return scores without them")
+
+
+def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str], known: pl.Series) -> None:
+    """Refuse scores with these pseudonyms in them: their files would say which NHS Number each pseudonym stands for.
 
     A pseudonym is found within other text, in groups, reversed, and with some digits left out at its end. One that is
     encoded is not found, and no check can tell: each score that is unique may stand for a pseudonym.
     """
-    halves = [scores["pseudonym"].unique().str.slice(start, _HALF) for start in (0, 32 - _HALF)]
-    known = pl.concat([*halves, *(half.str.reverse() for half in halves)]).implode()
+    texts = known.unique().cast(pl.String)
+    halves = [texts.str.head(_HALF), texts.str.tail(_HALF)]
+    parts = pl.concat([*halves, *(half.str.reverse() for half in halves)]).implode()
     for name in (name for name in columns if scores.schema[name] in _TEXTS):
         digits = (
             scores[name].cast(pl.String).unique().str.to_lowercase().str.replace_all("[^0-9a-f]", "").to_frame("of")
@@ -191,7 +213,7 @@ def _refuse_pseudonyms(scores: pl.DataFrame, columns: Sequence[str]) -> None:
                 pl.col("of"), pl.int_ranges(0, pl.col("of").str.len_bytes().cast(pl.Int64) - _HALF + 1).alias("start")
             )
         )
-        found = windows.explode("start").select(pl.col("of").str.slice(pl.col("start"), _HALF).is_in(known).any())
+        found = windows.explode("start").select(pl.col("of").str.slice(pl.col("start"), _HALF).is_in(parts).any())
         if found.collect().item():
             raise RefusedError(f"column {name!r} of the scores holds pseudonyms: return scores without them")
 
@@ -208,17 +230,22 @@ def _refuse_hidden_characters(scores: pl.DataFrame, columns: Sequence[str]) -> N
 def _with_patients(scores: pl.DataFrame, own: Mapping[str, OwnPatients], versions: Sequence[Key]) -> pl.DataFrame:
     """Join scores to the patients they are about: ``nhs_number``, and a row for each requester that lists a patient."""
     patients = [
-        pseudonyms_of(each.numbers, versions).with_columns(pl.lit(code).alias(_REQUESTER)) for code, each in own.items()
+        pseudonyms_of(each.numbers, versions, scores.schema["pseudonym"]).with_columns(pl.lit(code).alias(_REQUESTER))
+        for code, each in own.items()
     ]
-    none = pl.DataFrame(schema={"pseudonym": pl.String, "nhs_number": pl.String, _REQUESTER: pl.String})
-    return scores.join(pl.concat([none, *patients]), on="pseudonym", how="inner", maintain_order="left")
+    kind = scores.schema["pseudonym"]
+    texts = [(name, pl.String()) for name in ("nhs_number", _REQUESTER, _WHY)]
+    none = pl.DataFrame(schema=pl.Schema([("pseudonym", kind), (INTEGER_ID, pl.Int64()), *texts, (_ON, pl.Date())]))
+    known = pl.concat([none, *(each.select(none.columns) for each in patients)])
+    # A score of a pseudonym that is several persons now is nobody's.
+    return scores.join(known.drop_nulls("nhs_number"), on="pseudonym", how="inner", maintain_order="left")
 
 
 def _by_requester(
     theirs: pl.DataFrame, own: Mapping[str, OwnPatients], columns: Sequence[str]
 ) -> dict[str, pl.DataFrame]:
     """Return each requester's table, ordered by NHS Number: in the recipient's order, rows could be matched to it."""
-    answers = theirs.select(_REQUESTER, "nhs_number", *columns).sort("nhs_number", maintain_order=True)
+    answers = theirs.select(_REQUESTER, "nhs_number", *columns, _WHY, _ON).sort("nhs_number", maintain_order=True)
     parts = answers.partition_by(_REQUESTER, as_dict=True, include_key=False)
     return {code: parts.get((code,), answers.drop(_REQUESTER).clear()) for code in own}
 

@@ -20,7 +20,7 @@ from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import begins_like, check_place, new_file, write_json
 from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.requests import requested
-from linkcore.governance.manifest import verify_release
+from linkcore.governance.manifest import as_opened, verify_release
 from linkcore.governance.releases.formats import scan_rows
 from linkcore.governance.withholding.linked_rows import as_number, own_number, stage_of
 from linkcore.governance.withholding.opt_out_lists import OptOutLists
@@ -249,11 +249,11 @@ def _released(folder: Path, names: pl.Series, keys: Sequence[Key]) -> dict[str, 
     key = next((key for key in keys if (key.id, key.version) == (about["key"], about["key_version"])), None)
     if key is None:
         return {**about, "folder": str(folder), "said": "not looked for: its key was not given", "files": []}
+    plain = [(as_opened(folder, table), table["source"]) for table in manifest["files"]]
+    if any(file is None for file, _ in plain):
+        return {**about, "folder": str(folder), "said": "not looked for: it is encrypted, and not opened", "files": []}
     pseudonyms = pseudonymise(names.alias("pseudonym"), key)
-    counts = {
-        (table["file"], table["source"]): _count(folder / table["file"], table["source"], pseudonyms)
-        for table in manifest["files"]
-    }
+    counts = {(file.name, source): _count(file, source, pseudonyms) for file, source in plain if file is not None}
     files = [{"file": file, "source": source, "rows": rows} for (file, source), rows in counts.items() if rows]
     return {**about, "folder": str(folder), "said": "looked for", "files": files}
 

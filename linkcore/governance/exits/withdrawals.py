@@ -12,7 +12,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError, RefusedError, SourceError
 from linkcore.files import new_folder, write_json
 from linkcore.governance.audit.occasion import Occasion
-from linkcore.governance.manifest import digest_of, is_as_listed, read_manifest, verify_release
+from linkcore.governance.manifest import as_opened, digest_of, is_as_listed, read_manifest, verify_release
 from linkcore.governance.releases.formats import scan_rows
 from linkcore.governance.withholding.opt_outs import OptOuts
 from linkcore.governance.withholding.possible_people import PossiblePeople
@@ -200,13 +200,25 @@ def _released(folder: Path, sources: Sequence[str]) -> pl.Series:
     parts = []
     # Our error is raised after the library's error, not from it: the library's message may quote a value.
     try:
-        for file in sorted({folder / table["file"] for table in read_manifest(folder)["files"]}):
+        for file in _opened_files(folder):
             parts += list(_pseudonyms_in(file, sources))
     except (pl.exceptions.PolarsError, OSError):
         parts = []
     if not parts:
         raise SourceError(f"{folder}: the pseudonyms in this release cannot be read; check that the release is whole")
     return pl.concat(parts).drop_nulls().unique()
+
+
+def _opened_files(folder: Path) -> list[Path]:
+    """Return the plain files of a release; refuse one that is encrypted and was not opened."""
+    files = {as_opened(folder, table) for table in read_manifest(folder)["files"]}
+    opened = sorted(file for file in files if file is not None)
+    if len(opened) < len(files):
+        raise RefusedError(
+            f"{folder}: this release is encrypted, so nobody can tell whose pseudonyms are in it; open its files with "
+            "the trusted team's key of age or the passphrase (`age -d`), and put them beside the encrypted ones"
+        )
+    return opened
 
 
 def _pseudonyms_in(file: Path, sources: Sequence[str]) -> Iterator[pl.Series]:

@@ -1,26 +1,30 @@
 """Agreements: what one recipient may have."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TypeVar, get_args
+from typing import Final, TypeVar, get_args
 
 from linkcore.errors import ProgrammeError
 from linkcore.governance.audit.audit import refuse_unfit
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.derived_together import refuse_birth_dates
+from linkcore.governance.releases.encryption import Encryption
 from linkcore.governance.releases.formats import FORMATS, Format
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY, USUAL_LINK_COLUMNS
 from linkcore.governance.releases.plan import RESERVED_COLUMNS, ReleasePlan
 from linkcore.governance.releases.terms import Terms
 from linkcore.keys.key import checked_id
 from linkcore.plain_text import ends_a_line
+from linkcore.schema import IDENTIFIERS
 from linkcore.sources.source import Source
 
 __all__ = ["Agreement"]
 
 _T = TypeVar("_T")
+_COLUMN: Final = re.compile("[A-Za-z_][A-Za-z0-9_]{0,62}")
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,11 @@ class Agreement:
     match_probability : str
         Why the recipient needs the exact probability of each link. By it, two recipients can join releases. Without a
         reason it is not released.
+    integer_id : str
+        Name of a column with a whole number that stands for the person, beside the pseudonym, such as ``person_id`` of
+        OMOP: 64 bits, 19 digits, always the same under the recipient's key. Without a name there is none.
+    encryption : Encryption, optional
+        For whom the files are encrypted. Without it, they are plain.
 
     Raises
     ------
@@ -91,6 +100,8 @@ class Agreement:
     minimum_k: int | None = None
     link_columns: Sequence[str] = USUAL_LINK_COLUMNS
     match_probability: str = ""
+    integer_id: str = ""
+    encryption: Encryption | None = None
 
     def __post_init__(self) -> None:
         for name in ("columns", "pseudonymised", "quasi_identifiers", "not_identifying"):
@@ -121,6 +132,7 @@ class Agreement:
             )
         self._check_birth_dates()
         self._check_link_columns()
+        self._check_integer_id()
 
     def _check_birth_dates(self) -> None:
         """Refuse derived columns that together tell a birth date, in one source or by the pseudonym in several."""
@@ -140,6 +152,14 @@ class Agreement:
             raise self._error(f"link_columns has {others}; there are {known}")
         if self.match_probability and not self.match_probability.strip():
             raise self._error("match_probability says why exact probabilities are released; state it, or leave it out")
+
+    def _check_integer_id(self) -> None:
+        name = self.integer_id
+        if not isinstance(name, str) or (name and not _COLUMN.fullmatch(name)):
+            raise self._error("integer_id names a column: letters, digits and _, not beginning with a digit")
+        others = {*RESERVED_COLUMNS, *IDENTIFIERS, *(each for source in self.columns for each in self.released(source))}
+        if name and name.lower() in {each.lower() for each in others}:
+            raise self._error(f"integer_id is {name!r}, which is another column's name; choose another")
 
     def _check_sources(self) -> None:
         if not self.columns:
@@ -178,11 +198,27 @@ class Agreement:
     def _error(self, what: str) -> ProgrammeError:
         return ProgrammeError(f"agreement with {self.recipient!r}: {what}")
 
+    def refuse_without_passphrase(self) -> None:
+        """Refuse now what a release refuses later: the passphrase that encrypts it is not there, or is weak.
+
+        Raises
+        ------
+        KeyMaterialError
+            If there is no passphrase, it is weak, or other users may read its file.
+        """
+        if self.encryption is not None:
+            self.encryption.passphrase()
+
     @property
     def added_columns(self) -> tuple[str, ...]:
-        """The columns that each released table begins with: the pseudonym, and what is told about links."""
+        """The columns that each released table begins with: pseudonym, integer id, and what is told about links."""
+        return ("pseudonym", *([self.integer_id] if self.integer_id else []), *self.told_of_links)
+
+    @property
+    def told_of_links(self) -> tuple[str, ...]:
+        """The columns about links, in their order."""
         told = {*self.link_columns, *([MATCH_PROBABILITY] if self.match_probability else [])}
-        return ("pseudonym", *(name for name in LINK_COLUMNS if name in told))
+        return tuple(name for name in LINK_COLUMNS if name in told)
 
     def released(self, source: str) -> tuple[str, ...]:
         """Name the columns of a source that are released, after those that every release adds.
@@ -265,7 +301,8 @@ class Agreement:
             quasi_identifiers=self.known_by(source.name),
             not_identifying=tuple(self.not_identifying.get(source.name, ())),
             format=self.format,
-            link_columns=self.added_columns[1:],
+            link_columns=self.told_of_links,
+            integer_id=self.integer_id,
         )
 
 

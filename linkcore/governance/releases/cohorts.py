@@ -20,7 +20,7 @@ from linkcore.sources.source import Source
 if TYPE_CHECKING:
     from linkcore.link import Linkage
 
-__all__ = ["Cohort", "persons_of"]
+__all__ = ["Cohort", "as_now", "persons_of"]
 
 _PERSON: Final = "linkcore:person"
 _KEPT: Final = "linkcore:kept"
@@ -43,7 +43,8 @@ class Cohort:
         Columns for the filter, made of the source's identifiers. They are not released.
     pseudonyms : path or polars.Series, optional
         Pseudonyms from an earlier release to the same recipient, under the same version of its key: a Parquet or CSV
-        file with the column ``pseudonym``.
+        file with the column ``pseudonym``. Pseudonyms that gave way to others since count as those; one whose records
+        are of several persons now is nobody's.
 
     Raises
     ------
@@ -179,16 +180,36 @@ class Cohort:
         return own
 
 
+def as_now(listed: pl.Series, renamed: pl.DataFrame) -> pl.Series:
+    """Add to a list of pseudonyms those that took their place; ``renamed``: ``old`` and ``new``.
+
+    Examples
+    --------
+    >>> as_now(pl.Series(["a", "b"]), pl.DataFrame({"old": ["b", "c"], "new": ["d", "e"]})).to_list()
+    ['a', 'b', 'd']
+    """
+    later = renamed.filter(pl.col("old").is_in(listed.implode()))["new"]
+    return pl.concat([listed, later.alias(listed.name)]).unique(maintain_order=True)
+
+
 def persons_of(
-    cohort: Cohort, linkage: "Linkage", pseudonyms: pl.Series, kept: Mapping[str, pl.Series] | None = None
+    cohort: Cohort,
+    linkage: "Linkage",
+    pseudonyms: pl.Series,
+    *,
+    renamed: pl.DataFrame,
+    kept: Mapping[str, pl.Series] | None = None,
 ) -> pl.Series:
-    """Return whether each person is in a cohort (Boolean, in the order of PERSONS)."""
+    """Return whether each person is in a cohort (Boolean, in the order of PERSONS).
+
+    ``renamed``: pseudonyms that gave way to others, ``old`` and ``new``.
+    """
     inside = pl.repeat(True, linkage.persons.height, eager=True)
     if cohort.filter is not None:
         inside &= _by_filter(cohort, cohort.filter, linkage, kept)
     listed = cohort.listed()
     if listed is not None:
-        inside &= _listed(listed, pseudonyms)
+        inside &= _listed(listed, pseudonyms, renamed)
     return inside
 
 
@@ -209,14 +230,14 @@ def _by_filter(
     return pl.repeat(False, linkage.persons.height, eager=True).scatter(pl.concat(found), True)
 
 
-def _listed(listed: pl.Series, pseudonyms: pl.Series) -> pl.Series:
+def _listed(listed: pl.Series, pseudonyms: pl.Series, renamed: pl.DataFrame) -> pl.Series:
     sound = int(listed.str.contains(_PSEUDONYM).sum()) if listed.dtype == pl.String else 0
     if sound < listed.len():
         raise ProgrammeError(
             f"cohort: {listed.len() - sound} of {listed.len()} in its list are no pseudonyms of 32 hex characters; "
             "correct the list"
         )
-    inside = pseudonyms.is_in(listed.unique().implode())
+    inside = pseudonyms.is_in(as_now(listed, renamed).implode())
     if listed.len() and not inside.any():
         raise ProgrammeError(
             "cohort: nobody has any of the pseudonyms in its list; check whether they were released under another key, "

@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import IO, Final, Literal
 
 import polars as pl
 
 from linkcore.errors import ProgrammeError, SourceError
+from linkcore.governance.releases.encryption import ReleaseFiles
 from linkcore.private_database import private_connection
 from linkcore.spreadsheets import guarded, guarded_header
 
@@ -39,7 +40,7 @@ class ReleaseFormat:
     title : str
         Its name in errors.
     write : callable
-        Writes the rows of one source into a folder, and returns the file.
+        Writes the rows of one source to the files of a release, and returns the name of the file.
     note : str
         What a manifest says about the files.
     holds_nested : bool
@@ -51,15 +52,17 @@ class ReleaseFormat:
     """
 
     title: str
-    write: Callable[[pl.LazyFrame, Path, str], Path]
+    write: Callable[[pl.LazyFrame, ReleaseFiles, str], str]
     note: str
     holds_nested: bool = True
     tells_capitals_apart: bool = True
     one_file: bool = False
 
 
-def write_rows(rows: pl.LazyFrame, folder: Path, source: str, kind: Format) -> Path:
-    """Write the rows of one source, and return the file.
+def write_rows(rows: pl.LazyFrame, files: ReleaseFiles | Path, source: str, kind: Format) -> Path:
+    """Write the rows of one source to the files of a release, or to a folder, and return the file.
+
+    Where files are encrypted, this is the name of the file once it is opened.
 
     Examples
     --------
@@ -70,7 +73,8 @@ def write_rows(rows: pl.LazyFrame, folder: Path, source: str, kind: Format) -> P
     pseudonym,note,change
     00ff,'=1+1,-5
     """
-    return FORMATS[kind].write(rows, folder, source)
+    files = ReleaseFiles(files) if isinstance(files, Path) else files
+    return files.folder / FORMATS[kind].write(rows, files, source)
 
 
 def count_rows(file: Path, source: str) -> int:
@@ -97,18 +101,24 @@ def scan_rows(file: Path) -> pl.LazyFrame:
     return pl.scan_csv(file, infer_schema=False, glob=False)
 
 
-def _write_parquet(rows: pl.LazyFrame, folder: Path, source: str) -> Path:
-    file = folder / f"{source}.parquet"
-    rows.sink_parquet(file, compression_level=_COMPRESSION_LEVEL, row_group_size=_ROW_GROUP_ROWS)
-    return file
+def _write_parquet(rows: pl.LazyFrame, files: ReleaseFiles, source: str) -> str:
+    name = f"{source}.parquet"
+    with files.opened(name) as target:
+        _sink_parquet(rows, target)
+    return name
 
 
-def _write_csv(rows: pl.LazyFrame, folder: Path, source: str) -> Path:
-    file = folder / f"{source}.csv"
+def _sink_parquet(rows: pl.LazyFrame, target: Path | IO[bytes]) -> None:
+    rows.sink_parquet(target, compression_level=_COMPRESSION_LEVEL, row_group_size=_ROW_GROUP_ROWS)
+
+
+def _write_csv(rows: pl.LazyFrame, files: ReleaseFiles, source: str) -> str:
+    name = f"{source}.csv"
     texts = [name for name, dtype in rows.collect_schema().items() if dtype in (pl.String, pl.Categorical, pl.Enum)]
     safe = rows.with_columns(_safe(pl.col(name).cast(pl.String)) for name in texts)
-    safe.rename(_headers(rows.collect_schema().names())).sink_csv(file)
-    return file
+    with files.opened(name) as target:
+        safe.rename(_headers(rows.collect_schema().names())).sink_csv(target)
+    return name
 
 
 def _headers(names: Sequence[str]) -> dict[str, str]:
@@ -123,13 +133,15 @@ def _safe(text: pl.Expr) -> pl.Expr:
     return pl.when(text.str.contains(_PLAIN_NUMBER)).then(text).otherwise(guarded(text))
 
 
-def _write_duckdb(rows: pl.LazyFrame, folder: Path, source: str) -> Path:
-    file = _write_parquet(rows, folder, source)
+def _write_duckdb(rows: pl.LazyFrame, files: ReleaseFiles, source: str) -> str:
+    folder = files.database_folder()
+    file = folder / f"{source}.parquet"
     try:
+        _sink_parquet(rows, file)
         _copy(file, folder / DATABASE, source)
     finally:
-        file.unlink()
-    return folder / DATABASE
+        file.unlink(missing_ok=True)
+    return DATABASE
 
 
 def _copy(file: Path, database: Path, table: str) -> None:

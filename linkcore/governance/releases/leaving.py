@@ -17,6 +17,8 @@ from linkcore.governance.releases.rows import RANK
 from linkcore.governance.releases.small_areas import people_by_postcode
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
+from linkcore.linkage.stable_persons.names_before import earlier_names
+from linkcore.pseudonyms.integer_ids import integer_id, refuse_same_ids
 from linkcore.pseudonyms.persons import person_name
 from linkcore.pseudonyms.pseudonymise import pseudonymise
 from linkcore.sources.source import Source
@@ -30,6 +32,9 @@ LEAVES: Final = "linkcore:leaves"
 """The column that says whether a record leaves."""
 
 
+_INTEGER_ID: Final = "linkcore:integer_id"
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class LeavingRecords:
     """The records of a linkage that leave for one recipient.
@@ -39,7 +44,9 @@ class LeavingRecords:
     linkage : Linkage
         The linkage.
     persons : polars.DataFrame
-        ``pseudonym`` and ``RANK``, one row for each person.
+        ``pseudonym`` and ``RANK``, and the integer id if there is one, one row for each person.
+    renamed : polars.DataFrame
+        ``old`` and ``new``: pseudonyms of earlier releases that gave way to those of one person now.
     not_withheld : mapping of str to polars.Series, optional
         For each source, whether a record may leave. Without it, every record may.
     in_cohort : polars.Series, optional
@@ -48,6 +55,7 @@ class LeavingRecords:
 
     linkage: Linkage
     persons: pl.DataFrame
+    renamed: pl.DataFrame
     not_withheld: Mapping[str, pl.Series] | None = None
     in_cohort: pl.Series | None = None
 
@@ -61,10 +69,11 @@ class LeavingRecords:
         """The people of the spine by postcode."""
         return people_by_postcode(self.linkage.persons, self.linkage.sources)
 
-    def links_of(self, source: Source, link_columns: tuple[str, ...]) -> pl.DataFrame:
+    def links_of(self, source: Source, link_columns: tuple[str, ...], integer_id: str = "") -> pl.DataFrame:
         """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves.
 
-        ``RANK`` stands for the pseudonym until rows are written: four bytes in place of 48.
+        ``RANK`` stands for the pseudonym until rows are written: four bytes in place of 48. ``integer_id`` is the name
+        of the column with the integer id of the person; without a name there is none.
         """
         links = with_link_columns(self.linkage, source.name, self.linkage.links_of(source.name), link_columns)
         person = links["person_id"]
@@ -78,6 +87,7 @@ class LeavingRecords:
         return links.select(
             "raw_row_hash",
             self.persons[RANK][person],
+            *([self.persons[_INTEGER_ID][person].alias(integer_id)] if integer_id else []),
             *link_columns,
             person.alias(PERSON),
             record_id.alias(RECORD),
@@ -101,12 +111,28 @@ def leaving_records(
     derived = [column for columns in agreement.derived.values() for column in columns.values()]
     where = f"agreement with {agreement.recipient!r}"
     refuse_crossed_places(derived, linkage.persons, linkage.sources, where)
-    persons = person_pseudonyms(linkage.persons, key)
+    persons, renamed = person_pseudonyms(linkage.persons, key), _renamed(linkage, key)
+    if agreement.integer_id:
+        persons = persons.with_columns(_integer_ids(linkage, key))
     not_withheld = None if withholding is None else withholding.kept
     in_cohort = None
     if isinstance(agreement.cohort, Cohort):
-        in_cohort = persons_of(agreement.cohort, linkage, persons["pseudonym"], not_withheld)
-    return LeavingRecords(linkage, persons, not_withheld, in_cohort)
+        in_cohort = persons_of(agreement.cohort, linkage, persons["pseudonym"], renamed=renamed, kept=not_withheld)
+    return LeavingRecords(linkage, persons, renamed, not_withheld, in_cohort)
+
+
+def _renamed(linkage: Linkage, key: Key) -> pl.DataFrame:
+    names = linkage.persons.select(person_name()).to_series()
+    earlier = earlier_names(linkage.superseded, names).filter(pl.col("old") != pl.col("new"), ~pl.col("several"))
+    return earlier.select(pseudonymise("old", key), pseudonymise("new", key))
+
+
+def _integer_ids(linkage: Linkage, key: Key) -> pl.Series:
+    """Return each person's integer id; none may be that of another person, now or in an earlier linkage."""
+    ids = linkage.persons.select(integer_id(person_name(), key).alias(_INTEGER_ID)).to_series()
+    names = pl.concat([linkage.persons.select(person_name()).to_series(), linkage.superseded["old"].alias("name")])
+    refuse_same_ids(names.unique().to_frame("name").select(integer_id("name", key)).to_series(), key)
+    return ids
 
 
 def person_pseudonyms(persons: pl.DataFrame, key: Key) -> pl.DataFrame:

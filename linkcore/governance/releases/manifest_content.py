@@ -7,10 +7,10 @@ from typing import Any
 import polars as pl
 
 from linkcore.disclosure.suppression import ROUND_TO, SMALLEST_COUNT
-from linkcore.governance.manifest import digest_of
 from linkcore.governance.releases.agreements import Agreement
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
 from linkcore.governance.releases.cohorts import Cohort
+from linkcore.governance.releases.encryption import ReleaseFiles
 from linkcore.governance.releases.formats import FORMATS
 from linkcore.governance.releases.link_columns import LINK_COLUMNS, MATCH_PROBABILITY
 from linkcore.governance.releases.shown_counts import ShownCounts, written
@@ -21,7 +21,9 @@ from linkcore.report.file_schema import SUPPRESSED
 __all__ = ["describe_anonymity", "describe_release", "describe_withheld"]
 
 
-def describe_release(agreement: Agreement, key: Key, tables: Sequence[Table], counts: ShownCounts) -> dict[str, Any]:
+def describe_release(
+    agreement: Agreement, key: Key, tables: Sequence[Table], files: ReleaseFiles, counts: ShownCounts
+) -> dict[str, Any]:
     """Describe the agreement, the key and the files."""
     from importlib.metadata import version
 
@@ -36,6 +38,7 @@ def describe_release(agreement: Agreement, key: Key, tables: Sequence[Table], co
         "key_version": key.version,
         "key_fingerprint": key.fingerprint,
         "pseudonym": "HMAC-SHA-256 under the recipient's key, leftmost 128 bits, lower-case hex",
+        **_describe_integer_id(agreement),
         "pseudonymised_columns": {source: list(names) for source, names in agreement.pseudonymised.items()},
         "derived_columns": {
             source: {name: derived.described() for name, derived in columns.items()}
@@ -45,7 +48,8 @@ def describe_release(agreement: Agreement, key: Key, tables: Sequence[Table], co
         "not_identifying": {source: list(names) for source, names in agreement.not_identifying.items()},
         "records_linked": written(counts.records()),
         "files_are": FORMATS[agreement.format].note,
-        "files": [_describe_file(table, agreement, counts) for table in tables],
+        "files": [_describe_file(table, agreement, files, counts) for table in tables],
+        **files.encryption(),
         "versions": {
             "linkcore": version("linkcore"),
             "polars": pl.__version__,
@@ -54,8 +58,15 @@ def describe_release(agreement: Agreement, key: Key, tables: Sequence[Table], co
     }
 
 
+def _describe_integer_id(agreement: Agreement) -> dict[str, Any]:
+    if not agreement.integer_id:
+        return {}
+    means = "2^62 + the leftmost 62 bits of HMAC-SHA-256 under the recipient's key: 64-bit integer of 19 digits"
+    return {"integer_id": {"column": agreement.integer_id, "means": means}}
+
+
 def _describe_link_columns(agreement: Agreement) -> dict[str, str]:
-    stated = {name: LINK_COLUMNS[name].says for name in agreement.added_columns[1:]}
+    stated = {name: LINK_COLUMNS[name].says for name in agreement.told_of_links}
     if agreement.match_probability:
         stated[MATCH_PROBABILITY] += f"; released because: {agreement.match_probability}"
     return stated
@@ -81,13 +92,13 @@ def describe_anonymity(agreement: Agreement, quasi_identifiers: QuasiIdentifiers
     }
 
 
-def _describe_file(table: Table, agreement: Agreement, counts: ShownCounts) -> dict[str, Any]:
+def _describe_file(table: Table, agreement: Agreement, files: ReleaseFiles, counts: ShownCounts) -> dict[str, Any]:
     # Not the bytes: of a file without payload, they tell the rows. The digest shows that it is whole.
     rows = counts.released(agreement.purpose, table.source, released=table.released, outside=table.outside)
     return {
-        "file": table.file.name,
+        "file": table.file,
         "source": table.source,
         "rows": written(rows),
         "columns": dict(table.columns),
-        "sha256": digest_of(table.file),
+        **files.described(table.file),
     }

@@ -51,6 +51,8 @@ class ReleasePlan:
         Format of the table.
     link_columns : tuple of str
         Columns about links, after the pseudonym.
+    integer_id : str
+        Name of the column with the person's integer id, right after the pseudonym; empty if there is none.
     schema : polars.Schema
         Columns of the released table, in order.
     """
@@ -64,6 +66,7 @@ class ReleasePlan:
     not_identifying: tuple[str, ...] = ()
     format: Format = "parquet"
     link_columns: tuple[str, ...] = USUAL_LINK_COLUMNS
+    integer_id: str = ""
     schema: pl.Schema = field(init=False)
 
     def __post_init__(self) -> None:
@@ -72,6 +75,7 @@ class ReleasePlan:
         self._check_dtypes(read)
         self._check_derived()
         released: dict[str, PolarsDataType] = {"pseudonym": pl.String()}
+        released |= {self.integer_id: pl.Int64()} if self.integer_id else {}
         released |= {name: LINK_COLUMNS[name].dtype for name in self.link_columns}
         released |= {name: without_categories(read[name]) for name in self.payload}
         released |= dict.fromkeys(self.pseudonymised, pl.String())
@@ -115,7 +119,7 @@ class ReleasePlan:
         if missing:
             raise ProgrammeError(f"{self.where}: the source has no columns {missing}; correct or take them out")
         released = [*self.columns_read, *self.derived]
-        added = [name for name in released if name in RESERVED_COLUMNS]
+        added = [name for name in released if name in {*RESERVED_COLUMNS, self.integer_id}]
         if added:
             raise ProgrammeError(f"{self.where}: a release adds {added} itself; rename the source's own")
         reserved = [name for name in released if name.startswith(_RESERVED)]

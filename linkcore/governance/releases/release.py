@@ -22,6 +22,7 @@ from linkcore.governance.releases.checks import (
 )
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.earlier_cohorts import EarlierCohorts
+from linkcore.governance.releases.encryption import ReleaseFiles
 from linkcore.governance.releases.formats import FORMATS
 from linkcore.governance.releases.leaving import leaving_records
 from linkcore.governance.releases.manifest_content import describe_anonymity, describe_release, describe_withheld
@@ -31,6 +32,7 @@ from linkcore.governance.releases.supersessions import describe_supersessions, w
 from linkcore.governance.releases.tables import Table, write_table
 from linkcore.keys.key import Key
 from linkcore.link import Linkage
+from linkcore.linkage.run import PREVIOUS_LINKAGE
 from linkcore.parallel import side_by_side
 
 if TYPE_CHECKING:
@@ -91,7 +93,8 @@ def release(
     ``link_method`` and ``link_band``), then the columns that it names. Rows are sorted by pseudonym and then by a keyed
     hash of the row, so nothing of the source's order is left. If the linkage knew an earlier one, the table
     ``superseded`` says which pseudonym took the place of which (``old``, ``new``, ``reason``, ``date``). Payload is
-    streamed: memory does not grow with it.
+    streamed: memory does not grow with it. Where the agreement states an encryption, each file is encrypted for its
+    recipient while it is written.
 
     Data of real people are released only
 
@@ -162,6 +165,7 @@ def release(
     synthetic = check_people(linkage, agreement, withholding)
     check_occasion(occasion, signing_key, synthetic=synthetic or linkage.synthetic, on=on)
     _refuse_key_of_another(agreement, key, occasion)
+    passphrase = None if agreement.encryption is None else agreement.encryption.passphrase()
     leaving, quasi_identifiers = leaving_records(linkage, agreement, key, withholding), QuasiIdentifiers()
     # Only a release without an audit log, so of synthetic data, is not compared with earlier ones.
     kept = None if occasion is None else EarlierCohorts(occasion.audit, key)
@@ -170,35 +174,43 @@ def release(
     cohort = agreement.cohort if isinstance(agreement.cohort, Cohort) else None
     out = Path(out)
     with new_folder(out, ours=is_of_a_release) as folder:
+        files = ReleaseFiles.of(folder, agreement.encryption, passphrase)
         at_once = 1 if FORMATS[agreement.format].one_file else _AT_ONCE
         tables = list(
-            side_by_side(
-                lambda plan: write_table(plan, leaving, key, quasi_identifiers, folder), plans, at_once=at_once
-            )
+            side_by_side(lambda plan: write_table(plan, leaving, key, quasi_identifiers, files), plans, at_once=at_once)
         )
         _refuse_too_few_alike(agreement, quasi_identifiers)
-        superseded = write_supersessions(leaving, agreement, key, folder)
+        superseded = write_supersessions(leaving, agreement, key, files)
+        files.finish()
         # Only now is a file that holds several tables complete, and can be described.
         counts = ShownCounts.of(linkage, withholding)
-        manifest = describe_release(agreement, key, tables, counts) | {
+        manifest = describe_release(agreement, key, tables, files, counts) | {
             "on": None if on is None else str(on),
             # The time of the occasion, never of the clock: the same inputs give the same bytes.
             "written": None if occasion is None else occasion.at.astimezone(dt.UTC).isoformat(timespec="seconds"),
             "synthetic": synthetic,
             "withheld": None if withholding is None else describe_withheld(agreement, counts),
             "anonymity": describe_anonymity(agreement, quasi_identifiers),
-            **describe_supersessions(superseded),
+            **describe_supersessions(superseded, files),
+            **_linkage_before(linkage),
         }
         write_manifest(folder, manifest, signing_key)
         if occasion is not None and kept is not None:
             stated = {"manifest": digest_of(folder / MANIFEST), "cohort": kept.keep(cohort, known=earlier)}
             stated |= {} if on is None else {"on": str(on)}
+            stated |= _linkage_before(linkage)
             _record(occasion, agreement, key, tables, **stated, **sizes.for_the_audit_log())
             # Again: of two releases that began at the same time, the one that is recorded later finds the other.
             _refuse_key_of_another(agreement, key, occasion)
     columns = ("source", "records", "withheld", "outside", "released")
     true_counts = pl.DataFrame([{name: getattr(table, name) for name in columns} for table in tables])
     return Release(out, MappingProxyType(manifest), true_counts)
+
+
+def _linkage_before(linkage: "Linkage") -> dict[str, str]:
+    """State which linkage was the one before, by the digest of its store."""
+    before = linkage.run.settings.get(PREVIOUS_LINKAGE)
+    return {} if before is None else {PREVIOUS_LINKAGE: before}
 
 
 def _refuse_key_of_another(agreement: Agreement, key: Key, occasion: "Occasion | None") -> None:

@@ -13,7 +13,7 @@ import polars as pl
 
 from linkcore.errors import LinkcoreError, RefusedError
 from linkcore.governance.releases.agreements import Agreement
-from linkcore.governance.releases.cohorts import Cohort, persons_of
+from linkcore.governance.releases.cohorts import Cohort, as_now, persons_of
 from linkcore.governance.releases.leaving import LeavingRecords
 from linkcore.governance.releases.terms import LEAST_COHORT
 
@@ -84,10 +84,10 @@ def _persons_of(cohort: Cohort | None, leaving: LeavingRecords, where: str) -> p
     if cohort is None:
         return pl.repeat(True, pseudonyms.len(), eager=True)
     listed = cohort.listed()
-    if listed is not None and not pseudonyms.is_in(listed.implode()).any():
+    if listed is not None and not pseudonyms.is_in(as_now(listed, leaving.renamed).implode()).any():
         return pl.repeat(False, pseudonyms.len(), eager=True)
     try:
-        return persons_of(cohort, leaving.linkage, pseudonyms, leaving.not_withheld)
+        return persons_of(cohort, leaving.linkage, pseudonyms, renamed=leaving.renamed, kept=leaving.not_withheld)
     except LinkcoreError as error:
         raise RefusedError(
             f"{where}: an earlier cohort of the recipient cannot be compared with this one: {error}; or make the "

@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import polars as pl
 
 from linkcore.governance.releases.anonymity import QuasiIdentifiers
+from linkcore.governance.releases.encryption import ReleaseFiles
 from linkcore.governance.releases.formats import write_rows
 from linkcore.governance.releases.identifying.check import IdentifierCheck
 from linkcore.governance.releases.leaving import LEAVES, LeavingRecords
@@ -30,8 +30,8 @@ class Table:
 
     Parameters
     ----------
-    file : pathlib.Path
-        The file that holds it.
+    file : str
+        Name of the file that holds it; where it is encrypted, its name once it is opened.
     columns : mapping of str to str
         Name to dtype.
     source : str
@@ -41,7 +41,7 @@ class Table:
         were released.
     """
 
-    file: Path
+    file: str
     columns: Mapping[str, str]
     source: str
     records: int
@@ -51,32 +51,33 @@ class Table:
 
 
 def write_table(
-    plan: ReleasePlan, leaving: LeavingRecords, key: Key, quasi_identifiers: QuasiIdentifiers, folder: Path
+    plan: ReleasePlan, leaving: LeavingRecords, key: Key, quasi_identifiers: QuasiIdentifiers, files: ReleaseFiles
 ) -> Table:
     """Stream the rows of one source that leave, check what they hold, and write them in order.
 
     ``quasi_identifiers`` collects what the table tells about persons.
     """
     name = plan.source.name
-    links = leaving.links_of(plan.source, plan.link_columns)
+    links = leaving.links_of(plan.source, plan.link_columns, plan.integer_id)
     released = int(links[LEAVES].sum())
     reference_date = leaving.linkage.reference_date
     references = () if reference_date is None else (reference_date,)
     check = IdentifierCheck([*plan.payload, *plan.derived], leaving.people, rows=released, references=references)
     # Rows of one person that hold nothing but a pseudonym are all the same.
     beside = list(plan.schema)[1:]
-    with Buckets(folder / f"{name}.work", released, leaving.persons.height) as buckets:
+    hashed_columns = [name for name in beside if name != plan.integer_id] or [RANK]
+    with Buckets(files.folder / f"{name}.work", released, leaving.persons.height) as buckets:
         for rows in _leaving_rows(plan, leaving, links, key):
             check.add(rows)
             quasi_identifiers.add(name, rows, plan.quasi_identifiers)
-            buckets.add(rows.select(RANK, *beside).with_columns(keyed_row_hash(rows, beside or [RANK], key)))
+            buckets.add(rows.select(RANK, *beside).with_columns(keyed_row_hash(rows, hashed_columns, key)))
         check.refuse(plan.where, plan.not_identifying)
         ordered = buckets.sorted(RANK, ROW_HASH).select(_pseudonym(leaving.pseudonyms), *beside)
-        file = write_rows(ordered, folder, name, plan.format)
+        file = write_rows(ordered, files, name, plan.format)
     # The categories of an Enum are ours, and the same in every release.
     dtypes = {column: "Enum" if dtype == pl.Enum else str(dtype) for column, dtype in plan.schema.items()}
     withheld = leaving.withheld(plan.source)
-    return Table(file, dtypes, name, links.height, withheld, links.height - withheld - released, released)
+    return Table(file.name, dtypes, name, links.height, withheld, links.height - withheld - released, released)
 
 
 def _pseudonym(by_rank: pl.Series) -> pl.Expr:

@@ -4,7 +4,7 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.decisions.groups import components
+from linkcore.linkage.decisions.groups import within_components
 from linkcore.linkage.model.model import Comparison, Model
 
 __all__ = ["against_by_comparison", "bound_by_third_records"]
@@ -83,23 +83,14 @@ def bound_by_third_records(odds: pl.DataFrame, against: pl.DataFrame) -> pl.Data
         links.select("pair", pl.col(one).alias("record"), pl.col(other).alias("third"))
         for one, other in (("a", "b"), ("b", "a"))
     )
-    negative = _connected(numbered.filter(pl.col("odds") < 0), links)
+    negative = numbered.filter(pl.col("odds") < 0)
+    # Where no links connect the records of a pair, it has no third record.
+    negative = negative.filter(within_components(negative, links))
     sure = 1 / (1 + 2.0 ** -odds["odds"])
     parts = [pl.DataFrame(schema={"pair": numbered.schema["pair"], "left": pl.Float64})]
     parts += [_least_against(some, of_record, odds["odds"], sure, against) for some in negative.iter_slices(_PAIRS)]
     return numbered.join(pl.concat(parts), on="pair", how="left", maintain_order="left").select(
         "a", "b", pl.max_horizontal("odds", "left").alias("odds")
-    )
-
-
-def _connected(pairs: pl.DataFrame, links: pl.DataFrame) -> pl.DataFrame:
-    """Leave out the pairs whose records no links connect: they have no third record."""
-    component = components(links)
-    return (
-        pairs.join(component.select(a="record", component="component"), on="a")
-        .join(component.select(b="record", component="component"), on=["b", "component"])
-        .select("pair", "a", "b")
-        .sort("pair")
     )
 
 

@@ -6,7 +6,7 @@ import polars as pl
 
 from linkcore.linkage.decisions.bits import log2_odds
 
-__all__ = ["components", "group"]
+__all__ = ["components", "group", "within_components"]
 
 # Sums of weights must not depend on their order, so they are taken over whole numbers of this many parts of a bit.
 _PARTS_OF_A_BIT: Final = 1 << 20
@@ -22,27 +22,40 @@ def components(pairs: pl.DataFrame) -> pl.DataFrame:
     >>> components(pl.DataFrame({"a": [1, 2, 5], "b": [2, 3, 6]})).rows()
     [(1, 1), (2, 1), (3, 1), (5, 5), (6, 5)]
     """
-    edges = pl.concat([pairs.select("a", "b"), pairs.select(pl.col("b").alias("a"), pl.col("a").alias("b"))])
-    labels = edges.select(pl.col("a").alias("record")).unique().sort("record")
-    labels = labels.with_columns(pl.col("record").alias("component"))
+    import numpy as np
+
+    a, b = pairs["a"].to_numpy(), pairs["b"].to_numpy()
+    records = np.unique(np.concatenate([a, b]))
+    a, b = np.searchsorted(records, a), np.searchsorted(records, b)
+    label = np.arange(records.size)
     while True:
         # Take the least label of all neighbours, then the label of that label: paths halve with each round.
-        nearer = (
-            edges.join(labels, left_on="b", right_on="record")
-            .group_by("a")
-            .agg(pl.col("component").min().alias("near"))
-        )
-        least = labels.join(nearer, left_on="record", right_on="a").select(
-            "record", pl.min_horizontal("component", "near").alias("component")
-        )
-        jumped = (
-            least.join(least.rename({"record": "component", "component": "further"}), on="component", how="left")
-            .select("record", pl.min_horizontal("component", "further").alias("component"))
-            .sort("record")
-        )
-        if jumped.equals(labels):
-            return labels
-        labels = jumped
+        near, least = np.minimum(label[a], label[b]), label.copy()
+        for side in (a, b):
+            np.minimum.at(least, side, near)
+        jumped = least[least]
+        if np.array_equal(jumped, label):
+            return pl.DataFrame({"record": records, "component": records[label]})
+        label = jumped
+
+
+def within_components(pairs: pl.DataFrame, links: pl.DataFrame) -> pl.Series:
+    """Return whether ``links`` connect the two records of each pair, directly or through others.
+
+    Examples
+    --------
+    >>> links = pl.DataFrame({"a": [1, 2, 5], "b": [2, 3, 6]})
+    >>> within_components(pl.DataFrame({"a": [1, 3, 7], "b": [3, 5, 8]}), links).to_list()
+    [True, False, False]
+    """
+    import numpy as np
+
+    found = components(links)
+    a, b, record = pairs["a"].to_numpy(), pairs["b"].to_numpy(), found["record"].to_numpy()
+    label = np.full(max(int(each.max(initial=0)) for each in (a, b, record)) + 1, -1)
+    label[record] = found["component"].to_numpy()
+    of_a, of_b = label[a], label[b]
+    return pl.Series((of_a == of_b) & (of_a >= 0))
 
 
 def group(pairs: pl.DataFrame, *, accept: float, unknown: float, exclusive: pl.DataFrame) -> pl.DataFrame:
@@ -68,14 +81,16 @@ def group(pairs: pl.DataFrame, *, accept: float, unknown: float, exclusive: pl.D
     """
     # Even odds are not enough: of two records that are equally good, neither is joined.
     bar = max(_parts(log2_odds(accept)), 1)
-    links = pairs.select(
+    # Two groups are only joined if some pair of theirs speaks for it. So no others can count than those pairs connect.
+    connected = pairs.filter(within_components(pairs, pairs.filter(pl.col("odds") > 0)))
+    links = connected.select(
         "a",
         "b",
         (pl.col("odds") * _PARTS_OF_A_BIT).round().cast(pl.Int64).alias("total"),
         pl.lit(1, pl.Int64).alias("seen"),
     )
     groups = (
-        pl.concat([pairs["a"], pairs["b"]])
+        pl.concat([connected["a"], connected["b"]])
         .unique()
         .sort()
         .to_frame("record")

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+import polars as pl
+
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.blocking import BlockingRule, GivenRule, blocking_rules
 from linkcore.linkage.comparisons.comparisons import known_conditions
-from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.pair_engine import PairEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable
 from linkcore.linkage.model.expressions import parse_rules
@@ -18,7 +20,7 @@ from linkcore.sources.source import FurtherKind
 __all__ = ["is_own", "make_engine"]
 
 
-def make_engine(people: PeopleTable, settings: Fallback, further: Mapping[str, FurtherKind]) -> DatabaseEngine:
+def make_engine(people: PeopleTable, settings: Fallback, further: Mapping[str, FurtherKind]) -> PairEngine:
     """Make the engine that the settings ask for; ``further`` says how further identifiers are compared.
 
     The model that the settings give, if any, says what is compared and by which rules pairs are proposed.
@@ -92,10 +94,12 @@ def _check_types(model: Model | UntrainedModel, people: PeopleTable) -> None:
     import duckdb
 
     sides = ", ".join(f'{side}."{name}" AS "{name}_{side}"' for name in people.columns for side in ("l", "r"))
-    nobody = f"(SELECT {sides} FROM people AS l, people AS r LIMIT 0)"
+    nobody = f"(SELECT {sides} FROM people AS l, people AS r)"
+    # The types are those of everybody.
+    connection = people.only(pl.Series(dtype=pl.UInt32)).connection
     for comparison in model.comparisons:
         try:
-            people.connection.sql(f"SELECT {comparison.case_sql(comparison.numbers)} FROM {nobody}").fetchall()
+            connection.sql(f"SELECT {comparison.case_sql(comparison.numbers)} FROM {nobody}").fetchall()
             continue
         except duckdb.Error:
             pass

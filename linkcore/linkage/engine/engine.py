@@ -39,6 +39,8 @@ class Learned:
         By column, how common the value of each person and record is; null where it is missing.
     learned_from : str
         What the model was learned from.
+    unsettled_pairs : int
+        From how many pairs it was learned, if to go on learning from them would still change it; 0 if not.
     """
 
     model: Model
@@ -46,6 +48,7 @@ class Learned:
     learned_from: LearnedFrom
     source_models: Mapping[int, Model] = field(default_factory=dict)
     relatives: Relatives = field(default_factory=Relatives)
+    unsettled_pairs: int = 0
 
     @cached_property
     def shifts(self) -> Mapping[str, pl.DataFrame]:
@@ -188,6 +191,12 @@ class Engine(Protocol):
 
         ``apart``: first and last record of each range within which no two are compared.
         Returns pairs as ``a`` < ``b`` (UInt32), in order.
+        """
+
+    def score_again(self, learned: Learned, scored: Scored, *, sample: int = 0) -> Scored:
+        """Score all pairs that :meth:`score_among_records` has found, by another model with the same comparisons.
+
+        Returns what that would return with this model.
         """
 
     def score_records(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ import polars as pl
 from linkcore.linkage.engine.tables import PeopleTable
 from linkcore.linkage.model.model import Model
 
-__all__ = ["frequencies_among", "frequencies_of_people", "make_frequency_tables"]
+__all__ = ["frequencies_among", "frequencies_of_codes", "frequencies_of_people", "make_frequency_tables"]
 
 
 def make_frequency_tables(people: PeopleTable, model: Model) -> dict[str, str]:
@@ -42,6 +42,22 @@ def frequencies_of_people(people: PeopleTable, tables: Mapping[str, str]) -> dic
         ).pl()[f"tf_{column}"]
         for column, table in tables.items()
     }
+
+
+def frequencies_of_codes(people: PeopleTable, model: Model) -> dict[str, pl.Series]:
+    """Return the same by the codes of persons and records, as :func:`make_frequency_tables` counts."""
+    import numpy as np
+
+    everyone = people.listed if people.persons else people.records
+    found = {}
+    for column, share in model.average_frequencies.items():
+        codes = people.coded.column(column).codes
+        counts = np.bincount(codes[:everyone], minlength=int(codes.max(initial=0)) + 1)
+        among = max(int(counts[1:].sum()), 1) - 1 + 1 / share
+        of_value = np.maximum(counts, 1) / among
+        of_value[0] = np.nan  # a missing value
+        found[column] = pl.Series(f"tf_{column}", of_value[codes]).fill_nan(None)
+    return found
 
 
 def frequencies_among(everyone: pl.DataFrame, some: pl.Series, model: Model) -> dict[str, pl.Series]:

@@ -9,9 +9,11 @@ import polars as pl
 
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.comparisons.birth_date import own_birth_dates
-from linkcore.linkage.engine.engine import Engine, Learned
-from linkcore.linkage.learning.expectation_maximisation import ONE_PERSON, Estimate, begin, maximise
+from linkcore.linkage.engine.engine import Engine, Learned, Scored
+from linkcore.linkage.learning.expectation_maximisation import Estimate, begin, maximise
 from linkcore.linkage.learning.levels import Shares, shares_of_levels, with_probabilities
+from linkcore.linkage.learning.mixture import ONE_PERSON
+from linkcore.linkage.learning.patterns import CountedPairs, Patterns
 from linkcore.linkage.learning.relatives import (
     NEEDED,
     OTHER_BIRTH_DATE,
@@ -30,9 +32,14 @@ __all__ = ["learn_from_labels", "learn_without_labels", "use_given_models"]
 # like relatives is then records of one person that differ in much.
 _FEWEST_RELATED: Final = 0.01
 
-# u and m are learned in turn at most so often, and until no level's u changes by more than a hundredth of a bit: less
-# than any decision depends on. In large data the random pairs hold so few of one person that the first u is enough.
-_ROUNDS: Final = 10
+# If a larger share of the pairs with one family name agree on both names, most of these pairs are of one person. Then
+# relatives would be described as one person is, and the estimate could settle on either.
+_MOSTLY_ONE_PERSON: Final = 0.5
+
+# u and m are learned in turn until no level's u changes by more than a hundredth of a bit: less than any decision
+# depends on. That takes four to ten rounds; in large data the random pairs hold so few of one person that the first u
+# is enough. After so many rounds learning gives up, and the quality of the linkage says so.
+_ROUNDS: Final = 50
 _SETTLED: Final = 0.01
 
 
@@ -81,7 +88,7 @@ def _of_learned_m(comparisons: Sequence[Comparison], counts: pl.DataFrame) -> pl
 
 def learn_without_labels(
     engine: Engine, apart: Sequence[tuple[int, int]], seed: int, usable: Callable[[pl.DataFrame], pl.DataFrame]
-) -> Learned:
+) -> tuple[Learned, Scored | None]:
     """Learn u from random pairs, and m from all pairs that the blocking rules propose.
 
     Some of the random pairs are of one person. Where agreement is rare, as on a birth date, they may be most of those
@@ -90,39 +97,40 @@ def learn_without_labels(
 
     ``apart``: first and last record of each range of records of which no two are of one person.
     ``usable``: returns those of the pairs with persons that may be learned from.
+    Returns what was learned and, where there are no persons, all pairs among the records, from which it was.
     """
     counts = engine.count_random(seed)
     u = shares_of_levels(engine.comparisons, counts.all_pairs)
     model = _model(engine, with_probabilities(engine.comparisons, m=begin(engine.comparisons), u=u))
     start = Learned(model, engine.frequencies(model), "expectation maximisation")
-    if engine.listed:
+    everybody = pl.int_range(engine.records, dtype=pl.UInt32, eager=True)
+    among_records = None if engine.listed else engine.score_among_records(start, everybody, apart, all_pairs=True)
+    if among_records is None:
         pairs = usable(engine.score_with_persons(start, all_pairs=True).pairs)
     else:
-        records = pl.int_range(engine.records, dtype=pl.UInt32, eager=True)
-        pairs = engine.score_among_records(start, records, apart, all_pairs=True).pairs
+        pairs = among_records.pairs
+    patterns, weights = Patterns.of(pairs, engine.comparisons), pairs["weight"]
     all_pairs = max(engine.listed * engine.records or engine.records * (engine.records - 1) // 2, 2)
     names = shares_of_levels(engine.comparisons, counts.one_family_name).get("name")
     known = _known_of_relatives(engine, names, u)
     for _ in range(_ROUNDS):
-        estimate = _estimate(engine, pairs, model, all_pairs, known)
-        before, model = (
-            model,
-            _model(
-                engine,
-                with_probabilities(engine.comparisons, m=estimate.m, u=u, matches=estimate.matches / all_pairs),
-            ),
-        )
+        estimate = _estimate(engine, patterns.counted(weights), model, all_pairs, known)
+        compared = with_probabilities(engine.comparisons, m=estimate.m, u=u, matches=estimate.matches / all_pairs)
+        before, model = model, _model(engine, compared)
         frequencies = engine.frequencies(model)
-        if _largest_change_of_u(before, model) < _SETTLED:
+        settled = _largest_change_of_u(before, model) < _SETTLED
+        if settled:
             break
-        pairs = pairs.with_columns(engine.weigh(replace(start, model=model, frequencies=frequencies), pairs))
+        weights = engine.weigh(replace(start, model=model, frequencies=frequencies), pairs)
     per_pair = {kind: significant(size / all_pairs) for kind, size in estimate.kin_pairs.items()}
-    return Learned(
+    learned = Learned(
         model=model,
         frequencies=frequencies,
         learned_from="expectation maximisation",
         relatives=relatives_of_shares(model, estimate.kin, per_pair, engine.sources),
+        unsettled_pairs=0 if settled and estimate.converged else pairs.height,
     )
+    return learned, among_records
 
 
 def _largest_change_of_u(before: Model, after: Model) -> float:
@@ -161,7 +169,7 @@ def _relatives_of_persons(engine: Engine, model: Model, seed: int) -> Relatives:
 
 def _estimate(
     engine: Engine,
-    pairs: pl.DataFrame,
+    pairs: CountedPairs,
     begun: Model,
     all_pairs: int,
     known: Mapping[str, Mapping[str, Mapping[int, float]]],
@@ -196,6 +204,9 @@ def _known_of_relatives(
     ``names``: of pairs that share a family name.
     """
     if not set(NEEDED) - {"postcode"} <= set(engine.present) or names is None or not names.pairs:
+        return {}
+    (both_agree, _), *_ = next(each for each in engine.comparisons if each.name == "name").judging
+    if names.of_level.get(both_agree, 0.0) > _MOSTLY_ONE_PERSON:
         return {}
     born = [name for name in own_birth_dates(engine.comparisons) if name in u]
     kinds = {OTHER_BIRTH_DATE: {"name": names.of_level} | {name: u[name].of_level for name in born}}

@@ -42,10 +42,15 @@ _PAIRS_AT_A_TIME: Final = 1_000_000
 class SplinkEngine(DatabaseEngine):
     """Lets Splink weigh the pairs that the blocking rules propose."""
 
-    def _score(self, learned: Learned) -> pl.DataFrame:
+    def _score(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        self._make_pairs(pairs)
         return self._predict(learned, learned.model, "pairs")
 
-    def _score_by_source(self, learned: Learned) -> pl.DataFrame:
+    def _make_pairs(self, pairs: pl.DataFrame) -> None:
+        make_table(self.people.connection, "pairs", pairs.select(join_key_l="a", join_key_r="b"))
+
+    def _score_by_source(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        self._make_pairs(pairs)
         connection, first = self.people.connection, self.people.persons
         make_table(connection, "source_of_record", _numbered(self.people.source_of_record, first))
         scored = []
@@ -56,9 +61,12 @@ class SplinkEngine(DatabaseEngine):
             )
             model = learned.source_models.get(source, learned.model)
             scored.append(self._predict(learned, model, "pairs_of_source").with_columns(source=pl.lit(source)))
-        pairs = pl.concat(scored)
-        of_all = (pairs["weight"] - shifted(pairs, learned.shifts)).round(9).alias("of_all")
-        return pairs.with_columns(of_all).drop("source")
+        weighed = pl.concat(scored)
+        of_all = (weighed["weight"] - shifted(weighed, learned.shifts)).round(9).alias("of_all")
+        return weighed.with_columns(of_all).drop("source")
+
+    def _scored_again(self, learned: Learned, pairs: pl.DataFrame) -> pl.DataFrame:
+        return self.score_records(learned, pairs.select("a", "b")).drop("relative")
 
     def _predict(self, learned: Learned, model: Model, pairs: str) -> pl.DataFrame:
         """Let Splink weigh the pairs of a table by a model."""

@@ -1,12 +1,15 @@
-"""The table of persons and records in which a private database compares them."""
+"""The persons and records that an engine compares: as codes, and as a table of a private database if one is needed."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import polars as pl
 
 from linkcore.errors import LinkcoreError
+from linkcore.linkage.codes.coded import CodedPeople
 from linkcore.linkage.comparisons.comparable import comparable
 from linkcore.linkage.model.model import columns_of
 from linkcore.linkage.settings import Fallback
@@ -27,16 +30,18 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, eq=False)
 class PeopleTable:
-    """Persons and records in the table ``people`` of a private database.
-
-    A person's ``unique_id`` is its position; that of a record is its position, counted on after all persons.
+    """Persons and records, each known by its row: first the persons, and then the records.
 
     Parameters
     ----------
-    connection : duckdb.DuckDBPyConnection
-        The database, which nobody else uses: Splink fails where a result of somebody else is half read.
+    open_database : callable
+        Opens a private database that is closed after the run.
+    coded : CodedPeople
+        Persons and records as codes, in order of their rows.
     columns, present : sequence of str
         All comparable columns, and those of them that have values.
+    plain_names : mapping of str to str
+        Further identifiers that a model knows by other names: by that name, the comparable column.
     persons, listed, records : int
         How many persons there are in the table; how many of them, from the first, are really listed; and how many
         records there are.
@@ -44,16 +49,42 @@ class PeopleTable:
         The source of each record.
     fingerprints : polars.Series
         UInt64 of each person and then of each record, by which :mod:`linkcore.sampling` draws.
+    threads : int
+        How many threads work for an engine.
+    rows : polars.Series, optional
+        UInt32: those rows that the database holds; all of them, if not given.
     """
 
-    connection: "DuckDBPyConnection" = field(repr=False)
+    open_database: "Callable[[], DuckDBPyConnection]" = field(repr=False)
+    coded: CodedPeople = field(repr=False)
     columns: Sequence[str]
     present: Sequence[str]
+    plain_names: Mapping[str, str]
     persons: int
     listed: int
     records: int
     source_of_record: pl.Series = field(repr=False)
     fingerprints: pl.Series = field(repr=False)
+    threads: int = 1
+    rows: pl.Series | None = field(default=None, repr=False)
+
+    @cached_property
+    def connection(self) -> "DuckDBPyConnection":
+        """A database with the table ``people``: the comparable columns, and the row as ``unique_id``.
+
+        Nobody else uses it: Splink fails where a result of somebody else is half read.
+        """
+        frame, rows = self.coded.frame, self.rows
+        ids = pl.int_range(frame.height, dtype=pl.UInt32, eager=True) if rows is None else rows
+        people = comparable(frame if rows is None else frame[rows])
+        plain = [pl.col(column).alias(name) for name, column in self.plain_names.items()]
+        connection = self.open_database()
+        make_table(connection, "people", people.with_columns(plain).insert_column(0, ids.alias("unique_id")))
+        return connection
+
+    def only(self, rows: pl.Series) -> "PeopleTable":
+        """Return the same people with a database that holds some rows only."""
+        return replace(self, rows=rows)
 
     def draw(self, into: str, ids: tuple[int, int], size: int, *, seed: int, purpose: str) -> None:
         """Copy the persons or records of the lowest hashes into the table ``into``; ``ids``: the first id and the end.
@@ -116,8 +147,12 @@ def with_people_table(
     import duckdb
 
     try:
-        with private_connection(fallback.memory, fallback.threads) as connection:
-            return run(people_table(connection, persons, records, fallback, listed=listed))
+        with ExitStack() as stack:
+
+            def open_database() -> "DuckDBPyConnection":
+                return stack.enter_context(private_connection(fallback.memory, fallback.threads))
+
+            return run(people_table(open_database, persons, records, fallback, listed=listed))
     except Exception as error:
         # Splink is loaded only where it is needed, so its errors are known by where they come from.
         if not isinstance(error, duckdb.Error) and not type(error).__module__.startswith("splink."):
@@ -136,15 +171,15 @@ def with_people_table(
     )
 
 
-def _by_plain_name(columns: Sequence[str], fallback: Fallback) -> list[pl.Expr]:
+def _plain_names(columns: Sequence[str], fallback: Fallback) -> dict[str, str]:
     """Give further identifiers their plain names as well, where a given model uses them."""
     used = set().union(*(columns_of(model) for model in fallback.models.values()))
     names = sorted(name for name in used - set(columns) if name.lower() not in _RESERVED)
-    return [pl.col(FURTHER + name).alias(name) for name in names if FURTHER + name in columns]
+    return {name: FURTHER + name for name in names if FURTHER + name in columns}
 
 
 def people_table(
-    connection: "DuckDBPyConnection",
+    open_database: "Callable[[], DuckDBPyConnection]",
     persons: pl.DataFrame,
     records: pl.DataFrame,
     fallback: Fallback,
@@ -152,13 +187,15 @@ def people_table(
     listed: int | None = None,
 ) -> PeopleTable:
     """Make the table of these persons and records; parameters as of :func:`with_people_table`."""
-    people = pl.concat([comparable(persons), comparable(records)], how="diagonal")
-    people = people.with_columns(_by_plain_name(people.columns, fallback))
-    make_table(connection, "people", people.with_row_index("unique_id"))
+    coded = CodedPeople.of(persons, records)
+    plain = _plain_names(coded.columns, fallback)
+    columns = {name: name for name in coded.columns} | plain
     return PeopleTable(
-        connection,
-        columns=people.columns,
-        present=[name for name in people.columns if people[name].null_count() < people.height],
+        open_database,
+        coded,
+        columns=list(columns),
+        present=[name for name, column in columns.items() if coded.has(column)],
+        plain_names=plain,
         persons=persons.height,
         listed=persons.height if listed is None else listed,
         records=records.height,
@@ -166,4 +203,5 @@ def people_table(
         if "source_index" in records.columns
         else pl.repeat(0, records.height, eager=True),
         fingerprints=pl.concat([fingerprints_of(persons), fingerprints_of(records)]),
+        threads=fallback.threads or pl.thread_pool_size(),
     )

@@ -9,8 +9,8 @@ from typing import Final
 import polars as pl
 
 from linkcore.errors import LinkcoreError
-from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.engine import Learned
+from linkcore.linkage.engine.pair_engine import PairEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable
 from linkcore.linkage.settings import Check
@@ -51,7 +51,7 @@ class WeightCheck:
 
 
 def check_weights(
-    engine: DatabaseEngine, learned: Learned, samples: Sequence[pl.DataFrame], *, compared: int, check: Check
+    engine: PairEngine, learned: Learned, samples: Sequence[pl.DataFrame], *, compared: int, check: Check
 ) -> WeightCheck | None:
     """Let Splink weigh some of the pairs that an engine scored, and stop the run if it finds another weight.
 
@@ -67,21 +67,30 @@ def check_weights(
     of_splink = isinstance(engine, SplinkEngine)
     if of_splink or check == "never" or (check == "auto" and compared < _MANY_PAIRS):
         return None
-    splink = SplinkEngine(engine.people, engine.comparisons, engine.rules)
     pairs, largest = 0, 0.0
     for sample in samples:
         if sample.is_empty():
             continue
         with_persons = "record" in sample.columns
         chosen = _of_largest_sources(engine.people, sample) if with_persons and check == "auto" else sample
-        weigh = splink.score_given if with_persons else splink.score_records
         keys = ["record", "person"] if with_persons else ["a", "b"]
+        people = engine.people.only(_rows(engine.people, chosen))
+        splink = SplinkEngine(people, engine.comparisons, engine.rules)
+        weigh = splink.score_given if with_persons else splink.score_records
         both = chosen.join(weigh(learned, chosen.select(keys)), on=keys, suffix="_splink", how="left")
         largest = max(largest, _largest_difference(both))
         pairs += chosen.height
         if check == "auto":
             break
     return WeightCheck(version("splink"), pairs, round(largest, 10)) if pairs else None
+
+
+def _rows(people: PeopleTable, pairs: pl.DataFrame) -> pl.Series:
+    """Return the rows of all who are in these pairs."""
+    first = people.persons
+    if "record" in pairs.columns:
+        return pl.concat([pairs["person"], (pairs["record"] + first).cast(pl.UInt32)]).unique().sort()
+    return pl.concat([pairs["a"], pairs["b"]]).unique().sort() + first
 
 
 def _largest_difference(both: pl.DataFrame) -> float:

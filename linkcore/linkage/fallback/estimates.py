@@ -14,7 +14,7 @@ from linkcore.linkage.enough_identifiers import enough_to_tell
 from linkcore.linkage.fallback.inputs import FallbackInputs
 from linkcore.linkage.fallback.person_scores import PersonScores, same_person
 from linkcore.linkage.self_test.outcomes import Outcomes, Trial, best_candidates
-from linkcore.linkage.self_test.unseen import unseen_shares
+from linkcore.linkage.self_test.unseen import learn_unseen, unseen_shares
 
 __all__ = ["Estimates", "estimate"]
 
@@ -40,12 +40,15 @@ class Estimates:
         counted: where the records of a source that cannot tell look less often listed than π, it is π.
     outcomes : Outcomes, optional
         What became of the hidden records; None without any.
+    learned_unseen : polars.DataFrame
+        What ``unseen`` was taken from: :func:`linkcore.linkage.self_test.unseen.learn_unseen`.
     """
 
     pi: Mapping[int, float]
     unseen: pl.Series
     best_of_open: pl.DataFrame
     outcomes: Outcomes | None
+    learned_unseen: pl.DataFrame
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -55,6 +58,7 @@ class _Chances:
     pi: Mapping[int, float]
     unseen: pl.Series
     unseen_of_hidden: pl.Series
+    learned_unseen: pl.DataFrame
 
 
 def estimate(
@@ -64,11 +68,14 @@ def estimate(
 
     This takes two passes. The hidden records show how often a listed person is unseen, once they are weighted to stand
     for the records without a number; and their weights depend on how often a listed person is unseen.
+
+    Where a model is kept, no records are hidden, and how often a listed person is unseen is kept as well.
     """
     size = inputs.hidden.records.height
     first = _chances(inputs, scores, evidence, pl.repeat(1.0, size, eager=True))
     if not size:
-        return Estimates(first.pi, first.unseen, _best_of_open(inputs, evidence, first), None)
+        best = _best_of_open(inputs, evidence, first)
+        return Estimates(first.pi, first.unseen, best, None, first.learned_unseen)
     trial = Trial(
         hidden=inputs.hidden,
         candidates=scores.hidden_candidates,
@@ -84,24 +91,27 @@ def estimate(
     weights = outcomes(first, _best_of_open(inputs, evidence, first)).weights_of_listed(size)
     second = _chances(inputs, scores, evidence, weights)
     best = _best_of_open(inputs, evidence, second)
-    return Estimates(second.pi, second.unseen, best, outcomes(second, best))
+    return Estimates(second.pi, second.unseen, best, outcomes(second, best), second.learned_unseen)
 
 
 def _chances(inputs: FallbackInputs, scores: PersonScores, evidence: Evidence, weights: pl.Series) -> _Chances:
     """Learn from the hidden records, each of its weight, how often a listed person is unseen; and estimate π by it."""
+    kept = inputs.kept
+    learned = _learn_unseen(inputs, scores, weights) if kept is None else kept.unseen(inputs.names)
+    unseen = unseen_shares(learned, inputs.compared)
+    of_hidden = unseen_shares(learned, inputs.hidden.records)
+    return _Chances(_estimate_pi(inputs, evidence.totals(unseen)), unseen, of_hidden, learned)
+
+
+def _learn_unseen(inputs: FallbackInputs, scores: PersonScores, weights: pl.Series) -> pl.DataFrame:
     records = inputs.hidden.records.with_row_index("record")
     found_pairs = scores.hidden_candidates.select("record", true_person="person", found=True)
     found = records.join(found_pairs, on=["record", "true_person"], how="left", maintain_order="left")["found"]
     # The half that reports must not decide anything.
     learned_from = records["chooses"] & ~records["true_person"].is_in(inputs.hidden.removed_persons.implode())
-    shares = partial(
-        unseen_shares,
-        records.filter(learned_from),
-        weights.filter(learned_from),
-        found.is_not_null().filter(learned_from),
+    return learn_unseen(
+        records.filter(learned_from), weights.filter(learned_from), found.is_not_null().filter(learned_from)
     )
-    unseen = shares(inputs.compared).alias("unseen")
-    return _Chances(_estimate_pi(inputs, evidence.totals(unseen)), unseen, shares(records))
 
 
 def _estimate_pi(inputs: FallbackInputs, totals: pl.DataFrame) -> dict[int, float]:

@@ -14,6 +14,7 @@ from linkcore.linkage.fallback.person_scores import score_with_persons
 from linkcore.linkage.learning.departures import departures
 from linkcore.linkage.self_test.outcomes import Outcomes
 from linkcore.linkage.self_test.thresholds import Threshold, choose_thresholds
+from linkcore.linkage.self_test.unseen import NOTHING_TESTED
 from linkcore.sampling import draw
 
 __all__ = ["NO_CANDIDATES", "PersonsFound", "find_persons"]
@@ -55,6 +56,8 @@ class PersonsFound:
         ``pairs_with_persons``; empty where there are no persons.
     sampled : polars.DataFrame
         Some of all scored pairs, by which Splink checks the weights.
+    learned_unseen : polars.DataFrame
+        What ``unseen`` was taken from: :func:`linkcore.linkage.self_test.unseen.learn_unseen`.
     """
 
     assignment: Assignment
@@ -68,6 +71,7 @@ class PersonsFound:
     departures: pl.DataFrame
     counts: Mapping[str, int]
     sampled: pl.DataFrame = field(default_factory=NO_CANDIDATES.clone)
+    learned_unseen: pl.DataFrame = field(default_factory=NOTHING_TESTED.clone)
 
 
 def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> PersonsFound:
@@ -100,6 +104,7 @@ def find_persons(engine: Engine, learned: Learned, inputs: FallbackInputs) -> Pe
         departures=_departures(learned, inputs, evidence, estimates.pi, estimates.unseen),
         counts={"pairs_with_persons": scores.compared},
         sampled=scores.sampled,
+        learned_unseen=estimates.learned_unseen,
     )
 
 
@@ -123,6 +128,8 @@ def _nobody_listed(learned: Learned, inputs: FallbackInputs) -> PersonsFound:
 def _choose_thresholds(inputs: FallbackInputs, estimates: Estimates) -> dict[int, Threshold]:
     """Choose for each source the probability from which its records are linked."""
     records = inputs.open_records
+    if inputs.kept is not None:
+        return inputs.kept.thresholds(inputs.names)
     if inputs.settings.accept is not None:
         sources = records["source_index"].unique().sort().to_list()
         return dict.fromkeys(sources, Threshold(inputs.settings.accept, "given"))

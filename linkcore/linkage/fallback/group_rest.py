@@ -9,7 +9,7 @@ import polars as pl
 from linkcore.linkage.decisions.contradictions import against_by_comparison, bound_by_third_records
 from linkcore.linkage.decisions.groups import components, group
 from linkcore.linkage.decisions.pair_odds import pair_odds
-from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.engine.engine import Engine, Learned, Scored
 from linkcore.linkage.fallback.check_weights import PAIRS_CHECKED
 from linkcore.linkage.fallback.inputs import FallbackInputs
 
@@ -49,12 +49,20 @@ class Groups:
     sampled: pl.DataFrame = field(default_factory=pl.DataFrame)
 
 
-def group_rest(engine: Engine, learned: Learned, inputs: FallbackInputs, linked: pl.Series) -> Groups:
-    """Group the compared records that are not among ``linked`` by who belongs together."""
+def group_rest(
+    engine: Engine, learned: Learned, inputs: FallbackInputs, linked: pl.Series, scored_before: Scored | None = None
+) -> Groups:
+    """Group the compared records that are not among ``linked`` by who belongs together.
+
+    ``scored_before``: all pairs among the records, if they were scored to learn from them: nobody is linked then.
+    """
     rest = inputs.records.filter(~pl.col("record").is_in(linked.implode()))
     if rest.height < 2:
         return Groups(pl.DataFrame(schema={"record": pl.UInt32, "group": pl.UInt32}))
-    scored = engine.score_among_records(learned, rest["record"], inputs.exclusive_ranges, sample=PAIRS_CHECKED)
+    if scored_before is None:
+        scored = engine.score_among_records(learned, rest["record"], inputs.exclusive_ranges, sample=PAIRS_CHECKED)
+    else:
+        scored = engine.score_again(learned, scored_before, sample=PAIRS_CHECKED)
     connected = _connected_pairs(scored.pairs, rest, inputs.exclusive)
     pairs = pl.concat([scored.pairs, engine.score_records(learned, connected)]).sort("a", "b")
     odds, unknown = pair_odds(pairs, rest, exclusive=inputs.exclusive)

@@ -10,6 +10,7 @@ import polars as pl
 from linkcore.linkage.decided.placing import NOTHING_DECIDED, Decided
 from linkcore.linkage.enough_identifiers import enough_to_compare
 from linkcore.linkage.exact.alternatives import listed_by_person
+from linkcore.linkage.fallback.keep_model import KeptModel
 from linkcore.linkage.placement import Placement
 from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers
 from linkcore.linkage.settings import Fallback
@@ -46,6 +47,8 @@ class FallbackInputs:
         :data:`linkcore.linkage.exact.alternatives.TAUGHT`.
     decided : Decided
         What clerks have decided about open records.
+    kept : KeptModel, optional
+        What an earlier linkage learned, and this one keeps. Then no records are hidden.
     """
 
     sources: Sequence[Records]
@@ -57,6 +60,17 @@ class FallbackInputs:
     hidden: HiddenNumbers
     taught: pl.DataFrame
     decided: Decided = NOTHING_DECIDED
+    kept: KeptModel | None = None
+
+    @cached_property
+    def open_sources(self) -> list[str]:
+        """The names of the sources of the open records."""
+        return [self.names[index] for index in sorted(self.open_records["source_index"].unique())]
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of the sources."""
+        return [records.source.name for records in self.sources]
 
     @property
     def persons(self) -> int:
@@ -77,8 +91,7 @@ class FallbackInputs:
 
     def record_fingerprints(self, records: pl.DataFrame) -> pl.Series:
         """Return the fingerprints by which records are drawn; ``records``: ``source_index`` and ``record_id``."""
-        names = dict(enumerate(each.source.name for each in self.sources))
-        sources = records["source_index"].replace_strict(names, return_dtype=pl.String)
+        sources = records["source_index"].replace_strict(dict(enumerate(self.names)), return_dtype=pl.String)
         return fingerprints_by_source(sources, records["record_id"])
 
     @cached_property

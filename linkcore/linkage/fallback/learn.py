@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.linkage.engine.engine import Engine, Learned
+from linkcore.linkage.engine.engine import Engine, Learned, Scored
 from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels, use_given_models
 from linkcore.linkage.exact.alternatives import beside_labelled
 from linkcore.linkage.fallback.inputs import FallbackInputs
@@ -22,25 +22,31 @@ ENOUGH_LABELS: Final = 1_000
 hundred stands would be known no better than to a third of itself."""
 
 
-def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, Mapping[str, int]]:
-    """Take the model of the settings, and learn what it does not state from labels, or else from all pairs.
+_Lesson = tuple[Learned, Mapping[str, int], Scored | None]
 
-    Returns what was learned, and the counts of the labels: ``labels``; and ``labels_lost``, where reviewers gave some,
-    whose record or person is not there any more.
+
+def learn(engine: Engine, inputs: FallbackInputs, seed: int) -> _Lesson:
+    """Take the model that is kept, or that of the settings; learn what it does not state from labels, or all pairs.
+
+    Returns what was learned; the counts of the labels; and all pairs among the records, if they were scored. Counts are
+    ``labels``; ``labels_lost``, where reviewers gave some, whose record or person is not there any more; and
+    ``unsettled_pairs``, where it was learned from pairs and did not converge.
     """
+    if inputs.kept is not None:
+        return inputs.kept.learned(engine, inputs.names), inputs.kept.labels, None
     given = inputs.settings.models
     trained = {name: model for name, model in given.items() if isinstance(model, Model)}
     if None in trained:
-        return _use_given(engine, inputs, trained, seed), {}
-    learned, counts = _learn(engine, inputs, seed)
+        return _use_given(engine, inputs, trained, seed), {}, None
+    learned, counts, scored = _learn(engine, inputs, seed)
     untrained = given.get(None)
     if isinstance(untrained, UntrainedModel):
         of_sources = {source: untrained.as_learned(model) for source, model in learned.source_models.items()}
         learned = replace(learned, model=untrained.as_learned(learned.model), source_models=of_sources)
-    return learned, counts
+    return learned, counts, scored
 
 
-def _learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, Mapping[str, int]]:
+def _learn(engine: Engine, inputs: FallbackInputs, seed: int) -> _Lesson:
     """Learn from labels, or else from all pairs."""
     labelled = labelled_records(inputs.sources, inputs.placement, inputs.compared, seed, hidden=inputs.hidden.records)
     counts = {}
@@ -54,9 +60,13 @@ def _learn(engine: Engine, inputs: FallbackInputs, seed: int) -> tuple[Learned, 
         labelled = both.unique("label", keep="first", maintain_order=True)
     counts["labels"] = labelled.height
     if labelled.height >= ENOUGH_LABELS:
-        return learn_from_labels(engine, beside_labelled(labelled, inputs.taught, inputs.sources), seed), counts
+        return learn_from_labels(engine, beside_labelled(labelled, inputs.taught, inputs.sources), seed), counts, None
     # A hidden record would agree with what only it has taught of its person.
-    return learn_without_labels(engine, inputs.exclusive_ranges, seed, partial(without_replaced, inputs)), counts
+    usable = partial(without_replaced, inputs)
+    learned, scored = learn_without_labels(engine, inputs.exclusive_ranges, seed, usable)
+    if learned.unsettled_pairs:
+        counts["unsettled_pairs"] = learned.unsettled_pairs
+    return learned, counts, scored
 
 
 def _use_given(engine: Engine, inputs: FallbackInputs, models: Mapping[str | None, Model], seed: int) -> Learned:

@@ -9,28 +9,31 @@ become new persons (:mod:`~linkcore.linkage.decisions.groups`).
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 import polars as pl
 
 from linkcore.linkage.decided.placing import NOTHING_DECIDED, Decided
 from linkcore.linkage.engine.choose_engine import is_own, make_engine
-from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.engine import Learned
+from linkcore.linkage.engine.pair_engine import PairEngine
 from linkcore.linkage.engine.splink import SplinkEngine
-from linkcore.linkage.engine.tables import with_people_table
+from linkcore.linkage.engine.tables import PeopleTable, with_people_table
 from linkcore.linkage.enough_identifiers import enough_to_compare
 from linkcore.linkage.exact.alternatives import taught_by_numbers
 from linkcore.linkage.fallback.check_weights import WeightCheck, check_weights
 from linkcore.linkage.fallback.find_persons import NO_CANDIDATES, PersonsFound, find_persons
 from linkcore.linkage.fallback.group_rest import Groups, group_rest
 from linkcore.linkage.fallback.inputs import FallbackInputs
+from linkcore.linkage.fallback.keep_model import identifier_fingerprints, model_to_keep, settings_of_learning
 from linkcore.linkage.fallback.learn import ENOUGH_LABELS, learn
+from linkcore.linkage.fallback.model_use import LearnedOn
 from linkcore.linkage.fallback.open_records import gather_open_records, make_persons, name_sources, place
 from linkcore.linkage.fallback.person_scores import engine_tables
 from linkcore.linkage.fallback.result import Probabilistic, QualityInputs
 from linkcore.linkage.placement import Placement
-from linkcore.linkage.self_test.hidden_numbers import hide_numbers
+from linkcore.linkage.self_test.hidden_numbers import HiddenNumbers, hide_numbers, nothing_hidden
 from linkcore.linkage.settings import Exact, Fallback
 from linkcore.progress import Progress, silent
 from linkcore.schema import METHOD
@@ -53,6 +56,7 @@ def link_probabilistically(
     exact: Exact | None = None,
     decided: Decided = NOTHING_DECIDED,
     seed: int,
+    earlier: Probabilistic | None = None,
     progress: Progress = silent,
 ) -> Probabilistic:
     """Link the records that the exact linkage left open: first to its persons, then with each other.
@@ -61,6 +65,7 @@ def link_probabilistically(
     that person, if all its other identifiers together speak for that person, and more than for anybody else.
 
     What is ``decided`` of open records holds: of which persons they are not, and which of them are of two persons.
+    The model of an ``earlier`` fallback is kept as far as the settings say.
 
     Examples
     --------
@@ -80,26 +85,57 @@ def link_probabilistically(
     compared = open_records.filter(comparable)
     if compared.is_empty():
         return _nothing_compared(sources, placement, open_records, compared, fallback)
+    exact, taught = exact or Exact(), taught_by_numbers(sources, placement)
+    inputs = FallbackInputs(
+        *(sources, placement, fallback, open_records, comparable, compared),
+        hidden=nothing_hidden(compared, placement.persons),
+        taught=taught,
+        decided=decided,
+    )
+    learning = LearnedOn(
+        settings=settings_of_learning([records.source for records in sources], exact, fallback),
+        records=identifier_fingerprints(compared.select(name_sources(sources)).to_series(), compared).to_frame("hash"),
+    )
+    kept, use = model_to_keep(earlier, fallback, learning, names=inputs.open_sources)
+    if kept is not None:
+        found = _run(replace(inputs, kept=kept), seed, progress)
+        use = kept.judged(use, found, fallback)
+        if use.kept and not isinstance(found, str):
+            return replace(found, model_use=use, learned_on=kept.on)
+    found = _run(replace(inputs, hidden=_hide_numbers(inputs, exact, seed)), seed, progress)
+    assert not isinstance(found, str)
+    assert found.learned_on is not None
+    learned_on = replace(found.learned_on, settings=learning.settings, records=learning.records.unique().sort("hash"))
+    return replace(found, model_use=use, learned_on=learned_on)
+
+
+def _run(inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic | str:
+    """Link the records; or say why the model that is kept does not fit them."""
+    kinds = further_kinds([records.source for records in inputs.sources])
+
+    def run(people: PeopleTable) -> Probabilistic | str:
+        engine = make_engine(people, inputs.settings, kinds)
+        unfit = None if inputs.kept is None else inputs.kept.unfit(engine.comparisons)
+        return unfit or _link(engine, inputs, seed, progress)
+
+    return with_people_table(inputs.settings, *engine_tables(inputs), run, listed=inputs.persons)
+
+
+def _hide_numbers(inputs: FallbackInputs, exact: Exact, seed: int) -> HiddenNumbers:
+    """Hide numbers for the self-test, from which thresholds follow.
+
+    A run with a trained model learns nothing. It still hides the same records, so that it chooses the same thresholds
+    as the run that learned the model.
+    """
     tested = [
         index
-        for index in sorted(open_records["source_index"].unique())
-        if not sources[index].source.spine and placement.persons.height
+        for index in sorted(inputs.open_records["source_index"].unique())
+        if not inputs.sources[index].source.spine and inputs.persons
     ]
-    # A run with a trained model learns nothing. It still hides the same records, so that it chooses the same thresholds
-    # as the run that learned the model.
-    taught = taught_by_numbers(sources, placement)
     # What clerks have disproved must not be taken for the truth.
-    believed = decided.without_disproved_numbers(sources)
-    hidden = hide_numbers(
-        believed, placement, exact or Exact(), tested=tested, keep=ENOUGH_LABELS, seed=seed, taught=taught
-    )
-    inputs = FallbackInputs(sources, placement, fallback, open_records, comparable, compared, hidden, taught, decided)
-    kinds = further_kinds([records.source for records in sources])
-    return with_people_table(
-        fallback,
-        *engine_tables(inputs),
-        lambda people: _link(make_engine(people, fallback, kinds), inputs, seed, progress),
-        listed=inputs.persons,
+    believed = inputs.decided.without_disproved_numbers(inputs.sources)
+    return hide_numbers(
+        believed, inputs.placement, exact, tested=tested, keep=ENOUGH_LABELS, seed=seed, taught=inputs.taught
     )
 
 
@@ -123,14 +159,14 @@ def _nothing_compared(
     )
 
 
-def _link(engine: DatabaseEngine, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
+def _link(engine: PairEngine, inputs: FallbackInputs, seed: int, progress: Progress) -> Probabilistic:
     progress("learn how records of one person differ", 0, _STEPS)
-    learned, label_counts = learn(engine, inputs, seed)
+    learned, label_counts, scored = learn(engine, inputs, seed)
     progress("compare open records with persons", 1, _STEPS)
     found = find_persons(engine, learned, inputs)
     accepted = found.assignment.accepted
     progress("compare open records with each other", 2, _STEPS)
-    groups = group_rest(engine, learned, inputs, accepted["record"])
+    groups = group_rest(engine, learned, inputs, accepted["record"], scored)
     checked = _check_weights(engine, learned, inputs, (found, groups))
     progress("estimate false and missed links", 3, _STEPS)
     sources, compared = inputs.sources, inputs.compared
@@ -162,7 +198,13 @@ def _link(engine: DatabaseEngine, inputs: FallbackInputs, seed: int, progress: P
         engine="splink" if isinstance(engine, SplinkEngine) else "native",
         own_model=is_own(learned.model.comparisons, further_kinds([records.source for records in sources])),
         weights_checked=checked,
+        learned_on=LearnedOn(departures=found.departures, unseen=_unseen_by_name(inputs, found.learned_unseen)),
     )
+
+
+def _unseen_by_name(inputs: FallbackInputs, learned: pl.DataFrame) -> pl.DataFrame:
+    names = pl.DataFrame({"source": inputs.names}).with_row_index("source_index").cast({"source_index": pl.Int32})
+    return names.join(learned, on="source_index", how="right").drop("source_index")
 
 
 def _tested(inputs: FallbackInputs) -> pl.DataFrame:
@@ -174,7 +216,7 @@ def _tested(inputs: FallbackInputs) -> pl.DataFrame:
 
 
 def _check_weights(
-    engine: DatabaseEngine, learned: Learned, inputs: FallbackInputs, results: tuple[PersonsFound, Groups]
+    engine: PairEngine, learned: Learned, inputs: FallbackInputs, results: tuple[PersonsFound, Groups]
 ) -> WeightCheck | None:
     """Check weights of pairs with persons or, where there are none, of pairs of records; of both if always."""
     found, groups = results

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 import polars as pl
 
+from linkcore.linkage.engine.engine import LearnedFrom
 from linkcore.linkage.exact.alternatives import NO_ALTERNATIVES
 from linkcore.linkage.fallback.check_weights import WeightCheck
+from linkcore.linkage.fallback.model_use import LearnedOn, ModelUse
 from linkcore.linkage.learning.relatives import Relatives
 from linkcore.linkage.model.model import Model
 from linkcore.linkage.placement import Placement
@@ -81,7 +84,8 @@ class Probabilistic:
     counts : mapping of str to int
         Number of ``open`` records, of those that were ``compared``, and of ``hidden`` records. Number of ``labels``;
         and of ``labels_lost``, which reviewers gave, but whose record is not open any more or whose person is not
-        listed. Number of ``pairs_with_persons`` and ``pairs_among_records``. ``left_out``: how many times a person, or
+        listed. ``unsettled_pairs``: from how many pairs the model was learned, if it did not converge. Number of
+        ``pairs_with_persons`` and ``pairs_among_records``. ``left_out``: how many times a person, or
         a record that was compared with other records, was in a block too large to be compared.
     records : polars.DataFrame
         The open records that were compared: the columns of RECORDS, ``source`` (String), and ``unseen`` (Float64). If
@@ -106,11 +110,16 @@ class Probabilistic:
         Whether all comparisons are linkcore's own.
     weights_checked : WeightCheck, optional
         The check of weights against Splink; None if there was none.
+    model_use : ModelUse
+        Whether the model was learned in this run or kept, and why.
+    learned_on : LearnedOn, optional
+        What the model was learned on, in this run or an earlier one. It stays with the trusted team. None where nothing
+        was learned.
     """
 
     placement: Placement
     model: Model | None = field(repr=False)
-    learned_from: str
+    learned_from: LearnedFrom | Literal["nothing"]
     thresholds: Mapping[str, Threshold]
     pi: Mapping[str, float]
     candidates: pl.DataFrame = field(repr=False)
@@ -125,3 +134,5 @@ class Probabilistic:
     engine: EngineName = "native"
     own_model: bool = True
     weights_checked: WeightCheck | None = None
+    model_use: ModelUse = field(default_factory=ModelUse)
+    learned_on: LearnedOn | None = field(default=None, repr=False)

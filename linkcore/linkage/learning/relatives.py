@@ -30,6 +30,7 @@ __all__ = [
     "count_relatives",
     "relatives_of_counts",
     "relatives_of_shares",
+    "with_others_of_the_household",
 ]
 
 NEEDED: Final = ("given_name", "family_name", "birth_date", "postcode")
@@ -112,6 +113,11 @@ class RelativeCounts:
     everyone: int
 
 
+def with_others_of_the_household(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """Leave out the comparisons in which all of one household agree."""
+    return [each for each in comparisons if each.name not in _OF_THE_HOUSEHOLD]
+
+
 def count_relatives(
     connection: "DuckDBPyConnection",
     comparisons: Sequence[Comparison],
@@ -124,7 +130,7 @@ def count_relatives(
 
     Two of one name, birth date and home are one person who is listed twice, and teach nothing.
     """
-    known = [each for each in comparisons if each.name not in _OF_THE_HOUSEHOLD]
+    known = with_others_of_the_household(comparisons)
     # With a null here, NOT IN would be unknown for everybody who shares the other of the two, and leave them out.
     crowded = (
         f"SELECT family_name, postcode FROM {people} WHERE family_name IS NOT NULL AND postcode IS NOT NULL "
@@ -151,7 +157,7 @@ def count_relatives(
 
 def relatives_of_counts(model: Model, counted: RelativeCounts, sources: Sequence[int]) -> Relatives:
     """Learn from the persons' own households how relatives differ."""
-    known = [each for each in model.comparisons if each.name not in _OF_THE_HOUSEHOLD]
+    known = with_others_of_the_household(model.comparisons)
     per_pair, shifts = {}, {}
     for same, kind in ((1, SAME_BIRTH_DATE), (0, OTHER_BIRTH_DATE)):
         shares = shares_of_levels(known, counted.counts.filter(pl.col("group") == same))

@@ -1,8 +1,8 @@
 """The weight of a pair: the level it stands on in each comparison, and how common the values are that it shares.
 
 Splink's own prediction gives the same weights (a test holds that). But it also makes a table of every compared value
-of every pair, and writes its SQL anew each time, which takes about a second. Here the database finds only the levels;
-the weight is a sum of numbers that are known by then.
+of every pair, and writes its SQL anew each time, which takes about a second. Here the levels are known, and the weight
+is a sum of numbers.
 """
 
 import math
@@ -11,34 +11,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from linkcore.linkage.model.model import OTHERWISE, Comparison, TermFrequency, compared_columns
+from linkcore.linkage.model.model import OTHERWISE, Comparison, TermFrequency
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from duckdb import DuckDBPyConnection
 
-__all__ = ["levels_of_pairs", "match_weight"]
-
-
-def levels_of_pairs(
-    connection: "DuckDBPyConnection", comparisons: Sequence[Comparison], *, people: str, pairs: str
-) -> pl.DataFrame:
-    """Find the level on which each pair stands in each comparison.
-
-    ``pairs``: a table with ``join_key_l`` and ``join_key_r``, ids of the table ``people``.
-    Returns ``a`` and ``b`` (UInt32), the two ids, and ``gamma_*`` (Int8) of each comparison: Splink's number of the
-    level.
-    """
-    columns = sorted(compared_columns(comparisons))
-    sides = "".join(f', {side}."{column}" AS "{column}_{side}"' for column in columns for side in ("l", "r"))
-    gammas = "".join(f', ({each.case_sql(each.numbers)})::TINYINT AS "{each.gamma}"' for each in comparisons)
-    levels: pl.DataFrame = connection.sql(
-        f"WITH compared AS (SELECT join_key_l, join_key_r{sides} FROM {pairs} "
-        f"JOIN {people} AS l ON l.unique_id = join_key_l JOIN {people} AS r ON r.unique_id = join_key_r) "
-        f"SELECT join_key_l::UINTEGER AS a, join_key_r::UINTEGER AS b{gammas} FROM compared"
-    ).pl()
-    return levels
+__all__ = ["match_weight"]
 
 
 def match_weight(
@@ -46,7 +25,7 @@ def match_weight(
 ) -> pl.Series:
     """Sum log2(m/u) of the levels of each pair, and what a shared value adds that is rarer than the average.
 
-    ``pairs``: ``a``, ``b`` and ``gamma_*``, as of :func:`levels_of_pairs`.
+    ``pairs``: ``a``, ``b`` and ``gamma_*``, Splink's number of the level in each comparison.
     ``frequencies``: of each adjusted column, how common the value of each id is; null where it is missing.
 
     Notes

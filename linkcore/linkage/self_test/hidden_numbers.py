@@ -15,7 +15,7 @@ from linkcore.sampling import hashes, person_fingerprints, record_fingerprints
 from linkcore.schema import PERSONS
 from linkcore.sources.records import Records
 
-__all__ = ["HiddenNumbers", "hide_numbers"]
+__all__ = ["HiddenNumbers", "hide_numbers", "nothing_hidden"]
 
 _MOST_OF_A_SOURCE: Final = 8_000
 """To certify 0.2 % takes 1,920 accepted links without an error (3.84 / 0.002) in each half. More are drawn, because not
@@ -46,6 +46,13 @@ class HiddenNumbers:
     records: pl.DataFrame = field(repr=False)
     stand_ins: pl.DataFrame = field(repr=False)
     removed_persons: pl.Series = field(repr=False)
+
+
+def nothing_hidden(records: pl.DataFrame, persons: pl.DataFrame) -> HiddenNumbers:
+    """Return no hidden records; ``records`` and ``persons`` say which columns there would be."""
+    flags = (pl.lit(False).alias(name) for name in ("conflict", "chooses"))
+    nobody = records.clear().with_columns(pl.lit(None, pl.UInt32).alias("true_person"), *flags)
+    return HiddenNumbers(nobody, persons.clear(), pl.Series("person_id", dtype=pl.UInt32))
 
 
 def hide_numbers(

@@ -2,7 +2,7 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import polars as pl
@@ -11,7 +11,7 @@ from linkcore.identifiers.nhs_number import digits
 from linkcore.linkage.placement import digests
 from linkcore.linkage.settings import Exact
 from linkcore.linkage.stable_persons.identifier_hashes import HASHES
-from linkcore.linkage.stable_persons.known_persons import KnownPersons, known_records
+from linkcore.linkage.stable_persons.known_persons import KnownPersons, known_persons, known_records
 from linkcore.linkage.stable_persons.match_persons import match_persons
 from linkcore.linkage.stable_persons.recognise import Side, recognise
 from linkcore.pseudonyms.persons import PERSON_PREFIX, person_name
@@ -36,13 +36,22 @@ class PersonHistory:
         ``kept``: persons with the name that they had; ``new``: persons whom no earlier linkage knew; ``absent``; each
         reason of a supersession; ``ties``: matches settled by an order alone; ``ambiguous``: sets of identifiers that
         several persons have, so that they recognise nobody; ``returned``: supersessions taken back, since the old name
-        is in use again. Empty without an earlier linkage.
+        is in use again; ``probable``: those kept whom only the model recognised, by
+        :mod:`linkcore.linkage.probable_names`. Empty without an earlier linkage.
+    by_source : mapping of str to mapping of str to int
+        ``kept`` and ``new``, of the persons without an NHS Number whom records of a source define; for each source that
+        an earlier linkage had too. ``new`` leaves out whose new name a supersession explains.
     """
 
     hashes: pl.DataFrame = field(default_factory=HASHES.to_frame)
     superseded: pl.DataFrame = field(default_factory=SUPERSEDED.to_frame)
     absent: KnownPersons = field(default_factory=KnownPersons)
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    by_source: Mapping[str, Mapping[str, int]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def known_persons(self, links: pl.DataFrame, persons: pl.DataFrame) -> KnownPersons:
+        """Return what the next linkage needs to know of these persons, and of the absent ones."""
+        return replace(known_persons(links, self.hashes, persons) + self.absent, superseded=self.superseded)
 
 
 def keep_names(
@@ -84,7 +93,20 @@ def keep_names(
         "ambiguous": ambiguous,
         "returned": previous.superseded.height - still_true.height,
     }
-    return tokened, PersonHistory(hashes, pl.concat([still_true, changes]), absent, MappingProxyType(counts))
+    told = (MappingProxyType(counts), _by_source(tokened.with_columns(name=names), previous, changes["new"]))
+    return tokened, PersonHistory(hashes, pl.concat([still_true, changes]), absent, *told)
+
+
+def _by_source(persons: pl.DataFrame, previous: KnownPersons, explained: pl.Series) -> Mapping[str, Mapping[str, int]]:
+    """Count who kept a name without having an NHS Number, and who has a new one, by the source that defines them."""
+    kept = pl.col("name").is_in(previous.persons["name"].implode())
+    known = persons.filter(
+        pl.col("nhs_number").is_null(),
+        pl.col("source").is_in(previous.records["source"].unique().implode()),
+        ~pl.col("name").is_in(explained.implode()),
+    )
+    found = known.group_by("source").agg(kept=kept.sum(), new=(~kept).sum()).sort("source")
+    return MappingProxyType({source: {"kept": kept, "new": new} for source, kept, new in found.iter_rows()})
 
 
 def _is_token(names: pl.Series) -> pl.Series:

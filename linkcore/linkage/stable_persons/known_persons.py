@@ -1,6 +1,6 @@
 """Known persons: what one linkage tells the next, by which the same people keep their names."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import polars as pl
@@ -8,7 +8,7 @@ import polars as pl
 from linkcore.errors import ProgrammeError
 from linkcore.linkage.stable_persons.identifier_hashes import HASHES
 from linkcore.pseudonyms.persons import person_name
-from linkcore.schema import SUPERSEDED
+from linkcore.schema import PERSONS, SUPERSEDED
 
 __all__ = ["KNOWN_PERSONS", "KNOWN_RECORDS", "KnownPersons", "known_persons", "known_records"]
 
@@ -23,10 +23,11 @@ KNOWN_RECORDS: Final = pl.Schema(
 
 @dataclass(frozen=True, eq=False, repr=False)
 class KnownPersons:
-    """The persons that a linkage and those before it found, without their identifiers.
+    """The persons that a linkage and those before it found.
 
     :meth:`linkcore.Linkage.known_persons` makes it, and ``link(sources, previous=...)`` takes it. It holds NHS Numbers,
-    and hashes without a key: it identifies people, and stays with the trusted team. The three frames are all of it.
+    hashes without a key, and the identifiers of people who have no number: it identifies people, and stays with the
+    trusted team. Three frames are all that is needed; without ``described``, nobody is recognised by probability.
 
     Parameters
     ----------
@@ -39,6 +40,10 @@ class KnownPersons:
         identifiers.
     superseded : polars.DataFrame
         SUPERSEDED of :mod:`linkcore.schema`: which name took the place of which.
+    described : polars.DataFrame
+        PERSONS of :mod:`linkcore.schema`, and ``further_*``: the persons of the last linkage who have no NHS Number.
+    linkage : str
+        Digest of the store from which they were read; a release states it. Empty if they were never in a store.
 
     Raises
     ------
@@ -54,12 +59,16 @@ class KnownPersons:
     persons: pl.DataFrame = field(default_factory=KNOWN_PERSONS.to_frame)
     records: pl.DataFrame = field(default_factory=KNOWN_RECORDS.to_frame)
     superseded: pl.DataFrame = field(default_factory=SUPERSEDED.to_frame)
+    described: pl.DataFrame = field(default_factory=PERSONS.to_frame, kw_only=True)
+    linkage: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         schemas = {"persons": KNOWN_PERSONS, "records": KNOWN_RECORDS, "superseded": SUPERSEDED}
         for name, schema in schemas.items():
             if getattr(self, name).schema != schema:
                 raise ProgrammeError(f"known persons: {name} must have the columns {', '.join(schema)}, as it was made")
+        if not set(PERSONS) <= set(self.described.columns):
+            raise ProgrammeError(f"known persons: described must have the columns {', '.join(PERSONS)}, as it was made")
         names = self.persons["name"]
         if names.null_count() or names.n_unique() < names.len():
             raise ProgrammeError("known persons: a person has no name, or two have the same; link without previous")
@@ -72,9 +81,9 @@ class KnownPersons:
         return "KnownPersons()"
 
     def __add__(self, other: "KnownPersons") -> "KnownPersons":
-        """Add other persons, whose names must be others; the supersession table stays this one's."""
+        """Add other persons, whose names must be others; all else stays this one's."""
         moved = other.records.with_columns(pl.col("person") + pl.lit(self.persons.height, pl.UInt32))
-        return KnownPersons(pl.concat([self.persons, other.persons]), pl.concat([self.records, moved]), self.superseded)
+        return replace(self, persons=pl.concat([self.persons, other.persons]), records=pl.concat([self.records, moved]))
 
     def only(self, chosen: pl.Series) -> "KnownPersons":
         """Return some of the persons, with their records and without a supersession table."""
@@ -93,4 +102,5 @@ def known_records(links: pl.DataFrame, hashes: pl.DataFrame) -> pl.DataFrame:
 
 def known_persons(links: pl.DataFrame, hashes: pl.DataFrame, persons: pl.DataFrame) -> KnownPersons:
     """Return the known persons of one linkage alone."""
-    return KnownPersons(persons.select(person_name()), known_records(links, hashes))
+    without_number = persons.filter(pl.col("nhs_number").is_null())
+    return KnownPersons(persons.select(person_name()), known_records(links, hashes), described=without_number)

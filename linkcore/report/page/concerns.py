@@ -5,11 +5,20 @@ from typing import Final
 
 import polars as pl
 
+from linkcore.linkage.fallback.model_use import DRIFT_LIMIT, NEW_RECORDS_LIMIT, ModelUse
 from linkcore.quality.measures import FallbackQuality, Quality
-from linkcore.report.page.words import count, drift_in_words, in_prose, in_words, listed
+from linkcore.report.page.words import count, drift_in_words, in_prose, in_words, listed, model_use_in_words
 from linkcore.schema import ALL, WHOLE_NAME
 
-__all__ = ["CONFLICT_SHARE", "FOUND_SHARE", "MISSED_SHARE", "UNUSABLE_SHARE", "concerns", "false_link_limit"]
+__all__ = [
+    "CONFLICT_SHARE",
+    "FOUND_SHARE",
+    "KEPT_SHARE",
+    "MISSED_SHARE",
+    "UNUSABLE_SHARE",
+    "concerns",
+    "false_link_limit",
+]
 
 CONFLICT_SHARE: Final = 0.001
 """A source with a larger share of conflicts needs checking. Between 0.02 % and 0.2 % of NHS Numbers are wrong."""
@@ -24,6 +33,9 @@ _REVIEW: Final = "Review a sample of these links before you rely on them."
 
 FOUND_SHARE: Final = 0.75
 """If a smaller share of the records of listed people is linked, most likely a column is missing or wrong."""
+
+KEPT_SHARE: Final = 0.5
+"""If a smaller share of people without an NHS Number keeps its pseudonyms, most likely their record ids were lost."""
 
 _ENOUGH_RECORDS: Final = 20
 """Of fewer records, a share may be small by chance."""
@@ -45,7 +57,9 @@ def concerns(quality: Quality) -> list[str]:
     # What does not fit together comes first: it is most likely a mistake in a source's columns.
     found += _nothing_usable(quality.completeness)
     found += _whole_names(quality.set_aside)
+    found += _lost_names(quality.earlier_persons)
     if quality.fallback is not None:
+        found += _unsettled(quality.fallback)
         found += _few_linked(quality.fallback)
         found += _left_out(quality.fallback)
     if quality.drift is not None:
@@ -53,6 +67,7 @@ def concerns(quality: Quality) -> list[str]:
     if quality.fallback is not None:
         found += _wrong(quality.fallback, false_link_limit(quality))
         found += _uncertified(quality.fallback)
+        found += _outdated(quality.fallback.model_use)
         found += _missed(quality.fallback)
     found += _groups(quality.groups)
     found += _conflicts(quality)
@@ -100,6 +115,31 @@ def _whole_names(set_aside: pl.DataFrame) -> Iterator[str]:
         yield (
             f"Names: {in_words(identifier)} of {source} mostly holds whole names, so hardly any name agrees. Map the "
             "column to full_name instead of the parts of a name, and link again."
+        )
+
+
+def _lost_names(earlier_persons: pl.DataFrame) -> Iterator[str]:
+    wide = earlier_persons.filter(pl.col("source") != ALL).pivot(
+        "became", on_columns=["kept", "new"], index="source", values="times"
+    )
+    # A count that is not shown is small: as good as none.
+    share = wide.fill_null(0).filter(pl.col("kept") + pl.col("new") >= _ENOUGH_RECORDS)
+    lost = share.select("source", kept=pl.col("kept") / (pl.col("kept") + pl.col("new")))
+    lost = lost.filter(pl.col("kept") < KEPT_SHARE)
+    if lost.height:
+        yield (
+            "Lost pseudonyms: few of the people without an NHS Number have the pseudonym of the linkage before, in "
+            f"{_named(lost, 'source', 'kept')}, and nothing explains it. If these extracts repeat earlier records, "
+            "give the records the ids that they had before, and not row numbers; then link again from the linkage "
+            "before."
+        )
+
+
+def _unsettled(fallback: FallbackQuality) -> Iterator[str]:
+    if "unsettled_pairs" in fallback.counts:
+        yield (
+            "Not settled: what was learned without labels was still changing when learning stopped, so probabilities "
+            f"and links depend on when it stopped. Give a model or labels, or more identifiers. {_REVIEW}"
         )
 
 
@@ -151,6 +191,12 @@ def _uncertified(fallback: FallbackQuality) -> Iterator[str]:
             "Not certified: too few records could be tested to show that the limit on wrong links holds in "
             f"{listed(uncertified)}. {_REVIEW}"
         )
+
+
+def _outdated(use: ModelUse) -> Iterator[str]:
+    """Warn of a model that was kept because the settings ask for it, though the rule would not keep it."""
+    if use.kept and ((use.new_records or 0.0) > NEW_RECORDS_LIMIT or use.furthest[1] > DRIFT_LIMIT):
+        yield f"Outdated model: {model_use_in_words(use)} Learn it anew: set relearn to 'when_changed'."
 
 
 def _missed(fallback: FallbackQuality) -> Iterator[str]:

@@ -13,7 +13,15 @@ from linkcore.report.page.charts import (
 )
 from linkcore.report.page.concerns import false_link_limit
 from linkcore.report.page.sections import Figure, Panel, Section, Table, extremes, in_order, table, weight
-from linkcore.report.page.words import count, in_prose, in_words, percent, probability, weights_in_words
+from linkcore.report.page.words import (
+    count,
+    in_prose,
+    in_words,
+    model_use_in_words,
+    percent,
+    probability,
+    weights_in_words,
+)
 from linkcore.schema import ALL
 
 __all__ = ["estimates_section", "model_section", "thresholds_section", "weights_section"]
@@ -69,7 +77,9 @@ def estimates_section(quality: Quality) -> Section | None:
             caption = "Blocking, estimated for the records without a usable number: those compared with their person"
             tables.append(table(fallback.blocking, caption, heads=heads, forms={"cases": "{:,.0f}".format}))
         parts.append(Figure(_blocking_in_words(fallback.blocking), (), (), tuple(tables)))
-    return Section("estimates", "How many links are wrong and how many are missed", _method(limit), tuple(parts))
+    return Section(
+        "estimates", "How many links are wrong and how many are missed", _method(quality, limit), tuple(parts)
+    )
 
 
 def _blocking_in_words(blocking: pl.DataFrame) -> str:
@@ -83,20 +93,22 @@ def _blocking_in_words(blocking: pl.DataFrame) -> str:
     return ""
 
 
-def _method(limit: float | None) -> tuple[str, ...]:
+def _method(quality: Quality, limit: float | None) -> tuple[str, ...]:
+    used = "" if quality.fallback is None else model_use_in_words(quality.fallback.model_use)
     aim = ""
     if limit is not None:
         aim = f" such that at most {in_prose(limit)} of the links of a source are wrong, or half a link of few"
     return (
-        "This section is about links made without a usable NHS Number. Every run tests itself: it hides the NHS "
-        "Number of some records that have one, and links them again, once with their person listed and once without. "
-        "The model is not trained on these records. One half of them chooses the threshold, the probability from which "
-        f"a link is accepted,{aim}. The other half gives the rates below and their 95 % intervals. It is weighted to "
-        "resemble the records without a number.",
+        "This section is about links made without a usable NHS Number. A run that learns tests itself: it hides the "
+        "NHS Number of some records that have one, and links them again, once with their person listed and once "
+        "without. The model is not trained on these records. One half of them chooses the threshold, the probability "
+        f"from which a link is accepted,{aim}. The other half gives the rates below and their 95 % intervals. It is "
+        "weighted to resemble the records without a number.",
         "False links are a share of the links made (1 − precision). Missed links are a share of the records whose "
         "person is listed (1 − recall): the records that are expected to have a listed person, less the links made to "
         "the right one. An interval is where the rate lies with 95 % confidence. How many links or records of this run "
         "are wrong or missed is a count, and has a range of its own.",
+        *([used] if used else ()),
     )
 
 

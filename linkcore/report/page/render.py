@@ -20,7 +20,7 @@ from linkcore.report.page.record_sections import (
     odd_section,
     sources_section,
 )
-from linkcore.report.page.run_sections import drift_section, limits_section, run_section
+from linkcore.report.page.run_sections import drift_section, earlier_persons_section, limits_section, run_section
 from linkcore.report.page.sections import Section
 from linkcore.report.page.templates import fill
 from linkcore.report.page.withheld_section import withheld_section
@@ -32,6 +32,7 @@ _SECTIONS: Final[tuple[Callable[[Quality], Section | None], ...]] = (
     withheld_section,
     estimates_section,
     groups_section,
+    earlier_persons_section,
     drift_section,
     sources_section,
     methods_section,

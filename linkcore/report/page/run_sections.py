@@ -10,7 +10,7 @@ from linkcore.report.page.sections import Figure, Section, Table, table
 from linkcore.report.page.words import NOTHING, drift_in_words, in_words, seconds
 from linkcore.schema import ALL
 
-__all__ = ["drift_section", "limits_section", "run_section"]
+__all__ = ["drift_section", "earlier_persons_section", "limits_section", "run_section"]
 
 _TEXT: Final = {"setting": pl.String, "value": pl.String}
 
@@ -39,6 +39,27 @@ def _changes(drift: pl.DataFrame, caption: str) -> Table:
     columns = ("source", "measure", "previous", "current", "change")
     rows = pl.DataFrame(written, schema=dict.fromkeys(columns, pl.String) | {"flagged": pl.Boolean}, orient="row")
     return table(rows, caption, written=columns[2:])
+
+
+def earlier_persons_section(quality: Quality) -> Section | None:
+    """Show what became of the persons of the linkage before; None if there was none."""
+    became = quality.earlier_persons
+    if became.is_empty():
+        return None
+    text = (
+        "People keep their pseudonyms from linkage to linkage: by their NHS Number, or else by their records. Each "
+        "change has a reason, and is a row of the table that every release carries. Absent: no record of them is "
+        "recognised now. Ties: two were as good, and a fixed order chose. Ambiguous: identifiers that several people "
+        "have recognise nobody. Returned: an earlier name is in use again. Probable: kept because the model recognised "
+        "the person."
+    )
+    of_all = became.filter(source=ALL).drop("source").with_columns(pl.col("became").str.replace_all("_", " "))
+    of_sources = became.filter(pl.col("source") != ALL)
+    heads = {"became": "what became of them", "times": "number"}
+    parts = [table(of_all, "Persons of the linkages before", heads=heads)]
+    if of_sources.height:
+        parts.append(table(of_sources, "People without an NHS Number, by source", heads=heads))
+    return Section("earlier-persons", "People of the linkage before", (text,), tuple(parts))
 
 
 def run_section(quality: Quality) -> Section | None:

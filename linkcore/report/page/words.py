@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.quality.measures import Weights
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "in_prose",
     "in_words",
     "listed",
+    "model_use_in_words",
     "percent",
     "probability",
     "seconds",
@@ -222,3 +224,25 @@ def weights_in_words(weights: Weights) -> str:
         return f"{by_kernel} not checked against Splink in this run."
     pairs = "some" if weights.checked is None else count(weights.checked)
     return f"{by_kernel} checked against Splink {weights.splink} on {pairs} pairs of this run."
+
+
+def model_use_in_words(use: ModelUse) -> str:
+    """Say whether a model was kept, and why; nothing where no run was before.
+
+    Examples
+    --------
+    >>> model_use_in_words(ModelUse(kept=True, why="all fits", learned_on="2026-03-31"))
+    'The model, the thresholds and the self-test are those of the run of 2026-03-31. They were kept because all fits.'
+    """
+    if use == ModelUse():
+        return ""
+    if not use.kept:
+        return f"The model, the thresholds and the self-test are of this run. They were not kept because {use.why}."
+    of_then = "an earlier run" if use.learned_on is None else f"the run of {use.learned_on}"
+    text = f"The model, the thresholds and the self-test are those of {of_then}. They were kept because {use.why}."
+    if use.new_records is not None:
+        text += f" Since then, {in_prose(use.new_records)} of the compared records are new or changed."
+    name, share = use.furthest
+    if name:
+        text += f" Most drift is on {in_words(name)}: {in_prose(share)} of the pairs of one person are on other levels."
+    return text

@@ -1,5 +1,6 @@
 """A requester learns which of its own patients pseudonyms stand for, and nothing about anybody else."""
 
+import datetime as dt
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,6 +19,8 @@ from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.reidentification import held_versions, reidentify
 from linkcore.governance.exits.requesters import Requester
+from linkcore.pseudonyms.persons import PERSON_PREFIX
+from linkcore.schema import SUPERSEDED
 from tests.governance.people import (
     ABROAD,
     KEY,
@@ -26,9 +29,13 @@ from tests.governance.people import (
     NOW,
     NUMBERS,
     SOUTH,
+    integer_id,
     linked,
     pseudonym,
+    spine,
 )
+
+WEEK_3, WEEK_15 = dt.date(2026, 1, 20), dt.date(2026, 4, 14)
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +111,8 @@ def test_requesters_are_told_about_their_own_listed_patients_only(
 ) -> None:
     ask_about = pl.Series(listed, dtype=pl.String)
     answer = ask(Audit(tmp_path / "audit.jsonl"), linkage, requester=requester, listed=ask_about)
-    assert answer.columns == ["pseudonym", "nhs_number"]
-    assert answer.rows() == [(pseudonym(number), number) for number in told]
+    assert answer.columns == ["pseudonym", "nhs_number", "superseded_by", "superseded_why", "superseded_on"]
+    assert answer.rows() == [(pseudonym(number), number, None, None, None) for number in told]
 
 
 def test_the_answer_has_only_the_requested_pseudonyms_in_their_order(linkage: lc.Linkage, audit: Audit) -> None:
@@ -136,7 +143,83 @@ def test_a_superseded_number_is_found_under_both_numbers(audit: Audit) -> None:
     linkage = linked(superseded)
     asked = [pseudonym(NORTH[0]), pseudonym(ABROAD[2])]  # released after the change, and before it
     for listed in (ABROAD[2], NORTH[0]):
-        assert ask(audit, linkage, pseudonyms=asked, listed=pl.Series([listed]))["nhs_number"].to_list() == [listed] * 2
+        answer = ask(audit, linkage, pseudonyms=asked, listed=pl.Series([listed]))
+        assert answer["nhs_number"].to_list() == [listed] * 2
+        assert answer["superseded_by"].to_list() == [None, pseudonym(NORTH[0])]
+        assert answer["superseded_why"].to_list() == [None, "number_superseded"]
+
+
+# --- Pseudonyms of earlier months ------------------------------------------------------------------------------------
+
+
+def test_a_pseudonym_of_week_3_is_known_in_week_15_under_the_new_name(audit: Audit) -> None:
+    """In week 3 the visit has no number; in week 15 it has one, and is of a patient who was known all along."""
+
+    def month(number: str | None, date: dt.date, previous: lc.Linkage | None = None) -> lc.Linkage:
+        gp = lc.Source("gp", spine(), spine=True, practice="practice")
+        visit = {"record_id": ["V"], "nhs_number": [number], "family_name": ["SMITH"], "birth_date": ["1950-01-02"]}
+        seen = lc.Source("visits", pl.DataFrame(visit, schema_overrides={"nhs_number": pl.String}))
+        exact = lc.Exact(usable=("test",))
+        return lc.link([gp, seen], exact=exact, fallback=None, reference_date=date, previous=previous)
+
+    week_3 = month(None, dt.date(2026, 1, 20))
+    week_15 = month(NORTH[0], WEEK_15, week_3)
+    old = pseudonym(f"{PERSON_PREFIX}{week_3.persons['token'].drop_nulls().item()}")
+    asked = [old, pseudonym(NORTH[0]), pseudonym(NORTH[1])]
+    answer = ask(audit, week_15, pseudonyms=asked)
+    assert answer.rows() == [
+        (old, NORTH[0], pseudonym(NORTH[0]), "joined", WEEK_15),
+        (pseudonym(NORTH[0]), NORTH[0], None, None, None),
+        (pseudonym(NORTH[1]), NORTH[1], None, None, None),
+    ]
+    # Another practice's patient is nobody, under the old name too.
+    assert ask(audit, week_15, pseudonyms=asked, requester="B82002").is_empty()
+    # Who asks with an integer id is told the integer id of now.
+    old_id = integer_id(f"{PERSON_PREFIX}{week_3.persons['token'].drop_nulls().item()}")
+    by_id = ask(audit, week_15, pseudonyms=[old_id])
+    assert by_id.rows() == [(old_id, NORTH[0], integer_id(NORTH[0]), "joined", WEEK_15)]
+
+
+ONE, TWO = (f"{PERSON_PREFIX}{digit * 32}" for digit in "ab")
+SUPERSESSIONS: list[tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]] = [
+    # A chain: all reasons, and the last date.
+    (
+        [(ONE, TWO, "joined", WEEK_3), (TWO, NORTH[0], "number_found", WEEK_15)],
+        [
+            (pseudonym(ONE), NORTH[0], pseudonym(NORTH[0]), "joined, number_found", WEEK_15),
+            (pseudonym(TWO), NORTH[0], pseudonym(NORTH[0]), "number_found", WEEK_15),
+        ],
+    ),
+    # Somebody was split from it: it is the patient's still, and before that day it was also somebody else's.
+    (
+        [(ONE, NORTH[0], "number_found", WEEK_3), (ONE, TWO, "split", WEEK_15)],
+        [(pseudonym(ONE), NORTH[0], pseudonym(NORTH[0]), "number_found, split", WEEK_15)],
+    ),
+    # The one who was split off is not who had the pseudonym.
+    ([(ONE, NORTH[0], "split", WEEK_15)], []),
+    # Its records are of two persons now, so it is nobody's. Both are patients here, or one is.
+    *(
+        (
+            [(ONE, NORTH[0], "joined", WEEK_3), (ONE, other, "joined", WEEK_3)],
+            [(pseudonym(ONE), None, None, "joined, split", WEEK_3)],
+        )
+        for other in (NORTH[1], SOUTH[0], ABROAD[1])
+    ),
+    # Two persons now, neither of them a patient here: like an unknown pseudonym.
+    ([(ONE, SOUTH[0], "joined", WEEK_3), (ONE, SOUTH[1], "joined", WEEK_3)], []),
+]
+
+
+@pytest.mark.parametrize(("superseded", "told"), SUPERSESSIONS)
+def test_an_earlier_pseudonym_is_answered_with_what_has_become_of_it_and_for_nobody_else(
+    linkage: lc.Linkage,
+    audit: Audit,
+    superseded: list[tuple[Any, ...]],
+    told: list[tuple[Any, ...]],
+) -> None:
+    history = replace(linkage.history, superseded=pl.DataFrame(superseded, schema=SUPERSEDED, orient="row"))
+    now = replace(linkage, history=history)
+    assert ask(audit, now, pseudonyms=[pseudonym(ONE), pseudonym(TWO)]).rows() == told
 
 
 def test_a_request_is_recorded_before_it_is_answered_without_naming_anybody(linkage: lc.Linkage, audit: Audit) -> None:
@@ -295,3 +378,40 @@ def test_destroyed_versions_of_a_key_are_not_used(tmp_path: Path) -> None:
     for key in (KEY.id, "nobody"):
         with pytest.raises(lc.KeyMaterialError, match="nothing can be re-identified"):
             held_versions(keyring, key)
+
+
+@pytest.mark.parametrize("as_text", [True, False])
+def test_integer_ids_are_looked_up_like_pseudonyms(linkage: lc.Linkage, audit: Audit, as_text: bool) -> None:
+    asked = [*map(integer_id, NUMBERS), 2**63 - 1]
+    answer = ask(audit, linkage, pseudonyms=list(map(str, asked)) if as_text else asked)
+    assert answer.schema == {
+        "pseudonym": pl.Int64,
+        "nhs_number": pl.String,
+        "superseded_by": pl.Int64,
+        "superseded_why": pl.String,
+        "superseded_on": pl.Date,
+    }
+    assert answer.rows() == [(integer_id(number), number, None, None, None) for number in NORTH]
+    assert lines(audit)[-1]["details"]["pseudonyms"] == len(asked)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [9990000018],  # a column of NHS Numbers
+        [integer_id(NORTH[0]), None],
+        [integer_id(NORTH[0]), 2**62 - 1],
+        pl.Series([2**64 - 1], dtype=pl.UInt64),
+        pl.Series([1], dtype=pl.Int8),
+        ["9999999999999999999"],
+        [str(integer_id(NORTH[0])), pseudonym(NORTH[0])],
+        [float(integer_id(NORTH[0]))],  # read as a number with a decimal point, it is rounded
+    ],
+)
+def test_numbers_that_are_no_integer_ids_are_refused_and_not_quoted(
+    linkage: lc.Linkage, audit: Audit, odd: object
+) -> None:
+    with pytest.raises(lc.ProgrammeError, match=r"integer ids|19 digits") as caught:
+        ask(audit, linkage, pseudonyms=odd)
+    assert "9990000018" not in str(caught.value)
+    assert lines(audit)[-1]["details"]["outcome"] == "refused, wrong usage"

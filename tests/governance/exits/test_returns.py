@@ -1,6 +1,7 @@
 """Returned scores go to the organisation whose patients were scored, to no other, and without pseudonyms."""
 
 import csv
+import datetime as dt
 import hashlib
 import json
 import stat
@@ -18,7 +19,8 @@ from linkcore.governance.audit.occasion import Occasion
 from linkcore.governance.exits.own_patients import PatientList
 from linkcore.governance.exits.requesters import Requester
 from linkcore.governance.exits.returns import Returned, return_scores
-from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, linked, pseudonym
+from linkcore.schema import SUPERSEDED
+from tests.governance.people import ABROAD, KEY, NORTH, NOW, NUMBERS, SOUTH, integer_id, linked, pseudonym
 
 
 @pytest.fixture(scope="module")
@@ -79,14 +81,43 @@ def test_each_organisation_gets_the_scores_of_its_own_patients(tmp_path: Path, l
     every = [*NUMBERS, NUMBERS[0]]
     for code, own in expected.items():
         wanted = [
-            (number, str(float(at)), "'=1+1" if at == 0 else "high") for at, number in enumerate(every) if number in own
+            (number, str(float(at)), "'=1+1" if at == 0 else "high", "", "")
+            for at, number in enumerate(every)
+            if number in own
         ]
         header, *found = rows(tmp_path / "out" / f"{code}.csv")
-        assert header == ("nhs_number", "RISK", "BAND")
+        assert header == ("nhs_number", "RISK", "BAND", "superseded_why", "superseded_on")
         assert found == sorted(wanted, key=lambda row: (row[0], float(row[1])))
         assert returned.rows[code] == len(wanted)
     # All ABROAD but one are on the lists and, by the linkage, nobody's patients; one pseudonym stands for nobody.
     assert (returned.pseudonyms, returned.of_nobody) == (len(NUMBERS) + 1, len(ABROAD) - 1 + 1)
+
+
+def test_a_score_of_an_earlier_pseudonym_is_returned_with_what_has_become_of_it(
+    tmp_path: Path, linkage: lc.Linkage
+) -> None:
+    one, two, three = (f"linkcore:person:{digit * 32}" for digit in "abc")
+    rows_now = [
+        (one, NORTH[0], "number_found", dt.date(2026, 2, 1)),
+        # Of two persons now: nobody can tell whom this score is about.
+        (two, NORTH[1], "joined", dt.date(2026, 2, 1)),
+        (two, NORTH[2], "joined", dt.date(2026, 2, 1)),
+        # Split off: this score is not about this patient.
+        (three, NORTH[3], "split", dt.date(2026, 2, 1)),
+    ]
+    history = replace(linkage.history, superseded=pl.DataFrame(rows_now, schema=SUPERSEDED, orient="row"))
+    scored = pl.DataFrame({"pseudonym": [*map(pseudonym, (one, two, three, NORTH[0]))], "RISK": [1, 2, 3, 4]})
+    given: dict[str, Any] = {
+        "scores": scored,
+        "columns": ["RISK"],
+        "lists": [PatientList("A81001", pl.Series(NUMBERS))],
+    }
+    returned = give_back(tmp_path, replace(linkage, history=history), **given)
+    assert rows(tmp_path / "out" / "A81001.csv")[1:] == [
+        (NORTH[0], "1", "number_found", "2026-02-01"),
+        (NORTH[0], "4", "", ""),
+    ]
+    assert returned.of_nobody == 2
 
 
 def test_files_hold_no_pseudonym_and_no_other_column_and_are_private(tmp_path: Path, linkage: lc.Linkage) -> None:
@@ -231,4 +262,33 @@ def test_the_limit_of_returns_counts_from_the_audit_log(tmp_path: Path, linkage:
 def test_wrong_columns_and_lists_are_refused(tmp_path: Path, linkage: lc.Linkage, given: dict[str, Any]) -> None:
     with pytest.raises(lc.ProgrammeError):
         give_back(tmp_path, linkage, **given)
+    assert not (tmp_path / "out").exists()
+
+
+def test_scores_by_integer_id_go_back_like_those_by_pseudonym(tmp_path: Path, linkage: lc.Linkage) -> None:
+    of = [*NUMBERS, NUMBERS[0]]
+    by_id = scores().with_columns(pl.Series("pseudonym", [*map(integer_id, of), 2**63 - 1]))
+    told = [give_back(tmp_path / kind, linkage, scores=each) for kind, each in (("a", scores()), ("b", by_id))]
+    assert told[0].rows == told[1].rows
+    for code in told[0].rows:
+        assert (tmp_path / "a/out" / f"{code}.csv").read_bytes() == (tmp_path / "b/out" / f"{code}.csv").read_bytes()
+
+
+@pytest.mark.parametrize("by", ["pseudonym", "integer id"])
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        pl.col("id"),
+        pl.col("id").cast(pl.Float64),
+        pl.col("id").cast(pl.String),
+        pl.lit("no. ") + pl.col("id").cast(pl.String).str.slice(0, 17),
+        pl.col("id").cast(pl.String).str.reverse(),
+    ],
+)
+def test_a_column_with_integer_ids_is_no_score(tmp_path: Path, linkage: lc.Linkage, smuggled: pl.Expr, by: str) -> None:
+    ids = pl.Series("id", [*map(integer_id, [*NUMBERS, NUMBERS[0]]), 2**63 - 1])
+    odd = scores().with_columns(ids).with_columns(smuggled.alias("RISK")).drop("id")
+    odd = odd if by == "pseudonym" else odd.with_columns(ids.alias("pseudonym"))
+    with pytest.raises(lc.RefusedError, match=r"column 'RISK' of the scores holds (integer ids|pseudonyms)"):
+        give_back(tmp_path, linkage, scores=odd)
     assert not (tmp_path / "out").exists()

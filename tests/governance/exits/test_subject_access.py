@@ -94,6 +94,24 @@ def test_the_answer_counts_the_rows_of_the_person_in_each_release(
     assert found.released == 2
 
 
+def test_an_encrypted_release_is_searched_once_it_is_opened_and_the_answer_says_if_not(
+    tmp_path: Path, linkage: lc.Linkage
+) -> None:
+    folder = release(tmp_path, "Optum", "csv")
+    stated, plain = json.loads((folder / "manifest.json").read_text()), (folder / "hospital.csv").read_bytes()
+    (folder / "hospital.csv.age").write_bytes(b"encrypted")
+    encrypted = {"file": "hospital.csv.age", "sha256": hashlib.sha256(b"encrypted").hexdigest()}
+    inside = {"plain": {"file": "hospital.csv", "sha256": hashlib.sha256(plain).hexdigest()}}
+    (folder / "manifest.json").write_text(
+        json.dumps(stated | {"files": [{"source": "hospital", **encrypted, **inside}]})
+    )
+    assert ask(tmp_path, linkage, releases=[folder], keys=[KEY])[0].released == 2
+    (folder / "hospital.csv").unlink()
+    found, answer = ask(tmp_path, linkage, releases=[folder], keys=[KEY])
+    assert answer["releases"][0]["said"] == "not looked for: it is encrypted, and not opened"
+    assert found.released == 0
+
+
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
 def test_a_release_is_searched_in_its_own_folder_and_as_it_was_written(
     tmp_path: Path, linkage: lc.Linkage, kind: str

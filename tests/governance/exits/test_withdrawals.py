@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import polars as pl
+import pyrage
 import pytest
 
 import linkcore as lc
@@ -113,6 +114,20 @@ def test_a_release_that_is_not_as_its_manifest_states_is_not_believed(folders: l
     with pytest.raises(lc.RefusedError, match=f"{file.name} is not as it was written"):
         run(folders, objections((ADA, "2026-02-01", "objection")))
     assert not (folders[0].parent / "out").exists()
+
+
+def test_an_encrypted_release_is_looked_into_once_it_is_opened(tmp_path: Path) -> None:
+    """The trusted team's own key can be one of those that open it; without any, nobody can tell who is in it."""
+    team, out = pyrage.x25519.Identity.generate(), tmp_path / "one"
+    encryption = lc.Encryption([lc.AgeIdentity.generate().public_key, str(team.to_public())])
+    agreement = lc.Agreement("Recipient one", "one", {"gp": ["cost"]}, encryption=encryption)
+    lc.release(linkage([ADA, BEN, CAT, NEW, AWAY]), agreement, KEYS["one"], out)
+    said = objections((ADA, "2026-02-01", "objection"))
+    with pytest.raises(lc.RefusedError, match=r"this release is encrypted.*open its files with the trusted team's key"):
+        run([out], said)
+    assert not (tmp_path / "out").exists()
+    pyrage.decrypt_file(str(out / "gp.parquet.age"), str(out / "gp.parquet"), [team])
+    assert run([out], said)["pseudonyms"].to_list() == [1]
 
 
 @pytest.mark.parametrize("recipients", [[], [{"key": "one"}], None])

@@ -11,6 +11,8 @@ from linkcore.governance.releases.derived import Derived
 from linkcore.governance.releases.leaving import person_pseudonyms
 from tests.governance.extracts import DAY, KEY, PEOPLE, linked, spine, stays
 
+NONE_RENAMED = pl.DataFrame(schema={"old": pl.String, "new": pl.String})
+
 
 def pseudonyms(linkage: lc.Linkage) -> pl.Series:
     return person_pseudonyms(linkage.persons, KEY)["pseudonym"]
@@ -19,7 +21,7 @@ def pseudonyms(linkage: lc.Linkage) -> pl.Series:
 def chosen(cohort: Cohort, kept: dict[str, pl.Series] | None = None) -> list[int]:
     linkage = linked()
     cohort.check(linkage.sources)
-    return persons_of(cohort, linkage, pseudonyms(linkage), kept).arg_true().to_list()
+    return persons_of(cohort, linkage, pseudonyms(linkage), renamed=NONE_RENAMED, kept=kept).arg_true().to_list()
 
 
 def test_a_filter_on_the_spine_chooses_persons_whose_record_passes() -> None:

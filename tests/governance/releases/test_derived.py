@@ -128,7 +128,8 @@ class TestSmallArea:
         area = Derived("small_area", look_up=look_up, postcode="pcds", area="lsoa21")
         cohort = Cohort("LSOA == 'E01000002'", derived={"LSOA": area})
         linkage = lc.link([source("gp", homes, spine=True)], exact=lc.Exact(usable=("test",)), fallback=None)
-        assert not persons_of(cohort, linkage, pl.Series(dtype=pl.String)).any()
+        none = pl.DataFrame(schema={"old": pl.String, "new": pl.String})
+        assert not persons_of(cohort, linkage, pl.Series(dtype=pl.String), renamed=none).any()
 
     def test_a_programme_states_how_many_people_an_area_has_but_not_fewer_than_ten(self, look_up: Path) -> None:
         assert Derived("small_area", look_up=look_up).described() == "small area of at least 100 people"

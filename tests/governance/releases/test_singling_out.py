@@ -13,6 +13,7 @@ import linkcore as lc
 from linkcore.governance.releases.cohorts import Cohort
 from linkcore.governance.releases.derived import Derived
 from linkcore.governance.withholding.withholding import Withholding
+from linkcore.schema import SUPERSEDED
 from tests.governance.extracts import DAY, KEY, NOON, OTHER, PURPOSE, numbers, terms
 
 PEOPLE = 60
@@ -188,6 +189,42 @@ def test_a_list_of_pseudonyms_is_compared_with_later_cohorts(recipient: Recipien
     # The list matches nobody in these data; no later release is blocked by it.
     other = people().with_columns(NHS=pl.Series(numbers(999_500_100, PEOPLE)))
     recipient.gets("PRACTICE == 'A'", linked(other, other.select("NHS", COST="SCORE")))
+
+
+WAS = "linkcore:person:" + "a" * 32
+"""What the person whose SCORE is 45 was called in an earlier month."""
+
+
+def month_later(*now: int) -> lc.Linkage:
+    """The linkage after WAS gave way to the persons with these scores."""
+    linkage = linked()
+    rows = [(WAS, str(people()["NHS"][each]), "joined", DAY) for each in now]
+    history = replace(linkage.history, superseded=pl.DataFrame(rows, schema=SUPERSEDED, orient="row"))
+    return replace(linkage, history=history)
+
+
+def listed(*names: str) -> Cohort:
+    return Cohort(pseudonyms=lc.pseudonymise(pl.Series(names), KEY))
+
+
+def test_a_person_of_an_earlier_cohort_is_the_same_under_a_new_pseudonym(recipient: Recipient) -> None:
+    """Else two lists that differ by one person pass for the same, and the recipient sees whose rows are gone."""
+    now = month_later(45)
+    others, person = people()["NHS"][46:60].to_list(), people()["NHS"][45]
+    recipient.gets(listed(WAS, *others), now)
+    assert recipient.lines()[-1]["persons"] == 15
+    with pytest.raises(lc.RefusedError, match="tell fewer than 10 persons apart"):
+        recipient.gets(listed(*others), now)
+    recipient.gets(listed(person, *others), now)
+    assert [line.get("difference") for line in recipient.lines()] == [None, None]
+
+
+def test_a_list_reaches_nobody_by_a_pseudonym_that_is_two_persons_now(recipient: Recipient) -> None:
+    now, others = month_later(44, 45), people()["NHS"][46:60].to_list()
+    recipient.gets(listed(WAS, *others), now)
+    assert recipient.lines()[-1]["persons"] == 14
+    with pytest.raises(lc.ProgrammeError, match="nobody has any of the pseudonyms in its list"):
+        recipient.gets(listed(WAS), now)
 
 
 def test_an_earlier_cohort_that_no_longer_can_be_compared_is_refused(recipient: Recipient) -> None:

@@ -12,9 +12,9 @@ from splink import SettingsCreator, block_on
 from linkcore.errors import LinkcoreError, ProgrammeError
 from linkcore.linkage.blocking import GivenRule
 from linkcore.linkage.engine.choose_engine import make_engine
-from linkcore.linkage.engine.database_engine import DatabaseEngine
 from linkcore.linkage.engine.learn import learn_from_labels, learn_without_labels, use_given_models
 from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.pair_engine import PairEngine
 from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import PeopleTable, with_people_table
 from linkcore.linkage.model.splink_json import to_splink
@@ -29,10 +29,10 @@ def with_wards(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(further_ward=pl.lit("W") + ward.cast(pl.String))
 
 
-def made(settings: Fallback) -> DatabaseEngine:
+def made(settings: Fallback) -> PairEngine:
     """The engine for these settings; the persons have a further identifier."""
 
-    def make(people: PeopleTable) -> DatabaseEngine:
+    def make(people: PeopleTable) -> PairEngine:
         return make_engine(people, settings, {"ward": "exact"})
 
     return with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), make)
@@ -114,17 +114,14 @@ def test_a_model_by_hand_learns_what_it_does_not_state_and_splink_weighs_by_it()
         engine = make_engine(people, settings, {"ward": "exact"})
         known = learn_from_labels(engine, labelled, seed=0)
         assert isinstance(engine, SplinkEngine)
-        native = NativeEngine(engine.people, engine.comparisons, engine.rules)
-        return known.model, engine.score_with_persons(known), native.score_with_persons(known)
+        return known.model, engine.score_with_persons(known)
 
-    model, splink, native = with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), score)
+    model, splink = with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), score)
     agrees = model.comparisons[1].levels[1]
     assert agrees.m == 0.75
     assert agrees.u == pytest.approx(1 / 40, rel=0.3)
     assert model.comparisons[0].levels[1].m == 1.0
-    assert splink.compared == native.compared > 100
-    assert splink.pairs.select("record", "person").equals(native.pairs.select("record", "person"))
-    assert splink.pairs["weight"].to_list() == pytest.approx(native.pairs["weight"].to_list(), abs=2e-9)
+    assert splink.compared > 100
     # The rules of the model proposed them: the same birth date, or the same ward and area.
     pairs = splink.pairs.select(
         born=PERSONS["birth_date"][splink.pairs["person"]] == UNKNOWN["birth_date"][splink.pairs["record"]],
@@ -196,7 +193,7 @@ def test_without_labels_what_a_model_states_is_given_and_its_names_mean_nothing(
 
         def run(people: PeopleTable) -> dict[str, list[float | None]]:
             engine = make_engine(people, settings, {})
-            known = learn_without_labels(engine, [], 0, lambda pairs: pairs)
+            known, _ = learn_without_labels(engine, [], 0, lambda pairs: pairs)
             return {each.name: [level.m for _, level in each.judging] for each in known.model.comparisons}
 
         return with_people_table(settings, with_wards(PERSONS), with_wards(UNKNOWN), run)

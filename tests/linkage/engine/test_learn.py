@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 
 from linkcore.linkage.engine import learn
-from linkcore.linkage.engine.engine import Learned
+from linkcore.linkage.engine.engine import Learned, Scored
 from linkcore.linkage.engine.learn import learn_without_labels
 from linkcore.linkage.engine.native import NativeEngine
+from linkcore.linkage.engine.splink import SplinkEngine
 from linkcore.linkage.engine.tables import with_people_table
 from linkcore.linkage.settings import Fallback
 from tests.linkage.engine.people import PERSONS, people
@@ -48,9 +49,9 @@ def test_u_comes_nearer_to_that_of_strangers_and_weights_follow_the_model(monkey
     records, entities = records_of_persons()
 
     def look(engine: NativeEngine) -> None:
-        learned = learn_without_labels(engine, [], 0, lambda pairs: pairs)
+        learned, _ = learn_without_labels(engine, [], 0, lambda pairs: pairs)
         monkeypatch.setattr(learn, "_ROUNDS", 1)
-        at_once = learn_without_labels(engine, [], 0, lambda pairs: pairs)
+        at_once, _ = learn_without_labels(engine, [], 0, lambda pairs: pairs)
         dates, ids = records["birth_date"].to_list(), range(records.height)
         of_strangers = [dates[i] == dates[j] for i in ids for j in range(i) if entities[i] != entities[j]]
         assert sum(of_strangers) / len(of_strangers) < u_of_birth_dates(learned) < 0.9 * u_of_birth_dates(at_once)
@@ -61,5 +62,30 @@ def test_u_comes_nearer_to_that_of_strangers_and_weights_follow_the_model(monkey
         )
         assert not pairs["weight"].equals(again["weight"])
         assert engine.weigh(learned, pairs).equals(again["weight"])
+        assert learned.unsettled_pairs == 0
+        assert at_once.unsettled_pairs == pairs.height
 
     with_people_table(Fallback(), NOBODY, records, lambda table: look(NativeEngine.of(table, {})))
+
+
+@pytest.mark.parametrize("kind", [NativeEngine, SplinkEngine])
+def test_pairs_that_were_learned_from_are_scored_again_as_if_they_were_new(
+    kind: type[NativeEngine | SplinkEngine],
+) -> None:
+    records, _ = records_of_persons()
+    records = records[:60]
+
+    def look(engine: NativeEngine | SplinkEngine) -> tuple[Scored, Scored]:
+        learned, scored = learn_without_labels(engine, [(0, 9)], 0, lambda pairs: pairs)
+        assert scored is not None
+        everybody = pl.int_range(records.height, dtype=pl.UInt32, eager=True)
+        return (
+            engine.score_again(learned, scored, sample=50),
+            engine.score_among_records(learned, everybody, [(0, 9)], sample=50),
+        )
+
+    again, anew = with_people_table(Fallback(), NOBODY, records, lambda table: look(kind.of(table, {})))
+    assert 0 < anew.pairs.height < anew.compared
+    assert again.pairs.equals(anew.pairs)
+    assert (again.compared, again.left_out) == (anew.compared, anew.left_out)
+    assert again.sampled.sort("a", "b").equals(anew.sampled.sort("a", "b"))

@@ -90,7 +90,7 @@ def test_records_are_scored_in_rounds_as_at_once(monkeypatch: pytest.MonkeyPatch
         return engine.score_with_persons(known), engine.score_among_records(known, everybody, [])
 
     whole = with_engine(score_twice)
-    monkeypatch.setattr("linkcore.linkage.engine.database_engine._RECORDS_AT_A_TIME", 40)
+    monkeypatch.setattr("linkcore.linkage.engine.native.RECORDS_AT_A_TIME", 40)
     for one, other in zip(whole, with_engine(score_twice), strict=True):
         assert one.pairs.height > 0
         assert one.pairs.equals(other.pairs)

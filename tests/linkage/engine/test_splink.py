@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linkcore.linkage.comparisons.levels import missing
 from linkcore.linkage.engine.learn import use_given_models
 from linkcore.linkage.engine.native import NativeEngine
 from linkcore.linkage.engine.splink import SplinkEngine, weigh_fields
@@ -41,7 +42,7 @@ def test_splink_says_nothing_and_its_logger_is_as_it_was(caplog: pytest.LogCaptu
 
 
 COLUMNS = ("given_name", "family_name", "birth_year", "gender", "postcode", "postcode_area")
-LADDER = ("{0}_l = {0}_r", "jaro_winkler_similarity({0}_l, {0}_r) > 0.8", "left({0}_l, 1) = left({0}_r, 1)")
+LADDER = ("{0}_l = {0}_r", "jaro_winkler_similarity({0}_l, {0}_r) > 0.8", "damerau_levenshtein({0}_l, {0}_r) <= 1")
 SHARE = st.floats(0.001, 1.0).map(lambda value: float(f"{value:.6g}"))
 
 
@@ -49,7 +50,7 @@ SHARE = st.floats(0.001, 1.0).map(lambda value: float(f"{value:.6g}"))
 def comparisons_of(draw: st.DrawFn, column: str) -> Comparison:
     """A ladder on one column: with or without a level of missing values, and with or without counting values."""
     counted = draw(st.sampled_from([None, 1.0, 0.5]))
-    levels = [Level(f"{column}_l IS NULL OR {column}_r IS NULL", "Missing", is_null=True)] * draw(st.integers(0, 1))
+    levels = [Level(missing(column), "Missing", is_null=True)] * draw(st.integers(0, 1))
     for number, condition in enumerate(LADDER[: draw(st.integers(1, 3))]):
         of_exact = draw(st.booleans()) or number == 0
         minimum = draw(st.sampled_from([0.0, 0.01]))

@@ -87,8 +87,8 @@ def test_a_level_that_weighs_far_too_little_is_found_in_a_run(
 
 
 def test_a_sample_has_every_level_and_source_and_does_not_depend_on_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("linkcore.linkage.engine.database_engine._OF_EACH_LEVEL", 2)
-    monkeypatch.setattr("linkcore.linkage.engine.database_engine._LOW_PAIRS", 60)
+    monkeypatch.setattr("linkcore.linkage.engine.pair_engine._OF_EACH_LEVEL", 2)
+    monkeypatch.setattr("linkcore.linkage.engine.pair_engine._LOW_PAIRS", 60)
     sources = UNKNOWN.with_columns(source_index=(pl.int_range(pl.len()) % 4).cast(pl.Int32))
 
     def look(engine: NativeEngine) -> list[tuple[pl.DataFrame, pl.DataFrame]]:
@@ -104,7 +104,7 @@ def test_a_sample_has_every_level_and_source_and_does_not_depend_on_rounds(monke
         ]
 
     whole = with_engine(look, records=sources)
-    monkeypatch.setattr("linkcore.linkage.engine.database_engine._RECORDS_AT_A_TIME", 30)
+    monkeypatch.setattr("linkcore.linkage.engine.native.RECORDS_AT_A_TIME", 30)
     for (pairs, sample), (_, in_rounds) in zip(whole, with_engine(look, records=sources), strict=True):
         keys = list(pairs.columns[:2])
         assert in_rounds.sort(keys).equals(sample.sort(keys))

@@ -1,10 +1,15 @@
 """What a model is learned from."""
 
 import random
+from typing import Any
 
 import polars as pl
+import pytest
 
 import linkcore as lc
+from linkcore.linkage.codes.compared import ComparedPeople
+from linkcore.linkage.engine import learn, native
+from linkcore.report.page.concerns import concerns
 from tests.naive import check_digit
 
 PEOPLE, OPEN = 400, 100
@@ -51,3 +56,35 @@ def test_without_labels_a_hidden_record_teaches_nothing_by_what_only_it_has_show
     former = [level for level in place.levels if level.label.startswith("Former postcode")]
     assert all(level.m is None or level.m < 0.001 for level in former)
     assert linkage.links.filter(method="probabilistic").height >= 0.95 * OPEN
+
+
+def several_visits() -> lc.Source:
+    """Three visits of each person, none with a number."""
+    _, visits = people_and_visits()
+    return lc.Source("seen", pl.concat([visits.drop("nhs_number")] * 3))
+
+
+def test_levels_of_the_pairs_that_were_learned_from_are_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+
+    class Counted(ComparedPeople):
+        def levels(self, left: Any, right: Any) -> pl.DataFrame:
+            found.append(left.size)
+            return super().levels(left, right)
+
+    monkeypatch.setattr(native, "ComparedPeople", Counted)
+    linkage = lc.link([several_visits()])
+    assert linkage.probabilistic is not None
+    assert linkage.persons.height < PEOPLE + OPEN + 5
+    assert sum(found) == linkage.probabilistic.counts["pairs_among_records"] >= 3 * (PEOPLE + OPEN)
+
+
+def test_a_model_that_has_not_settled_is_counted_and_is_a_concern(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = several_visits()
+    settled = lc.link([source])
+    monkeypatch.setattr(learn, "_ROUNDS", 1)
+    unsettled = lc.link([source])
+    for linkage, said in ((settled, 0), (unsettled, 1)):
+        assert linkage.probabilistic is not None
+        assert ("unsettled_pairs" in linkage.probabilistic.counts) == bool(said)
+        assert sum(each.startswith("Not settled: ") for each in concerns(linkage.quality)) == said

@@ -27,8 +27,8 @@ SIZES = {
     "fallback.learn.ENOUGH_LABELS": 40,
     "fallback.probabilistic.ENOUGH_LABELS": 40,
     "fallback.find_persons._MANY_RECORDS": 20,
-    "engine.database_engine._RANDOM_PAIRS": 2_500,
-    "engine.database_engine._PERSONS_WITH_RELATIVES": 50,
+    "engine.native.RANDOM_PAIRS": 2_500,
+    "engine.native.PERSONS_WITH_RELATIVES": 50,
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linkcore.linkage.self_test.unseen import unseen_shares
+from linkcore.linkage.self_test.unseen import learn_unseen, unseen_shares
 
 Record = tuple[int, bool, bool]  # source, whether it has a family name, and a telephone number
 RECORD = st.tuples(st.integers(0, 2), st.booleans(), st.booleans())
@@ -44,7 +44,7 @@ def slow_share(tested: Sequence[tuple[Record, float, bool]], wanted: Record) -> 
 def test_shares_equal_those_of_counting(tested: list[tuple[Record, float, bool]], wanted: list[Record]) -> None:
     weights = pl.Series([weight for _, weight, _ in tested], dtype=pl.Float64)
     found = pl.Series([found for *_, found in tested], dtype=pl.Boolean)
-    shares = unseen_shares(frame([record for record, *_ in tested]), weights, found, frame(wanted))
+    shares = unseen_shares(learn_unseen(frame([record for record, *_ in tested]), weights, found), frame(wanted))
     assert shares.to_list() == pytest.approx([slow_share(tested, record) for record in wanted])
     assert shares.is_between(0, 1).all()
 
@@ -53,12 +53,15 @@ def test_a_frequent_pattern_of_fields_gets_its_own_share() -> None:
     named, nameless = (0, True, False), (0, False, False)
     tested = frame([named] * 900 + [nameless] * 100)
     found = pl.Series([True] * 900 + [False] * 50 + [True] * 50)
-    shares = unseen_shares(tested, pl.repeat(1.0, 1000, eager=True), found, frame([named, nameless]))
+    shares = unseen_shares(learn_unseen(tested, pl.repeat(1.0, 1000, eager=True), found), frame([named, nameless]))
     assert shares.to_list() == pytest.approx([0.0, 0.5], abs=0.01)
 
 
 def test_a_record_of_more_weight_counts_more() -> None:
     tested, found = frame([(0, True, True)] * 2), pl.Series([True, False])
-    even, more = (unseen_shares(tested, pl.Series([1.0, weight]), found, tested[:1]).item() for weight in (1.0, 500.0))
+    even, more = (
+        unseen_shares(learn_unseen(tested, pl.Series([1.0, weight]), found), tested[:1]).item()
+        for weight in (1.0, 500.0)
+    )
     assert even == pytest.approx(0.5)
     assert more > 0.99

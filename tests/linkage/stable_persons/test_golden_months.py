@@ -1,165 +1,133 @@
-"""Six months of a synthetic programme whose truth is known: people keep their names, and each change is told."""
+"""Six months of a synthetic programme whose truth is known: people keep their pseudonyms, and each change is told.
 
-import datetime as dt
-from dataclasses import dataclass
+Each month is linked after the one before it, as kept in the store, and released to two recipients.
+"""
+
 from itertools import pairwise
 
 import polars as pl
 import pytest
 
 import linkcore as lc
-from linkcore.programme.programme import Programme
-from linkcore.pseudonyms.persons import person_name
-from linkcore.sampling import record_fingerprints
-from linkcore.synthetic import synthesise
+from tests.golden_months import (
+    Month,
+    ended_names,
+    figures,
+    names_of_opted_out,
+    passed_on,
+    pseudonyms,
+    run_months,
+    whom,
+)
 
 MONTHS = 6
-ROW = "ORIGINAL_ROW"
-SETTINGS = ("columns", "record_id", "spine", "further", "attributes", "one_record_per_person", "practice")
-
-
-@dataclass
-class Month:
-    """A linkage, the names of its records by where they came from, and which truth they have."""
-
-    linkage: lc.Linkage
-    records: pl.DataFrame  # source, original, name, entity, method
-
-
-def extract_of(source: lc.Source, frame: pl.DataFrame, month: int) -> pl.DataFrame:
-    """Records come and leave, get their true number or lose it, and people move."""
-
-    def when(what: str, rate: int) -> pl.Series:
-        """Each month, it happens to one record in so many."""
-        return (record_fingerprints(f"{source.name} {what}", frame["original"]) % rate).cast(pl.Int64)
-
-    def happened(what: str, rate: int) -> pl.Series:
-        return when(what, rate).is_between(1, month)
-
-    number, postcode = (source.identifier_columns[name] for name in ("nhs_number", "postcode"))
-    comes_later = when("comes", 50).is_between(month + 1, MONTHS)
-    written = pl.col(number).cast(pl.String)
-    blank = written.fill_null("").str.strip_chars() == ""
-    changed = frame.with_columns(
-        pl.when(blank & happened("number found", 12))
-        .then(pl.col("true_number"))
-        .when(~happened("number lost", 20 if source.name == "ambulance" else 150) | pl.lit(source.spine))
-        .then(written)
-        .alias(number),
-        pl.when(happened("moves", 150)).then(pl.lit("EX4 6TA")).otherwise(pl.col(postcode)).alias(postcode),
-    )
-    return changed.filter(~comes_later & ~happened("leaves", 60))
+SOURCES = ("gp", "emergency", "adult_social_care", "out_of_hours")
 
 
 @pytest.fixture(scope="module")
 def months(tmp_path_factory: pytest.TempPathFactory) -> list[Month]:
-    folder = tmp_path_factory.mktemp("ics")
-    synthesise(folder, people=2000, seed=7)
-    programme = Programme.load(folder / "programme.toml")
-    truth = pl.read_parquet(folder / "truth.parquet").rename({"record_id": "original"})
-    whole = Programme.load(folder / "programme.toml").link()
-    spine = whole.links.filter(source="gp").rename({"record_id": "original"}).join(truth, on=["source", "original"])
-    digits = pl.col("nhs_number").cast(pl.String).str.zfill(10).alias("true_number")
-    of_entity = spine.join(whole.persons.select("person_id", digits), on="person_id").select("entity", "true_number")
-    of_entity = of_entity.drop_nulls().unique("entity", keep="first", maintain_order=True)
-    told: list[Month] = []
-    for month in range(MONTHS):
-        sources, originals = [], []
-        for source in programme.sources():
-            frame = source.scan(source.column_names).collect().with_row_index(ROW)
-            original = pl.col(source.record_id_column or ROW).cast(pl.String).alias("original")
-            frame = frame.with_columns(original, pl.lit(source.name).alias("source"))
-            frame = frame.join(truth, on=["source", "original"], how="left", maintain_order="left")
-            frame = frame.join(of_entity, on="entity", how="left", maintain_order="left")
-            extract = extract_of(source, frame, month).with_row_index("now")
-            settings = {name: getattr(source, name) for name in SETTINGS}
-            sources.append(lc.Source(source.name, extract.select(source.column_names), **settings))
-            record_id = pl.col(source.record_id_column or "now").cast(pl.String).alias("record_id")
-            originals.append(extract.select("source", record_id, "original", "entity"))
-        previous = told[-1].linkage if told else None
-        linkage = lc.link(
-            sources, exact=programme.exact(), reference_date=dt.date(2026, 1 + month, 1), previous=previous
-        )
-        names = linkage.persons.select("person_id", person_name())
-        kept = linkage.links.select("source", "record_id", "person_id", "method")
-        records = kept.join(names, on="person_id").join(pl.concat(originals), on=["source", "record_id"])
-        told.append(Month(linkage, records.drop("person_id", "record_id")))
-    return told
+    folder = tmp_path_factory.mktemp("months")
+    return list(run_months(folder, people=2_000, months=MONTHS, seed=7, sources=SOURCES))
 
 
-def pairs(months: list[Month]) -> list[tuple[Month, Month]]:
-    return list(pairwise(months))
-
-
-def whom(month: Month) -> pl.DataFrame:
-    """Who a name is of: most of its records are of this entity."""
-    counted = month.records.group_by("name", "entity").len().sort("len", "entity", descending=[True, False])
-    return counted.unique("name", keep="first", maintain_order=True)
-
-
-def changes(now: Month) -> pl.DataFrame:
-    return now.linkage.superseded.filter(date=now.linkage.reference_date)
-
-
-def test_people_keep_their_names_but_for_the_changes_that_are_told(months: list[Month]) -> None:
-    people = kept = told = unrecognisable = 0
-    for before, now in pairs(months):
-        still = now.records.select("source", "original")
-        here = before.records.join(still, on=["source", "original"])
-        lost = here.filter(~pl.col("name").is_in(now.records["name"].implode()))
-        untold = lost.filter(~pl.col("name").is_in(changes(now)["old"].implode()))
-        people += here["name"].n_unique()
-        kept += here["name"].n_unique() - lost["name"].n_unique()
-        told += lost["name"].n_unique() - untold["name"].n_unique()
-        # Nobody can recognise a record by next to nothing.
-        unrecognisable += untold.filter(method="unlinked")["name"].n_unique()
+def test_pseudonyms_are_stable_for_people_who_go_on(months: list[Month]) -> None:
+    counted = dict(figures(months).rows())
+    people = sum(counted.values())
     assert people > 9_000
-    assert (kept + told) / (people - unrecognisable) >= 0.9999
-    assert kept / people > 0.997
-    assert 5 < told < 40
-    assert unrecognisable < 10
+    assert counted["unexplained"] <= 0.0001 * people
+    assert counted["unrecognisable"] < 0.0005 * people
+    assert counted["kept"] / people > 0.99
 
 
-def test_no_name_passes_to_somebody_else(months: list[Month]) -> None:
+def test_each_name_that_ends_is_told_unless_its_records_say_next_to_nothing(months: list[Month]) -> None:
+    ended = pl.concat([ended_names(before, now) for before, now in pairwise(months)])
+    assert ended["told"].any()
+    assert ended.filter(~pl.col("told"), pl.col("method") != "unlinked").is_empty()
+
+
+def test_no_pseudonym_passes_to_somebody_else(months: list[Month]) -> None:
     """Also not to somebody who comes months later."""
-    first: dict[str, int] = {}
-    passed = set()
+    assert passed_on(months).is_empty()
+
+
+def test_who_opted_out_is_in_no_release_under_any_pseudonym(months: list[Month]) -> None:
     for month in months:
-        for name, entity, _ in whom(month).rows():
-            if first.setdefault(name, entity) != entity:
-                passed.add(name)
-    assert passed == set()
+        names = names_of_opted_out(month)
+        assert len(names) > 50
+        for recipient, released in month.releases.items():
+            table = (
+                set(released.superseded["old"]) | set(released.superseded["new"])
+                if released.superseded.width
+                else set()
+            )
+            assert pseudonyms(names, recipient).isdisjoint(released.pseudonyms | table)
 
 
-def test_each_record_that_has_another_name_now_is_explained(months: list[Month]) -> None:
-    for before, now in pairs(months):
-        both = before.records.join(now.records, on=["source", "original"], suffix="_now")
-        # Nobody can recognise a record by next to nothing.
-        said = ~pl.any_horizontal(pl.col("method", "method_now") == "unlinked")
-        renamed = both.filter(pl.col("name") != pl.col("name_now"), said)
-        explained = changes(now).select(name="old", name_now="new")
-        # Or it passed from one person to another, and both go on.
-        goes_on = pl.col("name").is_in(now.records["name"].implode())
-        goes_on &= pl.col("name_now").is_in(before.records["name"].implode())
-        assert renamed.join(explained, on=["name", "name_now"], how="anti").filter(~goes_on).is_empty()
+def test_who_opted_out_is_in_no_release_by_truth(months: list[Month]) -> None:
+    for month in months:
+        numbered = month.persons.filter(pl.col("nhs_number").is_in(month.opted_out.implode()))
+        opted_out = set(whom(month).join(numbered, on="name")["entity"])
+        theirs = month.records.filter(pl.col("entity").is_in(opted_out), ~pl.col("number_wrong"))
+        for recipient, released in month.releases.items():
+            assert pseudonyms(set(theirs["name"]), recipient).isdisjoint(released.pseudonyms)
 
 
-def test_every_kind_of_change_happened(months: list[Month]) -> None:
-    counts = pl.DataFrame([dict(now.linkage.history.counts) for now in months[1:]])
-    assert set(counts.sum().unpivot().filter(pl.col("value") > 0)["variable"]) >= {
-        "kept",
-        "new",
-        "absent",
-        "number_found",
-        "number_lost",
-        "joined",
-        "split",
-    }
+def test_people_opt_out_and_come_back_under_the_same_pseudonym(months: list[Month]) -> None:
+    left = came_back = 0
+    for before, now in pairwise(months):
+        newly, no_more = (set(one.opted_out) - set(other.opted_out) for one, other in ((now, before), (before, now)))
+        for recipient in now.releases:
+            gone = pseudonyms(set(before.persons.filter(pl.col("nhs_number").is_in(list(newly)))["name"]), recipient)
+            left += len(gone & before.releases[recipient].pseudonyms - now.releases[recipient].pseudonyms)
+            back = pseudonyms(set(now.persons.filter(pl.col("nhs_number").is_in(list(no_more)))["name"]), recipient)
+            came_back += len(back & now.releases[recipient].pseudonyms - before.releases[recipient].pseudonyms)
+    assert left > 0
+    assert came_back > 0
+
+
+def test_the_table_of_a_release_says_nothing_of_anybody_it_does_not_hold(months: list[Month]) -> None:
+    rows = 0
+    for month in months[1:]:
+        for released in month.releases.values():
+            held, told = set(released.pseudonyms), released.superseded.rows()
+            while more := {old for old, new, reason, _ in told if new in held and reason != "split"} - held:
+                held |= more
+            assert all(new in held and (reason != "split" or old in held) for old, new, reason, _ in told)
+            rows += len(told)
+    assert rows > 10
+
+
+def test_a_recipient_can_follow_each_pseudonym_that_ended(months: list[Month]) -> None:
+    """Of people whom both releases hold."""
+    followed = 0
+    for before, now in pairwise(months):
+        for recipient, released in now.releases.items():
+            told = set(released.superseded.select("old", "new").rows())
+            for old, new in now.changes.select("old", "new").rows():
+                (was,), (becomes,) = pseudonyms({old}, recipient), pseudonyms({new}, recipient)
+                if was in before.releases[recipient].pseudonyms and becomes in released.pseudonyms:
+                    followed += 1
+                    assert (was, becomes) in told
+    assert followed > 0
+
+
+def test_two_recipients_share_no_pseudonym(months: list[Month]) -> None:
+    for month in months:
+        one, other = (released.pseudonyms for released in month.releases.values())
+        assert one.isdisjoint(other)
+
+
+def test_changes_of_many_kinds_happened(months: list[Month]) -> None:
+    counts = pl.DataFrame([month.counts for month in months[1:]])
+    happened = set(counts.sum().unpivot().filter(pl.col("value") > 0)["variable"])
+    assert happened >= {"kept", "new", "absent", "number_found", "number_superseded"}
 
 
 def test_a_month_that_brings_nothing_changes_nothing(months: list[Month]) -> None:
     last = months[-1].linkage
-    again = lc.link(last.sources, exact=last.exact, reference_date=last.reference_date, previous=last)
+    again = lc.link(
+        last.sources, exact=last.exact, fallback=last.fallback, reference_date=last.reference_date, previous=last
+    )
     assert again.persons.equals(last.persons)
     assert again.superseded.equals(last.superseded)
     assert again.history.counts["kept"] == last.persons.height

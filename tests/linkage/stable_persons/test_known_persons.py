@@ -2,6 +2,7 @@
 
 import datetime as dt
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -86,6 +87,26 @@ def test_twins_who_say_the_same_do_not_take_each_others_token() -> None:
     assert february.history.counts["ambiguous"] == 1
 
 
+def test_kept_and_new_names_are_counted_by_source_so_that_lost_ids_are_seen() -> None:
+    walk_ins = [(f"W{i}", None, f"NAME{chr(65 + i)}", "SMITH", f"1980-02-{i + 1:02}", "EX1 2AB") for i in range(5)]
+    january = linked(*walk_ins)
+    again = linked(*walk_ins, ANNA, date=FEBRUARY, previous=january)
+    assert again.history.by_source == {"seen": {"kept": 5, "new": 1}}
+    # Other ids, and a postcode that is written in another way: nothing recognises them.
+    lost = linked(*((f"X{row[0]}", *row[1:5], "EX2 9ZZ") for row in walk_ins), date=FEBRUARY, previous=january)
+    assert lost.history.by_source == {"seen": {"kept": 0, "new": 5}}
+    rows = lost.quality.earlier_persons
+    assert rows.filter(source="seen").rows() == [("seen", "kept", 0), ("seen", "new", 5)]
+    assert rows.filter(source="all", became="absent")["times"].item() == 5
+    assert january.quality.earlier_persons.is_empty()
+
+
+def test_who_loses_a_number_is_explained_and_not_counted_as_new() -> None:
+    february = linked(("B", None, *BEN[2:]), date=FEBRUARY, previous=linked(BEN))
+    assert reasons(february) == ["number_lost"]
+    assert february.history.by_source == {}
+
+
 def test_who_gets_a_number_has_its_pseudonym_and_the_token_is_superseded() -> None:
     january = linked(ANNA)
     february = linked(("A", "4000000012", *ANNA[2:]), date=FEBRUARY, previous=january)
@@ -120,7 +141,7 @@ def test_known_persons_are_kept_in_three_parquet_files(tmp_path: Path) -> None:
     assert one.superseded.equals(other.superseded)
 
 
-def test_known_persons_hold_no_name_date_or_postcode_and_show_nothing() -> None:
+def test_the_three_frames_of_known_persons_hold_no_name_date_or_postcode_and_show_nothing() -> None:
     known = linked(ANNA, BEN).known_persons()
     text = "".join(each.write_csv() for each in (known.persons, known.records, known.superseded))
     for value in (*ANNA[2:], *BEN[2:]):
@@ -149,13 +170,14 @@ def test_an_earlier_linkage_needs_a_reference_date() -> None:
     [
         ({"persons": pl.DataFrame({"names": ["a"]})}, "persons must have the columns name"),
         ({"records": pl.DataFrame({"person": [0]})}, "records must have the columns"),
+        ({"described": pl.DataFrame({"token": ["a"]})}, "described must have the columns"),
         ({"superseded": pl.DataFrame({"old": ["a"]})}, "superseded must have the columns"),
         ({"persons": pl.DataFrame({"name": ["a", "a"]})}, "two have the same"),
         ({"persons": pl.DataFrame({"name": [None]}, schema=KNOWN_PERSONS)}, "has no name"),
         ({"records": pl.DataFrame([{"person": 0}], schema=KNOWN_RECORDS)}, "belongs to nobody"),
     ],
 )
-def test_damaged_known_persons_are_refused(frames: dict[str, pl.DataFrame], message: str) -> None:
+def test_damaged_known_persons_are_refused(frames: dict[str, Any], message: str) -> None:
     with pytest.raises(lc.ProgrammeError, match=message):
         KnownPersons(**frames)
 

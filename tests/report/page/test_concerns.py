@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 import linkcore as lc
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.linkage.run import Run
 from linkcore.quality.measures import FallbackQuality, Quality
 from linkcore.quality.tables import FALLBACK_TABLES, QUALITY_TABLES
@@ -47,10 +48,31 @@ WELL = Quality(
 def test_without_a_finding_there_is_no_concern() -> None:
     assert concerns(WELL) == []
     assert concerns(replace(WELL, fallback=None)) == []
+    kept = replace(fallback(), model_use=ModelUse(kept=True, new_records=0.2, drift={"name": 0.05}))
+    learned = replace(fallback(), model_use=ModelUse(new_records=0.9))
+    assert concerns(replace(WELL, fallback=kept)) == concerns(replace(WELL, fallback=learned)) == []
 
 
 GROUP = {"source": "all", "dimension": "age band", "group": "20-29", "rate": 0.91}
 CASES: dict[str, tuple[dict[str, object], str]] = {
+    "lost pseudonyms": (
+        {
+            "earlier_persons": table(
+                "earlier_persons",
+                {"source": "all", "became": "kept", "times": 0},
+                {"source": "all", "became": "new", "times": 900},
+                {"source": "seen", "became": "kept", "times": 1},
+                {"source": "seen", "became": "new", "times": 99},
+                {"source": "steady", "became": "kept", "times": 50},
+                {"source": "steady", "became": "new", "times": 50},
+                {"source": "few", "became": "kept", "times": 0},
+                {"source": "few", "became": "new", "times": 19},
+            )
+        },
+        "Lost pseudonyms: few of the people without an NHS Number have the pseudonym of the linkage before, in seen "
+        "(1 %), and nothing explains it. If these extracts repeat earlier records, give the records the ids that they "
+        "had before, and not row numbers; then link again from the linkage before.",
+    ),
     "nothing usable": (
         {
             "completeness": table(
@@ -82,6 +104,18 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
         {"fallback": fallback(basis="expected")},
         "Not certified: too few records could be tested to show that the limit on wrong links holds in seen. "
         "Review a sample of these links before you rely on them.",
+    ),
+    "outdated": (
+        {"fallback": replace(fallback(), model_use=ModelUse(kept=True, why="it is asked for", new_records=0.21))},
+        "Outdated model: The model, the thresholds and the self-test are those of an earlier run. They were kept "
+        "because it is asked for. Since then, 21 % of the compared records are new or changed. Learn it anew: set "
+        "relearn to 'when_changed'.",
+    ),
+    "drifted": (
+        {"fallback": replace(fallback(), model_use=ModelUse(kept=True, why="it is asked for", drift={"name": 0.06}))},
+        "Outdated model: The model, the thresholds and the self-test are those of an earlier run. They were kept "
+        "because it is asked for. Most drift is on name: 6 % of the pairs of one person are on other levels. Learn it "
+        "anew: set relearn to 'when_changed'.",
     ),
     "no labels": (
         {"fallback": fallback(basis="no labels")},
@@ -130,6 +164,12 @@ CASES: dict[str, tuple[dict[str, object], str]] = {
         },
         "No usable NHS Number: more than 20 % of the records have none in seen (25 %). Ask these sources to trace the "
         "missing numbers.",
+    ),
+    "unsettled": (
+        {"fallback": replace(fallback(), counts={"unsettled_pairs": None})},
+        "Not settled: what was learned without labels was still changing when learning stopped, so probabilities and "
+        "links depend on when it stopped. Give a model or labels, or more identifiers. Review a sample of these links "
+        "before you rely on them.",
     ),
     "drift": (
         {

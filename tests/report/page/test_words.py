@@ -1,9 +1,10 @@
-"""The words of the report: what is said of the weights."""
+"""The words of the report: what is said of the weights, and of a model that was kept."""
 
 import pytest
 
+from linkcore.linkage.fallback.model_use import ModelUse
 from linkcore.quality.measures import Weights
-from linkcore.report.page.words import weights_in_words
+from linkcore.report.page.words import model_use_in_words, weights_in_words
 
 
 @pytest.mark.parametrize(
@@ -17,3 +18,16 @@ from linkcore.report.page.words import weights_in_words
 )
 def test_the_report_says_what_weighed_the_pairs_and_what_checked_it(weights: Weights, words: str) -> None:
     assert weights_in_words(weights).endswith(words)
+
+
+def test_the_report_says_whether_a_model_was_kept_and_why() -> None:
+    assert model_use_in_words(ModelUse()) == ""
+    learned = model_use_in_words(ModelUse(why="much is new", new_records=0.3))
+    assert learned.endswith("are of this run. They were not kept because much is new.")
+    kept = ModelUse(
+        kept=True, why="little is new", learned_on="2026-01-01", new_records=0.02, drift={"a": 0.0, "b": 0.01}
+    )
+    assert model_use_in_words(kept).endswith(
+        "those of the run of 2026-01-01. They were kept because little is new. Since then, 2 % of the compared records "
+        "are new or changed. Most drift is on b: 1 % of the pairs of one person are on other levels."
+    )
