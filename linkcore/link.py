@@ -33,7 +33,7 @@ from linkcore.review.decisions import check_decisions
 from linkcore.review.double_persons import write_double_persons
 from linkcore.review.explanation import Explanation, explain
 from linkcore.sources.checks import check_sources
-from linkcore.sources.records import Records, standardise
+from linkcore.sources.records import standardise
 from linkcore.sources.source import Source
 from linkcore.store.contents import is_of_a_store, read_contents, tables_of, texts_of
 from linkcore.store.encryption import StoreLock
@@ -61,6 +61,9 @@ class Linkage(MeasuredLinkage):
     rows : mapping of str to polars.DataFrame
         For each source, in the order of its links: ``row`` (UInt32), the position of the record, and ``raw_row_hash``
         (UInt64), a hash of the whole row. With them payload finds its person.
+    digests : mapping of str to str
+        The digest of each source's files, as they were linked; none for data in memory. What is read of files later is
+        used only if they are still the same.
     probabilistic : Probabilistic, optional
         What the fallback did: the model, the thresholds, and every candidate of each record. None without a fallback.
     decisions : polars.DataFrame
@@ -460,7 +463,9 @@ def link(
     exact = exact or Exact()
     progress = watch = Stopwatch(progress)
     steps = len(sources) + STEPS
-    read = partial(_read, usable=exact.usable, reference_date=reference_date, work=None if work is None else Path(work))
+    read = partial(
+        standardise, usable=exact.usable, reference_date=reference_date, work=None if work is None else Path(work)
+    )
     reading = side_by_side(read, sources)
     records = []
     for done, source in enumerate(sources):
@@ -485,9 +490,3 @@ def link(
     quality = measure_linkage(result, records, earlier=before)
     progress("linked", steps, steps)
     return Linkage.of(result, replace(quality, run=replace(quality.run, seconds=watch.seconds)))
-
-
-def _read(source: Source, *, usable: Sequence[str], reference_date: dt.date | None, work: Path | None) -> Records:
-    """Read a source, after its digest: a file that changes while it is read is then not what was linked."""
-    _ = source.digest  # the source keeps it
-    return standardise(source, usable=usable, reference_date=reference_date, work=work)

@@ -78,6 +78,7 @@ def link_records(
         history=history,
         sources=sources,
         rows={each.source.name: each.frame.select("row", each.row_hashes.alias("raw_row_hash")) for each in records},
+        digests={each.source.name: each.digest for each in records if each.digest is not None},
         probabilistic=probabilistic,
         exact=exact,
         fallback=fallback,

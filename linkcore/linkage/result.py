@@ -35,6 +35,8 @@ class LinkageResult:
     rows : mapping of str to polars.DataFrame
         By source, in the order of its links: ``row`` (UInt32), the position of the record in the source, and
         ``raw_row_hash`` (UInt64), a hash of the whole row. They join the payload to its person.
+    digests : mapping of str to str
+        The digest of each source's files, as they were linked; none for data in memory.
     probabilistic : Probabilistic, optional
         What the fallback did: its model, thresholds, and all candidates of each record. None without a fallback.
     decisions : polars.DataFrame
@@ -56,6 +58,7 @@ class LinkageResult:
     persons: pl.DataFrame
     sources: tuple[Source, ...]
     rows: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
     probabilistic: Probabilistic | None = None
     decisions: pl.DataFrame = field(default_factory=NOTHING_DECIDED.decisions.clone)
     exact: Exact = field(default_factory=Exact)

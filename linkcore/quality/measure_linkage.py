@@ -20,7 +20,6 @@ from linkcore.quality.implausible import implausible_events, implausible_identif
 from linkcore.quality.measures import FallbackQuality, Quality, measure
 from linkcore.quality.tables import QUALITY_TABLES, empty
 from linkcore.schema import ALL, FURTHER, PARTS_OF_NAME
-from linkcore.sources.events import read_events
 from linkcore.sources.records import Records
 
 __all__ = ["measure_linkage"]
@@ -57,7 +56,7 @@ def measure_linkage(
         ),
         earlier_persons=_earlier_persons(result.history),
         groups=_groups(sources, placement, result.reference_date),
-        implausible=_implausible(sources, placement, result.reference_date),
+        implausible=_implausible(sources, placement),
         run=result.run,
     )
 
@@ -131,7 +130,7 @@ def _in_several_sources(placement: Placement) -> pl.Series:
     return source_counts > 1
 
 
-def _implausible(sources: Sequence[Records], placement: Placement, reference_date: dt.date | None) -> pl.DataFrame:
+def _implausible(sources: Sequence[Records], placement: Placement) -> pl.DataFrame:
     persons = placement.persons
     # Rechunked once, because each gather would otherwise copy columns that are chunked differently.
     known = pl.DataFrame([persons[name].rechunk() for name in _COMPARED])
@@ -145,8 +144,7 @@ def _implausible(sources: Sequence[Records], placement: Placement, reference_dat
             linked = records.frame.select(_COMPARED).filter(~defines)
             tables.append(implausible_identifiers(name, linked, known[ids.filter(~defines)]))
         if records.source.events:
-            source_events = read_events(records, reference_date=reference_date)
-            events[name] = source_events.with_columns(ids, defines.alias("defines"))
+            events[name] = records.events.with_columns(ids, defines.alias("defines"))
     found = pl.concat([*tables, implausible_events(events, persons)])
     source_index: Mapping[str, int] = {records.source.name: index for index, records in enumerate(sources)}
     return found.sort(pl.col("source").replace_strict(source_index, return_dtype=pl.Int64), maintain_order=True)

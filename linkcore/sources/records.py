@@ -22,6 +22,7 @@ from linkcore.schema import (
     USABLE_STATUSES,
     WHOLE_NAME,
 )
+from linkcore.sources.events import event_columns, events_of
 from linkcore.sources.out_of_core import collected
 from linkcore.sources.source import FurtherKind, Source
 
@@ -49,12 +50,18 @@ class Records:
     row_hashes : polars.Series
         UInt64, one for each row of ``frame``: :func:`raw_row_hash` of the row as it was read. A later reading compares
         them to check that the rows are still those that were linked.
+    events : polars.DataFrame
+        What :func:`linkcore.sources.events.events_of` says of the source: a row for each row of ``frame``.
+    digest : str, optional
+        The digest of the source's files, the same before and after they were read; None for data in memory.
     """
 
     source: Source
     frame: pl.DataFrame = field(repr=False)
     set_aside: pl.DataFrame = field(repr=False)
     row_hashes: pl.Series = field(default_factory=partial(pl.Series, dtype=pl.UInt64), repr=False)
+    events: pl.DataFrame = field(default_factory=pl.DataFrame, repr=False)
+    digest: str | None = None
 
     @cached_property
     def fingerprint(self) -> str:
@@ -88,7 +95,8 @@ def standardise(
 ) -> Records:
     """Read a source's identifiers and bring them to standard form.
 
-    This reads only mapped columns. A bad value raises no error: it becomes null, and its reason is counted.
+    This reads only mapped columns, and those of events. A bad value raises no error: it becomes null, and its reason is
+    counted.
 
     Examples
     --------
@@ -100,11 +108,16 @@ def standardise(
     >>> records.set_aside.filter(identifier="nhs_number").select("status", "records").sort("status").rows()
     [('check_digit', 1), ('valid', 1)]
     """
+    digest = source.digest()
     frame = _read(source, usable, reference_date, work)
+    if source.digest() != digest:
+        raise SourceError(f"source {source.name!r}: a file was changed while it was read; link again once it is whole")
     statuses = [name for name in frame.columns if name.startswith((STATUS, _WHOLE))]
     set_aside = _count(source.name, frame.select(statuses))
     ordered = _in_order(source, frame.drop(statuses), work)
-    return Records(source, ordered.drop(_HASH), set_aside, ordered[_HASH].alias("row_hash"))
+    events = ordered.select(pl.col(f"^{_EVENT}.*$").name.map(lambda name: name.removeprefix(_EVENT)))
+    records = ordered.select(pl.exclude(_HASH, f"^{_EVENT}.*$"))
+    return Records(source, records, set_aside, ordered[_HASH].alias("row_hash"), events, digest)
 
 
 def read_statuses(source: Source, *, usable: Sequence[str], reference_date: dt.date | None) -> pl.DataFrame:
@@ -127,15 +140,15 @@ def read_statuses(source: Source, *, usable: Sequence[str], reference_date: dt.d
 def _read(source: Source, usable: Sequence[str], reference_date: dt.date | None, work: Path | None) -> pl.DataFrame:
     """Read RECORDS of a source in the order of its rows, with the status of each value and the hash of each row."""
     with source.reading():
-        raw = source.scan(raw_columns(source))
+        raw = source.scan(list(dict.fromkeys([*raw_columns(source), *event_columns(source)])))
         dtypes = raw.collect_schema()
-        _check(source, dtypes)
+        _check(source, {name: dtypes[name] for name in raw_columns(source)})
         query = (
-            raw.select(*_renamed(source), raw_row_hash(source).alias(_HASH))
+            raw.select(*_renamed(source), raw_row_hash(source).alias(_HASH), *_events(source, dtypes, reference_date))
             .with_row_index(_ROW)
             .with_columns(*_parsed(source, dtypes, reference_date))
             .with_columns(*_numbers(source, dtypes))
-            .select(*_record_columns(source, usable), *_statuses(source), _HASH)
+            .select(*_record_columns(source, usable), *_statuses(source), _HASH, pl.col(f"^{_EVENT}.*$"))
         )
         frame = collected(query, work)
         # Of a query, and of several CSV files together, the number of rows is known only now.
@@ -178,6 +191,7 @@ def raw_row_hash(source: Source) -> pl.Expr:
 _RAW: Final = "raw:"
 _PARSED: Final = "parsed:"
 _WHOLE: Final = "whole:"
+_EVENT: Final = "event:"
 _ROW: Final = f"{_RAW}row"
 _HASH: Final = f"{_RAW}hash"
 _FILLER: Final = "^(?:0+|9+)$"
@@ -211,6 +225,11 @@ def _renamed(source: Source) -> Iterator[pl.Expr]:
         yield pl.col(column).alias(f"{_RAW}{FURTHER}{column}")
     for name, column in (source.attributes or {}).items():
         yield pl.col(column).cast(pl.String).alias(f"{_RAW}{ATTRIBUTE}{name}")
+
+
+def _events(source: Source, dtypes: Mapping[str, pl.DataType], reference_date: dt.date | None) -> Iterator[pl.Expr]:
+    for event in events_of(source, dtypes, reference_date):
+        yield event.alias(_EVENT + event.meta.output_name())
 
 
 def _parsed(source: Source, dtypes: Mapping[str, pl.DataType], reference_date: dt.date | None) -> Iterator[pl.Expr]:

@@ -361,9 +361,8 @@ class Source:
         """The folder of the source, if it is a Delta table."""
         return self._matching[0] if len(self._matching) == 1 and is_delta(self._matching[0]) else None
 
-    @cached_property
     def digest(self) -> str | None:
-        """32 hex digits that differ if a byte of a file differs; None for data in memory. Read once for a source."""
+        """Read every file and return 32 hex digits that differ if a byte differs; None for data in memory."""
         from xxhash import xxh3_128
 
         if not self.files:

@@ -105,7 +105,7 @@ def texts_of(linkage: MeasuredLinkage) -> dict[str, str]:
         "reference_date": None if linkage.reference_date is None else linkage.reference_date.isoformat(),
         "exact": {"usable": list(linkage.exact.usable), "conflicts": linkage.exact.conflicts},
         "fallback": linkage.fallback and {name: getattr(linkage.fallback, name) for name in _SETTINGS},
-        "sources": describe_sources(linkage.sources),
+        "sources": describe_sources(linkage.sources, linkage.digests),
         "rows": {name: rows.height for name, rows in linkage.rows.items()},
         "polars": pl.__version__,
         "history": dict(linkage.history.counts),
@@ -172,6 +172,9 @@ def read_contents(store: Store, sources: Sequence[Source] | None, linkage: type[
         "history": _history(store, about),
         "sources": () if sources is None else as_linked(sources, about["sources"], rows, left_out),
         "store_digest": store.digest,
+        "digests": {
+            name: stated["digest"] for name, stated in about["sources"].items() if stated["digest"] is not None
+        },
         "probabilistic": about["probabilistic"] and _probabilistic(about["probabilistic"], store, models),
         "exact": Exact(**about["exact"], superseded=superseded),
         "fallback": None if about["fallback"] is None else Fallback(**about["fallback"]),

@@ -22,9 +22,9 @@ _LINKING: Final = (
 _AGAIN: Final = "link again, or give what was linked"
 
 
-def describe_sources(sources: Sequence[Source]) -> dict[str, Any]:
+def describe_sources(sources: Sequence[Source], digests: Mapping[str, str]) -> dict[str, Any]:
     """Describe sources so that :func:`as_linked` knows them again; a digest of files tells nothing about people."""
-    return {source.name: {"digest": source.digest, "settings": _settings(source)} for source in sources}
+    return {source.name: {"digest": digests.get(source.name), "settings": _settings(source)} for source in sources}
 
 
 def as_linked(
@@ -54,7 +54,7 @@ def as_linked(
                 raise ProgrammeError(f"source {name!r}: its {setting} is not as it was when it was linked; {_AGAIN}")
         whole = source if source.without_rows is None else replace(source, without_rows=None)
         whole = replace(whole, without_rows=without_rows[name]) if name in without_rows else whole
-        if not _is_unchanged(source.digest, stated["digest"], whole, rows):
+        if not _is_unchanged(source.digest(), stated["digest"], whole, rows):
             raise SourceError(f"source {name!r}: its data are not those that were linked; {_AGAIN}")
         found.append(whole)
     return tuple(found)

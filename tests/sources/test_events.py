@@ -8,7 +8,7 @@ import pytest
 
 import linkcore as lc
 from linkcore.quality.implausible import MAN_GIVING_BIRTH, TWO_STAYS
-from linkcore.sources.events import check_events, read_events
+from linkcore.sources.events import check_events
 from linkcore.sources.records import standardise
 
 STAYS = pl.DataFrame(
@@ -29,7 +29,7 @@ def source(**events: str) -> lc.Source:
 
 
 def test_events_are_in_the_order_of_the_records_and_bad_dates_are_missing() -> None:
-    read = read_events(standardise(source(start="in", end="out", diagnosis="icd")))
+    read = standardise(source(start="in", end="out", diagnosis="icd")).events
     assert read.columns == ["start", "end", "delivery"]
     assert read.rows() == [
         (dt.date(2024, 2, 5), None, False),
@@ -39,7 +39,7 @@ def test_events_are_in_the_order_of_the_records_and_bad_dates_are_missing() -> N
 
 
 def test_a_stay_may_have_a_number_of_days() -> None:
-    read = read_events(standardise(source(start="in", days="nights")))
+    read = standardise(source(start="in", days="nights")).events
     assert read["end"].to_list() == [None, None, dt.date(2024, 2, 7)]
 
 
@@ -49,7 +49,7 @@ def test_a_stay_may_have_a_number_of_days() -> None:
 )
 def test_a_delivery_is_recognised_by_its_icd_10_code(code: str, delivery: bool) -> None:
     frame = pl.DataFrame({"nhs_number": ["4010232137"], "icd": [code]})
-    read = read_events(standardise(lc.Source("ward", frame, events={"diagnosis": "icd"})))
+    read = standardise(lc.Source("ward", frame, events={"diagnosis": "icd"})).events
     assert read["delivery"].to_list() == [delivery]
 
 
@@ -57,17 +57,30 @@ def test_only_the_named_columns_of_a_file_are_read(tmp_path: Path) -> None:
     file = tmp_path / "ward.csv"
     STAYS.write_csv(file)
     ward = lc.Source("ward", file, columns={"nhs_number": "nhs_number"}, record_id="id", events={"start": "in"})
-    assert read_events(standardise(ward))["start"].null_count() == 1
+    assert standardise(ward).events["start"].null_count() == 1
 
 
-def test_changed_data_are_refused(tmp_path: Path) -> None:
+def test_a_column_may_be_an_identifier_and_an_event_and_neither_is_a_column_of_the_records() -> None:
+    frame = pl.DataFrame({"nhs_number": ["4010232137"], "birth_date": ["03/02/1980"], "start": ["04/02/1980"]})
+    records = standardise(lc.Source("births", frame, events={"start": "birth_date", "death": "start"}))
+    assert records.events.rows() == [(dt.date(1980, 2, 3), dt.date(1980, 2, 4))]
+    assert records.frame["birth_date"].item() == dt.date(1980, 2, 3)
+    assert list(standardise(lc.Source("births", frame)).frame.columns) == records.frame.columns
+
+
+def test_events_and_identifiers_are_read_from_a_file_at_the_same_time(tmp_path: Path) -> None:
     file = tmp_path / "ward.parquet"
     STAYS.write_parquet(file)
-    ward = lc.Source("ward", file, columns={"nhs_number": "nhs_number"}, record_id="id", events={"start": "in"})
-    records = standardise(ward)
-    STAYS[:2].write_parquet(file)
-    with pytest.raises(lc.SourceError, match="have changed"):
-        read_events(records)
+    records = standardise(
+        lc.Source("ward", file, record_id="id", columns={"nhs_number": "nhs_number"}, events={"start": "in"})
+    )
+    file.unlink()
+    assert records.events["start"].to_list() == [dt.date(2024, 2, 5), None, dt.date(2024, 2, 3)]
+
+
+def test_events_lie_in_the_work_folder_with_the_records(tmp_path: Path) -> None:
+    stays = source(start="in", end="out", diagnosis="icd")
+    assert standardise(stays, work=tmp_path).events.equals(standardise(stays).events)
 
 
 def test_a_nested_column_is_refused_before_anything_is_linked() -> None:

@@ -24,7 +24,7 @@ def assert_same(found: object, saved: object, where: str) -> None:
         assert_frame_equal(found, saved)
     elif isinstance(saved, lc.Source):
         assert isinstance(found, lc.Source), where
-        assert (found.name, found.digest) == (saved.name, saved.digest)
+        assert (found.name, found.digest()) == (saved.name, saved.digest())
     elif dataclasses.is_dataclass(saved) and "__slots__" not in vars(type(saved)):
         assert isinstance(found, type(saved)), where  # what is read when it is used is of a class derived from it
         for field in dataclasses.fields(saved):

@@ -196,7 +196,7 @@ def _rows(
     found, others = [], 0
     own = own_number(source, linkage.reference_date).is_in(sorted(numbers)).fill_null(False)
     named = links.select("raw_row_hash", pl.col("theirs", "possible", *beside).name.prefix(_OURS))
-    for batch in payload_beside_links(source, source.column_names, named):
+    for batch in payload_beside_links(source, source.column_names, named, linkage.digests.get(source.name)):
         is_theirs = batch[f"{_OURS}theirs"]
         may_be = batch.select(own | pl.col(f"{_OURS}possible")).to_series()
         others += int((may_be & ~is_theirs).sum())

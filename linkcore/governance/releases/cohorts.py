@@ -14,7 +14,7 @@ from linkcore.governance.releases.derived_together import refuse_birth_dates
 from linkcore.governance.releases.filters import Filter
 from linkcore.governance.releases.small_areas import people_by_postcode
 from linkcore.sources.formats.csv_files import CsvFile
-from linkcore.sources.payload import RAW_ROW_HASH, rows_beside_links
+from linkcore.sources.payload import RAW_ROW, RAW_ROW_HASH, rows_beside_links
 from linkcore.sources.source import Source
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Cohort:
         # The schema says of what dtype a derived column will be; no row is read.
         with source.reading():
             schema = rows_with_derived(source, columns, self.derived).collect_schema()
-        self.filter.expression({name: dtype for name, dtype in schema.items() if name != RAW_ROW_HASH})
+        self.filter.expression({name: dtype for name, dtype in schema.items() if name not in (RAW_ROW, RAW_ROW_HASH)})
 
     def described(self) -> dict[str, str]:
         """Describe it for a manifest; of a list, only that there is one."""
@@ -222,7 +222,7 @@ def _by_filter(
     links = linkage.links_of(source.name).select("raw_row_hash", person, usable.alias(_KEPT))
     people = people_by_postcode(linkage.persons, linkage.sources)
     rows = rows_with_derived(source, cohort.columns(source), cohort.derived, linkage.reference_date, people)
-    batches = rows_beside_links(source, rows, links)
+    batches = rows_beside_links(source, rows, links, linkage.digests.get(source.name))
     found = [
         batch.filter(pl.col(_KEPT) & condition.expression(batch.drop(_PERSON, _KEPT).schema))[_PERSON].unique()
         for batch in batches

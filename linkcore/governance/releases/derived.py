@@ -13,7 +13,7 @@ from linkcore.governance.releases.identifying.check import AS_WRITTEN
 from linkcore.governance.releases.small_areas import FEWEST_PEOPLE, LEAST_PEOPLE, POSTCODE, of_enough_people
 from linkcore.identifiers import birth_date, gender, postcode
 from linkcore.sources.formats.csv_files import CsvFile
-from linkcore.sources.payload import RAW_ROW_HASH, rows_with_hash
+from linkcore.sources.payload import RAW_ROW, RAW_ROW_HASH, recognised_rows
 from linkcore.sources.source import Source
 
 __all__ = ["Derived", "DerivedKind", "derive", "rows_with_derived", "with_place"]
@@ -198,17 +198,17 @@ def rows_with_derived(
     reference_date: dt.date | None = None,
     people: pl.DataFrame | None = None,
 ) -> pl.LazyFrame:
-    """Scan ``columns`` and derived columns of a source, and the hash by which each row is recognised.
+    """Scan ``columns`` and derived columns of a source, and what each row is recognised by.
 
     Beside them are the record's own identifiers, as the source writes them: only to look for them in the columns.
     """
-    rows = derive(rows_with_hash(source, columns), source, derived, reference_date, people)
+    rows = derive(recognised_rows(source, columns), source, derived, reference_date, people)
     written = [
         pl.col(column).alias(AS_WRITTEN + identifier)
         for identifier, column in source.identifier_columns.items()
         if identifier not in ("gender", "birth_date")
     ]
-    return rows.select(*columns, *derived, *written, RAW_ROW_HASH)
+    return rows.select(*columns, *derived, *written, RAW_ROW, RAW_ROW_HASH)
 
 
 def _of_birth_date(born: pl.Expr, derived: Derived) -> pl.Expr:

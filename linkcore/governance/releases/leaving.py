@@ -72,7 +72,8 @@ class LeavingRecords:
     def links_of(self, source: Source, link_columns: tuple[str, ...], integer_id: str = "") -> pl.DataFrame:
         """Return, for each row of a source, everything about it but its payload; `LEAVES` says whether it leaves.
 
-        ``integer_id`` is the name of the column with the integer id of the person; without a name there is none.
+        ``RANK`` stands for the pseudonym until rows are written: four bytes in place of 48. ``integer_id`` is the name
+        of the column with the integer id of the person; without a name there is none.
         """
         links = with_link_columns(self.linkage, source.name, self.linkage.links_of(source.name), link_columns)
         person = links["person_id"]
@@ -86,13 +87,17 @@ class LeavingRecords:
         return links.select(
             "raw_row_hash",
             self.persons[RANK][person],
-            self.persons["pseudonym"][person],
             *([self.persons[_INTEGER_ID][person].alias(integer_id)] if integer_id else []),
             *link_columns,
             person.alias(PERSON),
             record_id.alias(RECORD),
             leaves.alias(LEAVES),
         )
+
+    @cached_property
+    def pseudonyms(self) -> pl.Series:
+        """The pseudonyms of all persons in their order: that of each rank."""
+        return self.persons.sort(RANK)["pseudonym"].rechunk()
 
     def withheld(self, source: Source) -> int:
         """Count the records of a source that are withheld."""

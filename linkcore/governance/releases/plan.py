@@ -93,7 +93,7 @@ class ReleasePlan:
         return [*self.payload, *self.pseudonymised]
 
     def scan(self, reference_date: dt.date | None, people: pl.DataFrame) -> pl.LazyFrame:
-        """Scan the columns read and the derived ones, with the hash by which each row is recognised.
+        """Scan the columns read and the derived ones, with what each row is recognised by.
 
         ``people``: those of the spine by postcode, of whom enough must live in each small area.
         """

@@ -64,25 +64,32 @@ def write_table(
     references = () if reference_date is None else (reference_date,)
     check = IdentifierCheck([*plan.payload, *plan.derived], leaving.people, rows=released, references=references)
     # Rows of one person that hold nothing but a pseudonym are all the same.
-    hashed_columns = [name for name in plan.schema if name not in ("pseudonym", plan.integer_id)] or ["pseudonym"]
+    beside = list(plan.schema)[1:]
+    hashed_columns = [name for name in beside if name != plan.integer_id] or [RANK]
     with Buckets(files.folder / f"{name}.work", released, leaving.persons.height) as buckets:
         for rows in _leaving_rows(plan, leaving, links, key):
             check.add(rows)
             quasi_identifiers.add(name, rows, plan.quasi_identifiers)
-            hashed = keyed_row_hash(rows, hashed_columns, key)
-            buckets.add(rows.select(RANK, *plan.schema).with_columns(hashed))
+            buckets.add(rows.select(RANK, *beside).with_columns(keyed_row_hash(rows, hashed_columns, key)))
         check.refuse(plan.where, plan.not_identifying)
-        file = write_rows(buckets.sorted(RANK, ROW_HASH).select(list(plan.schema)), files, name, plan.format)
+        ordered = buckets.sorted(RANK, ROW_HASH).select(_pseudonym(leaving.pseudonyms), *beside)
+        file = write_rows(ordered, files, name, plan.format)
     # The categories of an Enum are ours, and the same in every release.
     dtypes = {column: "Enum" if dtype == pl.Enum else str(dtype) for column, dtype in plan.schema.items()}
     withheld = leaving.withheld(plan.source)
     return Table(file.name, dtypes, name, links.height, withheld, links.height - withheld - released, released)
 
 
+def _pseudonym(by_rank: pl.Series) -> pl.Expr:
+    """Return the pseudonym of each row's person; rows in order find it in order, without jumps in memory."""
+    found = pl.col(RANK).map_batches(by_rank.gather, pl.String(), is_elementwise=True)
+    return found.alias("pseudonym")
+
+
 def _leaving_rows(plan: ReleasePlan, leaving: LeavingRecords, links: pl.DataFrame, key: Key) -> Iterator[pl.DataFrame]:
-    """Yield the rows that leave, batch by batch, with their pseudonyms; the first batch has no rows."""
+    """Yield the rows that leave, batch by batch; the first batch has no rows."""
     scan = plan.scan(leaving.linkage.reference_date, leaving.people_by_postcode)
-    for batch in rows_beside_links(plan.source, scan, links):
+    for batch in rows_beside_links(plan.source, scan, links, leaving.linkage.digests.get(plan.source.name)):
         rows = batch.filter(LEAVES).cast({name: plan.schema[name] for name in plan.payload})
         yield rows.with_columns(_pseudonymised(name, rows.schema[name], key) for name in plan.pseudonymised)
 

@@ -28,7 +28,7 @@ def read_linked(
     """
     links = linkage.rows[source.name].sort("row")
     names = [expression.meta.output_name() for expression in expressions]
-    batches = payload_beside_links(source, list(dict.fromkeys(columns)), links)
+    batches = payload_beside_links(source, list(dict.fromkeys(columns)), links, linkage.digests.get(source.name))
     return pl.concat([batch.with_columns(expressions).select(names) for batch in batches])
 
 

@@ -92,4 +92,4 @@ def test_rows_that_were_left_out_before_are_neither_read_nor_counted_again(tmp_p
         counts.append(removed["rows"].to_list())
     assert counts == [[1], [1]]
     assert source.scan(["nhs_number"]).collect().to_series().to_list() == ["4010232137"]
-    assert source.digest == lc.Source("gp", file).digest
+    assert source.digest() == lc.Source("gp", file).digest()

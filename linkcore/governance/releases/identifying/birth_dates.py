@@ -10,22 +10,29 @@ import polars as pl
 from linkcore.governance.releases.identifying.people import People
 from linkcore.identifiers import birth_date
 
-__all__ = ["are_dates", "days_in_numbers", "days_in_texts"]
+__all__ = ["are_dates", "days_in_numbers", "days_in_texts", "whole_days"]
 
 _MONTH: Final = "(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-zA-Z]*"
 _DAY: Final = "[0-9]{1,2}(?:st|nd|rd|th)?"
+_MARK: Final = "[^0-9A-Za-z_]"
 _WRITTEN: Final = (
     *(rf"[0-9]{{1,4}}{mark}[0-9]{{1,2}}{mark}[0-9]{{1,4}}" for mark in ("/", "-", r"\.", " ")),
-    rf"{_DAY}\W{{0,2}}(?:of )?{_MONTH}\W{{0,2}}[0-9]{{2,4}}",
-    rf"{_MONTH}\W{{0,2}}{_DAY}\W{{1,2}}[0-9]{{2,4}}",
+    rf"{_DAY}{_MARK}{{0,2}}(?:of )?{_MONTH}{_MARK}{{0,2}}[0-9]{{2,4}}",
+    rf"{_MONTH}{_MARK}{{0,2}}{_DAY}{_MARK}{{1,2}}[0-9]{{2,4}}",
     # With anything between the parts, as in 03 / 02 / 1980 or {"d": 3, "m": 2, "y": 1980}.
     r"[0-9]{1,4}[^0-9]{1,8}[0-9]{1,2}[^0-9]{1,8}[0-9]{1,4}",
-    "(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]",  # also at the head of a time, or within other digits
 )
+_IN_DIGITS: Final = "(?:18|19|20)[0-9]{2}(?:0[1-9]|1[0-2])[0-3][0-9]"  # also at the head of a time, or within others
 _ENDING: Final = r"([0-9])(?:st|nd|rd|th)\b(?: of)?"
 
 _DATE_ALONE: Final = rf"^[^\p{{L}}]*(?:T|{_MONTH})?[^\p{{L}}]*Z?$"
 
+_WHOLE: Final = {
+    "^[0-9]{4}-[0-9]{2}-[0-9]{2}$": "%Y-%m-%d",
+    "^[0-9]{2}/[0-9]{2}/[0-9]{4}$": "%d/%m/%Y",
+    "^[0-9]{2}-[0-9]{2}-[0-9]{4}$": "%d-%m-%Y",
+    "^[0-9]{2}-[A-Za-z]{3}-[0-9]{4}$": "%d-%b-%Y",
+}
 _FIRST_DAYS: Final = tuple(
     dt.date.fromisoformat(day)
     for day in (
@@ -43,9 +50,7 @@ _SMALLEST_SECONDS: Final = 1_000_000
 _DAYS: Final = (-40_000, 50_000)
 _MONTHS: Final = 12
 _PER_DAY: Final = tuple(86_400 * 1_000**power for power in range(4))  # seconds, milli-, micro- and nanoseconds
-_IN_PARTS: Final = (
-    rf"(?s)[0-9][^0-9]{{1,8}}[0-9]{{1,2}}[^0-9]{{1,8}}[0-9]|[0-9]{{8}}|[0-9].{{0,9}}{_MONTH}|{_MONTH}.{{0,9}}[0-9]"
-)
+_IN_PARTS: Final = rf"(?s)[0-9][^0-9]{{1,8}}[0-9]{{1,2}}[^0-9]{{1,8}}[0-9]|[0-9].{{0,9}}{_MONTH}|{_MONTH}.{{0,9}}[0-9]"
 # What stands between the parts of a date that are all numbers.
 _BETWEEN: Final = "^([0-9]{1,4})[^0-9]+([0-9]{1,2})[^0-9]+([0-9]{1,4})$"
 # A short number is a count of days only if nothing else stands beside it.
@@ -67,6 +72,39 @@ def are_dates(values: pl.Series) -> bool:
     return bool(values.drop_nulls().str.contains(_DATE_ALONE).all())
 
 
+def whole_days(texts: pl.Series, people: People) -> pl.DataFrame | None:
+    """Return the days of texts of which each is a whole date in one form, and nothing else; None if some are not.
+
+    ``value`` and ``reading`` (Date): of days on which somebody was born, also with day and month in the other order.
+
+    Examples
+    --------
+    >>> people = People(pl.DataFrame({"birth_date": [dt.date(1980, 2, 3)]}))
+    >>> whole_days(pl.Series(["03/02/1980", "02/03/1980", "31/03/1980"]), people)["value"].to_list()
+    ['03/02/1980', '02/03/1980']
+    >>> whole_days(pl.Series(["03/02/1980", "31/02/1980"]), people)
+    """
+    texts = texts.drop_nulls()
+    first = str(texts.first())
+    pattern = next((pattern for pattern in _WHOLE if re.fullmatch(pattern, first)), None)
+    if pattern is None or not texts.str.contains(pattern).all():
+        return None
+    days = texts.str.to_date(_WHOLE[pattern], strict=False)
+    if days.null_count():
+        return None
+    said = _with_swapped(pl.DataFrame({"value": texts, "reading": days}))
+    return said.filter(people.anybody_has("birth_date", said["reading"])).unique()
+
+
+def _with_swapped(days: pl.DataFrame) -> pl.DataFrame:
+    """Add each day with its day and month in the other order."""
+    reading = pl.col("reading")
+    swapped = days.filter(reading.dt.day() <= _MONTHS).with_columns(
+        pl.date(reading.dt.year(), reading.dt.day(), reading.dt.month()).alias("reading")
+    )
+    return pl.concat([days, swapped])
+
+
 def days_in_texts(texts: pl.DataFrame, people: People, references: tuple[dt.date, ...] = ()) -> pl.DataFrame:
     """Return each day that a text may say and on which somebody was born.
 
@@ -83,6 +121,8 @@ def days_in_texts(texts: pl.DataFrame, people: People, references: tuple[dt.date
     found = [texts.clear().select("value", pl.lit(None, pl.Date).alias("reading"))]
     if (in_parts := texts.filter(pl.col("text").str.contains(_IN_PARTS))).height:
         found.append(_written(in_parts))
+    if (in_digits := texts.filter(pl.col("text").str.contains(_IN_DIGITS))).height:
+        found.append(_in_digits(in_digits))
     numbers = texts.select("value", pl.col("text").str.extract_all(_NUMBER).alias("number"))
     numbers = numbers.explode("number", empty_as_null=True, keep_nulls=True).drop_nulls()
     if numbers.height:
@@ -93,6 +133,14 @@ def days_in_texts(texts: pl.DataFrame, people: People, references: tuple[dt.date
     return said.filter(people.anybody_has("birth_date", said["reading"])).unique()
 
 
+def _in_digits(texts: pl.DataFrame) -> pl.DataFrame:
+    """Read eight digits in a row: the year, the month and the day."""
+    parts = texts.select("value", pl.col("text").str.extract_all(_IN_DIGITS).alias("part"))
+    parts = parts.explode("part", empty_as_null=True, keep_nulls=True)
+    days = parts.select("value", pl.col("part").str.to_date("%Y%m%d", strict=False).alias("reading")).drop_nulls()
+    return _with_swapped(days)
+
+
 def _written(texts: pl.DataFrame) -> pl.DataFrame:
     parts = pl.concat_list(pl.col("text").str.extract_all(pattern) for pattern in _WRITTEN)
     parts_of = texts.select("value", parts.alias("part")).explode("part", empty_as_null=True, keep_nulls=True)
@@ -101,10 +149,7 @@ def _written(texts: pl.DataFrame) -> pl.DataFrame:
     born = birth_date.standardise(pl.col("part")).struct.field("value")
     days = parts_of.with_columns(born.alias("reading")).drop_nulls()
     reading, short = pl.col("reading"), ~pl.col("part").str.contains("[0-9]{4}")
-    swapped = days.filter(reading.dt.day() <= _MONTHS).with_columns(
-        pl.date(reading.dt.year(), reading.dt.day(), reading.dt.month()).alias("reading")
-    )
-    days = pl.concat([days, swapped])
+    days = _with_swapped(days)
     # A year of two digits may be of either century.
     centuries = [days.filter(short).with_columns(reading.dt.offset_by(by)) for by in ("-100y", "100y")]
     return pl.concat([days, *centuries]).select("value", "reading").unique()

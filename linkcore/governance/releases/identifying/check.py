@@ -2,7 +2,8 @@
 
 import datetime as dt
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
@@ -18,7 +19,7 @@ from linkcore.governance.releases.identifying.patterns import (
     numbers_on_the_spine,
 )
 from linkcore.governance.releases.identifying.people import TITLE_OF_KIND, UNIQUE, People
-from linkcore.governance.releases.identifying.readings import readings
+from linkcore.governance.releases.identifying.readings import days_alone, readings
 from linkcore.governance.releases.identifying.texts import Texts, flat
 
 __all__ = ["AS_WRITTEN", "PERSON", "RECORD", "IdentifierCheck"]
@@ -49,6 +50,9 @@ _LEAST_SHARE: Final = 0.001
 # That nine digits are somebody's own number by chance happens once in a thousand million times.
 _BY_CHANCE: Final = 1e-6
 _ROW: Final = "row"
+# What so few values say is remembered for other columns, of so many columns and blocks.
+_REMEMBERED_BYTES: Final = 1 << 18
+_MOST_REMEMBERED: Final = 256
 
 
 class IdentifierCheck:
@@ -167,6 +171,51 @@ def _same(values: pl.Series, own: pl.Series, *, inside: bool) -> pl.Series:
     return pl.DataFrame({"value": values, "own": own}).select(same.fill_null(False)).to_series()
 
 
+@dataclass(frozen=True)
+class _Meaning:
+    """What distinct values say: by kind, their readings; by pattern, those that have it."""
+
+    distinct: pl.Series
+    of_dates: bool
+    said: Mapping[str, pl.DataFrame]
+    like: Mapping[str, pl.Series] = field(default_factory=dict)
+    on_the_spine: bool = False
+
+
+def _meaning(distinct: pl.Series, people: People, references: tuple[dt.date, ...]) -> _Meaning:
+    """Find out what distinct values say, or remember it from another column."""
+    few = distinct.estimated_size() <= _REMEMBERED_BYTES
+    key = (str(distinct.dtype), references, distinct.len(), *distinct.tail(1)) if few else None
+    known: _Meaning | None = people.remembered.get(key)
+    if known is not None and known.distinct.equals(distinct):
+        return known
+    found = _found_out(distinct, people, references)
+    if few and len(people.remembered) < _MOST_REMEMBERED:
+        people.remembered[key] = found
+    return found
+
+
+def _found_out(distinct: pl.Series, people: People, references: tuple[dt.date, ...]) -> _Meaning:
+    days = days_alone(distinct, people, references)
+    if days is not None:
+        return _Meaning(distinct, are_dates(distinct), {"birth_date": days} if days.height else {})
+    said, like, on_the_spine = defaultdict(list), defaultdict(list), False
+    for part in _parts(distinct):
+        texts = Texts(part)
+        for kind, found in readings(texts, people, references):
+            said[kind].append(found)
+        for pattern, values in looks_like(texts, people).items():
+            like[pattern].append(values)
+        on_the_spine |= numbers_on_the_spine(texts, people)
+    return _Meaning(
+        distinct,
+        are_dates(distinct),
+        {kind: pl.concat(parts) for kind, parts in said.items()},
+        {pattern: pl.concat(parts) for pattern, parts in like.items()},
+        on_the_spine,
+    )
+
+
 class _Column:
     """What one column has shown so far."""
 
@@ -176,8 +225,8 @@ class _Column:
         self._values = 0
         self._of_dates = True
         self._distinct = pl.Series(dtype=pl.Null)
-        self._said: dict[str, pl.DataFrame] = {}
-        self._like: dict[str, pl.Series] = {}
+        self._said: Mapping[str, pl.DataFrame] = {}
+        self._like: Mapping[str, pl.Series] = {}
         self._own: dict[str, list[pl.Series]] = defaultdict(list)
         self._own_rows: Counter[str] = Counter()
         self._others: Counter[str] = Counter()
@@ -208,18 +257,10 @@ class _Column:
         """Find out what the distinct values may say, unless they are the same as in the block before."""
         if distinct.equals(self._distinct):
             return
-        self._distinct, said, like = distinct, defaultdict(list), defaultdict(list)
-        self._of_dates &= are_dates(distinct)
-        for part in _parts(distinct):
-            texts = Texts(part)
-            for kind, found in readings(texts, self._people, self._references):
-                said[kind].append(found)
-            for pattern, values in looks_like(texts, self._people).items():
-                like[pattern].append(values)
-            if numbers_on_the_spine(texts, self._people):
-                self._patterns["somebody's NHS Numbers"] += 1
-        self._said = {kind: pl.concat(parts) for kind, parts in said.items()}
-        self._like = {pattern: pl.concat(parts) for pattern, parts in like.items()}
+        self._distinct, found = distinct, _meaning(distinct, self._people, self._references)
+        self._of_dates &= found.of_dates
+        self._said, self._like = found.said, found.like
+        self._patterns["somebody's NHS Numbers"] += found.on_the_spine
 
     def _compare(self, kind: str, said: pl.DataFrame, person: pl.Series, draws: int) -> None:
         """Compare what rows say with their own person, and with the persons of other rows."""

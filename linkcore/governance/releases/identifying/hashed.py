@@ -7,13 +7,10 @@ import polars as pl
 
 from linkcore.private_database import make_table, private_connection
 
-__all__ = ["HASH", "HashedNumbers", "first_of_hash"]
+__all__ = ["HashedNumbers", "first_of_hash"]
 
 _MEMORY: Final = "2GB"
 _FUNCTIONS: Final = ("md5", "sha1", "sha256")
-HASH: Final = "^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128})$"
-"""The form of a hash: the hexadecimal digits of MD5, SHA-1, SHA-256 or SHA-512."""
-
 _FIRST: Final = 16
 
 

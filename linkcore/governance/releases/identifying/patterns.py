@@ -7,7 +7,7 @@ import polars as pl
 
 from linkcore.governance.releases.identifying.chance import Agreement, more_than_chance
 from linkcore.governance.releases.identifying.people import People
-from linkcore.governance.releases.identifying.texts import Texts
+from linkcore.governance.releases.identifying.texts import EMAIL, POSTCODE_ALONE, Texts
 from linkcore.identifiers import nhs_number, postcode
 
 __all__ = ["BIRTHS", "EXCUSED", "LEAST_SHARE", "NAMES", "looks_like", "numbers_on_the_spine"]
@@ -32,9 +32,8 @@ BIRTHS: Final = "dates that are the patient's birth date for some, as of newborn
 EXCUSED: Final = frozenset({*LEAST_SHARE, BIRTHS}) - {NUMBERS}
 """The patterns that an agreement's ``not_identifying`` excuses."""
 
-_EMAIL: Final = r"[0-9A-Za-z._%+-]+@[0-9A-Za-z-]+\.[A-Za-z]"
-_TELEPHONE: Final = r"^\W*(?:(?:\+|00)44\W*(?:\(0\))?|0)\W*[1237](?:\W?[0-9]){8,9}\W*$"
-_POSTCODE: Final = r"(?i)^\W*[A-Z0-9]{2,4}\W*[0-9OIS][A-Z0-9]{2}\W*$"
+_MARKS: Final = "[^0-9A-Za-z_]"
+_TELEPHONE: Final = rf"^{_MARKS}*(?:(?:\+|00)44{_MARKS}*(?:\(0\))?|0){_MARKS}*[1237](?:{_MARKS}?[0-9]){{8,9}}{_MARKS}*$"
 # Colours, months and wards are also names; no code list has as many of them.
 _FEWEST_NAMES: Final = 20
 _DRAWS: Final = 1_000_000
@@ -55,14 +54,14 @@ def looks_like(texts: Texts, people: People) -> dict[str, pl.Series]:
     telephone numbers ['01392 555 012']
     postcodes ['EX1 2AB']
     """
-    text, found = pl.col("text"), {"e-mail addresses": texts.having(_EMAIL)}
+    text, found = pl.col("text"), {"e-mail addresses": texts.having(EMAIL)}
     if texts.words.height:
         found[NAMES] = _names(texts, people)
     if texts.with_nine_digits.height:
         status = nhs_number.standardise(text, dtype=pl.String()).struct.field("status")
         found[NUMBERS] = texts.with_nine_digits.filter(status.is_in(list(nhs_number.NUMBERED)))
         found["telephone numbers"] = texts.with_nine_digits.filter(text.str.contains(_TELEPHONE))
-    if (place := texts.having(_POSTCODE)).height:
+    if (place := texts.having(POSTCODE_ALONE)).height:
         found["postcodes"] = place.filter(postcode.standardise(text).struct.field("status") == "valid")
     return {pattern: frame["value"] for pattern, frame in found.items() if frame.height}
 

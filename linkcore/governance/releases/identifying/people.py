@@ -1,8 +1,8 @@
 """The identifiers of all persons of a release, in the forms in which values are compared with them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from functools import cached_property
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import polars as pl
 
@@ -53,6 +53,8 @@ class People:
             name: persons[name].cast(PERSONS[name]) for name in _COLUMNS if name in persons.columns
         }
         self._kinds: dict[str, _Kind] = {}
+        self.remembered: dict[Hashable, Any] = {}
+        """What columns were found to say, for others that hold the same values: a release has many columns of days."""
 
     def known(self, kind: str) -> pl.Series:
         """Return every value of a kind that any person has, sorted."""

@@ -10,16 +10,18 @@ from typing import Final
 
 import polars as pl
 
-from linkcore.governance.releases.identifying.birth_dates import days_in_texts
-from linkcore.governance.releases.identifying.hashed import HASH, first_of_hash
+from linkcore.governance.releases.identifying.birth_dates import days_in_numbers, days_in_texts, whole_days
+from linkcore.governance.releases.identifying.hashed import first_of_hash
 from linkcore.governance.releases.identifying.people import People
-from linkcore.governance.releases.identifying.texts import Texts
+from linkcore.governance.releases.identifying.texts import CODE, EIGHT_HEX, HASH, THREE_WORDS, Texts
 from linkcore.identifiers.text import folded
 
-__all__ = ["readings"]
+__all__ = ["days_alone", "readings"]
 
 _POSTCODE: Final = "[A-Z]{1,2}[0-9][0-9A-Z]?[^0-9A-Z]{0,3}[0-9][A-Z]{2}"
 _DATE: Final = "^[0-9]+ (?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC)[A-Z]* [0-9]+$"
+_SEVEN_DIGITS: Final = 9_999_999
+_THREE_DIGITS: Final = 100  # the least number of three digits, the fewest that a date has
 _SMALLEST_NUMBER: Final = 101_000_000 // 10  # of Scotland, on the first day of a month
 
 
@@ -36,30 +38,50 @@ def readings(texts: Texts, people: People, references: tuple[dt.date, ...] = ())
     nhs_number [999000001]
     name ['ANN']
     """
-    if texts.frame.schema["value"] == pl.Date:
-        found = {"birth_date": texts.frame.select("value", reading="value")}
-    else:
-        found = _all_readings(texts, people, references)
-    for kind, said in found.items():
-        if said.height:
-            somebodys = said.filter(people.anybody_has(kind, said["reading"])).unique()
-            if somebodys.height:
-                yield kind, somebodys
+    for kind, said in _all_readings(texts, people, references):
+        somebodys = said.filter(people.anybody_has(kind, said["reading"])).unique()
+        if somebodys.height:
+            yield kind, somebodys
 
 
-def _all_readings(texts: Texts, people: People, references: tuple[dt.date, ...]) -> dict[str, pl.DataFrame]:
-    return {
-        "nhs_number": _numbers(texts),
-        "stage_one_code": _codes(texts),
-        "hashed_number": _hashes(texts),
-        "name": texts.words.rename({"word": "reading"}),
-        "birth_date": days_in_texts(texts.with_three_digits, people, references),
-        "postcode": _postcodes(texts),
-        "address": _addresses(texts),
-    }
+def days_alone(distinct: pl.Series, people: People, references: tuple[dt.date, ...]) -> pl.DataFrame | None:
+    """Return ``value`` and ``reading`` of values that can say nothing but days; None if some may say more.
+
+    They are dates, texts of which each is a whole date, and whole numbers of few digits: one of seven digits holds no
+    NHS Number, and no date with a year of four digits. Only days on which somebody was born are returned.
+    """
+    if distinct.dtype == pl.String:
+        return whole_days(distinct, people)
+    if distinct.dtype.is_integer() and not (distinct.abs() > _SEVEN_DIGITS).any():
+        return days_in_numbers(distinct.filter(distinct.abs() >= _THREE_DIGITS), people, references)
+    # A year of five digits may be part of a number.
+    if distinct.dtype == pl.Date and distinct.is_between(dt.date.min, dt.date.max).all():
+        said = pl.DataFrame({"value": distinct, "reading": distinct})
+        return said.filter(people.anybody_has("birth_date", distinct))
+    return None
 
 
-def _numbers(texts: Texts) -> pl.DataFrame:
+def _all_readings(texts: Texts, people: People, references: tuple[dt.date, ...]) -> Iterator[tuple[str, pl.DataFrame]]:
+    """Yield what texts say of each kind, for the kinds of which they say something."""
+    if (found := _numbers(texts)) is not None:
+        yield "nhs_number", found
+    if (codes := texts.having(CODE)).height:
+        code = pl.col("text").str.to_lowercase().str.extract("([0-9a-f]{32})")
+        yield "stage_one_code", codes.select("value", code.alias("reading"))
+    if (hashes := texts.having(HASH)).height:
+        yield "hashed_number", hashes.select("value", first_of_hash(pl.col("text")).alias("reading"))
+    if texts.words.height:
+        yield "name", texts.words.rename({"word": "reading"})
+    if texts.with_three_digits.height:
+        yield "birth_date", days_in_texts(texts.with_three_digits, people, references)
+    if texts.with_postcode.height:
+        yield "postcode", _postcodes(texts)
+    lines = texts.having(THREE_WORDS)
+    if lines.height and (lines := lines.filter(pl.col("text").str.contains("[0-9]"))).height:
+        yield "address", _addresses(lines)
+
+
+def _numbers(texts: Texts) -> pl.DataFrame | None:
     """Find NHS Numbers: nine or ten digits in a row whatever stands between them, also backwards, or as bytes."""
     text = pl.col("text")
     found = []
@@ -70,8 +92,8 @@ def _numbers(texts: Texts) -> pl.DataFrame:
         lost = only.filter(text.str.len_bytes() == 9).with_columns("0" + text)
         found.append(_windows(lost, 9, 10))
     # Nearly every number has a letter in hexadecimal, or is written as the codes of its digits.
-    in_hex = texts.having("[0-9A-Fa-f]{8}").filter(text.str.contains("[A-Fa-f]|(?:3[0-9]){9}"))
-    if in_hex.height:
+    in_hex = texts.having(EIGHT_HEX)
+    if in_hex.height and (in_hex := in_hex.filter(text.str.contains("[A-Fa-f]|(?:3[0-9]){9}"))).height:
         in_hex = in_hex.select("value", text.str.to_lowercase().str.extract_all("[0-9a-f]{8,}").alias("text"))
         in_hex = in_hex.explode("text", empty_as_null=True, keep_nulls=True)
         as_ascii = in_hex.filter(text.str.contains("(?:3[0-9]){9}"))
@@ -79,11 +101,7 @@ def _numbers(texts: Texts) -> pl.DataFrame:
         found.append(_windows(as_ascii, 9, 10))
         in_bytes = [_windows(in_hex, 8, 16), _windows(in_hex, 9, 16), _windows(_bytes_turned(in_hex), 10, 16)]
         found += [each.with_columns(pl.col("reading") // 10) for each in in_bytes]
-    return pl.concat(found) if found else _nothing(texts, pl.Int64())
-
-
-def _nothing(texts: Texts, dtype: pl.DataType) -> pl.DataFrame:
-    return texts.frame.clear().select("value", pl.lit(None, dtype).alias("reading"))
+    return pl.concat(found) if found else None
 
 
 def _windows(texts: pl.DataFrame, width: int, base: int) -> pl.DataFrame:
@@ -104,28 +122,14 @@ def _bytes_turned(in_hex: pl.DataFrame) -> pl.DataFrame:
     return every.select("value", turned.alias("text"))
 
 
-def _codes(texts: Texts) -> pl.DataFrame:
-    code = pl.col("text").str.to_lowercase().str.extract("([0-9a-f]{32})")
-    return texts.having("[0-9A-Fa-f]{32}").select("value", code.alias("reading"))
-
-
-def _hashes(texts: Texts) -> pl.DataFrame:
-    return texts.having(HASH).select("value", first_of_hash(pl.col("text")).alias("reading"))
-
-
 def _postcodes(texts: Texts) -> pl.DataFrame:
-    if texts.with_postcode.is_empty():
-        return _nothing(texts, pl.String())
     found = pl.col("text").str.to_uppercase().str.extract_all(_POSTCODE).alias("reading")
     found_in = texts.with_postcode.select("value", found).explode("reading", empty_as_null=True, keep_nulls=True)
     return found_in.drop_nulls().with_columns(pl.col("reading").str.replace_all("[^0-9A-Z]", ""))
 
 
-def _addresses(texts: Texts) -> pl.DataFrame:
+def _addresses(lines: pl.DataFrame) -> pl.DataFrame:
     """Return every three words in a row of which one has a digit: so addresses begin."""
-    lines = texts.having(r"(?:[\p{L}0-9]+[^\p{L}0-9]+){2}[\p{L}0-9]").filter(pl.col("text").str.contains("[0-9]"))
-    if lines.is_empty():
-        return _nothing(texts, pl.String())
     words = folded(pl.col("text")).str.replace_all("[^0-9A-Z]+", " ").str.strip_chars().str.split(" ")
     # Beside each word the two after it: lists of lists would take memory in the square of a letter's length.
     line = pl.concat_str(pl.element(), pl.element().shift(-1), pl.element().shift(-2), separator=" ")

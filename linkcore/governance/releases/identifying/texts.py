@@ -1,5 +1,6 @@
 """Values of any dtype as text, and what is written in them as hexadecimal or base64."""
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -11,12 +12,30 @@ from linkcore.identifiers.text import as_text, ascii_digits, folded
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType
 
-__all__ = ["Texts", "flat"]
+__all__ = ["CODE", "EIGHT_HEX", "EMAIL", "HASH", "POSTCODE_ALONE", "THREE_WORDS", "Texts", "flat"]
 
 _HEX: Final = r"^(?:0[xX]|\\x)?(?:[0-9A-Fa-f]{2}[ :-]?){4,}$"
 _BASE64: Final = "^[0-9A-Za-z+/_-]{7,}={0,2}$"
 # Nothing, and a short decimal number, such as an amount of money.
 _HARMLESS: Final = r"^\s*(?:-?[0-9]{0,6}\.(?:[1-9][0-9]?|0[1-9]))?\s*$"
+# Patterns that are looked for in every column, all in one pass over its texts. Unicode's classes of letters take
+# milliseconds to compile, which is most of what a column of few values costs. So any character beyond ASCII passes for
+# a letter, and for what is none: what is found is then read with care.
+EMAIL: Final = r"[0-9A-Za-z._%+-]+@[0-9A-Za-z-]+\.[A-Za-z]"
+EIGHT_HEX: Final = "[0-9A-Fa-f]{8}"
+CODE: Final = "[0-9A-Fa-f]{32}"
+HASH: Final = "^(?:[0-9A-Fa-f]{32}|[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}|[0-9A-Fa-f]{128})$"
+"""The form of a hash: the hexadecimal digits of MD5, SHA-1, SHA-256 or SHA-512."""
+POSTCODE_ALONE: Final = "^[^0-9A-Za-z_]*[0-9A-Za-z]{2,4}[^0-9A-Za-z_]*[0-9OISois][0-9A-Za-z]{2}[^0-9A-Za-z_]*$"
+THREE_WORDS: Final = r"(?:[0-9A-Za-z\x{80}-\x{10FFFF}]+[^0-9A-Za-z]+){2}[0-9A-Za-z\x{80}-\x{10FFFF}]"
+_TWO_LETTERS: Final = r"[A-Za-z\x{80}-\x{10FFFF}]{2}"
+_THREE_DIGITS: Final = "(?:[0-9].*?){3}"
+_NINE_DIGITS: Final = "(?:[0-9].*?){9}"
+_POSTCODE_WITHIN: Final = "(?i)[A-Z].*[0-9OIS][A-Z0-9]{2}"
+_PATTERNS: Final = (
+    *(EMAIL, EIGHT_HEX, CODE, HASH, POSTCODE_ALONE, THREE_WORDS),
+    *(_TWO_LETTERS, _THREE_DIGITS, _NINE_DIGITS, _POSTCODE_WITHIN),
+)
 # Bytes that are text: ASCII, and letters with accents as UTF-8 writes them.
 _READABLE: Final = "^(?:[2-7][0-9a-f]|c3[89ab][0-9a-f]){4,}$"
 
@@ -87,40 +106,45 @@ class Texts:
     """
 
     def __init__(self, values: pl.Series) -> None:
-        distinct = pl.DataFrame({"value": values}).drop_nulls()
-        written = distinct.select("value", as_text(pl.col("value"), values.dtype).alias("text")).drop_nulls()
+        distinct = pl.DataFrame({"value": values.drop_nulls()})
+        written = distinct.with_columns(as_text(pl.col("value"), values.dtype).alias("text")).drop_nulls()
         if values.dtype == pl.String:
             written = written.filter(~pl.col("text").str.contains(_HARMLESS))
             plain = ascii_digits(_visible(pl.col("text")).str.strip_chars()).str.replace(r"^(-?[0-9]+)\.0+$", "${1}")
             written = written.with_columns(plain)
-            written = pl.concat([written, _decoded(written, _HEX, "hex"), _decoded(written, _BASE64, "base64")])
+            encoded = written.select(pl.col("text").str.contains(pattern).alias(pattern) for pattern in (_HEX, _BASE64))
+            written = pl.concat(
+                [written, *_decoded(written, encoded[_HEX], "hex"), *_decoded(written, encoded[_BASE64], "base64")]
+            )
         self.frame = written
+        self._has = written.select(
+            pl.col("text").str.contains(f"(?s){pattern}").alias(pattern) for pattern in _PATTERNS
+        )
 
     def having(self, pattern: str) -> pl.DataFrame:
-        """Return the rows of which the text has a pattern."""
-        if self.frame.is_empty():
-            return self.frame
-        return self.frame.filter(pl.col("text").str.contains(f"(?s){pattern}"))
+        """Return the rows of which the text has one of the patterns above."""
+        has = self._has[pattern]
+        return self.frame.filter(has) if has.any() else self.frame.clear()
 
     @cached_property
     def with_three_digits(self) -> pl.DataFrame:
         """The rows of which the text has three digits or more: the least that a date has."""
-        return self.having("(?:[0-9].*?){3}")
+        return self.having(_THREE_DIGITS)
 
     @cached_property
     def with_nine_digits(self) -> pl.DataFrame:
         """The rows of which the text has nine digits or more, as an NHS Number and a telephone number have."""
-        return self.having("(?:[0-9].*?){9}")
+        return self.having(_NINE_DIGITS)
 
     @cached_property
     def with_postcode(self) -> pl.DataFrame:
         """The rows of which the text has a letter, and later a digit and two letters, as a postcode has."""
-        return self.having("(?i)[A-Z].*[0-9OIS][A-Z0-9]{2}")
+        return self.having(_POSTCODE_WITHIN)
 
     @cached_property
     def words(self) -> pl.DataFrame:
         """``value`` and ``word``: every word of two letters or more, in the form of names, without titles."""
-        lettered = self.having(r"\p{L}{2}")
+        lettered = self.having(_TWO_LETTERS)
         if lettered.is_empty():
             return lettered.select("value", word="text")
         word = folded(pl.col("text")).str.extract_all(r"\p{L}{2,}").list.set_difference(list(TITLES))
@@ -134,15 +158,18 @@ def _visible(text: pl.Expr) -> pl.Expr:
     return pl.when(beyond_ascii).then(text.str.replace_all(r"\p{Cf}", "")).otherwise(text)
 
 
-def _decoded(written: pl.DataFrame, pattern: str, encoding: Literal["hex", "base64"]) -> pl.DataFrame:
-    encoded = written.filter(pl.col("text").str.contains(pattern))
-    if encoded.is_empty():
-        return written.clear()
+def _decoded(
+    written: pl.DataFrame, is_encoded: pl.Series, encoding: Literal["hex", "base64"]
+) -> Iterator[pl.DataFrame]:
+    if not is_encoded.any():
+        return
+    encoded = written.filter(is_encoded)
     decoded = encoded.with_columns(_only_digits_of(encoding).str.decode(encoding, strict=False).alias("bytes"))
     decoded = decoded.drop_nulls().with_columns(pl.col("bytes").bin.encode("hex").alias("text"))
     readable = decoded.filter(pl.col("text").str.contains(_READABLE))
-    readable = readable.select("value", pl.col("bytes").cast(pl.String).str.strip_chars().alias("text"))
-    return readable if encoding == "hex" else pl.concat([readable, decoded.select("value", "text")])
+    yield readable.select("value", pl.col("bytes").cast(pl.String).str.strip_chars().alias("text"))
+    if encoding == "base64":
+        yield decoded.select("value", "text")
 
 
 def _only_digits_of(encoding: str) -> pl.Expr:
