@@ -79,7 +79,6 @@ def refused(made: list[lc.Source]) -> str:
         ({"given_name": "family", "family_name": "given"}, "exchange the two columns"),
         ({"nhs_number": "rounded"}, "if a spreadsheet has rounded the numbers"),
         ({"nhs_number": "born"}, "cannot be read as an NHS Number"),
-        ({"family_name": "ward"}, "all its 300 values are the same"),
         ({"local_patient_id": "ward"}, "all its 300 values are the same"),
         ({"family_name": "postcode"}, "disagree with those of gp for the same NHS Number"),
         ({"local_patient_id": "nhs"}, "is mapped to nhs_number too"),
@@ -87,6 +86,13 @@ def refused(made: list[lc.Source]) -> str:
 )
 def test_a_wrong_mapping_stops_before_anything_is_linked(columns: dict[str, str | None], said: str) -> None:
     assert said in refused(sources(columns))
+
+
+def test_one_family_name_is_told_and_not_refused() -> None:
+    alone = lc.Source("seen", people(), {"family_name": "ward"})
+    (fault,) = find_faults([standardise(alone, usable=USABLE)])
+    assert (fault.identifier, fault.certain) == ("family_name", False)
+    assert "all its 300 values are the same" in fault.text
 
 
 def test_the_spine_itself_may_be_wrong() -> None:
