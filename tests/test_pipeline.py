@@ -104,12 +104,13 @@ def test_a_link_task_that_was_killed_is_run_again(tasks: dict[str, Any]) -> None
 
 def test_a_release_task_that_was_killed_is_run_again(tasks: dict[str, Any]) -> None:
     def run(folder: str) -> dict[str, object]:
-        (release,) = tasks["release_task"]("programme.toml", folder, DAY, "team.keys")
+        (release,) = tasks["release_task"]("programme.toml", "work", folder, DAY, "team.keys")
         assert lc.verify_release(release)["recipient"] == "partner"
         assert pl.read_parquet(Path(release, "emergency.parquet")).height == 4
         return content(folder)
 
-    given = ("release_task", "programme.toml", "run", DAY, "team.keys")
+    tasks["link_task"]("programme.toml", "work", DAY)
+    given = ("release_task", "programme.toml", "work", "run", DAY, "team.keys")
     undisturbed = run("undisturbed")
     killed("open", "/manifest.json", *given)  # the rows are there, but without a manifest they do not count
     assert hidden() == [".run.partial"]

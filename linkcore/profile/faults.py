@@ -159,8 +159,8 @@ def _of_statuses(records: Records, identifier: str, column: str) -> Iterator[Fau
 def _what_to_do(identifier: str) -> str:
     if identifier == "nhs_number":
         return (
-            "map the right column; if a spreadsheet has rounded the numbers (9.43477E+09), get the extract again with "
-            f"numbers as text, {_LEAVE_OUT}"
+            "map the right column; if it holds stage-1 codes, state stage_one; if a spreadsheet has rounded the "
+            f"numbers (9.43477E+09), get the extract again with numbers as text, {_LEAVE_OUT}"
         )
     if identifier == "birth_date":
         return f"map the right column, set day_first if months come first, {_LEAVE_OUT}"

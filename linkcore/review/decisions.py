@@ -95,7 +95,7 @@ def read_decisions(path: str | Path) -> pl.DataFrame:
     read = pl.concat(list(file.batches(list(DECISIONS)))).select(unguarded(pl.col(name)) for name in DECISIONS)
     _refuse_rows(read, pl.any_horizontal(pl.all().is_null() | (pl.all() == "")), place, "a value is missing")
     _refuse_rows(read, pl.any_horizontal(pl.all().str.contains(_NOT_PLAIN)), place, "a value has a control character")
-    known = pl.col("decision").is_in(DECISION.categories)
+    known = pl.col("decision").is_in(DECISION.categories.implode())
     _refuse_rows(read, ~known, place, f"the decision is not one of {', '.join(DECISION.categories)}")
     when = pl.col("when").str.to_datetime(_WHEN, strict=False).dt.replace_time_zone("UTC")
     _refuse_rows(read, when.is_null(), place, "the time is not written as 2026-04-01T09:30:00Z")

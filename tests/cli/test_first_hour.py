@@ -48,7 +48,7 @@ def test_profile_says_what_cannot_be_right(files: Path) -> None:
     place = files / "programme.toml"
     done("init", files / "gp.csv", files / "clinic.csv", "--out", place)
     assert "nothing is wrong that can be seen" in done("profile", place)
-    assert json.loads(done("profile", place, "--json"))["linkable"] is True
+    assert json.loads(done("profile", place, "--json"))["result"]["linkable"] is True
     head, clinic, tail = place.read_text().partition('name = "clinic"')
     place.write_text(head + clinic + tail.replace('birth_date = "born"', 'birth_date = "seen"', 1))
     for command in (["profile", place], ["check", place, "--data"]):
@@ -59,7 +59,7 @@ def test_profile_says_what_cannot_be_right(files: Path) -> None:
     for _ in range(2):  # the second replaces the first
         ran = run("profile", place, "--json", "--out", files / "profile.html")
     assert "cannot be linked as they are mapped" in (files / "profile.html").read_text("utf-8")
-    assert (ran.returncode, json.loads(ran.stdout)["linkable"]) == (3, False)
+    assert (ran.returncode, json.loads(ran.stdout)["result"]["linkable"]) == (3, False)
     ran = run("link", place, "--on", "2026-04-15", "--out", files / "linkage")
     assert ran.returncode == 3
     assert "nothing was linked" in ran.stderr

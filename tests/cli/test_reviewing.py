@@ -76,5 +76,5 @@ def test_decide_adds_answers_that_the_next_linkage_heeds(programme: Path, tmp_pa
     assert (emergency["method"], emergency["conflict"]) == ("unlinked", True)
     assert pl.read_parquet(tmp_path / "work" / "decisions.parquet")["state"][0] == "stands"
     done("decide", programme, review, *WHO, "--undo")
-    assert "decisions, taken back: 1" in done("link", programme, "--on", DAY, "--out", tmp_path / "work")
+    assert "decisions, taken back: 1" in done("link", programme, "--on", DAY, "--out", tmp_path / "work", "--anew")
     assert "decisions of clerks, which outrank the linkage: decisions.csv" in done("check", programme, "--on", DAY)

@@ -93,7 +93,7 @@ def whole_days(texts: pl.Series, people: People) -> pl.DataFrame | None:
     if days.null_count():
         return None
     said = _with_swapped(pl.DataFrame({"value": texts, "reading": days}))
-    return said.filter(people.anybody_has("birth_date", said["reading"])).unique()
+    return said.filter(people.anybody_has("birth_date", said["reading"])).unique(maintain_order=True)
 
 
 def _with_swapped(days: pl.DataFrame) -> pl.DataFrame:
