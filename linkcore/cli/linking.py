@@ -56,7 +56,7 @@ def add(commands: "Commands") -> None:
     synthesise.add_argument("--out", type=Path, required=True, help="folder to write")
 
     check = options.command(
-        commands, "check", _check, "check a programme and describe what it would do, without reading its data"
+        commands, "check", _check, "check a programme and describe what it would do, without linking"
     )
     options.programme(check)
     options.day(check)

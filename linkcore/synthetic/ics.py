@@ -22,7 +22,7 @@ from linkcore.synthetic.population import build_population
 from linkcore.synthetic.providers import PROVIDERS
 from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
 from linkcore.synthetic.records import ProviderRecords, build_records
-from linkcore.toml_schema import SCHEMA_FILE, SCHEMA_LINE, write_schema
+from linkcore.toml_schema import SCHEMA_FILE, write_with_schema
 
 __all__ = ["PROGRAMME", "REFERENCE_DATE", "TEST_NUMBERS", "TRUTH", "Synthetic", "build_sources", "check_arguments"]
 __all__ += ["is_synthesised", "seeds_of", "synthesise", "usable_statuses"]
@@ -135,8 +135,7 @@ def synthesise(
             progress(name, number, len(PROVIDERS) + 1)
         pl.concat(truths.values()).write_parquet(folder / TRUTH)
         text = programme_text(usable_statuses(number_range), encoding, reference_date)
-        (folder / PROGRAMME).write_text(SCHEMA_LINE + text, encoding="utf-8", newline="\n")
-        write_schema(folder)
+        write_with_schema(folder / PROGRAMME, text)
     progress("truth", len(PROVIDERS) + 1, len(PROVIDERS) + 1)
     return Synthetic(
         folder=out,

@@ -30,7 +30,7 @@ from linkcore.synthetic.lives import Lives, draw_lives
 from linkcore.synthetic.opt_outs import OptOutDays, draw_opt_outs
 from linkcore.synthetic.providers import PROVIDERS
 from linkcore.synthetic.rates import DEFAULT_RATES, ErrorRates
-from linkcore.toml_schema import SCHEMA_LINE, write_schema
+from linkcore.toml_schema import write_with_schema
 
 __all__ = ["synthesise_months"]
 
@@ -115,8 +115,7 @@ def synthesise_months(
             pl.concat(truth).write_parquet(folder / TRUTH)
             _write_lists(folder, lives, opt_outs, day)
             text = programme_text(usable_statuses(number_range), encoding, day, month=True)
-            (folder / PROGRAMME).write_text(SCHEMA_LINE + text, encoding="utf-8", newline="\n")
-            write_schema(folder)
+            write_with_schema(folder / PROGRAMME, text)
     progress("truth", len(PROVIDERS) + 1, len(PROVIDERS) + 1)
     return tuple(
         _of_month(out / folder.name, int(lives.here(day).sum()), truth)

@@ -24,7 +24,7 @@ import polars as pl
 from linkcore.errors import SourceError
 from linkcore.identifiers import birth_date, postcode
 from linkcore.sources.formats.csv_guesses import likely_encoding, likely_separators
-from linkcore.sources.formats.lazily import scan_batches
+from linkcore.sources.formats.lazily import fault_of, scan_batches
 from linkcore.sources.formats.packed_files import PACKED, UNPACKING_FAILS, open_unpacked
 
 __all__ = ["NO_HEADER", "CsvFile", "looks_like_record"]
@@ -137,12 +137,7 @@ class CsvFile:
 
     def find_fault(self) -> SourceError | None:
         """Read everything again and return what is wrong, quoting no value; None if this file can be read."""
-        try:
-            for _ in self.batches(self.header()):
-                pass
-        except SourceError as error:
-            return error
-        return None
+        return fault_of(lambda: self.batches(self.header()))
 
     def scan(self) -> pl.LazyFrame:
         """Return all columns, lazily and as text, in the order of the rows; a query reads only the columns it needs."""

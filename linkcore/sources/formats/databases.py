@@ -9,15 +9,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Final, TypeVar
 
 import polars as pl
 
 from linkcore.errors import LinkcoreError, SourceError
 from linkcore.sources.formats.layout import Layout
-from linkcore.sources.formats.lazily import scan_batches
+from linkcore.sources.formats.lazily import fault_of, scan_batches
 
-__all__ = ["BATCH_ROWS", "Database", "DatabaseRows"]
+__all__ = ["BATCH_ROWS", "Database", "DatabaseFile", "DatabaseRows"]
 
 BATCH_ROWS: Final = 65_536
 """Rows that are in memory at a time."""
@@ -45,6 +46,34 @@ class Database(ABC):
     def as_text(self, column: str) -> str:
         """Return the SQL that makes text of a column."""
         return f"CAST({column} AS VARCHAR)"
+
+
+@dataclass(frozen=True)
+class DatabaseFile(Database):
+    """A database that is one file.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source, for errors.
+    path : pathlib.Path
+        The file.
+    """
+
+    source: str
+    path: Path
+
+    @property
+    def place(self) -> str:
+        """The path of the file."""
+        return str(self.path)
+
+    def changes_pending(self, log: Path) -> SourceError:
+        """Return the error for changes beside the file: the digest of the source is of the file alone."""
+        return SourceError(
+            f"source {self.source!r}: {log} holds changes that are not in the database yet; close the program that has "
+            "it open"
+        )
 
 
 @dataclass(frozen=True)
@@ -99,12 +128,7 @@ class DatabaseRows:
 
     def find_fault(self) -> SourceError | None:
         """Read everything again and return what is wrong, quoting no value; None if the table can be read."""
-        try:
-            for _ in self._batches(self.header()):
-                pass
-        except SourceError as error:
-            return error
-        return None
+        return fault_of(lambda: self._batches(self.header()))
 
     @cached_property
     def _columns(self) -> Mapping[str, bool]:

@@ -1,14 +1,12 @@
 """DuckDB files."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from linkcore.errors import SourceError
-from linkcore.sources.formats.databases import BATCH_ROWS, Database
+from linkcore.sources.formats.databases import BATCH_ROWS, DatabaseFile
 
 __all__ = ["DuckdbFile"]
 
@@ -19,25 +17,8 @@ _KEPT: Final = {
 }
 
 
-@dataclass(frozen=True)
-class DuckdbFile(Database):
-    """One DuckDB file.
-
-    Parameters
-    ----------
-    source : str
-        Name of the source, for errors.
-    path : pathlib.Path
-        The file.
-    """
-
-    source: str
-    path: Path
-
-    @property
-    def place(self) -> str:
-        """The path of the file."""
-        return str(self.path)
+class DuckdbFile(DatabaseFile):
+    """One DuckDB file."""
 
     def columns(self, query: str) -> Mapping[str, bool]:
         """Return the columns of a query, and whether Polars holds their types exactly."""
@@ -56,12 +37,8 @@ class DuckdbFile(Database):
     def _connection(self) -> Any:
         import duckdb
 
-        # The digest of the source is of the file alone, so the file alone must say what is in the database.
         if (log := Path(f"{self.path}.wal")).exists():
-            raise SourceError(
-                f"source {self.source!r}: {log} holds changes that are not in the database yet; close the program that "
-                "has it open"
-            )
+            raise self.changes_pending(log)
         # A query that reads other files, or loads an extension, fails.
         alone = {"enable_external_access": "false", "autoload_known_extensions": "false"}
         connection = duckdb.connect(str(self.path), read_only=True, config={**alone})

@@ -21,7 +21,7 @@ import polars as pl
 from linkcore.errors import SourceError
 from linkcore.sources.formats.csv_files import looks_like_record
 from linkcore.sources.formats.extras import library
-from linkcore.sources.formats.lazily import scan_batches
+from linkcore.sources.formats.lazily import fault_of, scan_batches
 
 __all__ = ["ExcelFile"]
 
@@ -121,12 +121,7 @@ class ExcelFile:
 
     def find_fault(self) -> SourceError | None:
         """Read everything again and return what is wrong, quoting no value; None if this file can be read."""
-        try:
-            for _ in self._batches(self.header()):
-                pass
-        except SourceError as error:
-            return error
-        return None
+        return fault_of(lambda: self._batches(self.header()))
 
     @cached_property
     def _workbook(self) -> Any:

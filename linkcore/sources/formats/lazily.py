@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import polars as pl
 
-__all__ = ["scan_batches"]
+from linkcore.errors import SourceError
+
+__all__ = ["fault_of", "scan_batches"]
 
 
 def scan_batches(
@@ -39,3 +41,13 @@ def scan_batches(
                 return
 
     return register_io_source(read, schema=dict(schema), is_pure=True)
+
+
+def fault_of(batches: Callable[[], Iterator[pl.DataFrame]]) -> SourceError | None:
+    """Read everything and return what is wrong; None if nothing is."""
+    try:
+        for _ in batches():
+            pass
+    except SourceError as error:
+        return error
+    return None

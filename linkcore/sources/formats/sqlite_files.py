@@ -3,36 +3,17 @@
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
 
-from linkcore.errors import SourceError
-from linkcore.sources.formats.databases import BATCH_ROWS, Database
+from linkcore.sources.formats.databases import BATCH_ROWS, DatabaseFile
 
 __all__ = ["SqliteFile"]
 
 
-@dataclass(frozen=True)
-class SqliteFile(Database):
-    """One SQLite file.
-
-    Parameters
-    ----------
-    source : str
-        Name of the source, for errors.
-    path : pathlib.Path
-        The file.
-    """
-
-    source: str
-    path: Path
-
-    @property
-    def place(self) -> str:
-        """The path of the file."""
-        return str(self.path)
+class SqliteFile(DatabaseFile):
+    """One SQLite file."""
 
     def columns(self, query: str) -> Mapping[str, bool]:
         """Return the columns of a query; in SQLite a column has no type, only each value."""
@@ -58,13 +39,9 @@ class SqliteFile(Database):
         )
 
     def _connection(self) -> sqlite3.Connection:
-        # The digest of the source is of the file alone, so the file alone must say what is in the database.
         for beside in (Path(f"{self.path}-wal"), Path(f"{self.path}-journal")):
             if beside.exists() and beside.stat().st_size:
-                raise SourceError(
-                    f"source {self.source!r}: {beside} holds changes that are not in the database yet; close the "
-                    "program that has it open"
-                )
+                raise self.changes_pending(beside)
         # Polars asks for one batch after the other, but not always in the same thread.
         address = f"{self.path.absolute().as_uri()}?mode=ro&immutable=1"
         return sqlite3.connect(address, uri=True, check_same_thread=False)
